@@ -1,0 +1,76 @@
+//! Graphs: the seam behind which an approximate-nearest-neighbour structure sits. A graph is immutable, lives in
+//! memory, knows rows by their number in the block it was built from, and knows nothing of filters and deletions.
+
+mod hnsw_rs_graph;
+mod self_test;
+#[cfg(test)]
+mod tests;
+
+pub use hnsw_rs_graph::HnswRsGraph;
+pub use self_test::{Calibration, SelfTest, calibrate};
+
+use crate::Work;
+use pinyon_types::SlotId;
+use std::fmt::Debug;
+
+/// What a walk looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraphRequest {
+    /// How many rows to return.
+    pub k: usize,
+    /// How many candidates to keep while walking: more is slower and finds more.
+    pub ef: usize,
+}
+
+/// How a graph is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraphOptions {
+    /// Links per row on the upper levels; twice as many on the lowest.
+    pub m: usize,
+    /// Candidates kept while a row is inserted.
+    pub ef_construction: usize,
+}
+
+/// Why a graph was not built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// The caller asked to stop.
+    #[error("the build was stopped")]
+    Stopped,
+    /// The options are outside what the engine takes.
+    #[error("m must be 2 to 128 and ef_construction at least m, got {m} and {ef_construction}")]
+    Options {
+        /// Links per row asked for.
+        m: usize,
+        /// Effort asked for.
+        ef_construction: usize,
+    },
+    /// The rows are not as the engine needs them.
+    #[error("row {row} cannot be put into a graph: {problem}")]
+    Row {
+        /// The row's number.
+        row: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The engine panicked.
+    #[error("the graph engine failed: {reason}")]
+    Engine {
+        /// Its last words.
+        reason: String,
+    },
+}
+
+/// An approximate-nearest-neighbour structure over a block of rows.
+pub trait Graph: Send + Sync + Debug {
+    /// Up to `k` rows that are probably among the nearest, nearest first as far as the graph can tell. Their exact
+    /// distances are the caller's to compute.
+    fn search(&self, query: &[f32], request: GraphRequest, work: &mut Work) -> Vec<SlotId>;
+    /// Number of rows.
+    fn rows(&self) -> usize;
+    /// Memory, about.
+    fn bytes(&self) -> usize;
+    /// The engine's name.
+    fn engine(&self) -> &'static str;
+}

@@ -1,0 +1,30 @@
+//! Search structures over rows in memory: bounded top-k, exact scans, the filter index, graphs.
+//!
+//! What it does: finds near rows and passing rows in slices that its caller owns, and counts what that cost
+//! ([`Work`]). What it must not know: files, logs, tenants, time; it starts no threads (a graph is built on the pool
+//! that it is given).
+//!
+//! ```
+//! use pinyon_index::TopK;
+//! let mut best = TopK::new(2);
+//! for distance in [5, 1, 9, 3] {
+//!     best.push(distance);
+//! }
+//! assert_eq!(best.into_sorted(), [1, 3]);
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod filter;
+mod graph;
+mod scan;
+mod top_k;
+mod work;
+
+pub use filter::{FilterIndex, MetadataRows};
+pub use graph::{
+    Calibration, Graph, GraphError, GraphOptions, GraphRequest, HnswRsGraph, SelfTest, calibrate,
+};
+pub use scan::{RowBlock, ScanEnd, scan, scan_slots};
+pub use top_k::TopK;
+pub use work::Work;

@@ -1,0 +1,21 @@
+//! What a search cost, in counts that do not depend on the machine.
+
+/// Work counters of one search.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Distances computed between the query and a stored row.
+    pub distances: u64,
+    /// Rows held against a metadata filter.
+    pub rows_filtered: u64,
+    /// Graphs walked.
+    pub graph_walks: u64,
+}
+
+impl std::ops::AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        let Self { distances, rows_filtered, graph_walks } = other;
+        self.distances += distances;
+        self.rows_filtered += rows_filtered;
+        self.graph_walks += graph_walks;
+    }
+}

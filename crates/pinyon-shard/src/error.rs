@@ -1,0 +1,96 @@
+//! What can go wrong in a shard.
+
+use pinyon_storage::{manifest::ManifestError, segment::SegmentError, wal::WalError};
+use pinyon_types::{Epoch, Invalid, SegmentId};
+use std::{io, path::PathBuf};
+
+/// A shard's error. A failed write changed nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShardError {
+    /// The request was refused before anything was written.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The request was routed with an older routing table than the namespace has seen: route again.
+    #[error("namespace was routed at epoch {given}, the shard has seen {seen}")]
+    StaleRoute {
+        /// The epoch that came with the request.
+        given: Epoch,
+        /// The epoch that the namespace has seen.
+        seen: Epoch,
+    },
+    /// An earlier write failed to reach the disk; writes are refused until a restart has read the log again (WAL-3).
+    #[error("writes are refused since the log failed ({reason}); restart to read the log again")]
+    Poisoned {
+        /// The failure that poisoned the shard.
+        reason: String,
+    },
+    /// The write could not be placed on disk (a full disk, mostly); nothing was written and later writes may succeed.
+    #[error("not written: {reason}")]
+    NotWritten {
+        /// What the disk said.
+        reason: String,
+    },
+    /// Sealing does not keep up with writing, or cannot proceed.
+    #[error("the shard's memtable is full and sealing is behind{}", .reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default())]
+    Backlog {
+        /// Why sealing failed, if it did.
+        reason: Option<String>,
+    },
+    /// The data on disk have another shape than the caller expects.
+    #[error("{path} holds {setting} {found}, but {expected} was asked for", path = .path.display())]
+    OtherShape {
+        /// The shard's directory.
+        path: PathBuf,
+        /// Which setting differs.
+        setting: &'static str,
+        /// What the data have.
+        found: String,
+        /// What the caller asked for.
+        expected: String,
+    },
+    /// The log could not be written or read.
+    #[error(transparent)]
+    Log(#[from] WalError),
+    /// A segment could not be written or read.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// The manifest could not be written or read.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Bytes passed their checksum but do not make sense.
+    #[error("{path} is damaged: {what}", path = .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What does not make sense.
+        what: String,
+    },
+    /// The segment list names a segment twice, or more than a segment can hold was asked of one.
+    #[error("segment {segment} cannot hold more than {rows_max} rows")]
+    TooManyRows {
+        /// The segment.
+        segment: SegmentId,
+        /// The most rows a segment can hold.
+        rows_max: u32,
+    },
+    /// A directory or file could not be read or written.
+    #[error("{path}: {source}", path = .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl ShardError {
+    pub(crate) fn damaged(path: impl Into<PathBuf>, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.into(), what: what.into() }
+    }
+
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}

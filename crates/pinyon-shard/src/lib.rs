@@ -1,0 +1,50 @@
+//! One shard: a log, a memtable, immutable segments, and search over all three.
+//!
+//! What it does: takes writes of one namespace at a time, makes each durable and visible as a whole (WAL-1), answers
+//! reads from snapshots that no writer and no background step can disturb, seals the memtable into segments, merges
+//! segments, builds graphs for large namespaces, and comes back after a crash with every acknowledged write.
+//!
+//! What it must not know: other shards, tenants' keys, HTTP, async runtimes. It is synchronous; time, files and
+//! background steps come in through handles.
+//!
+//! How it stands: every record of a namespace lives in exactly one place, the memtable or one slot of one layer
+//! (a table being sealed, or a segment). A record that is overwritten or deleted is *killed*: its slot is set in its
+//! layer's bitmap of dead slots. So a look-up never has to decide which of two versions is newer.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod fields;
+mod frozen;
+mod graphs;
+mod layer;
+mod log_entry;
+mod maintain;
+mod memtable;
+mod merge;
+mod namespace;
+mod read;
+mod recover;
+mod seal;
+mod search;
+mod segment;
+mod settings;
+mod shard;
+mod snapshot;
+mod stats;
+mod worker;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::ShardError;
+pub use maintain::Step;
+pub use namespace::Namespace;
+pub use read::{Page, Stored};
+pub use search::{Found, Hit, Query, Scope};
+pub use settings::{ShardOptions, ShardShape};
+pub use shard::Shard;
+pub use stats::{NamespaceStats, SegmentStats, ShardStats};
+pub use worker::Keeper;
+pub use write::{Change, Receipt};

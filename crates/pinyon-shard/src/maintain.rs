@@ -1,0 +1,96 @@
+//! Background steps: which one is next. Seals come first, because writers wait for them; then merges.
+
+use crate::{ShardError, merge, seal, segment::Segment, shard::Inner, snapshot::Snapshot};
+use pinyon_storage::manifest::{self, Manifest, SegmentEntry};
+use pinyon_types::SegmentId;
+use std::{
+    path::PathBuf,
+    sync::{Arc, MutexGuard, PoisonError},
+};
+
+/// What a background step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There was nothing to do.
+    Idle,
+    /// A memtable became a segment.
+    Sealed(SegmentId),
+    /// Segments became one segment, or none if all their rows were dead.
+    Merged(Option<SegmentId>),
+    /// A graph was built, or found unfit and left out.
+    BuiltGraph,
+    /// A build was ended early.
+    Stopped,
+}
+
+/// What only a background step may touch: the durable list of segments.
+#[derive(Debug)]
+pub(crate) struct Maintenance {
+    pub(crate) manifest: Manifest,
+}
+
+impl Maintenance {
+    /// Makes a new manifest the durable one. On an error the old one stands.
+    pub(crate) fn store(&mut self, inner: &Inner, manifest: Manifest) -> Result<(), ShardError> {
+        manifest::store(&*inner.io, &inner.dir, &manifest)?;
+        self.manifest = manifest;
+        Ok(())
+    }
+}
+
+impl Inner {
+    pub(crate) fn step(&self) -> Result<Step, ShardError> {
+        self.run(|maintenance| {
+            let full = self.snapshot.load().memtable.bytes >= self.options.seal_bytes;
+            if full || seal::has_frozen(self) {
+                return seal::seal(self, maintenance);
+            }
+            merge::merge_next(self, maintenance)
+        })
+    }
+
+    pub(crate) fn seal_now(&self) -> Result<Step, ShardError> {
+        self.run(|maintenance| seal::seal(self, maintenance))
+    }
+
+    pub(crate) fn compact_now(&self) -> Result<Step, ShardError> {
+        self.run(|maintenance| {
+            while seal::seal(self, maintenance)? != Step::Idle {}
+            merge::merge_all(self, maintenance)
+        })
+    }
+
+    fn run(
+        &self,
+        step: impl FnOnce(&mut Maintenance) -> Result<Step, ShardError>,
+    ) -> Result<Step, ShardError> {
+        let done = step(&mut self.lock_maintenance());
+        let failure = done.as_ref().err().map(ToString::to_string);
+        *self.step_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        done
+    }
+
+    /// A step that panicked has changed nothing durable that its successor would not find in the manifest.
+    fn lock_maintenance(&self) -> MutexGuard<'_, Maintenance> {
+        self.maintenance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn segment_path(&self, id: SegmentId) -> PathBuf {
+        self.dir.join(pinyon_storage::segment::segment_file_name(id))
+    }
+
+    /// Publishes a changed snapshot under the writer's lock, so that no commit in between is lost.
+    pub(crate) fn replace_snapshot(&self, change: impl FnOnce(&mut Snapshot)) -> Result<(), ShardError> {
+        let _writer = self.writer.lock().map_err(|_| self.poisoned_error())?;
+        let mut state = Snapshot::clone(&self.snapshot.load());
+        change(&mut state);
+        self.snapshot.store(Arc::new(state));
+        Ok(())
+    }
+}
+
+/// The manifest's entry of a segment.
+pub(crate) fn entry(id: SegmentId, segment: &Segment) -> SegmentEntry {
+    let file = segment.file();
+    SegmentEntry { id: id.get(), bytes: file.bytes(), checksum: file.checksum(), rows: segment.len() }
+}

@@ -1,0 +1,185 @@
+//! Merging: several segments become one without their dead rows. Size-tiered: segments of one size class are merged
+//! when there are enough of them, so a row is rewritten about as often as the data has size classes.
+
+use crate::{
+    ShardError, Step,
+    layer::{Layer, LayerView, NamespaceRows, Row, Rows},
+    maintain::{Maintenance, entry},
+    memtable::Kills,
+    namespace::Namespace,
+    segment::{RowSource, Segment, write_segment},
+    shard::Inner,
+    snapshot::Snapshot,
+};
+use pinyon_storage::segment::SegmentHead;
+use pinyon_types::{NamespaceId, SegmentId, SlotId};
+use roaring::RoaringBitmap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Segments below this many live bytes are one size class: none is too small to be merged with its like.
+const SMALLEST_CLASS_BYTES: u64 = 1 << 20;
+
+/// Merges what most deserves it, if anything does.
+pub(crate) fn merge_next(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
+    let state = inner.snapshot.load_full();
+    match choose(inner, &state) {
+        inputs if inputs.is_empty() => Ok(Step::Idle),
+        inputs => merge(inner, maintenance, &inputs),
+    }
+}
+
+/// Merges all segments into one.
+pub(crate) fn merge_all(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
+    let state = inner.snapshot.load_full();
+    let all: Vec<LayerView> =
+        state.layers.iter().filter(|view| view.layer.segment().is_some()).cloned().collect();
+    let is_clean = all.len() < 2 && all.iter().all(|view| view.dead.is_empty());
+    if is_clean { Ok(Step::Idle) } else { merge(inner, maintenance, &all) }
+}
+
+fn choose(inner: &Inner, state: &Snapshot) -> Vec<LayerView> {
+    let sealed = || state.layers.iter().filter(|view| view.layer.segment().is_some());
+    let mut classes: BTreeMap<u32, Vec<LayerView>> = BTreeMap::new();
+    for view in sealed() {
+        let class = (live_bytes(view).max(SMALLEST_CLASS_BYTES) / SMALLEST_CLASS_BYTES).ilog2() / 2;
+        classes.entry(class).or_default().push(view.clone());
+    }
+    if let Some(class) = classes.into_values().find(|views| views.len() >= inner.options.merge_fan_in) {
+        return class;
+    }
+    let decayed = |view: &&LayerView| {
+        view.dead.len() as f64 > f64::from(view.layer.len()) * inner.options.dead_share_max
+    };
+    sealed().find(decayed).cloned().into_iter().collect()
+}
+
+fn live_bytes(view: &LayerView) -> u64 {
+    let rows = u64::from(view.layer.len()).max(1);
+    let bytes = view.layer.segment().map_or(0, |segment| segment.file().bytes());
+    bytes * (rows - view.dead.len().min(rows)) / rows
+}
+
+/// Writes one segment with the inputs' live rows, makes it durable, and puts it in their place.
+fn merge(inner: &Inner, maintenance: &mut Maintenance, inputs: &[LayerView]) -> Result<Step, ShardError> {
+    let gone: BTreeSet<SegmentId> = inputs.iter().map(|view| view.layer.id).collect();
+    let rows = MergedRows::gather(inputs);
+    let kills = inherited_kills(inputs, &gone, &inner.snapshot.load());
+    // A number is spent by a try, not by a success: a manifest that failed to become durable may yet name its file.
+    let id = SegmentId::new(maintenance.manifest.next_segment);
+    maintenance.manifest.next_segment += 1;
+    let mut manifest = maintenance.manifest.clone();
+    manifest.segments.retain(|entry| !gone.contains(&SegmentId::new(entry.id)));
+    // Without rows there is no segment; but kills of other segments must be kept somewhere until those are merged.
+    let merged = if rows.len() == 0 && kills.is_empty() {
+        None
+    } else {
+        let path = inner.segment_path(id);
+        let head = SegmentHead { shard: inner.shape.shard.get(), segment: id };
+        write_segment(&inner.io, &path, head, &rows, &kills)?;
+        let segment = Segment::open(&inner.io, &path, inner.shape, id)?;
+        manifest.segments.push(entry(id, &segment));
+        Some(Arc::new(Layer { id, rows: Rows::Sealed(segment) }))
+    };
+    maintenance.store(inner, manifest)?;
+    inner.replace_snapshot(|state| install(state, inputs, merged.as_ref()))?;
+    for input in &gone {
+        let path = inner.segment_path(*input);
+        inner.io.remove(&path).map_err(ShardError::io(path))?;
+    }
+    inner.io.sync_dir(&inner.dir).map_err(ShardError::io(&inner.dir))?;
+    tracing::info!(shard = inner.shape.shard.get(), segment = id.get(), rows = rows.len(), "segments merged");
+    Ok(Step::Merged(merged.map(|layer| layer.id)))
+}
+
+/// What the inputs say about segments that stay.
+fn inherited_kills(inputs: &[LayerView], gone: &BTreeSet<SegmentId>, state: &Snapshot) -> Kills {
+    let mut kills = Kills::new_sync();
+    for (target, slots) in inputs.iter().flat_map(|view| view.layer.kills()) {
+        if gone.contains(target) || state.layer(*target).is_none() {
+            continue;
+        }
+        let mut all = kills.get(target).cloned().unwrap_or_default();
+        *Arc::make_mut(&mut all) |= &**slots;
+        kills.insert_mut(*target, all);
+    }
+    kills
+}
+
+/// Swaps the inputs for the merged layer. Rows that died while the merge ran are marked dead in the merged layer, and
+/// the memtable's notes about the inputs are rewritten to it.
+fn install(state: &mut Snapshot, inputs: &[LayerView], merged: Option<&Arc<Layer>>) {
+    let mut dead = RoaringBitmap::new();
+    for input in inputs {
+        let Some(now) = state.layer(input.layer.id).map(|view| Arc::clone(&view.dead)) else { continue };
+        for slot in &*now - &*input.dead {
+            let namespace = input.layer.namespace_of(SlotId::new(slot)).id();
+            let id = input.layer.row(SlotId::new(slot)).id;
+            let slot = merged.and_then(|layer| layer.find(namespace, id));
+            dead.insert(slot.expect("invariant: every row alive at the start was merged").get());
+        }
+        state.memtable.kills.remove_mut(&input.layer.id);
+    }
+    let is_input = |id: SegmentId| inputs.iter().any(|input| input.layer.id == id);
+    state.layers.retain(|view| !is_input(view.layer.id));
+    if let Some(layer) = merged {
+        if !dead.is_empty() {
+            state.memtable.kill_all(layer.id, &dead);
+        }
+        state.layers.push(LayerView { layer: Arc::clone(layer), dead: Arc::new(dead) });
+    }
+}
+
+/// The live rows of several layers in (namespace, id) order.
+struct MergedRows<'a> {
+    namespaces: Vec<NamespaceRows>,
+    rows: Vec<(&'a Layer, SlotId)>,
+}
+
+impl<'a> MergedRows<'a> {
+    fn gather(inputs: &'a [LayerView]) -> Self {
+        let mut by_namespace: BTreeMap<NamespaceId, Vec<(&'a LayerView, &'a NamespaceRows)>> =
+            BTreeMap::new();
+        for view in inputs {
+            for entry in view.layer.namespaces() {
+                by_namespace.entry(entry.namespace.id()).or_default().push((view, entry));
+            }
+        }
+        let mut merged = Self { namespaces: Vec::new(), rows: Vec::new() };
+        for parts in by_namespace.values() {
+            merged.add(parts);
+        }
+        merged
+    }
+
+    fn add(&mut self, parts: &[(&'a LayerView, &'a NamespaceRows)]) {
+        let first = self.rows.len();
+        for (view, entry) in parts {
+            let live = entry.slots.clone().map(SlotId::new).filter(|&slot| view.is_live(slot));
+            self.rows.extend(live.map(|slot| (&*view.layer, slot)));
+        }
+        self.rows[first..].sort_unstable_by_key(|(layer, slot)| layer.row(*slot).id);
+        let newest =
+            parts.iter().map(|(_, entry)| &entry.namespace).max_by_key(|one: &&Namespace| one.epoch());
+        if let Some(namespace) = newest.filter(|_| first < self.rows.len()) {
+            self.namespaces.push(NamespaceRows::new(namespace.clone(), first..self.rows.len()));
+        }
+    }
+}
+
+impl RowSource for MergedRows<'_> {
+    fn namespaces(&self) -> &[NamespaceRows] {
+        &self.namespaces
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn row(&self, at: usize) -> Row<'_> {
+        let (layer, slot) = self.rows[at];
+        layer.row(slot)
+    }
+}

@@ -1,0 +1,124 @@
+//! Reads that need no distances: by id, by prefix, by filter, and counts.
+
+use crate::{
+    layer::{LayerView, NamespaceRows, Row},
+    search::filtering::{rows_passing, survivors},
+    snapshot::{Place, Snapshot},
+};
+use pinyon_types::{Filter, Metadata, NamespaceId, Record, RecordId, SeqNo, SlotId, Vector};
+use std::sync::Arc;
+
+/// A record as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// Id, vector and metadata.
+    pub record: Record,
+    /// The log position that wrote it.
+    pub seq: SeqNo,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// Ids in byte order.
+    pub ids: Vec<RecordId>,
+    /// Whether more ids follow the last one.
+    pub has_more: bool,
+}
+
+/// What a listing asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListRequest<'a> {
+    pub(crate) prefix: &'a str,
+    /// Ids up to and including this one were on earlier pages.
+    pub(crate) after: Option<&'a str>,
+    pub(crate) limit: usize,
+}
+
+pub(crate) fn record_id(stored: &str) -> RecordId {
+    RecordId::new(stored).expect("invariant: ids are checked when written and when a segment is opened")
+}
+
+pub(crate) fn record(row: &Row<'_>) -> Record {
+    Record { id: record_id(row.id), vector: Vector::stored(row.vector), metadata: metadata(row) }
+}
+
+pub(crate) fn metadata(row: &Row<'_>) -> Metadata {
+    row.metadata.to_metadata()
+}
+
+/// The live records of a namespace that pass a filter, in no particular order.
+pub(crate) fn matching<'a>(
+    state: &'a Snapshot,
+    namespace: NamespaceId,
+    filter: &'a Filter,
+) -> impl Iterator<Item = Place> + 'a {
+    let tail = state.memtable.tail(namespace);
+    let in_memtable = tail.into_iter().flat_map(move |tail| {
+        rows_passing(tail, Some(filter)).map(|stored| Place::Memtable(Arc::clone(stored)))
+    });
+    let in_layers = state.layers.iter().filter_map(move |view| {
+        let entry = view.layer.namespace_rows(namespace)?;
+        Some((view, survivors(view, entry, filter)))
+    });
+    let in_layers = in_layers.flat_map(|(view, slots)| {
+        slots.into_iter().map(|slot| Place::Layer(Arc::clone(&view.layer), SlotId::new(slot)))
+    });
+    in_memtable.chain(in_layers)
+}
+
+pub(crate) fn fetch(state: &Snapshot, namespace: NamespaceId, ids: &[RecordId]) -> Vec<Stored> {
+    let found = ids.iter().filter_map(|id| {
+        let place = state.find(namespace, id.as_str())?;
+        Some(Stored { record: record(&place.row()), seq: place.row().seq })
+    });
+    found.collect()
+}
+
+/// Ids with a prefix in byte order. Each source gives one more than a page can hold; what is left after merging them
+/// is exact, because every id lives in one source only.
+pub(crate) fn list(state: &Snapshot, namespace: NamespaceId, request: ListRequest<'_>) -> Page {
+    let wanted = request.limit + 1;
+    let mut ids: Vec<RecordId> = Vec::new();
+    if let Some(tail) = state.memtable.tail(namespace) {
+        let start = request.start();
+        let from =
+            tail.records.range::<str, _>((std::ops::Bound::Included(start), std::ops::Bound::Unbounded));
+        let listed = from.map(|(id, _)| id).take_while(|id| id.as_str().starts_with(request.prefix));
+        ids.extend(listed.filter(|id| request.is_after(id.as_str())).take(wanted).cloned());
+    }
+    for view in &state.layers {
+        if let Some(entry) = view.layer.namespace_rows(namespace) {
+            ids.extend(list_layer(view, entry, request).take(wanted));
+        }
+    }
+    ids.sort_unstable();
+    let has_more = ids.len() > request.limit;
+    ids.truncate(request.limit);
+    Page { ids, has_more }
+}
+
+fn list_layer<'a>(
+    view: &'a LayerView,
+    entry: &NamespaceRows,
+    request: ListRequest<'a>,
+) -> impl Iterator<Item = RecordId> + 'a {
+    let first = view.layer.lower_bound(entry.slots.clone(), request.start());
+    (first..entry.slots.end)
+        .map(SlotId::new)
+        .map(|slot| (slot, view.layer.row(slot).id))
+        .take_while(move |(_, id)| id.starts_with(request.prefix))
+        .filter(move |(slot, id)| request.is_after(id) && view.is_live(*slot))
+        .map(|(_, id)| record_id(id))
+}
+
+impl<'a> ListRequest<'a> {
+    /// Nothing before this text belongs on the page.
+    fn start(&self) -> &'a str {
+        self.after.map_or(self.prefix, |after| after.max(self.prefix))
+    }
+
+    fn is_after(&self, id: &str) -> bool {
+        self.after.is_none_or(|after| id > after)
+    }
+}

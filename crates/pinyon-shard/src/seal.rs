@@ -1,0 +1,142 @@
+//! Sealing: the memtable becomes a segment. Three moments, each safe against a crash: freeze (a new log begins; the
+//! old one is still whole), write (a file that nobody names yet), commit (the manifest names it and moves the log
+//! floor). Only then are old logs removed (SEG-3).
+
+use crate::{
+    ShardError, Step,
+    frozen::FrozenRows,
+    layer::{Layer, LayerView, NamespaceRows, Row, Rows},
+    maintain::{Maintenance, entry},
+    memtable::Memtable,
+    segment::{RowSource, Segment, write_segment},
+    shard::Inner,
+    snapshot::Snapshot,
+};
+use pinyon_storage::{
+    segment::SegmentHead,
+    wal::{self, LogHead, Wal, WalOptions},
+};
+use pinyon_types::{SegmentId, SlotId};
+use roaring::RoaringBitmap;
+use std::sync::Arc;
+
+/// Whether an earlier seal was frozen and not finished.
+pub(crate) fn has_frozen(inner: &Inner) -> bool {
+    frozen_layer(&inner.snapshot.load()).is_some()
+}
+
+/// Finishes an unfinished seal, or seals the memtable, or finds nothing to seal.
+pub(crate) fn seal(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
+    if !has_frozen(inner) && !freeze(inner, maintenance)? {
+        return Ok(Step::Idle);
+    }
+    let state = inner.snapshot.load_full();
+    let Some(layer) = frozen_layer(&state).map(|view| Arc::clone(&view.layer)) else { return Ok(Step::Idle) };
+    let Rows::Frozen(frozen) = &layer.rows else { return Ok(Step::Idle) };
+    let segment = write(inner, maintenance, layer.id, frozen)?;
+    let sealed = Arc::new(Layer { id: layer.id, rows: Rows::Sealed(segment) });
+    inner.replace_snapshot(|state| {
+        for view in &mut state.layers {
+            if view.layer.id == sealed.id {
+                view.layer = Arc::clone(&sealed);
+            }
+        }
+    })?;
+    remove_old_logs(inner, frozen)?;
+    tracing::info!(
+        shard = inner.shape.shard.get(),
+        segment = layer.id.get(),
+        rows = layer.len(),
+        "memtable sealed"
+    );
+    Ok(Step::Sealed(layer.id))
+}
+
+fn frozen_layer(state: &Snapshot) -> Option<&LayerView> {
+    state.layers.iter().find(|view| view.layer.segment().is_none())
+}
+
+/// Turns the memtable into a layer in memory and begins a new log. Writers wait for the new log's first sync only.
+fn freeze(inner: &Inner, maintenance: &mut Maintenance) -> Result<bool, ShardError> {
+    let mut writer = inner.writer.lock().map_err(|_| inner.poisoned_error())?;
+    if inner.poisoned.load(std::sync::atomic::Ordering::Acquire) {
+        return Err(inner.poisoned_error());
+    }
+    let mut state = Snapshot::clone(&inner.snapshot.load());
+    if state.memtable.is_empty() {
+        return Ok(false);
+    }
+    let head = LogHead { shard: inner.shape.shard.get(), first_seq: state.seq.next() };
+    let options = WalOptions { preallocate_bytes: inner.options.log_preallocate_bytes };
+    let log = new_log(inner, head, options)?;
+    // From here on nothing is appended to the old log: a clean end lets later damage of its last entries be noticed.
+    if let Err(error) = writer.log.close() {
+        inner.poison(&error.to_string());
+        return Err(error.into());
+    }
+    let id = SegmentId::new(maintenance.manifest.next_segment);
+    maintenance.manifest.next_segment += 1;
+    let frozen = FrozenRows::new(&state.memtable, state.seq);
+    let layer = Arc::new(Layer { id, rows: Rows::Frozen(frozen) });
+    state.layers.insert(0, LayerView { layer, dead: Arc::new(RoaringBitmap::new()) });
+    state.memtable = Memtable::new();
+    inner.snapshot.store(Arc::new(state));
+    writer.log = log;
+    Ok(true)
+}
+
+/// Creates the next log. A file of that name can only be left over from a try that failed: no entry was ever put
+/// into it, because the writer had not switched to it.
+fn new_log(inner: &Inner, head: LogHead, options: WalOptions) -> Result<Wal, ShardError> {
+    let leftover = inner.dir.join(wal::log_file_name(head.first_seq));
+    if inner.io.exists(&leftover).map_err(ShardError::io(&leftover))? {
+        inner.io.remove(&leftover).map_err(ShardError::io(&leftover))?;
+    }
+    Ok(Wal::create(&inner.io, &inner.dir, head, options)?)
+}
+
+fn write(
+    inner: &Inner,
+    maintenance: &mut Maintenance,
+    id: SegmentId,
+    frozen: &FrozenRows,
+) -> Result<Segment, ShardError> {
+    let path = inner.segment_path(id);
+    let head = SegmentHead { shard: inner.shape.shard.get(), segment: id };
+    // An earlier try may have got as far as the manifest, and may even have made it durable before it failed. So a
+    // finished file is never written again: it is the same bytes, and something may already name it.
+    if !inner.io.exists(&path).map_err(ShardError::io(&path))? {
+        write_segment(&inner.io, &path, head, frozen, &frozen.kills)?;
+    }
+    inner.io.sync_dir(&inner.dir).map_err(ShardError::io(&inner.dir))?;
+    let segment = Segment::open(&inner.io, &path, inner.shape, id)?;
+    let mut manifest = maintenance.manifest.clone();
+    manifest.segments.push(entry(id, &segment));
+    manifest.log_floor = frozen.last_seq.get();
+    manifest.logs = vec![frozen.last_seq.next().get()];
+    manifest.epoch_seen = manifest.epoch_seen.max(inner.snapshot.load().epoch_seen.get());
+    maintenance.store(inner, manifest)?;
+    Ok(segment)
+}
+
+fn remove_old_logs(inner: &Inner, frozen: &FrozenRows) -> Result<(), ShardError> {
+    let writer = inner.writer.lock().map_err(|_| inner.poisoned_error())?;
+    let current = writer.log.path().to_owned();
+    drop(writer);
+    wal::remove_logs_below(&*inner.io, &inner.dir, frozen.last_seq, &current)?;
+    Ok(())
+}
+
+impl RowSource for FrozenRows {
+    fn namespaces(&self) -> &[NamespaceRows] {
+        &self.namespaces
+    }
+
+    fn len(&self) -> usize {
+        Self::len(self) as usize
+    }
+
+    fn row(&self, at: usize) -> Row<'_> {
+        Self::row(self, SlotId::new(u32::try_from(at).expect("invariant: fewer than 2^32 rows")))
+    }
+}

@@ -1,0 +1,71 @@
+//! Which rows pass a metadata filter. Small namespaces are asked row by row; larger ones get a filter index in
+//! memory when the first filter comes.
+
+use crate::{
+    layer::{Layer, LayerView, NamespaceRows},
+    memtable::{StoredRecord, Tail},
+};
+use pinyon_index::{FilterIndex, MetadataRows};
+use pinyon_types::{Fields, Filter, SlotId, ValueRef};
+use roaring::RoaringBitmap;
+use std::sync::Arc;
+
+/// Namespaces with fewer rows in a segment are filtered row by row: an index would cost more than it saves.
+const INDEXED_ROWS_MIN: u32 = 1_000;
+
+/// The records of a memtable's namespace that pass a filter; all of them without one.
+pub(crate) fn rows_passing<'a>(
+    tail: &'a Tail,
+    filter: Option<&'a Filter>,
+) -> impl Iterator<Item = &'a Arc<StoredRecord>> {
+    tail.records
+        .values()
+        .filter(move |stored| filter.is_none_or(|filter| filter.matches(&stored.record.metadata)))
+}
+
+/// The live slots of a namespace that pass a filter.
+pub(crate) fn survivors(view: &LayerView, entry: &NamespaceRows, filter: &Filter) -> RoaringBitmap {
+    let rows = LayerRows { layer: &view.layer, first: entry.slots.start, rows: entry.len() };
+    let indexed = view.layer.segment().filter(|_| rows.rows >= INDEXED_ROWS_MIN);
+    let passing: RoaringBitmap = match indexed {
+        Some(segment) => {
+            let cell = segment.filter_index(entry.namespace.id(), || FilterIndex::build(&rows));
+            let index = cell.get_or_init(|| FilterIndex::build(&rows));
+            index.evaluate(filter, &rows).into_iter().map(|row| row + rows.first).collect()
+        }
+        None => (0..rows.rows).filter(|&row| rows.matches(row, filter)).map(|row| row + rows.first).collect(),
+    };
+    passing - &*view.dead
+}
+
+/// A namespace's rows in a layer, numbered from 0, as the filter index wants them.
+struct LayerRows<'a> {
+    layer: &'a Layer,
+    first: u32,
+    rows: u32,
+}
+
+impl MetadataRows for LayerRows<'_> {
+    fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    fn visit(&self, row: u32, each: &mut dyn FnMut(&str, ValueRef<'_>)) {
+        self.layer.row(SlotId::new(self.first + row)).metadata.visit(each);
+    }
+
+    fn matches(&self, row: u32, filter: &Filter) -> bool {
+        let metadata = self.layer.row(SlotId::new(self.first + row)).metadata;
+        let fields: &dyn Fields = &metadata;
+        filter.matches(&AsFields(fields))
+    }
+}
+
+/// Lets a borrowed trait object stand where `Filter::matches` wants a sized one.
+struct AsFields<'a>(&'a dyn Fields);
+
+impl Fields for AsFields<'_> {
+    fn field(&self, name: &str) -> Option<ValueRef<'_>> {
+        self.0.field(name)
+    }
+}

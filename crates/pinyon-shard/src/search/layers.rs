@@ -1,0 +1,145 @@
+//! Search in one layer: a graph where a namespace has one, otherwise an exact scan; filters always scan the rows
+//! that survive them, so that no filter ever costs recall.
+
+use super::{Hit, Scope, Search, filtering::survivors};
+use crate::{
+    graphs::GraphEntry,
+    layer::{LayerView, NamespaceRows, Rows},
+    segment::Segment,
+    snapshot::Place,
+};
+use pinyon_index::{GraphRequest, RowBlock, ScanEnd, TopK as BestK, scan, scan_slots};
+use pinyon_types::{Distance, SlotId};
+use roaring::RoaringBitmap;
+use std::{ops::Range, sync::Arc};
+
+/// Above this share of dead rows a graph would spend most of its walk on rows that do not count.
+const GRAPH_DEAD_SHARE_MAX: f64 = 0.3;
+
+type Best = BestK<(Distance, SlotId)>;
+
+impl Search<'_> {
+    /// Adds the best of one layer to the hits.
+    pub(super) fn layer(&mut self, view: &LayerView, scope: Scope<'_>) {
+        let mut best = Best::new(self.query.top_k.get());
+        match scope {
+            Scope::All if self.query.filter.is_none() => self.whole_layer(view, &mut best),
+            Scope::All => {
+                view.layer.namespaces().iter().for_each(|entry| self.namespace(view, entry, &mut best));
+            }
+            Scope::Namespaces(namespaces) => {
+                let entries = namespaces.iter().filter_map(|one| view.layer.namespace_rows(one.id()));
+                entries.for_each(|entry| self.namespace(view, entry, &mut best));
+            }
+        }
+        for (distance, slot) in best.into_sorted() {
+            let place = Place::Layer(Arc::clone(&view.layer), slot);
+            self.hits.push(Hit { namespace: view.layer.namespace_of(slot).clone(), distance, place });
+        }
+    }
+
+    /// Scans every row but those of namespaces that have a graph.
+    fn whole_layer(&mut self, view: &LayerView, best: &mut Best) {
+        let mut run = 0..0;
+        for entry in view.layer.namespaces() {
+            let graph = view.layer.segment().and_then(|segment| segment.graph(entry.namespace.id()));
+            if graph.is_none() {
+                run.end = entry.slots.end;
+                continue;
+            }
+            self.scan_run(view, run, best);
+            self.namespace(view, entry, best);
+            run = entry.slots.end..entry.slots.end;
+        }
+        self.scan_run(view, run, best);
+    }
+
+    fn namespace(&mut self, view: &LayerView, entry: &NamespaceRows, best: &mut Best) {
+        if self.is_stopped() {
+            return;
+        }
+        if let Some(filter) = self.query.filter {
+            let slots = survivors(view, entry, filter);
+            self.work.rows_filtered += u64::from(entry.len());
+            return self.scan_slots(view, &slots, best);
+        }
+        let graph = view.layer.segment().and_then(|segment| segment.graph(entry.namespace.id()));
+        let walked = graph.is_some_and(|graph| self.walk_graph(view, entry, &graph, best));
+        if !walked {
+            self.scan_run(view, entry.slots.clone(), best);
+        }
+    }
+
+    /// Walks a namespace's graph; returns false, having added nothing, where a scan is the better or the only answer.
+    fn walk_graph(
+        &mut self,
+        view: &LayerView,
+        entry: &NamespaceRows,
+        graph: &GraphEntry,
+        best: &mut Best,
+    ) -> bool {
+        let (rows, live) = (u64::from(entry.len()), view.live_rows(&entry.slots));
+        let dead_share = (rows - live) as f64 / rows as f64;
+        let k = self.query.top_k.get();
+        let plan = graph.plan(k, dead_share).filter(|_| dead_share <= GRAPH_DEAD_SHARE_MAX);
+        let Some((graph, ef)) = plan else { return false };
+        let request = GraphRequest { k: ef, ef };
+        let found = graph.search(self.query.vector.as_slice(), request, &mut self.work);
+        let slots = found.into_iter().map(|row| SlotId::new(entry.slots.start + row.get()));
+        let alive: Vec<SlotId> = slots.filter(|&slot| view.is_live(slot)).collect();
+        // QRY-3: never fewer than k while more are alive.
+        if (alive.len() as u64) < live.min(k as u64) {
+            return false;
+        }
+        for slot in alive {
+            let row = view.layer.row(slot);
+            best.push((self.scorer.distance(row.vector, row.inverse_norm), slot));
+            self.work.distances += 1;
+        }
+        true
+    }
+
+    fn scan_run(&mut self, view: &LayerView, slots: Range<u32>, best: &mut Best) {
+        if slots.is_empty() || self.is_stopped() {
+            return;
+        }
+        match &view.layer.rows {
+            Rows::Sealed(segment) => {
+                let block = row_block(segment, slots);
+                let end = scan(block, &self.scorer, Some(&*view.dead), best, &mut self.work, self.stop);
+                self.complete &= end == ScanEnd::Done;
+            }
+            Rows::Frozen(_) => self.score_each(view, slots.filter(|&slot| !view.dead.contains(slot)), best),
+        }
+    }
+
+    fn scan_slots(&mut self, view: &LayerView, slots: &RoaringBitmap, best: &mut Best) {
+        match &view.layer.rows {
+            Rows::Sealed(segment) => {
+                let block = row_block(segment, 0..segment.len());
+                let end = scan_slots(block, &self.scorer, slots, best, &mut self.work, self.stop);
+                self.complete &= end == ScanEnd::Done;
+            }
+            Rows::Frozen(_) => self.score_each(view, slots.iter(), best),
+        }
+    }
+
+    fn score_each(&mut self, view: &LayerView, slots: impl Iterator<Item = u32>, best: &mut Best) {
+        for (visited, slot) in slots.enumerate() {
+            if visited % 1024 == 1023 && self.is_stopped() {
+                return;
+            }
+            let row = view.layer.row(SlotId::new(slot));
+            best.push((self.scorer.distance(row.vector, row.inverse_norm), SlotId::new(slot)));
+            self.work.distances += 1;
+        }
+    }
+}
+
+fn row_block(segment: &Segment, slots: Range<u32>) -> RowBlock<'_> {
+    RowBlock {
+        vectors: segment.vectors(slots.clone()),
+        inverse_norms: segment.inverse_norms(slots.clone()),
+        first_slot: SlotId::new(slots.start),
+    }
+}

@@ -1,0 +1,183 @@
+//! Search: a snapshot, a plan per namespace by what is cheapest, and one merge. Holds no lock.
+
+pub(crate) mod filtering;
+mod layers;
+
+use crate::{
+    ShardError,
+    fields::MetadataRef,
+    namespace::Namespace,
+    read,
+    snapshot::{Place, Snapshot},
+};
+use filtering::rows_passing;
+use pinyon_distance::QueryScorer;
+use pinyon_index::{TopK as BestK, Work};
+use pinyon_types::{Distance, Filter, Invalid, Metadata, Metric, NamespaceId, RecordId, TopK, Vector};
+use std::sync::Arc;
+
+/// Which namespaces a query looks at.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope<'a> {
+    /// These.
+    Namespaces(&'a [Namespace]),
+    /// Every namespace of the shard.
+    All,
+}
+
+/// A query.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a> {
+    /// The vector to be near to.
+    pub vector: &'a Vector,
+    /// How many results.
+    pub top_k: TopK,
+    /// Only records that pass this.
+    pub filter: Option<&'a Filter>,
+}
+
+/// One result. Its payload is read only when asked for.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    namespace: Namespace,
+    distance: Distance,
+    place: Place,
+}
+
+impl Hit {
+    /// The namespace it belongs to.
+    pub const fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// How near it is; smaller is nearer.
+    pub const fn distance(&self) -> Distance {
+        self.distance
+    }
+
+    /// Its id.
+    pub fn id(&self) -> RecordId {
+        read::record_id(self.place.row().id)
+    }
+
+    /// Its metadata.
+    pub fn metadata(&self) -> Metadata {
+        MetadataRef::to_metadata(self.place.row().metadata)
+    }
+
+    /// Its vector.
+    pub fn vector(&self) -> Vector {
+        Vector::stored(self.place.row().vector)
+    }
+
+    /// The order of results: nearest first; equals by namespace number, then by id.
+    pub fn cmp_rank(&self, other: &Self) -> std::cmp::Ordering {
+        let key = |hit: &Self| (hit.distance, hit.namespace.id());
+        key(self).cmp(&key(other)).then_with(|| self.place.row().id.cmp(other.place.row().id))
+    }
+}
+
+/// What a search found.
+#[derive(Debug)]
+pub struct Found {
+    /// The nearest records, nearest first.
+    pub hits: Vec<Hit>,
+    /// What it cost.
+    pub work: Work,
+    /// Whether every row was considered; false when the search was stopped (QRY-1).
+    pub complete: bool,
+}
+
+/// What every step of one search needs.
+struct Search<'a> {
+    scorer: QueryScorer<'a>,
+    query: Query<'a>,
+    stop: &'a dyn Fn() -> bool,
+    work: Work,
+    complete: bool,
+    hits: Vec<Hit>,
+}
+
+/// Searches a snapshot. `stop` is asked every thousand rows or so.
+pub(crate) fn search(
+    state: &Snapshot,
+    metric: Metric,
+    scope: Scope<'_>,
+    query: Query<'_>,
+    stop: &dyn Fn() -> bool,
+) -> Result<Found, ShardError> {
+    let scorer = QueryScorer::new(metric, query.vector.as_slice());
+    let mut search = Search { scorer, query, stop, work: Work::default(), complete: true, hits: Vec::new() };
+    search.memtable(state, scope);
+    for view in &state.layers {
+        search.layer(view, scope);
+    }
+    let Search { mut hits, work, complete, .. } = search;
+    hits.sort_unstable_by(Hit::cmp_rank);
+    hits.truncate(query.top_k.get());
+    Ok(Found { hits, work, complete })
+}
+
+/// Refuses a query vector of another length than the shard's.
+pub(crate) fn check_query(query: Query<'_>, dim: pinyon_types::Dim) -> Result<(), Invalid> {
+    let given = query.vector.as_slice().len();
+    if given == dim.as_usize() {
+        return Ok(());
+    }
+    let problem = format!("Vector dimension {given} does not match the dimension of the index {dim}");
+    Err(Invalid::new("vector", problem))
+}
+
+impl Search<'_> {
+    fn memtable(&mut self, state: &Snapshot, scope: Scope<'_>) {
+        match scope {
+            Scope::All => state.memtable.tails().for_each(|tail| self.tail(tail)),
+            Scope::Namespaces(namespaces) => {
+                let tails = namespaces.iter().filter_map(|namespace| state.memtable.tail(namespace.id()));
+                tails.for_each(|tail| self.tail(tail));
+            }
+        }
+    }
+
+    fn tail(&mut self, tail: &crate::memtable::Tail) {
+        let mut best: BestK<(Distance, &str)> = BestK::new(self.query.top_k.get());
+        for (row, stored) in rows_passing(tail, self.query.filter).enumerate() {
+            if row % 1024 == 1023 && (self.stop)() {
+                self.complete = false;
+                break;
+            }
+            let distance = self.scorer.distance(stored.record.vector.as_slice(), stored.inverse_norm);
+            best.push((distance, stored.record.id.as_str()));
+            self.work.distances += 1;
+        }
+        for (distance, id) in best.into_sorted() {
+            if let Some(stored) = tail.records.get(id) {
+                let place = Place::Memtable(Arc::clone(stored));
+                self.hits.push(Hit { namespace: tail.namespace.clone(), distance, place });
+            }
+        }
+    }
+
+    fn is_stopped(&mut self) -> bool {
+        if self.complete && (self.stop)() {
+            self.complete = false;
+        }
+        !self.complete
+    }
+}
+
+/// Whether a scope contains a namespace.
+impl Scope<'_> {
+    /// Whether the scope names no namespace at all.
+    pub const fn is_empty(&self) -> bool {
+        matches!(self, Self::Namespaces([]))
+    }
+
+    /// Whether a namespace is in the scope.
+    pub fn contains(&self, namespace: NamespaceId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Namespaces(namespaces) => namespaces.iter().any(|one| one.id() == namespace),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Segment files: what their sections mean. How sections get to disk and back is the storage crate's business.
+
+mod kills;
+pub(crate) mod layout;
+mod reader;
+mod writer;
+
+pub(crate) use reader::Segment;
+pub(crate) use writer::{RowSource, write_segment};

@@ -1,0 +1,253 @@
+//! An opened segment: every section's checksum was verified (SEG-2) and every offset checked, so that rows can be
+//! read without further thought.
+
+use super::{
+    kills,
+    layout::{ROWS_MAX, tag},
+};
+use crate::{
+    ShardError, ShardShape,
+    fields::MetadataRef,
+    graphs::GraphEntry,
+    layer::{NamespaceRows, Row},
+    memtable::Kills,
+    namespace::Namespace,
+};
+use arc_swap::ArcSwap;
+use pinyon_index::FilterIndex;
+use pinyon_storage::{
+    bytes::Reader,
+    io::SharedIo,
+    metadata_bytes::MetadataView,
+    segment::{SegmentFile, SegmentHead},
+};
+use pinyon_types::{Epoch, NamespaceId, RecordId, SegmentId, SeqNo, SlotId, TenantId};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+/// Filter indexes of namespaces, each built when the first filter asks for it.
+type FilterIndexes = Mutex<HashMap<NamespaceId, Arc<OnceLock<FilterIndex>>>>;
+
+/// A verified segment file with the structures derived from it.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    file: SegmentFile,
+    dim: usize,
+    rows: u32,
+    namespaces: Vec<NamespaceRows>,
+    kills: Kills,
+    graphs: ArcSwap<HashMap<NamespaceId, GraphEntry>>,
+    filter_indexes: FilterIndexes,
+}
+
+impl Segment {
+    /// Opens and checks a segment file. Cost: one pass over its bytes.
+    ///
+    /// # Errors
+    /// A checksum that does not fit, sections that contradict each other, another shard's or segment's file.
+    pub(crate) fn open(
+        io: &SharedIo,
+        path: &Path,
+        shape: ShardShape,
+        id: SegmentId,
+    ) -> Result<Self, ShardError> {
+        let file = SegmentFile::open(io, path, SegmentHead { shard: shape.shard.get(), segment: id })?;
+        let damaged = |what: String| ShardError::damaged(path, what);
+        let namespaces = read_namespaces(&file).map_err(damaged)?;
+        let rows = namespaces.last().map_or(0, |entry| entry.slots.end);
+        check_sections(&file, rows, shape.dim.as_usize()).map_err(damaged)?;
+        let kills = kills::decode(file.section(tag::KILLS).unwrap_or_default())
+            .map_err(|error| damaged(error.to_string()))?;
+        Ok(Self {
+            file,
+            dim: shape.dim.as_usize(),
+            rows,
+            namespaces,
+            kills,
+            graphs: ArcSwap::default(),
+            filter_indexes: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.rows
+    }
+
+    pub(crate) fn namespaces(&self) -> &[NamespaceRows] {
+        &self.namespaces
+    }
+
+    pub(crate) fn kills(&self) -> &Kills {
+        &self.kills
+    }
+
+    pub(crate) fn file(&self) -> &SegmentFile {
+        &self.file
+    }
+
+    /// Vectors of consecutive rows, one after the other.
+    pub(crate) fn vectors(&self, slots: std::ops::Range<u32>) -> &[f32] {
+        let all = self.file.f32s(tag::VECTORS).unwrap_or_default();
+        &all[slots.start as usize * self.dim..slots.end as usize * self.dim]
+    }
+
+    /// Inverse norms of consecutive rows.
+    pub(crate) fn inverse_norms(&self, slots: std::ops::Range<u32>) -> &[f32] {
+        let all = self.file.f32s(tag::INVERSE_NORMS).unwrap_or_default();
+        &all[slots.start as usize..slots.end as usize]
+    }
+
+    pub(crate) fn row(&self, slot: SlotId) -> Row<'_> {
+        let at = slot.get() as usize;
+        let seqs = self.file.u64s(tag::SEQS).unwrap_or_default();
+        Row {
+            id: self.id(at),
+            vector: self.vectors(slot.get()..slot.get() + 1),
+            inverse_norm: self.inverse_norms(slot.get()..slot.get() + 1)[0],
+            seq: SeqNo::new(seqs[at]),
+            metadata: MetadataRef::Encoded(self.metadata(at)),
+        }
+    }
+
+    fn id(&self, at: usize) -> &str {
+        let offsets = self.file.u32s(tag::ID_OFFSETS).unwrap_or_default();
+        let bytes = self.file.section(tag::IDS).unwrap_or_default();
+        let id = &bytes[offsets[at] as usize..offsets[at + 1] as usize];
+        std::str::from_utf8(id).unwrap_or_default()
+    }
+
+    fn metadata(&self, at: usize) -> MetadataView<'_> {
+        let offsets = self.file.u64s(tag::METADATA_OFFSETS).unwrap_or_default();
+        let bytes = self.file.section(tag::METADATA).unwrap_or_default();
+        MetadataView::over_checked(&bytes[offsets[at] as usize..offsets[at + 1] as usize])
+    }
+
+    /// The graph of a namespace, once it is built.
+    pub(crate) fn graph(&self, namespace: NamespaceId) -> Option<GraphEntry> {
+        self.graphs.load().get(&namespace).cloned()
+    }
+
+    pub(crate) fn graph_count(&self) -> usize {
+        self.graphs.load().values().filter(|graph| graph.is_fit()).count()
+    }
+
+    pub(crate) fn graph_bytes(&self) -> usize {
+        self.graphs.load().values().map(GraphEntry::bytes).sum()
+    }
+
+    /// Adds a graph; searches see it from their next look-up on.
+    pub(crate) fn attach_graph(&self, namespace: NamespaceId, graph: &GraphEntry) {
+        self.graphs.rcu(|graphs| {
+            let mut graphs = HashMap::clone(graphs);
+            graphs.insert(namespace, graph.clone());
+            graphs
+        });
+    }
+
+    /// The filter index of a namespace, built now if no filter asked for it before.
+    pub(crate) fn filter_index(
+        &self,
+        namespace: NamespaceId,
+        build: impl FnOnce() -> FilterIndex,
+    ) -> Arc<OnceLock<FilterIndex>> {
+        let cell = {
+            // A panic while the map is locked cannot leave it half changed, so a poisoned lock is still good.
+            let mut indexes = self.filter_indexes.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(indexes.entry(namespace).or_default())
+        };
+        cell.get_or_init(build);
+        cell
+    }
+}
+
+fn read_namespaces(file: &SegmentFile) -> Result<Vec<NamespaceRows>, String> {
+    let mut entries = Reader::new(file.section(tag::NAMESPACES).unwrap_or_default());
+    let mut names = Reader::new(file.section(tag::NAMES).unwrap_or_default());
+    let mut namespaces: Vec<NamespaceRows> = Vec::new();
+    while !entries.is_empty() {
+        let entry = read_namespace(&mut entries, &mut names)?;
+        let (slot, id) =
+            namespaces.last().map_or((0, None), |last| (last.slots.end, Some(last.namespace.id())));
+        if entry.slots.start != slot || entry.slots.end <= slot || id >= Some(entry.namespace.id()) {
+            return Err(format!("namespace {} is out of order", entry.namespace.id()));
+        }
+        namespaces.push(entry);
+    }
+    names.finish().map_err(|error| error.to_string())?;
+    Ok(namespaces)
+}
+
+fn read_namespace(entries: &mut Reader<'_>, names: &mut Reader<'_>) -> Result<NamespaceRows, String> {
+    let mut read = || {
+        let id = NamespaceId::new(entries.u64()?);
+        let epoch = Epoch::new(entries.u64()?);
+        let (start, end) = (entries.u32()?, entries.u32()?);
+        let name_bytes = entries.u32()? as usize;
+        entries.u32()?;
+        Ok::<_, pinyon_storage::bytes::BytesError>((id, epoch, start..end, names.str(name_bytes)?))
+    };
+    let (id, epoch, slots, name) = read().map_err(|error| error.to_string())?;
+    let name = TenantId::new(name).map_err(|error| error.to_string())?;
+    Ok(NamespaceRows { namespace: Namespace::routed(id, name, epoch), slots })
+}
+
+/// Checks that every section has the length that the rows demand, offsets ascend, ids are texts, metadata decodes.
+fn check_sections(file: &SegmentFile, rows: u32, dim: usize) -> Result<(), String> {
+    if rows > ROWS_MAX {
+        return Err(format!("{rows} rows are more than a segment can hold"));
+    }
+    let rows = rows as usize;
+    let say = |error: pinyon_storage::segment::SegmentError| error.to_string();
+    let lengths = [
+        ("vectors", file.f32s(tag::VECTORS).map_err(say)?.len(), rows * dim),
+        ("inverse norms", file.f32s(tag::INVERSE_NORMS).map_err(say)?.len(), rows),
+        ("log positions", file.u64s(tag::SEQS).map_err(say)?.len(), rows),
+        ("id offsets", file.u32s(tag::ID_OFFSETS).map_err(say)?.len(), rows + 1),
+        ("metadata offsets", file.u64s(tag::METADATA_OFFSETS).map_err(say)?.len(), rows + 1),
+    ];
+    for (what, found, expected) in lengths {
+        if found != expected {
+            return Err(format!("{found} {what} where {expected} belong"));
+        }
+    }
+    check_ids(file)?;
+    check_metadata(file)
+}
+
+fn check_ids(file: &SegmentFile) -> Result<(), String> {
+    let offsets = file.u32s(tag::ID_OFFSETS).unwrap_or_default();
+    let bytes = file.section(tag::IDS).unwrap_or_default();
+    let mut spans = offsets.windows(2).enumerate();
+    let bad = spans.find(|(_, span)| {
+        let id = bytes.get(span[0] as usize..span[1] as usize);
+        let id = id.and_then(|id| std::str::from_utf8(id).ok());
+        id.is_none_or(|id| RecordId::check(id).is_err())
+    });
+    match bad {
+        Some((row, _)) => Err(format!("the id of row {row} is not an id")),
+        None if offsets.last().map(|&end| end as usize) != Some(bytes.len()) => {
+            Err("the ids do not end where their section ends".into())
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_metadata(file: &SegmentFile) -> Result<(), String> {
+    let offsets = file.u64s(tag::METADATA_OFFSETS).unwrap_or_default();
+    let bytes = file.section(tag::METADATA).unwrap_or_default();
+    for (row, span) in offsets.windows(2).enumerate() {
+        let metadata = usize::try_from(span[0])
+            .ok()
+            .zip(usize::try_from(span[1]).ok())
+            .and_then(|(start, end)| bytes.get(start..end))
+            .ok_or_else(|| format!("the metadata of row {row} lies outside its section"))?;
+        MetadataView::parse(metadata).map_err(|error| format!("the metadata of row {row}: {error}"))?;
+    }
+    if offsets.last().copied() != Some(bytes.len() as u64) {
+        return Err("the metadata do not end where their section ends".into());
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! What a shard is (its shape, fixed at creation) and how it behaves (options, free to change at every start).
+
+use pinyon_types::{Dim, Metric, ShardId};
+
+/// What a shard is. Written into its manifest; an open with another shape is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardShape {
+    /// Its number within the index.
+    pub shard: ShardId,
+    /// Components of every vector.
+    pub dim: Dim,
+    /// How nearness is measured.
+    pub metric: Metric,
+}
+
+/// How a shard behaves.
+#[derive(Debug, Clone)]
+pub struct ShardOptions {
+    /// A memtable of this many bytes is sealed into a segment.
+    pub seal_bytes: usize,
+    /// A writer waits when the memtable has this many bytes because sealing cannot keep up (LIM-1).
+    pub backlog_bytes_max: usize,
+    /// Log files grow in steps of this many bytes.
+    pub log_preallocate_bytes: u64,
+    /// Namespaces with at least this many rows in one segment get a graph.
+    pub graph_rows_min: u32,
+    /// Recall@10 that a graph must show on its own rows before it answers queries.
+    pub graph_recall_min: f64,
+    /// Segments of one size class are merged when there are this many.
+    pub merge_fan_in: usize,
+    /// A segment is rewritten when this share of its rows is dead.
+    pub dead_share_max: f64,
+}
+
+impl ShardOptions {
+    /// The options of a server with default settings, each with its reason.
+    pub const fn server() -> Self {
+        Self {
+            // 10,000 rows of 1536-D: few enough to replay and to scan record by record, enough for a large write.
+            seal_bytes: 64 << 20,
+            backlog_bytes_max: 256 << 20,
+            log_preallocate_bytes: 8 << 20,
+            // Below this a scan of contiguous rows costs less than the graph's build ever pays back.
+            graph_rows_min: 20_000,
+            // The promise is 0.99 in every size class; what is measured on own rows is a little rosier.
+            graph_recall_min: 0.995,
+            merge_fan_in: 4,
+            dead_share_max: 0.2,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The shard itself: its parts, and the operations on it.
+
+use crate::{
+    Change, Found, Namespace, Page, Query, Receipt, Scope, ShardError, ShardOptions, ShardShape, Stored,
+    graphs,
+    maintain::{Maintenance, Step},
+    read::{self, ListRequest},
+    search,
+    snapshot::Snapshot,
+    stats::{self, ShardStats},
+    worker::Bell,
+    write::Pending,
+};
+use arc_swap::ArcSwap;
+use pinyon_storage::{io::SharedIo, wal::Wal};
+use pinyon_types::{Epoch, Filter, Invalid, NamespaceId, RecordId, SeqNo, TenantId, limits};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// How long a writer waits for room before it is told to come back later.
+const ROOM_WAIT: Duration = Duration::from_secs(20);
+
+/// One shard. Cheap to clone; clones are the same shard.
+#[derive(Debug, Clone)]
+pub struct Shard {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What only the thread that commits may touch.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) log: Wal,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) shape: ShardShape,
+    pub(crate) options: ShardOptions,
+    pub(crate) io: SharedIo,
+    pub(crate) dir: PathBuf,
+    /// What readers see; replaced by commits, seals and merges, each under the writer's lock.
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) queue: Mutex<VecDeque<Arc<Pending>>>,
+    pub(crate) writer: Mutex<Writer>,
+    pub(crate) poisoned: AtomicBool,
+    pub(crate) poison_reason: Mutex<Option<String>>,
+    /// Held through a background step: seals and merges of one shard never overlap.
+    pub(crate) maintenance: Mutex<Maintenance>,
+    /// Why the last background step failed, until one succeeds.
+    pub(crate) step_failure: Mutex<Option<String>>,
+    pub(crate) bell: Bell,
+}
+
+impl Shard {
+    /// Opens the shard in `dir`, or creates it there. Reads the manifest, verifies every segment, replays the log.
+    ///
+    /// # Errors
+    /// Data of another shape, damaged data (the error names the file), or the disk's.
+    pub fn open(
+        io: &SharedIo,
+        dir: &Path,
+        shape: ShardShape,
+        options: ShardOptions,
+    ) -> Result<Self, ShardError> {
+        let inner = crate::recover::open(io, dir, shape, options)?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Makes a change of one namespace durable and visible; all of it or nothing.
+    ///
+    /// # Errors
+    /// Refused input, a stale route, a poisoned shard, a full disk: nothing was changed. [`ShardError::Poisoned`] after
+    /// a failed sync: the change may or may not be there after a restart.
+    pub fn write(&self, namespace: &Namespace, change: Change) -> Result<Receipt, ShardError> {
+        self.inner.write(namespace, change)
+    }
+
+    /// The records with these ids, in the order asked; ids that do not exist are left out.
+    ///
+    /// # Errors
+    /// More ids than one request may name.
+    pub fn fetch(&self, namespace: &Namespace, ids: &[RecordId]) -> Result<Vec<Stored>, ShardError> {
+        if ids.len() > limits::BATCH_RECORDS_MAX {
+            let problem = format!("must be at most {}, are {}", limits::BATCH_RECORDS_MAX, ids.len());
+            return Err(Invalid::new("ids", problem).into());
+        }
+        Ok(read::fetch(&self.snapshot(), namespace.id(), ids))
+    }
+
+    /// Up to `limit` ids with a prefix that come after `after`, in byte order.
+    ///
+    /// # Errors
+    /// A limit of 0 or beyond [`limits::LIST_PAGE_MAX`].
+    pub fn list(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<Page, ShardError> {
+        if !(1..=limits::LIST_PAGE_MAX).contains(&limit) {
+            let problem = format!("must be 1 to {}, is {limit}", limits::LIST_PAGE_MAX);
+            return Err(Invalid::new("limit", problem).into());
+        }
+        let request = ListRequest { prefix, after: after.map(RecordId::as_str), limit };
+        Ok(read::list(&self.snapshot(), namespace.id(), request))
+    }
+
+    /// How many records a namespace has; with a filter, how many pass it.
+    pub fn count(&self, namespace: &Namespace, filter: Option<&Filter>) -> u64 {
+        let state = self.snapshot();
+        match filter {
+            None => state.count(namespace.id()),
+            Some(filter) => read::matching(&state, namespace.id(), filter).count() as u64,
+        }
+    }
+
+    /// The records nearest to a vector. Takes no lock; `stop` is asked every thousand rows or so, and a search that it
+    /// stops says so in [`Found::complete`].
+    ///
+    /// # Errors
+    /// A vector of another length than the shard's.
+    pub fn search(
+        &self,
+        scope: Scope<'_>,
+        query: Query<'_>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Found, ShardError> {
+        search::check_query(query, self.inner.shape.dim)?;
+        search::search(&self.snapshot(), self.inner.shape.metric, scope, query, stop)
+    }
+
+    /// The namespaces that have records, with their names and counts.
+    pub fn namespaces(&self) -> BTreeMap<NamespaceId, (TenantId, u64)> {
+        self.snapshot().namespaces()
+    }
+
+    /// What the shard holds and what it costs.
+    pub fn stats(&self) -> ShardStats {
+        stats::collect(&self.inner)
+    }
+
+    /// The position of the last visible write.
+    pub fn last_seq(&self) -> SeqNo {
+        self.snapshot().seq
+    }
+
+    /// The highest routing epoch that any write carried: the routing table must not be older (see `doctor`).
+    pub fn epoch_seen(&self) -> Epoch {
+        self.snapshot().epoch_seen
+    }
+
+    /// Why writes are refused, if they are (WAL-3).
+    pub fn poisoned(&self) -> Option<String> {
+        let reason = self.inner.poison_reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.inner.poisoned.load(Ordering::Acquire).then(|| reason.unwrap_or_default())
+    }
+
+    /// Why the last background step failed, until one succeeds.
+    pub fn step_failure(&self) -> Option<String> {
+        self.inner.step_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the shard is.
+    pub fn shape(&self) -> ShardShape {
+        self.inner.shape
+    }
+
+    /// Does the next piece of sealing or merging, if there is one. A server lets a [`crate::Keeper`] call this; a test
+    /// calls it when it wants it to happen.
+    ///
+    /// # Errors
+    /// The disk's; the state stays as it was and the step can be tried again.
+    pub fn step(&self) -> Result<Step, ShardError> {
+        self.inner.step()
+    }
+
+    /// Seals the memtable now, however small it is.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn seal(&self) -> Result<Step, ShardError> {
+        self.inner.seal_now()
+    }
+
+    /// Merges everything into one segment and drops what is dead.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn compact(&self) -> Result<Step, ShardError> {
+        self.inner.compact_now()
+    }
+
+    /// Builds the next missing graph of a large namespace on `pool`. `stop` ends the build early.
+    pub fn build_graph(&self, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
+        graphs::build_next(&self.inner, pool, stop)
+    }
+
+    /// Ends the log cleanly, so that later damage to its end is noticed. Writes are refused from then on.
+    ///
+    /// # Errors
+    /// The disk's; nothing acknowledged is lost by it.
+    pub fn close(&self) -> Result<(), ShardError> {
+        self.inner.close()
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.inner.snapshot.load_full()
+    }
+}
+
+impl Inner {
+    pub(crate) fn poison(&self, reason: &str) {
+        self.poison_reason
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(|| reason.to_owned());
+        self.poisoned.store(true, Ordering::Release);
+        self.bell.ring();
+        tracing::error!(shard = self.shape.shard.get(), error = reason, "shard refuses writes");
+    }
+
+    pub(crate) fn poisoned_error(&self) -> ShardError {
+        let reason = self.poison_reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        ShardError::Poisoned { reason: reason.unwrap_or_else(|| "a writer panicked".into()) }
+    }
+
+    pub(crate) fn wake_keeper(&self) {
+        self.bell.ring();
+    }
+
+    /// Waits until sealing has made room.
+    pub(crate) fn wait_for_seal(&self) -> Result<(), ShardError> {
+        self.bell.ring();
+        let failure = || self.step_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let has_room = || self.snapshot.load().memtable.bytes < self.options.backlog_bytes_max;
+        let is_settled = || has_room() || self.poisoned.load(Ordering::Acquire) || failure().is_some();
+        if self.bell.has_keeper() && self.bell.wait_until(is_settled, ROOM_WAIT) && has_room() {
+            return Ok(());
+        }
+        Err(ShardError::Backlog { reason: failure() })
+    }
+
+    fn close(&self) -> Result<(), ShardError> {
+        let mut writer = self.writer.lock().map_err(|_| self.poisoned_error())?;
+        if !self.poisoned.load(Ordering::Acquire) {
+            writer.log.close()?;
+            self.poison_reason
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert_with(|| "the shard was closed".into());
+            self.poisoned.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! What a shard holds, counted from a snapshot.
+
+use crate::shard::Inner;
+use pinyon_types::{Epoch, NamespaceId, SegmentId, SeqNo, TenantId};
+use std::sync::PoisonError;
+
+/// One namespace's share of a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceStats {
+    /// Its number.
+    pub id: NamespaceId,
+    /// Its name.
+    pub name: TenantId,
+    /// Live records.
+    pub records: u64,
+}
+
+/// One segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentStats {
+    /// Its number.
+    pub id: SegmentId,
+    /// Rows, dead ones included.
+    pub rows: u32,
+    /// Dead rows.
+    pub dead_rows: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Namespaces with a graph in memory.
+    pub graphs: usize,
+    /// Bytes of those graphs.
+    pub graph_bytes: usize,
+}
+
+/// What a shard holds and what it costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardStats {
+    /// Namespaces that have records, by number.
+    pub namespaces: Vec<NamespaceStats>,
+    /// Live records.
+    pub records: u64,
+    /// Segments, newest first.
+    pub segments: Vec<SegmentStats>,
+    /// Records in the memtable.
+    pub memtable_rows: usize,
+    /// Bytes of the memtable, about.
+    pub memtable_bytes: usize,
+    /// Bytes of the current log file.
+    pub log_bytes: u64,
+    /// Position of the last visible write.
+    pub last_seq: SeqNo,
+    /// Highest routing epoch seen.
+    pub epoch_seen: Epoch,
+}
+
+impl ShardStats {
+    /// Bytes on disk: segments and the current log.
+    pub fn disk_bytes(&self) -> u64 {
+        self.log_bytes + self.segments.iter().map(|segment| segment.bytes).sum::<u64>()
+    }
+}
+
+pub(crate) fn collect(inner: &Inner) -> ShardStats {
+    let state = inner.snapshot.load_full();
+    let namespaces: Vec<NamespaceStats> = state
+        .namespaces()
+        .into_iter()
+        .map(|(id, (name, records))| NamespaceStats { id, name, records })
+        .collect();
+    let segments = state.layers.iter().map(|view| {
+        let segment = view.layer.segment();
+        SegmentStats {
+            id: view.layer.id,
+            rows: view.layer.len(),
+            dead_rows: view.dead.len(),
+            bytes: segment.map_or(0, |segment| segment.file().bytes()),
+            graphs: segment.map_or(0, crate::segment::Segment::graph_count),
+            graph_bytes: segment.map_or(0, crate::segment::Segment::graph_bytes),
+        }
+    });
+    ShardStats {
+        records: namespaces.iter().map(|namespace| namespace.records).sum(),
+        namespaces,
+        segments: segments.collect(),
+        memtable_rows: state.memtable.rows,
+        memtable_bytes: state.memtable.bytes,
+        log_bytes: inner.writer.lock().unwrap_or_else(PoisonError::into_inner).log.file_bytes(),
+        last_seq: state.seq,
+        epoch_seen: state.epoch_seen,
+    }
+}

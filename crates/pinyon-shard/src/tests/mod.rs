@@ -1,0 +1,79 @@
+//! Tests of the whole shard: against a model, against every failing call, against every crash.
+
+mod crash;
+mod model;
+mod operations;
+mod recall;
+
+use crate::{Change, Namespace, Shard, ShardError, ShardOptions, ShardShape};
+use pinyon_storage::io::SharedIo;
+use pinyon_types::{
+    Dim, Epoch, Metadata, MetadataValue, Metric, NamespaceId, Record, RecordId, SeededRng, ShardId, TenantId,
+    Vector,
+};
+use std::path::Path;
+
+const DIR: &str = "/data/shard";
+const DIM: usize = 5;
+
+fn shape(metric: Metric) -> ShardShape {
+    ShardShape { shard: ShardId::new(2), dim: Dim::new(DIM as u32).unwrap(), metric }
+}
+
+/// Small enough that a test seals and merges often.
+fn options() -> ShardOptions {
+    ShardOptions {
+        seal_bytes: 6_000,
+        backlog_bytes_max: 1 << 20,
+        log_preallocate_bytes: 2_048,
+        merge_fan_in: 3,
+        ..ShardOptions::server()
+    }
+}
+
+fn open(io: &SharedIo, metric: Metric) -> Result<Shard, ShardError> {
+    Shard::open(io, Path::new(DIR), shape(metric), options())
+}
+
+fn namespace(number: u64) -> Namespace {
+    let name = TenantId::new(&format!("tenant-{number}")).unwrap();
+    Namespace::routed(NamespaceId::new(number), name, Epoch::new(number + 1))
+}
+
+fn id(text: &str) -> RecordId {
+    RecordId::new(text).unwrap()
+}
+
+fn metadata(fields: &[(&str, MetadataValue)]) -> Metadata {
+    Metadata::new(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()).unwrap()
+}
+
+/// Components from a small set, so that equal vectors and equal distances are common.
+fn random_vector(rng: &mut SeededRng) -> Vector {
+    let components: Vec<f32> = (0..DIM).map(|_| rng.below(4) as f32 - 1.0).collect();
+    Vector::new(components, Dim::new(DIM as u32).unwrap()).unwrap()
+}
+
+fn random_metadata(rng: &mut SeededRng) -> Metadata {
+    let mut fields = Vec::new();
+    if rng.below(3) > 0 {
+        fields
+            .push(("colour", MetadataValue::String(["red", "green", "blue"][rng.below(3) as usize].into())));
+    }
+    if rng.below(2) > 0 {
+        fields.push(("size", MetadataValue::Number(rng.below(5) as f64)));
+    }
+    if rng.below(3) == 0 {
+        fields.push(("tags", MetadataValue::Strings(vec!["a".into(), format!("t{}", rng.below(3))])));
+    }
+    metadata(&fields)
+}
+
+fn random_record(rng: &mut SeededRng) -> Record {
+    let id = id(&format!("r-{:02}", rng.below(40)));
+    Record { id, vector: random_vector(rng), metadata: random_metadata(rng) }
+}
+
+fn upsert(count: u64, rng: &mut SeededRng) -> Change {
+    Change::Upsert((0..count).map(|_| random_record(rng)).collect())
+}

@@ -1,0 +1,124 @@
+//! Recall with a graph in play: after build, overwrite, delete, merge and reopen, without and with filters.
+
+use super::{id, metadata, namespace};
+use crate::{Change, Query, Scope, Shard, ShardOptions, ShardShape, Step};
+use pinyon_distance::{QueryScorer, inverse_norm};
+use pinyon_storage::io::{MemoryIo, SharedIo};
+use pinyon_types::{Dim, FieldTest, Filter, MetadataValue, Metric, Record, SeededRng, ShardId, TopK, Vector};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+const DIM: u32 = 24;
+const ROWS: u64 = 3_000;
+
+struct Corpus {
+    rng: SeededRng,
+    centres: Vec<Vec<f32>>,
+    records: BTreeMap<u64, Record>,
+}
+
+impl Corpus {
+    fn new() -> Self {
+        let mut rng = SeededRng::new(31);
+        let centres = (0..60).map(|_| (0..DIM).map(|_| (rng.unit() - 0.5) as f32).collect()).collect();
+        Self { rng, centres, records: BTreeMap::new() }
+    }
+
+    fn vector(&mut self) -> Vector {
+        let centre = self.centres[self.rng.below(60) as usize].clone();
+        let noisy: Vec<f32> = centre.iter().map(|one| one + 0.3 * (self.rng.unit() - 0.5) as f32).collect();
+        Vector::new(noisy, Dim::new(DIM).unwrap()).unwrap()
+    }
+
+    fn write(&mut self, shard: &Shard, numbers: impl Iterator<Item = u64>) {
+        let numbers: Vec<u64> = numbers.collect();
+        for batch in numbers.chunks(500) {
+            let records: Vec<Record> = batch
+                .iter()
+                .map(|number| Record {
+                    id: id(&format!("r{number}")),
+                    vector: self.vector(),
+                    metadata: metadata(&[("n", MetadataValue::Number(self.rng.below(1000) as f64))]),
+                })
+                .collect();
+            self.records.extend(batch.iter().copied().zip(records.clone()));
+            shard.write(&namespace(1), Change::Upsert(records)).unwrap();
+        }
+    }
+
+    fn recall(&mut self, shard: &Shard, filter: Option<&Filter>) -> f64 {
+        let (mut found, mut wanted) = (0, 0);
+        for _ in 0..40 {
+            let vector = self.vector();
+            let scorer = QueryScorer::new(Metric::Cosine, vector.as_slice());
+            let passing =
+                self.records.values().filter(|one| filter.is_none_or(|filter| filter.matches(&one.metadata)));
+            let mut truth: Vec<_> = passing
+                .map(|one| {
+                    (
+                        scorer.distance(one.vector.as_slice(), inverse_norm(one.vector.as_slice())),
+                        one.id.clone(),
+                    )
+                })
+                .collect();
+            truth.sort_unstable();
+            truth.truncate(10);
+            let query = Query { vector: &vector, top_k: TopK::new(10).unwrap(), filter };
+            let hits = shard.search(Scope::Namespaces(&[namespace(1)]), query, &|| false).unwrap().hits;
+            assert_eq!(hits.len(), truth.len(), "QRY-3");
+            found += truth.iter().filter(|(_, id)| hits.iter().any(|hit| hit.id() == *id)).count();
+            wanted += truth.len();
+        }
+        found as f64 / wanted as f64
+    }
+
+    fn check(&mut self, shard: &Shard, when: &str) {
+        let recall = self.recall(shard, None);
+        assert!(recall >= 0.99, "{when}: {recall}");
+        for bound in [500.0, 100.0, 10.0, 1.0] {
+            let filter = Filter::field("n", FieldTest::Lt(bound));
+            let recall = self.recall(shard, Some(&filter));
+            assert!(recall >= 0.9999, "{when}, filter below {bound} of 1000: {recall}");
+        }
+    }
+}
+
+fn open(io: &SharedIo) -> Shard {
+    let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
+    let options = ShardOptions { graph_rows_min: 1_000, ..ShardOptions::server() };
+    Shard::open(io, Path::new("/recall"), shape, options).unwrap()
+}
+
+fn build_graphs(shard: &Shard) -> usize {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    while shard.build_graph(&pool, &|| false) != Step::Idle {}
+    shard.stats().segments.iter().map(|segment| segment.graphs).sum()
+}
+
+#[test]
+fn recall_holds_after_build_overwrite_delete_merge_and_reopen() {
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    let shard = open(&io);
+    let mut corpus = Corpus::new();
+    corpus.write(&shard, 0..ROWS);
+    corpus.check(&shard, "in the memtable");
+    shard.seal().unwrap();
+    corpus.check(&shard, "sealed, without a graph");
+    assert_eq!(build_graphs(&shard), 1);
+    corpus.check(&shard, "with a graph");
+    corpus.write(&shard, (0..ROWS).step_by(10));
+    corpus.write(&shard, ROWS..ROWS + 300);
+    corpus.check(&shard, "overwritten and inserted");
+    let gone: Vec<u64> = (5..ROWS).step_by(10).collect();
+    gone.iter().for_each(|number| drop(corpus.records.remove(number)));
+    let ids = gone.iter().map(|number| id(&format!("r{number}"))).collect();
+    shard.write(&namespace(1), Change::DeleteIds(ids)).unwrap();
+    corpus.check(&shard, "deleted");
+    shard.compact().unwrap();
+    corpus.check(&shard, "merged");
+    assert_eq!(build_graphs(&shard), 1);
+    corpus.check(&shard, "merged, with a graph");
+    let reopened = open(&io);
+    corpus.check(&reopened, "reopened");
+    assert_eq!(build_graphs(&reopened), 1);
+    corpus.check(&reopened, "reopened, with a graph");
+}

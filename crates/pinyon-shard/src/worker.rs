@@ -1,0 +1,111 @@
+//! The thread that does a shard's background steps, and the bell that wakes it.
+
+use crate::{Shard, maintain::Step};
+use std::{
+    io,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+/// How long to rest after a failed step (a full disk, mostly) before trying again.
+const RETRY_REST: Duration = Duration::from_secs(1);
+
+/// Wakes the keeper, and tells waiting writers that a step was done.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    rung: Mutex<u64>,
+    changed: Condvar,
+    keepers: AtomicBool,
+}
+
+impl Bell {
+    pub(crate) fn ring(&self) {
+        *self.count() += 1;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn has_keeper(&self) -> bool {
+        self.keepers.load(Ordering::Acquire)
+    }
+
+    /// Waits until `done` holds, checking at every ring; returns whether it did within `longest`.
+    pub(crate) fn wait_until(&self, done: impl Fn() -> bool, longest: Duration) -> bool {
+        let (_guard, end) = self
+            .changed
+            .wait_timeout_while(self.count(), longest, |_| !done())
+            .unwrap_or_else(PoisonError::into_inner);
+        !end.timed_out()
+    }
+
+    /// Waits for a ring after `seen`; returns the count of rings.
+    fn wait_after(&self, seen: u64, longest: Duration) -> u64 {
+        let (guard, _) = self
+            .changed
+            .wait_timeout_while(self.count(), longest, |rung| *rung == seen)
+            .unwrap_or_else(PoisonError::into_inner);
+        *guard
+    }
+
+    /// A counter cannot be left half changed, so a poisoned lock is still good.
+    fn count(&self) -> MutexGuard<'_, u64> {
+        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread that seals and merges one shard whenever there is something to do. Dropping it stops it after the step
+/// that it is in.
+#[derive(Debug)]
+pub struct Keeper {
+    shard: Shard,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn start(shard: &Shard) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (own, own_stop) = (shard.clone(), Arc::clone(&stop));
+        shard.inner.bell.keepers.store(true, Ordering::Release);
+        let thread = std::thread::Builder::new()
+            .name(format!("shard-{}-keeper", shard.shape().shard))
+            .spawn(move || keep(&own, &own_stop))?;
+        Ok(Self { shard: shard.clone(), stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.shard.inner.bell.keepers.store(false, Ordering::Release);
+        self.shard.inner.bell.ring();
+        if let Some(thread) = self.thread.take() {
+            // A step that panicked has poisoned its shard already; there is nothing to add at the end.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn keep(shard: &Shard, stop: &AtomicBool) {
+    let bell = &shard.inner.bell;
+    let mut seen = 0;
+    while !stop.load(Ordering::Acquire) {
+        match shard.step() {
+            Ok(Step::Idle) => seen = bell.wait_after(seen, Duration::from_secs(60)),
+            Ok(_) => bell.ring(),
+            Err(error) => {
+                tracing::error!(shard = shard.shape().shard.get(), error = %error, "background step failed");
+                bell.ring();
+                let stopped = || stop.load(Ordering::Acquire);
+                bell.wait_until(stopped, RETRY_REST);
+            }
+        }
+    }
+}

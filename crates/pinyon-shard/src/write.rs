@@ -1,0 +1,296 @@
+//! Writing: a request waits in a queue; whoever gets the writer's lock first commits everything that waits with one
+//! write and one sync, then publishes the new state. So an answer means durable and visible (WAL-1), a batch is all
+//! or nothing, and the number of syncs does not grow with the number of clients.
+
+use crate::{
+    ShardError,
+    log_entry::{self, KIND_OPERATIONS, Operation},
+    namespace::Namespace,
+    read,
+    shard::{Inner, Writer},
+    snapshot::Snapshot,
+};
+use pinyon_types::{Filter, Invalid, Metadata, Record, RecordId, SeqNo, Vector, limits};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+};
+
+/// Requests of at most this many bytes are committed together: it bounds what a crash may leave half written.
+const GROUP_BYTES_MAX: usize = 32 << 20;
+
+/// A change of one namespace.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Puts records whole, replacing those with the same ids; of equal ids in one batch the last wins.
+    Upsert(Vec<Record>),
+    /// Replaces the vector (if given) and sets metadata fields of one record; nothing if it does not exist.
+    UpdateOne {
+        /// Which record.
+        id: RecordId,
+        /// The new vector.
+        vector: Option<Vector>,
+        /// Fields to set over the old ones.
+        set: Metadata,
+    },
+    /// Sets metadata fields of every record that passes a filter.
+    UpdateMatching {
+        /// Which records.
+        filter: Filter,
+        /// Fields to set over the old ones.
+        set: Metadata,
+    },
+    /// Removes records; ids that do not exist are passed over.
+    DeleteIds(Vec<RecordId>),
+    /// Removes every record that passes a filter.
+    DeleteMatching(Filter),
+    /// Removes every record of the namespace.
+    DeleteAll,
+}
+
+/// What a durable write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its position in the shard's log; a read that has seen this position has seen the write.
+    pub seq: SeqNo,
+    /// Records written, updated or removed.
+    pub records: u64,
+}
+
+/// A request in the queue.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    namespace: Namespace,
+    work: Mutex<Option<Work>>,
+    outcome: Mutex<Option<Result<Receipt, ShardError>>>,
+    bytes: usize,
+}
+
+/// Requests that name their records are encoded by the thread that brings them; the others only once it is their
+/// turn, because what they mean depends on what was written before them.
+#[derive(Debug)]
+enum Work {
+    Ready { operations: Vec<Operation>, encoded: Vec<u8> },
+    Resolve(Change),
+}
+
+impl Inner {
+    /// Makes a change durable and visible.
+    pub(crate) fn write(&self, namespace: &Namespace, change: Change) -> Result<Receipt, ShardError> {
+        self.wait_for_room()?;
+        let pending = Arc::new(Pending::new(namespace.clone(), prepare(change)?));
+        lock(&self.queue).push_back(Arc::clone(&pending));
+        loop {
+            let mut writer = self.lock_writer()?;
+            if let Some(outcome) = lock(&pending.outcome).take() {
+                return outcome;
+            }
+            let group = self.take_group();
+            // A panic must not leave others waiting for an answer that never comes: it poisons the shard.
+            let committed = catch_unwind(AssertUnwindSafe(|| self.commit(&mut writer, &group)));
+            if committed.is_err() {
+                self.poison("a write panicked");
+                drop(writer);
+                for request in &group {
+                    lock(&request.outcome).get_or_insert_with(|| Err(self.poisoned_error()));
+                }
+            }
+        }
+    }
+
+    fn lock_writer(&self) -> Result<MutexGuard<'_, Writer>, ShardError> {
+        self.writer.lock().map_err(|_| self.poisoned_error())
+    }
+
+    fn take_group(&self) -> Vec<Arc<Pending>> {
+        let mut queue = lock(&self.queue);
+        let mut bytes = 0;
+        let mut group = Vec::new();
+        while let Some(first) = queue.front() {
+            bytes += first.bytes;
+            if !group.is_empty() && bytes > GROUP_BYTES_MAX {
+                break;
+            }
+            group.extend(queue.pop_front());
+        }
+        group
+    }
+
+    /// Appends every request's entry, makes them durable together, and publishes the state after them.
+    fn commit(&self, writer: &mut Writer, group: &[Arc<Pending>]) {
+        if self.poisoned.load(Ordering::Acquire) {
+            for request in group {
+                *lock(&request.outcome) = Some(Err(self.poisoned_error()));
+            }
+            return;
+        }
+        let mut state = Snapshot::clone(&self.snapshot.load());
+        let mut receipts = Vec::with_capacity(group.len());
+        for request in group {
+            receipts.push(append(writer, &mut state, request));
+        }
+        if let Err(error) = writer.log.commit() {
+            let reason = error.to_string();
+            let poisoned = writer.log.is_poisoned();
+            if poisoned {
+                self.poison(&reason);
+            }
+            for (request, outcome) in group.iter().zip(receipts) {
+                let failure = if poisoned {
+                    ShardError::Poisoned { reason: reason.clone() }
+                } else {
+                    ShardError::NotWritten { reason: reason.clone() }
+                };
+                *lock(&request.outcome) = Some(outcome.and(Err(failure)));
+            }
+            return;
+        }
+        let full = state.memtable.bytes >= self.options.seal_bytes;
+        self.snapshot.store(Arc::new(state));
+        if full {
+            self.wake_keeper();
+        }
+        for (request, outcome) in group.iter().zip(receipts) {
+            *lock(&request.outcome) = Some(outcome);
+        }
+    }
+
+    /// Waits while the memtable is far over its size because sealing is behind (LIM-1).
+    fn wait_for_room(&self) -> Result<(), ShardError> {
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(self.poisoned_error());
+        }
+        if self.snapshot.load().memtable.bytes < self.options.backlog_bytes_max {
+            return Ok(());
+        }
+        self.wait_for_seal()
+    }
+}
+
+impl Pending {
+    fn new(namespace: Namespace, work: Work) -> Self {
+        let bytes = match &work {
+            Work::Ready { encoded, .. } => encoded.len(),
+            Work::Resolve(_) => 0,
+        };
+        Self { namespace, work: Mutex::new(Some(work)), outcome: Mutex::new(None), bytes }
+    }
+}
+
+/// These locks guard single assignments, which a panic cannot leave half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn prepare(change: Change) -> Result<Work, ShardError> {
+    let operations = match change {
+        Change::Upsert(records) => {
+            check_count("records", records.len())?;
+            last_of_each_id(records)
+        }
+        Change::DeleteIds(ids) => {
+            check_count("ids", ids.len())?;
+            let distinct: BTreeSet<RecordId> = ids.into_iter().collect();
+            distinct.into_iter().map(Operation::Delete).collect()
+        }
+        Change::DeleteAll => vec![Operation::Clear],
+        change @ (Change::UpdateOne { .. } | Change::UpdateMatching { .. } | Change::DeleteMatching(_)) => {
+            return Ok(Work::Resolve(change));
+        }
+    };
+    let encoded = log_entry::encode_operations(&operations);
+    check_bytes(&encoded)?;
+    Ok(Work::Ready { operations, encoded })
+}
+
+fn check_count(field: &str, count: usize) -> Result<(), Invalid> {
+    if count <= limits::BATCH_RECORDS_MAX {
+        return Ok(());
+    }
+    let problem = format!("must be at most {} in one write, are {count}", limits::BATCH_RECORDS_MAX);
+    Err(Invalid::new(field, problem))
+}
+
+fn check_bytes(encoded: &[u8]) -> Result<(), Invalid> {
+    let bytes_max = limits::BATCH_BYTES_MAX - (1 << 10); // room for the entry's head
+    if encoded.len() <= bytes_max {
+        return Ok(());
+    }
+    let problem = format!("the write takes {} bytes, at most {bytes_max} fit; split it", encoded.len());
+    Err(Invalid::new("records", problem))
+}
+
+fn last_of_each_id(records: Vec<Record>) -> Vec<Operation> {
+    let mut last = BTreeMap::new();
+    for record in records {
+        last.insert(record.id.clone(), record);
+    }
+    last.into_values().map(Operation::Put).collect()
+}
+
+/// Resolves a request against the state, appends its entry, applies it. On an error neither log nor state changed.
+fn append(writer: &mut Writer, state: &mut Snapshot, request: &Pending) -> Result<Receipt, ShardError> {
+    let namespace = &request.namespace;
+    let seen = state.namespace_epoch(namespace.id());
+    if namespace.epoch() < seen {
+        return Err(ShardError::StaleRoute { given: namespace.epoch(), seen });
+    }
+    let work = lock(&request.work).take();
+    let (operations, encoded) = match work.expect("invariant: a request is taken from the queue once") {
+        Work::Ready { operations, encoded } => (operations, encoded),
+        Work::Resolve(change) => {
+            let operations = resolve(state, namespace, change)?;
+            let encoded = log_entry::encode_operations(&operations);
+            check_bytes(&encoded)?;
+            (operations, encoded)
+        }
+    };
+    let records = count_changed(state, namespace, &operations);
+    if operations.is_empty() {
+        return Ok(Receipt { seq: state.seq, records: 0 });
+    }
+    let head = log_entry::encode_head(namespace, operations.len());
+    let seq = writer.log.append(KIND_OPERATIONS, &[&head, &encoded])?;
+    state.apply(namespace, operations, seq);
+    Ok(Receipt { seq, records })
+}
+
+/// How many records the operations will write or remove.
+fn count_changed(state: &Snapshot, namespace: &Namespace, operations: &[Operation]) -> u64 {
+    let changed = operations.iter().map(|operation| match operation {
+        Operation::Put(_) => 1,
+        Operation::Delete(id) => u64::from(state.find(namespace.id(), id.as_str()).is_some()),
+        Operation::Clear => state.count(namespace.id()),
+    });
+    changed.sum()
+}
+
+/// Finds out what a change means for the records that are there now.
+fn resolve(state: &Snapshot, namespace: &Namespace, change: Change) -> Result<Vec<Operation>, ShardError> {
+    match change {
+        Change::UpdateOne { id, vector, set } => {
+            let Some(place) = state.find(namespace.id(), id.as_str()) else { return Ok(Vec::new()) };
+            let mut record = read::record(&place.row());
+            record.metadata = record.metadata.merged(&set)?;
+            record.vector = vector.unwrap_or(record.vector);
+            Ok(vec![Operation::Put(record)])
+        }
+        Change::UpdateMatching { filter, set } => {
+            let mut operations = Vec::new();
+            for place in read::matching(state, namespace.id(), &filter) {
+                let mut record = read::record(&place.row());
+                record.metadata = record.metadata.merged(&set)?;
+                operations.push(Operation::Put(record));
+            }
+            Ok(operations)
+        }
+        Change::DeleteMatching(filter) => {
+            let found = read::matching(state, namespace.id(), &filter);
+            Ok(found.map(|place| Operation::Delete(read::record_id(place.row().id))).collect())
+        }
+        Change::Upsert(_) | Change::DeleteIds(_) | Change::DeleteAll => {
+            unreachable!("these need no resolving: `prepare` has made operations of them")
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Every file operation there is. Nothing else in the product opens a file (sled's and redb's own excepted), so that a
+//! test can make any of them fail and produce the disk that any crash would leave behind.
+
+#[cfg(any(test, feature = "testing"))]
+mod fault;
+mod memory;
+mod real;
+mod sealed;
+
+#[cfg(any(test, feature = "testing"))]
+pub use fault::{Fault, FaultDisk, FaultKind, Keep};
+pub use memory::MemoryIo;
+pub use real::RealIo;
+pub use sealed::SealedBytes;
+
+use std::{
+    fmt::Debug,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A file system, shared by everything that uses it.
+pub type SharedIo = Arc<dyn Io>;
+
+/// A file system.
+pub trait Io: Debug + Send + Sync {
+    /// Makes a new file for reading and writing. Its name is durable only after [`Io::sync_dir`].
+    ///
+    /// # Errors
+    /// The file exists, or the system's.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>>;
+
+    /// Opens a file for reading and writing.
+    ///
+    /// # Errors
+    /// The system's.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>>;
+
+    /// Reads a whole file into memory. Whoever does not trust the file asks [`Io::len`] first.
+    ///
+    /// # Errors
+    /// The system's.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// Makes a file's bytes readable in place. Only for files that are never written again.
+    ///
+    /// # Errors
+    /// The system's.
+    fn map(&self, path: &Path) -> io::Result<SealedBytes>;
+
+    /// A file's length in bytes.
+    ///
+    /// # Errors
+    /// The system's.
+    fn len(&self, path: &Path) -> io::Result<u64>;
+
+    /// The names of the files in a directory, sorted; directories are left out.
+    ///
+    /// # Errors
+    /// The system's.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+
+    /// Makes a directory and those above it, durably.
+    ///
+    /// # Errors
+    /// The system's.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+
+    /// Renames a file over another of the same directory. Durable only after [`Io::sync_dir`].
+    ///
+    /// # Errors
+    /// The system's.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file. Durable only after [`Io::sync_dir`].
+    ///
+    /// # Errors
+    /// The system's.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes creations, renames and removals in a directory durable.
+    ///
+    /// # Errors
+    /// The system's.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Whether a file or directory exists.
+    ///
+    /// # Errors
+    /// The system's.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// Takes an exclusive lock on a file, which is made if need be. The lock ends with the guard or the process.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when somebody else holds it; otherwise the system's.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>>;
+}
+
+/// An open file. Positions are explicit, so that a file can be shared.
+pub trait File: Debug + Send + Sync {
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// The system's; some of the bytes may have been written.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Reads up to `buffer.len()` bytes at `offset`; fewer only at the end.
+    ///
+    /// # Errors
+    /// The system's.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Reserves space for `length` bytes in all, which read as zeros until written; afterwards a write within them does
+    /// not fail for lack of space.
+    ///
+    /// # Errors
+    /// The system's, [`io::ErrorKind::StorageFull`] above all; the file is as it was.
+    fn allocate(&self, length: u64) -> io::Result<()>;
+
+    /// Cuts the file or extends it with zeros.
+    ///
+    /// # Errors
+    /// The system's.
+    fn set_len(&self, length: u64) -> io::Result<()>;
+
+    /// The file's length.
+    ///
+    /// # Errors
+    /// The system's.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether the file has no bytes.
+    ///
+    /// # Errors
+    /// The system's.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Makes the file's bytes and length durable.
+    ///
+    /// # Errors
+    /// The system's. Bytes written since the last success may be lost, and trying again proves nothing.
+    fn sync_data(&self) -> io::Result<()>;
+}
+
+/// Holds a lock until it is dropped.
+pub trait LockGuard: Debug + Send + Sync {}
+
+/// Where a file is written until it is whole; what a crash leaves under such a name is garbage.
+pub fn unfinished_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    PathBuf::from(name)
+}
+
+/// The directory that holds a file's name.
+pub(crate) fn dir_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+/// Replaces a file as a whole: after a crash there is the old one or the new one. Durable when it returns.
+///
+/// # Errors
+/// The system's; the old file is still there, unless only the last sync failed: then either may be.
+pub fn write_file_atomically(io: &dyn Io, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = unfinished_path(path);
+    if io.exists(&unfinished)? {
+        io.remove(&unfinished)?;
+    }
+    let file = io.create(&unfinished)?;
+    file.write_at(bytes, 0)?;
+    file.sync_data()?;
+    drop(file);
+    io.rename(&unfinished, path)?;
+    io.sync_dir(dir_of(path))
+}
+
+#[cfg(test)]
+mod tests;

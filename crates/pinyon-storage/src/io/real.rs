@@ -1,0 +1,164 @@
+//! The machine's file system.
+
+use super::{File, Io, LockGuard, SealedBytes};
+use rustix::{fs::FallocateFlags, io::Errno};
+use std::{
+    fs, io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+/// The machine's file system. Errors name the path.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealIo;
+
+#[derive(Debug)]
+struct RealFile {
+    file: fs::File,
+    path: PathBuf,
+}
+
+/// Puts the path into the message and keeps the kind.
+fn naming(path: &Path) -> impl Fn(io::Error) -> io::Error + '_ {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+impl RealFile {
+    fn boxed(file: fs::File, path: &Path) -> Box<dyn File> {
+        Box::new(Self { file, path: path.to_owned() })
+    }
+}
+
+impl Io for RealIo {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let options = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        Ok(RealFile::boxed(options.map_err(naming(path))?, path))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let file = fs::OpenOptions::new().read(true).write(true).open(path).map_err(naming(path))?;
+        Ok(RealFile::boxed(file, path))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path).map_err(naming(path))
+    }
+
+    fn map(&self, path: &Path) -> io::Result<SealedBytes> {
+        let file = fs::File::open(path).map_err(naming(path))?;
+        SealedBytes::map(&file).map_err(naming(path))
+    }
+
+    fn len(&self, path: &Path) -> io::Result<u64> {
+        Ok(fs::metadata(path).map_err(naming(path))?.len())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir).map_err(naming(dir))? {
+            let entry = entry.map_err(naming(dir))?;
+            if entry.file_type().map_err(naming(dir))?.is_file() {
+                names.extend(entry.file_name().into_string());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        if dir.is_dir() {
+            return Ok(());
+        }
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(parent) = parent {
+            self.create_dir_all(parent)?;
+        }
+        match fs::create_dir(dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(naming(dir)(error)),
+            _ => {}
+        }
+        self.sync_dir(parent.unwrap_or_else(|| Path::new(".")))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to).map_err(naming(from))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path).map_err(naming(path))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(naming(dir))
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        path.try_exists().map_err(naming(path))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
+        let options = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file = options.map_err(naming(path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(RealLock { _file: file })),
+            Err(fs::TryLockError::WouldBlock) => {
+                let problem = format!("{}: another process holds the lock", path.display());
+                Err(io::Error::new(io::ErrorKind::WouldBlock, problem))
+            }
+            Err(fs::TryLockError::Error(error)) => Err(naming(path)(error)),
+        }
+    }
+}
+
+/// The kernel gives the lock back when the file is closed.
+#[derive(Debug)]
+struct RealLock {
+    _file: fs::File,
+}
+
+impl LockGuard for RealLock {}
+
+impl File for RealFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset).map_err(naming(&self.path))
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, offset + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(naming(&self.path)(error)),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        if length == 0 {
+            return Ok(());
+        }
+        loop {
+            match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, length) {
+                Err(Errno::INTR) => {}
+                // Some file systems cannot reserve. Then a write may fail for lack of space, which is handled too.
+                Err(Errno::NOSYS | Errno::OPNOTSUPP) => return self.set_len(length.max(self.len()?)),
+                reserved => return reserved.map_err(|error| naming(&self.path)(error.into())),
+            }
+        }
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length).map_err(naming(&self.path))
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata().map_err(naming(&self.path))?.len())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data().map_err(naming(&self.path))
+    }
+}

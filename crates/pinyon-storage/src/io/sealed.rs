@@ -1,0 +1,64 @@
+//! The bytes of a file that is never written again, readable in place. The one module of this crate with unsafe code.
+
+#![allow(unsafe_code)] // mapping a file is unsafe by nature; the reasons why it is sound here stand at the block
+
+use std::{fmt, fs, io, ops::Deref, sync::Arc};
+
+/// Bytes that start at a multiple of 64. Cheap to clone.
+#[derive(Clone)]
+pub struct SealedBytes(Arc<Source>);
+
+const ALIGNMENT: usize = 64;
+
+enum Source {
+    Mapped(memmap2::Mmap),
+    /// Heap bytes with room to begin at an aligned address, which a mapping does anyway. Never resized.
+    Heap {
+        bytes: Vec<u8>,
+        start: usize,
+    },
+}
+
+impl SealedBytes {
+    /// Maps a file. The caller promises by calling it that the file is sealed.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn map(file: &fs::File) -> io::Result<Self> {
+        // An empty file cannot be mapped.
+        if file.metadata()?.len() == 0 {
+            return Ok(Self::copy(&[]));
+        }
+        // SAFETY: the mapping must not change while it is read. Only sealed segment files are mapped: they were
+        // finished, synced and renamed into place before, this program never opens them for writing again (SEG-1), and
+        // the data directory is locked against other processes of this program.
+        let mapped = unsafe { memmap2::Mmap::map(file)? };
+        Ok(Self(Arc::new(Source::Mapped(mapped))))
+    }
+
+    /// Copies bytes to aligned memory.
+    pub(super) fn copy(bytes: &[u8]) -> Self {
+        let mut room: Vec<u8> = Vec::with_capacity(bytes.len() + ALIGNMENT);
+        let start = room.as_ptr().align_offset(ALIGNMENT);
+        room.resize(start, 0);
+        room.extend_from_slice(bytes);
+        Self(Arc::new(Source::Heap { bytes: room, start }))
+    }
+}
+
+impl Deref for SealedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &*self.0 {
+            Source::Mapped(mapped) => mapped,
+            Source::Heap { bytes, start } => bytes.get(*start..).unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Debug for SealedBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealedBytes({} bytes)", self.len())
+    }
+}

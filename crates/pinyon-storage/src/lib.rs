@@ -1,0 +1,27 @@
+//! Bytes to disk and back: files, the log, segments of tagged sections, the manifest.
+//!
+//! What it does: names every file operation ([`io::Io`]), frames and checksums what is written, and hands out only
+//! bytes whose checksum it has verified. What it must not know: distances, graphs, tenants; what a frame or a section
+//! means is its caller's business. `FORMAT.md` beside this crate gives every byte.
+//!
+//! Invariants: WAL-1 no answer before its bytes are durable. WAL-2 a torn tail is cut and the cut made durable; damage
+//! before valid records is an error that names file and offset. WAL-3 after a failed write or sync the log takes no
+//! more. SEG-1 a segment is never changed. SEG-2 every byte served was covered by a verified checksum. SEG-3 nothing is
+//! deleted before the state that no longer needs it is durable.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::expect_used))]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod bytes;
+mod clock;
+pub mod io;
+pub mod manifest;
+pub mod metadata_bytes;
+pub mod segment;
+pub mod wal;
+
+pub use clock::SystemClock;
+
+// Floats and offsets are written as they lie in memory.
+const _: () =
+    assert!(cfg!(target_endian = "little"), "the file formats are little-endian, and so must the machine be");

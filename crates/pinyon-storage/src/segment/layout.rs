@@ -1,0 +1,110 @@
+//! The bytes of a segment file: header, sections, section table, footer. Everything begins at a multiple of 64.
+//!
+//! Header (64): 0 magic "PNYSEG\0\0", 8 version u32, 12 shard u32, 16 segment u64, 24 CRC-32C u32 of bytes 0..24, zeros.
+//! Table entry (24): 0 tag u32, 4 CRC-32C u32 of the section, 8 offset u64, 16 length u64.
+//! Footer (32), right behind the table: 0 table offset u64, 8 file length u64, 16 section count u32, 20 CRC-32C u32 of
+//! header, table and footer bytes 0..20, 24 magic "PNYSEGF\0".
+
+use super::SegmentHead;
+use crate::bytes::{BytesError, Reader};
+use pinyon_types::SegmentId;
+
+pub(super) const HEADER_BYTES: usize = 64;
+pub(super) const ENTRY_BYTES: usize = 24;
+pub(super) const FOOTER_BYTES: usize = 32;
+pub(super) const ALIGNMENT: u64 = 64;
+pub(super) const VERSION: u32 = 1;
+/// Most sections of a file: far more than any writer has, and few enough to search them one by one.
+pub(super) const SECTIONS_MAX: usize = 1024;
+
+const HEADER_MAGIC: &[u8; 8] = b"PNYSEG\0\0";
+const FOOTER_MAGIC: &[u8; 8] = b"PNYSEGF\0";
+
+/// The name of a segment's file.
+pub fn segment_file_name(id: SegmentId) -> String {
+    format!("segment-{:016}.seg", id.get())
+}
+
+/// Where a section lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Section {
+    pub(super) tag: u32,
+    pub(super) checksum: u32,
+    pub(super) offset: u64,
+    pub(super) length: u64,
+}
+
+/// What a footer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Footer {
+    pub(super) table_offset: u64,
+    pub(super) file_length: u64,
+    pub(super) sections: u32,
+    pub(super) checksum: u32,
+}
+
+pub(super) fn encode_header(head: SegmentHead) -> Vec<u8> {
+    let mut header = HEADER_MAGIC.to_vec();
+    header.extend_from_slice(&VERSION.to_le_bytes());
+    header.extend_from_slice(&head.shard.to_le_bytes());
+    header.extend_from_slice(&head.segment.get().to_le_bytes());
+    header.extend_from_slice(&crc32c::crc32c(&header).to_le_bytes());
+    header.resize(HEADER_BYTES, 0);
+    header
+}
+
+/// Returns the format version and whose file it is.
+pub(super) fn decode_header(header: &[u8]) -> Result<(u32, SegmentHead), BytesError> {
+    let mut reader = Reader::new(header);
+    expect(reader.take(8)? == HEADER_MAGIC, 0, "the magic of a segment file")?;
+    let version = reader.u32()?;
+    let head = SegmentHead { shard: reader.u32()?, segment: SegmentId::new(reader.u64()?) };
+    let covered = header.get(..reader.offset()).unwrap_or_default();
+    expect(reader.u32()? == crc32c::crc32c(covered), 24, "the header's checksum")?;
+    let reserved = reader.take(HEADER_BYTES - 28)?;
+    expect(reserved.iter().all(|&byte| byte == 0), 28, "zeros")?;
+    Ok((version, head))
+}
+
+/// The table and the footer behind it, for a file whose header is `header`, and the footer's checksum.
+pub(super) fn encode_tail(header: &[u8], table_offset: u64, sections: &[Section]) -> (Vec<u8>, u32) {
+    let mut tail = Vec::with_capacity(sections.len() * ENTRY_BYTES + FOOTER_BYTES);
+    for section in sections {
+        tail.extend_from_slice(&section.tag.to_le_bytes());
+        tail.extend_from_slice(&section.checksum.to_le_bytes());
+        tail.extend_from_slice(&section.offset.to_le_bytes());
+        tail.extend_from_slice(&section.length.to_le_bytes());
+    }
+    let file_length = table_offset + (tail.len() + FOOTER_BYTES) as u64;
+    tail.extend_from_slice(&table_offset.to_le_bytes());
+    tail.extend_from_slice(&file_length.to_le_bytes());
+    tail.extend_from_slice(&(sections.len() as u32).to_le_bytes());
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(header), &tail);
+    tail.extend_from_slice(&checksum.to_le_bytes());
+    tail.extend_from_slice(FOOTER_MAGIC);
+    (tail, checksum)
+}
+
+pub(super) fn decode_footer(footer: &[u8]) -> Result<Footer, BytesError> {
+    let mut reader = Reader::new(footer);
+    let (table_offset, file_length) = (reader.u64()?, reader.u64()?);
+    let (sections, checksum) = (reader.u32()?, reader.u32()?);
+    expect(reader.take(8)? == FOOTER_MAGIC, 24, "the magic of a segment footer")?;
+    reader.finish()?;
+    Ok(Footer { table_offset, file_length, sections, checksum })
+}
+
+/// Reads the table's entries; their sense is the reader's to check.
+pub(super) fn decode_table(table: &[u8]) -> Result<Vec<Section>, BytesError> {
+    let mut reader = Reader::new(table);
+    let mut sections = Vec::with_capacity(table.len() / ENTRY_BYTES);
+    while !reader.is_empty() {
+        let (tag, checksum) = (reader.u32()?, reader.u32()?);
+        sections.push(Section { tag, checksum, offset: reader.u64()?, length: reader.u64()? });
+    }
+    Ok(sections)
+}
+
+const fn expect(holds: bool, offset: usize, expected: &'static str) -> Result<(), BytesError> {
+    if holds { Ok(()) } else { Err(BytesError { offset, expected }) }
+}

@@ -1,0 +1,98 @@
+//! Reading a log file: frame after frame, and what is wrong where there is none.
+
+use super::layout::{FRAME_HEAD_BYTES, FrameHead, HEADER_BYTES, KIND_END, decode_frame, decode_frame_head};
+use pinyon_types::SeqNo;
+
+/// One entry of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Its position.
+    pub seq: SeqNo,
+    /// What its writer called it.
+    pub kind: u8,
+    /// Its bytes, as their writer gave them.
+    pub payload: &'a [u8],
+}
+
+/// How a log file ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogEnd {
+    /// With the end of the file, or zeros up to it: the log was in use.
+    Open,
+    /// With a closing frame.
+    Closed,
+    /// With bytes that are no frame, and nothing tells that they were ever acknowledged.
+    Torn,
+    /// With bytes that are no frame, although they had been acknowledged.
+    Damaged,
+}
+
+/// Walks the frames of one file.
+#[derive(Debug)]
+pub(crate) struct LogReader<'a> {
+    bytes: &'a [u8],
+    pub(crate) offset: usize,
+    pub(crate) expected: SeqNo,
+    is_closed: bool,
+}
+
+impl<'a> LogReader<'a> {
+    /// A reader behind the header.
+    pub(crate) const fn new(bytes: &'a [u8], first_seq: SeqNo) -> Self {
+        Self { bytes, offset: HEADER_BYTES as usize, expected: first_seq, is_closed: false }
+    }
+
+    /// The next entry, if a valid one with the expected position stands here.
+    pub(crate) fn next_frame(&mut self) -> Option<Frame<'a>> {
+        let (head, payload, length) = decode_frame(self.rest())?;
+        if self.is_closed || head.seq != self.expected {
+            return None;
+        }
+        self.offset += length;
+        if head.kind == KIND_END {
+            self.is_closed = true;
+            return None;
+        }
+        self.expected = head.seq.next();
+        Some(Frame { seq: head.seq, kind: head.kind, payload })
+    }
+
+    /// What stands where [`Self::next_frame`] found no entry.
+    pub(crate) fn end(&self) -> LogEnd {
+        let rest = self.rest();
+        if rest.iter().all(|&byte| byte == 0) {
+            return if self.is_closed { LogEnd::Closed } else { LogEnd::Open };
+        }
+        // Nothing is ever written behind a closing frame, and a whole frame is never out of its turn.
+        let is_damaged = self.is_closed || decode_frame(rest).is_some() || self.has_witness();
+        if is_damaged { LogEnd::Damaged } else { LogEnd::Torn }
+    }
+
+    /// Whether a later frame claims the expected entry as durable. Positions that no writer of this file could have
+    /// given are not believed: they are frames inside a payload.
+    fn has_witness(&self) -> bool {
+        let expected = self.expected.get();
+        let frames_max = (self.rest().len() / FRAME_HEAD_BYTES) as u64;
+        has_frame(self.rest(), |head| {
+            let (seq, synced) = (head.seq.get(), head.synced_seq.get());
+            synced >= expected && seq > synced && seq - expected <= frames_max
+        })
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.offset..).unwrap_or_default()
+    }
+}
+
+/// Whether a file without a valid header holds any frame.
+pub(crate) fn has_any_frame(file: &[u8]) -> bool {
+    has_frame(file.get(HEADER_BYTES as usize..).unwrap_or_default(), |_| true)
+}
+
+/// Whether a valid frame that `is_wanted` stands anywhere. Heads are looked at first, so that checksums are computed
+/// for few of them.
+fn has_frame(bytes: &[u8], is_wanted: impl Fn(FrameHead) -> bool) -> bool {
+    let places = (0..bytes.len()).step_by(8).filter_map(|offset| bytes.get(offset..));
+    let mut promising = places.filter(|place| decode_frame_head(place).is_some_and(&is_wanted));
+    promising.any(|place| decode_frame(place).is_some())
+}
