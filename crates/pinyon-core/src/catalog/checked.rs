@@ -1,0 +1,141 @@
+//! A store under suspicion: every value carries a checksum, and one more value tells how many there must be, what they
+//! sum up to, and at which epoch. So a store that lost something or went back in time is found out when it is read.
+
+use super::store::{CatalogError, CatalogStore, Change, VALUE_BYTES_MAX, guarded};
+use pinyon_types::Epoch;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+const META_KEY: &[u8] = b"!meta";
+const VERSION: u8 = 1;
+/// Version byte and checksum before every value.
+const SEAL_BYTES: usize = 5;
+
+/// A raw store with its checks.
+#[derive(Debug)]
+pub(super) struct CheckedStore {
+    raw: Box<dyn CatalogStore>,
+    path: PathBuf,
+    epoch: Epoch,
+    /// Checksum of every entry, so that the sum can follow each change.
+    checksums: BTreeMap<Vec<u8>, u64>,
+    poisoned: Option<String>,
+}
+
+/// What the store holds.
+#[derive(Debug, Default)]
+pub(super) struct Image {
+    pub(super) entries: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl CheckedStore {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// A value that does not fit its checksum, or values that do not add up.
+    pub(super) fn open(mut raw: Box<dyn CatalogStore>, path: &Path) -> Result<(Self, Image), CatalogError> {
+        let damaged = |problem: String| CatalogError::Damaged { path: path.to_owned(), problem };
+        let mut entries = BTreeMap::new();
+        for (key, sealed) in guarded(path, || raw.load_all())? {
+            let value = unseal(&key, &sealed);
+            let value = value.ok_or_else(|| damaged(format!("entry {} does not read back", show(&key))))?;
+            entries.insert(key, value.to_vec());
+        }
+        let meta = entries.remove(META_KEY);
+        let checksums: BTreeMap<Vec<u8>, u64> =
+            entries.iter().map(|(key, value)| (key.clone(), checksum(key, value))).collect();
+        let epoch = match meta {
+            None if entries.is_empty() => Epoch::ZERO,
+            None => return Err(damaged("its entries are there, but not what they must add up to".into())),
+            Some(meta) => check_meta(&meta, &checksums).map_err(damaged)?,
+        };
+        Ok((Self { raw, path: path.to_owned(), epoch, checksums, poisoned: None }, Image { entries }))
+    }
+
+    pub(super) const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes all changes or none, durably, and moves to `epoch`.
+    ///
+    /// # Errors
+    /// The store's; it takes no more changes then.
+    pub(super) fn commit(&mut self, changes: &[Change], epoch: Epoch) -> Result<(), CatalogError> {
+        if let Some(reason) = &self.poisoned {
+            return Err(CatalogError::Poisoned { reason: reason.clone() });
+        }
+        let mut checksums = self.checksums.clone();
+        let mut sealed = Vec::with_capacity(changes.len() + 1);
+        for change in changes {
+            match &change.value {
+                Some(value) => drop(checksums.insert(change.key.clone(), checksum(&change.key, value))),
+                None => drop(checksums.remove(&change.key)),
+            }
+            sealed.push(seal_change(change));
+        }
+        let meta = encode_meta(epoch, &checksums);
+        sealed.push(seal_change(&Change { key: META_KEY.to_vec(), value: Some(meta) }));
+        if let Err(error) = guarded(&self.path, || self.raw.commit(&sealed)) {
+            self.poisoned = Some(error.to_string());
+            return Err(error);
+        }
+        self.checksums = checksums;
+        self.epoch = epoch;
+        Ok(())
+    }
+}
+
+fn seal_change(change: &Change) -> Change {
+    let value = change.value.as_ref().map(|value| {
+        assert!(
+            value.len() + SEAL_BYTES <= VALUE_BYTES_MAX,
+            "the routing table packs values below the limit"
+        );
+        let mut sealed = vec![VERSION];
+        sealed.extend_from_slice(&seal(&change.key, value).to_le_bytes());
+        sealed.extend_from_slice(value);
+        sealed
+    });
+    Change { key: change.key.clone(), value }
+}
+
+fn seal(key: &[u8], value: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(key), value)
+}
+
+fn unseal<'a>(key: &[u8], sealed: &'a [u8]) -> Option<&'a [u8]> {
+    let (head, value) = sealed.split_at_checked(SEAL_BYTES)?;
+    let (version, stored) = head.split_first()?;
+    let fits = *version == VERSION && stored == seal(key, value).to_le_bytes();
+    fits.then_some(value)
+}
+
+/// A checksum whose sum over all entries does not depend on their order.
+fn checksum(key: &[u8], value: &[u8]) -> u64 {
+    let (key, value) = (crc32c::crc32c(key), crc32c::crc32c(value));
+    crate::placement::fmix64((u64::from(key) << 32) | u64::from(value))
+}
+
+fn encode_meta(epoch: Epoch, checksums: &BTreeMap<Vec<u8>, u64>) -> Vec<u8> {
+    let sum = checksums.values().fold(0_u64, |sum, one| sum.wrapping_add(*one));
+    [epoch.get(), checksums.len() as u64, sum].iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+fn check_meta(meta: &[u8], checksums: &BTreeMap<Vec<u8>, u64>) -> Result<Epoch, String> {
+    let epoch = meta.first_chunk::<8>().map(|bytes| Epoch::new(u64::from_le_bytes(*bytes)));
+    let epoch = epoch.ok_or_else(|| "what its entries must add up to is too short".to_owned())?;
+    if meta == encode_meta(epoch, checksums) {
+        return Ok(epoch);
+    }
+    Err(format!("its {} entries do not add up to what was written at epoch {epoch}", checksums.len()))
+}
+
+fn show(key: &[u8]) -> String {
+    String::from_utf8_lossy(key).into_owned()
+}

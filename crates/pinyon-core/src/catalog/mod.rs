@@ -1,0 +1,22 @@
+//! The catalog: which tenant lives on which shard, and what the data were made with. Durable before it is answered,
+//! served from memory.
+//!
+//! Three layers: a raw store (sled, or redb as its twin) that keeps key-value pairs atomically and durably; a checked
+//! store that lets no damage and no silent roll-back of the raw one pass unseen; the routing table, which packs many
+//! assignments into one value, because a key per tenant costs sled gigabytes.
+
+mod checked;
+mod codec;
+#[cfg(test)]
+mod conformance;
+mod packing;
+mod redb_store;
+mod routing_table;
+mod sled_store;
+mod store;
+mod view;
+
+pub use codec::StoredSettings;
+pub use routing_table::{AssignRequest, RoutingTable};
+pub use store::{CatalogError, CatalogKind};
+pub use view::{Assignment, Pin};

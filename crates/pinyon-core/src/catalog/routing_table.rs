@@ -1,0 +1,441 @@
+//! The routing table: looked up without a lock, changed durably, packed into few values. The store holds a base (all
+//! assignments at some epoch) and the deltas since; when the deltas have grown to half of the base they are folded into
+//! a new one, so that what is written stays in proportion to what changed.
+
+use super::{
+    StoredSettings,
+    checked::{CheckedStore, Image},
+    codec,
+    packing::{pack, unpack},
+    redb_store::RedbStore,
+    sled_store::SledStore,
+    store::{CatalogError, CatalogKind, CatalogStore, Change},
+    view::{Assignment, Pin, View},
+};
+use arc_swap::ArcSwap;
+use pinyon_storage::io;
+use pinyon_types::{Epoch, NamespaceId, ShardId, TenantId};
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+const SETTINGS_KEY: &[u8] = b"settings";
+const STATE_KEY: &[u8] = b"state";
+/// Deltas are not folded before they have this many bytes, however small the base is.
+const FOLD_BYTES_MIN: usize = 1 << 20;
+/// Values of a new base written in one commit, so that no commit grows with the table.
+const FOLD_VALUES_PER_COMMIT: usize = 64;
+/// `catalog.json` is written again after this many changes, or a quarter of the table, whichever is more.
+const EXPORT_CHANGES_MIN: usize = 1_000;
+
+/// A wish to assign a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignRequest {
+    /// Which tenant.
+    pub tenant: TenantId,
+    /// Where to.
+    pub shard: ShardId,
+    /// `Placed` keeps an assignment that is there already; `Explicit` replaces it.
+    pub pin: Pin,
+}
+
+/// Where every tenant lives.
+#[derive(Debug)]
+pub struct RoutingTable {
+    view: ArcSwap<View>,
+    queue: Mutex<VecDeque<Arc<Pending>>>,
+    writer: Mutex<Writer>,
+    settings: Mutex<Option<StoredSettings>>,
+    export_path: PathBuf,
+}
+
+#[derive(Debug)]
+struct Pending {
+    requests: Vec<AssignRequest>,
+    outcome: Mutex<Option<Result<Vec<Assignment>, CatalogError>>>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    store: CheckedStore,
+    generation: u64,
+    next_namespace: u64,
+    base_keys: Vec<Vec<u8>>,
+    base_bytes: usize,
+    delta_keys: Vec<Vec<u8>>,
+    delta_bytes: usize,
+    changes_since_export: usize,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl RoutingTable {
+    /// Opens the table in `dir`, which must exist, or begins one there.
+    ///
+    /// # Errors
+    /// A damaged store, another kind of store than the one that is there, the store's own.
+    pub fn open(dir: &Path, kind: CatalogKind) -> Result<Self, CatalogError> {
+        if let Some(found) = CatalogKind::present_in(dir).filter(|found| *found != kind) {
+            return Err(CatalogError::OtherStore { path: dir.to_owned(), found, asked: kind });
+        }
+        let path = dir.join(kind.file_name());
+        let raw: Box<dyn CatalogStore> = match kind {
+            CatalogKind::Sled => Box::new(SledStore::open(&path)?),
+            CatalogKind::Redb => Box::new(RedbStore::open(&path)?),
+        };
+        let (store, image) = CheckedStore::open(raw, &path)?;
+        Self::from_image(store, &image, dir)
+    }
+
+    fn from_image(store: CheckedStore, image: &Image, dir: &Path) -> Result<Self, CatalogError> {
+        let damaged = |problem: String| CatalogError::Damaged { path: store.path().to_owned(), problem };
+        let settings = image.entries.get(SETTINGS_KEY).map(|bytes| codec::decode(bytes)).transpose();
+        let settings = settings.map_err(damaged)?;
+        let (generation, next_namespace) = match image.entries.get(STATE_KEY) {
+            Some(bytes) => decode_state(bytes).map_err(damaged)?,
+            None => (0, 1),
+        };
+        let mut view = View::empty();
+        let mut writer = Writer {
+            generation,
+            next_namespace,
+            base_keys: Vec::new(),
+            base_bytes: 0,
+            delta_keys: Vec::new(),
+            delta_bytes: 0,
+            changes_since_export: 0,
+            store,
+        };
+        writer.read_base_and_deltas(image, &mut view)?;
+        writer.drop_stale_bases(image)?;
+        view.epoch = writer.store.epoch();
+        Ok(Self {
+            view: ArcSwap::from_pointee(view),
+            queue: Mutex::default(),
+            writer: Mutex::new(writer),
+            settings: Mutex::new(settings),
+            export_path: dir.join("catalog.json"),
+        })
+    }
+
+    /// Where a tenant lives. Takes no lock; well below a microsecond.
+    pub fn lookup(&self, tenant: &str) -> Option<Assignment> {
+        self.view.load().get(tenant)
+    }
+
+    /// The table's version.
+    pub fn epoch(&self) -> Epoch {
+        self.view.load().epoch
+    }
+
+    /// Number of tenants.
+    pub fn len(&self) -> usize {
+        self.view.load().len()
+    }
+
+    /// Every tenant, ordered by name.
+    pub fn all(&self) -> Vec<(TenantId, Assignment)> {
+        let view = self.view.load();
+        let mut all: Vec<_> = view.iter().map(|(tenant, assignment)| (tenant.clone(), *assignment)).collect();
+        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+
+    /// What the data were made with, once something was stored.
+    pub fn settings(&self) -> Option<StoredSettings> {
+        lock(&self.settings).clone()
+    }
+
+    /// Stores what the data are made with; durable when this returns.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn store_settings(&self, settings: &StoredSettings) -> Result<(), CatalogError> {
+        let mut writer = lock(&self.writer);
+        let encoded = codec::encode(settings).map_err(|problem| writer.failed(problem))?;
+        let change = Change { key: SETTINGS_KEY.to_vec(), value: Some(encoded) };
+        let epoch = writer.store.epoch().next();
+        writer.store.commit(&[change], epoch)?;
+        self.publish(|view| view.epoch = epoch);
+        *lock(&self.settings) = Some(settings.clone());
+        Ok(())
+    }
+
+    /// Refuses to go on when the shards have seen a later epoch than the store came back with.
+    ///
+    /// # Errors
+    /// [`CatalogError::RolledBack`].
+    pub fn check_epoch(&self, seen: Epoch) -> Result<(), CatalogError> {
+        let have = self.epoch();
+        if seen > have { Err(CatalogError::RolledBack { have, seen }) } else { Ok(()) }
+    }
+
+    /// Assigns tenants; durable when this returns, in one commit with whatever else waits. Answers with where each
+    /// tenant lives now.
+    ///
+    /// # Errors
+    /// The store's; nothing was assigned, and nothing will be until a restart.
+    pub fn assign(&self, requests: Vec<AssignRequest>) -> Result<Vec<Assignment>, CatalogError> {
+        let pending = Arc::new(Pending { requests, outcome: Mutex::new(None) });
+        lock(&self.queue).push_back(Arc::clone(&pending));
+        let mut writer = lock(&self.writer);
+        // Whoever held the lock before may have committed this request with its own.
+        if let Some(outcome) = lock(&pending.outcome).take() {
+            return outcome;
+        }
+        let group: Vec<Arc<Pending>> = lock(&self.queue).drain(..).collect();
+        self.commit_group(&mut writer, &group);
+        drop(writer);
+        let outcome = lock(&pending.outcome).take();
+        outcome.expect("invariant: the group that was committed contains this request")
+    }
+
+    fn commit_group(&self, writer: &mut Writer, group: &[Arc<Pending>]) {
+        let mut view = View::clone(&self.view.load());
+        let epoch = writer.store.epoch().next();
+        let mut changed: Vec<TenantId> = Vec::new();
+        let mut next_namespace = writer.next_namespace;
+        for request in group.iter().flat_map(|pending| &pending.requests) {
+            let old = view.get(request.tenant.as_str());
+            if let Some(assignment) = decide(old, request, epoch, &mut next_namespace) {
+                view.set(request.tenant.clone(), assignment);
+                changed.push(request.tenant.clone());
+            }
+        }
+        let committed = writer.write_delta(&view, &changed, epoch, next_namespace);
+        if committed.is_ok() && !changed.is_empty() {
+            view.epoch = epoch;
+            self.view.store(Arc::new(view));
+        }
+        let view = self.view.load();
+        for pending in group {
+            let lives = |request: &AssignRequest| view.get(request.tenant.as_str());
+            let outcome = match &committed {
+                Ok(()) => Ok(pending.requests.iter().filter_map(lives).collect()),
+                Err(error) => Err(CatalogError::Poisoned { reason: error.to_string() }),
+            };
+            *lock(&pending.outcome) = Some(outcome);
+        }
+        self.after_commit(writer);
+    }
+
+    /// Replaces every assignment: how `doctor` rebuilds the table from the shards. The epoch moves beyond `seen`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn replace_all(
+        &self,
+        assignments: Vec<(TenantId, NamespaceId, ShardId)>,
+        seen: Epoch,
+    ) -> Result<(), CatalogError> {
+        let mut writer = lock(&self.writer);
+        let epoch = writer.store.epoch().max(seen).next();
+        let mut view = View::empty();
+        let highest = assignments.iter().map(|(_, namespace, _)| namespace.get()).max().unwrap_or(0);
+        for (tenant, namespace, shard) in assignments {
+            let old = self.view.load().get(tenant.as_str()).filter(|old| old.shard == shard);
+            let pin = old.map_or(Pin::Explicit, |old| old.pin);
+            view.set(tenant, Assignment { namespace, shard, epoch, pin });
+        }
+        view.epoch = epoch;
+        writer.next_namespace = writer.next_namespace.max(highest + 1);
+        writer.fold(&view, epoch)?;
+        self.view.store(Arc::new(view));
+        self.export(&mut writer)
+    }
+
+    /// Writes `catalog.json`, the copy for people and for moving to another store.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn close(&self) -> Result<(), CatalogError> {
+        self.export(&mut lock(&self.writer))
+    }
+
+    /// Folding and exporting keep the store small and add a way back; a failure of theirs loses nothing and is met
+    /// again by the next change.
+    fn after_commit(&self, writer: &mut Writer) {
+        let view = self.view.load_full();
+        if writer.delta_bytes > FOLD_BYTES_MIN.max(writer.base_bytes / 2)
+            && let Err(error) = writer.fold(&view, view.epoch)
+        {
+            tracing::warn!(error = %error, "routing table not folded");
+        }
+        if writer.changes_since_export >= EXPORT_CHANGES_MIN.max(view.len() / 4)
+            && let Err(error) = self.export(writer)
+        {
+            tracing::warn!(error = %error, "catalog.json not written");
+        }
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut View)) {
+        let mut view = View::clone(&self.view.load());
+        change(&mut view);
+        self.view.store(Arc::new(view));
+    }
+
+    fn export(&self, writer: &mut Writer) -> Result<(), CatalogError> {
+        let json = export_json(&self.all(), self.epoch());
+        let real = io::RealIo;
+        let path = &self.export_path;
+        io::write_file_atomically(&real, path, json.as_bytes())
+            .map_err(|error| CatalogError::Store { path: path.clone(), problem: error.to_string() })?;
+        writer.changes_since_export = 0;
+        Ok(())
+    }
+}
+
+/// What a request means; `None` when it changes nothing.
+fn decide(
+    old: Option<Assignment>,
+    request: &AssignRequest,
+    epoch: Epoch,
+    next_namespace: &mut u64,
+) -> Option<Assignment> {
+    let namespace = match old {
+        Some(_) if request.pin == Pin::Placed => return None,
+        Some(old) if old.shard == request.shard && old.pin == request.pin => return None,
+        Some(old) => old.namespace,
+        None => {
+            *next_namespace += 1;
+            NamespaceId::new(*next_namespace - 1)
+        }
+    };
+    Some(Assignment { namespace, shard: request.shard, epoch, pin: request.pin })
+}
+
+impl Writer {
+    fn read_base_and_deltas(&mut self, image: &Image, view: &mut View) -> Result<(), CatalogError> {
+        let base = base_prefix(self.generation);
+        let in_base = image.entries.range(base.clone()..).take_while(|(key, _)| key.starts_with(&base));
+        for (key, value) in in_base {
+            self.base_keys.push(key.clone());
+            self.base_bytes += value.len();
+            self.read_value(key, value, view)?;
+        }
+        let deltas =
+            image.entries.range(b"delta/".to_vec()..).take_while(|(key, _)| key.starts_with(b"delta/"));
+        for (key, value) in deltas {
+            self.delta_keys.push(key.clone());
+            self.delta_bytes += value.len();
+            self.read_value(key, value, view)?;
+        }
+        Ok(())
+    }
+
+    /// A crash while folding leaves parts of a base that nothing names: the next one, or the one before.
+    fn drop_stale_bases(&mut self, image: &Image) -> Result<(), CatalogError> {
+        let bases = image.entries.range(b"base/".to_vec()..).map(|(key, _)| key);
+        let stale =
+            bases.take_while(|key| key.starts_with(b"base/")).filter(|key| !self.base_keys.contains(key));
+        let changes: Vec<Change> = stale.map(|key| Change { key: key.clone(), value: None }).collect();
+        if changes.is_empty() { Ok(()) } else { self.store.commit(&changes, self.store.epoch()) }
+    }
+
+    fn read_value(&self, key: &[u8], value: &[u8], view: &mut View) -> Result<(), CatalogError> {
+        let assignments = unpack(value)
+            .map_err(|problem| self.failed(format!("{}: {problem}", String::from_utf8_lossy(key))))?;
+        for (tenant, assignment) in assignments {
+            match assignment {
+                Some(assignment) => view.set(tenant, assignment),
+                None => view.remove(tenant.as_str()),
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, problem: String) -> CatalogError {
+        CatalogError::Damaged { path: self.store.path().to_owned(), problem }
+    }
+
+    fn write_delta(
+        &mut self,
+        view: &View,
+        changed: &[TenantId],
+        epoch: Epoch,
+        next_namespace: u64,
+    ) -> Result<(), CatalogError> {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let chunks = pack(changed.iter().map(|tenant| (tenant, view.get(tenant.as_str()))));
+        let mut changes: Vec<Change> = Vec::new();
+        for (part, chunk) in chunks.into_iter().enumerate() {
+            let key = format!("delta/{:016x}/{part:08x}", epoch.get()).into_bytes();
+            changes.push(Change { key, value: Some(chunk) });
+        }
+        let state = encode_state(self.generation, next_namespace);
+        changes.push(Change { key: STATE_KEY.to_vec(), value: Some(state) });
+        self.store.commit(&changes, epoch)?;
+        self.next_namespace = next_namespace;
+        changes.pop();
+        self.delta_bytes +=
+            changes.iter().filter_map(|change| change.value.as_ref()).map(Vec::len).sum::<usize>();
+        self.delta_keys.extend(changes.into_iter().map(|change| change.key));
+        self.changes_since_export += changed.len();
+        Ok(())
+    }
+
+    /// Writes a new base in bounded commits that nothing names yet, then switches to it in one, then drops the old.
+    fn fold(&mut self, view: &View, epoch: Epoch) -> Result<(), CatalogError> {
+        let generation = self.generation + 1;
+        let chunks = pack(view.iter().map(|(tenant, assignment)| (tenant, Some(*assignment))));
+        let mut base_keys = Vec::new();
+        let mut base_bytes = 0;
+        for group in chunks.chunks(FOLD_VALUES_PER_COMMIT) {
+            let mut changes = Vec::new();
+            for chunk in group {
+                let mut key = base_prefix(generation);
+                key.extend_from_slice(format!("{:08x}", base_keys.len()).as_bytes());
+                base_bytes += chunk.len();
+                base_keys.push(key.clone());
+                changes.push(Change { key, value: Some(chunk.clone()) });
+            }
+            self.store.commit(&changes, self.store.epoch())?;
+        }
+        let state = encode_state(generation, self.next_namespace);
+        let mut switch = vec![Change { key: STATE_KEY.to_vec(), value: Some(state) }];
+        let deltas = std::mem::take(&mut self.delta_keys);
+        switch.extend(deltas.into_iter().map(|key| Change { key, value: None }));
+        self.store.commit(&switch, epoch)?;
+        let old = std::mem::replace(&mut self.base_keys, base_keys);
+        (self.generation, self.base_bytes, self.delta_bytes) = (generation, base_bytes, 0);
+        let drop_old: Vec<Change> = old.into_iter().map(|key| Change { key, value: None }).collect();
+        self.store.commit(&drop_old, epoch)
+    }
+}
+
+fn base_prefix(generation: u64) -> Vec<u8> {
+    format!("base/{generation:016x}/").into_bytes()
+}
+
+fn encode_state(generation: u64, next_namespace: u64) -> Vec<u8> {
+    [generation, next_namespace].iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+fn decode_state(bytes: &[u8]) -> Result<(u64, u64), String> {
+    let mut reader = pinyon_storage::bytes::Reader::new(bytes);
+    let mut read = || Ok::<_, pinyon_storage::bytes::BytesError>((reader.u64()?, reader.u64()?));
+    read().map_err(|error| format!("its state: {error}"))
+}
+
+/// One line per tenant, so that people and line tools can read it.
+fn export_json(all: &[(TenantId, Assignment)], epoch: Epoch) -> String {
+    let mut json = format!("{{\"epoch\": {epoch}, \"tenants\": [");
+    for (at, (tenant, one)) in all.iter().enumerate() {
+        json.push_str(if at == 0 { "\n" } else { ",\n" });
+        // Control characters are not allowed in names, so two escapes are all that JSON needs.
+        let name = tenant.as_str().replace('\\', "\\\\").replace('"', "\\\"");
+        let pinned = one.pin == Pin::Explicit;
+        json.push_str(&format!(
+            "{{\"tenant\": \"{name}\", \"namespace\": {}, \"shard\": {}, \"epoch\": {}, \"pinned\": {pinned}}}",
+            one.namespace, one.shard, one.epoch
+        ));
+    }
+    json.push_str("\n]}\n");
+    json
+}

@@ -1,0 +1,131 @@
+//! The seam behind which the catalog's bytes are kept.
+
+use pinyon_types::{Epoch, Invalid};
+use std::{
+    fmt::Debug,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+/// Largest value: sled writes larger ones to files that it never syncs.
+pub(super) const VALUE_BYTES_MAX: usize = 64 << 10;
+
+/// A value to set, or a key to remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) key: Vec<u8>,
+    pub(super) value: Option<Vec<u8>>,
+}
+
+/// A pair of key and value.
+pub(super) type Entry = (Vec<u8>, Vec<u8>);
+
+/// Keeps key-value pairs. Small: the catalog packs its data into few of them.
+pub(super) trait CatalogStore: Send + Debug {
+    /// Every pair.
+    fn load_all(&mut self) -> Result<Vec<Entry>, CatalogError>;
+
+    /// Makes all changes or none; they are durable when this returns. After an error the caller makes no more.
+    fn commit(&mut self, changes: &[Change]) -> Result<(), CatalogError>;
+}
+
+/// Which store keeps the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatalogKind {
+    /// sled 0.34, the default.
+    Sled,
+    /// redb, its twin: better above a hundred thousand tenants.
+    Redb,
+}
+
+impl CatalogKind {
+    /// The name in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sled => "sled",
+            Self::Redb => "redb",
+        }
+    }
+
+    /// Reads the name in settings.
+    ///
+    /// # Errors
+    /// Any other text.
+    pub fn from_name(name: &str) -> Result<Self, Invalid> {
+        let known = [Self::Sled, Self::Redb];
+        let found = known.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| Invalid::new("catalog", format!("must be sled or redb, is {name:?}")))
+    }
+
+    /// The store that holds data in `dir`, if one does.
+    pub(super) fn present_in(dir: &Path) -> Option<Self> {
+        [Self::Sled, Self::Redb].into_iter().find(|kind| dir.join(kind.file_name()).exists())
+    }
+
+    pub(super) const fn file_name(self) -> &'static str {
+        match self {
+            Self::Sled => "sled",
+            Self::Redb => "catalog.redb",
+        }
+    }
+}
+
+/// What can go wrong with the catalog.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// The store could not be opened, read or written.
+    #[error("catalog {path}: {problem}", path = .path.display())]
+    Store {
+        /// The store.
+        path: PathBuf,
+        /// What it said.
+        problem: String,
+    },
+    /// What was read is not what was written.
+    #[error("catalog {path} is damaged: {problem}; `pinyon doctor --repair` rebuilds it from the shards", path = .path.display())]
+    Damaged {
+        /// The store.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The store went back to an older state than the shards have seen.
+    #[error(
+        "the routing table is at epoch {have}, but the shards have seen epoch {seen}: it was rolled back; `pinyon doctor --repair` rebuilds it from the shards"
+    )]
+    RolledBack {
+        /// The table's epoch.
+        have: Epoch,
+        /// The highest epoch that any shard has seen.
+        seen: Epoch,
+    },
+    /// A change failed before; what the disk holds is not known until a restart.
+    #[error("the routing table takes no changes since one failed ({reason}); restart to read it again")]
+    Poisoned {
+        /// The failure.
+        reason: String,
+    },
+    /// The other store holds the data.
+    #[error("{path} was made with catalog={found}, not catalog={asked}; start with catalog={found}", path = .path.display(), found = .found.name(), asked = .asked.name())]
+    OtherStore {
+        /// The catalog's directory.
+        path: PathBuf,
+        /// The store that holds data.
+        found: CatalogKind,
+        /// The store that was asked for.
+        asked: CatalogKind,
+    },
+}
+
+/// Runs what a store does while it reads its files: both may panic on damaged ones.
+pub(super) fn guarded<T>(
+    path: &Path,
+    read: impl FnOnce() -> Result<T, CatalogError>,
+) -> Result<T, CatalogError> {
+    // After a panic the store is dropped unseen; nothing of it is looked at again.
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let problem = "its files are damaged: the store panicked while reading them".into();
+        Err(CatalogError::Store { path: path.to_owned(), problem })
+    })
+}

@@ -1,0 +1,170 @@
+//! The doctor: holds the routing table against what the shards really hold, and mends it where only one answer is
+//! right.
+
+use crate::{Engine, EngineError};
+use pinyon_types::{NamespaceId, ShardId, TenantId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What kind of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FindingKind {
+    /// The table came back older than the shards have seen.
+    RolledBack,
+    /// A shard holds records of a tenant that the table does not know.
+    Unrouted,
+    /// The table sends a tenant to a shard that has none of its records; they are on another.
+    Misrouted,
+    /// Two shards hold records of one tenant. Which are right is not for a program to say.
+    Split,
+    /// The table gives a tenant another number than its records have.
+    Renumbered,
+}
+
+impl FindingKind {
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RolledBack => "rolled_back",
+            Self::Unrouted => "unrouted",
+            Self::Misrouted => "misrouted",
+            Self::Split => "split",
+            Self::Renumbered => "renumbered",
+        }
+    }
+
+    /// Whether a repair mends it.
+    pub const fn is_repairable(self) -> bool {
+        !matches!(self, Self::Split)
+    }
+}
+
+/// One piece of trouble.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind.
+    pub kind: FindingKind,
+    /// Whose, if it is one tenant's.
+    pub tenant: Option<TenantId>,
+    /// What was found, in a sentence.
+    pub message: String,
+}
+
+/// What the doctor found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// Tenants in the table.
+    pub tenants: usize,
+    /// Namespaces with records in the shards.
+    pub namespaces: usize,
+    /// The trouble; empty when all is well.
+    pub findings: Vec<Finding>,
+}
+
+/// Where a tenant's records are: shard, number, count.
+type Home = (ShardId, NamespaceId, u64);
+
+impl Engine {
+    /// Compares the routing table with the shards. Changes nothing.
+    pub fn diagnose(&self) -> Diagnosis {
+        let homes = self.homes();
+        let mut findings = Vec::new();
+        let (have, seen) = (self.inner.routing.epoch(), self.epoch_seen());
+        if seen > have {
+            let message = format!("the routing table is at epoch {have}, the shards have seen epoch {seen}");
+            findings.push(Finding { kind: FindingKind::RolledBack, tenant: None, message });
+        }
+        findings.extend(homes.iter().filter_map(|(tenant, homes)| self.examine(tenant, homes)));
+        Diagnosis { tenants: self.inner.routing.len(), namespaces: homes.len(), findings }
+    }
+
+    /// Rebuilds the routing table from the shards where only one answer is right; split tenants stay as they are.
+    /// Returns what was found before and what is left.
+    ///
+    /// # Errors
+    /// The catalog's.
+    pub fn repair(&self) -> Result<(Diagnosis, Diagnosis), EngineError> {
+        let before = self.diagnose();
+        if before.findings.iter().any(|finding| finding.kind.is_repairable()) {
+            let homes = self.homes();
+            let mut table: BTreeMap<TenantId, (NamespaceId, ShardId)> = BTreeMap::new();
+            let known = self.inner.routing.all();
+            table.extend(known.into_iter().map(|(tenant, one)| (tenant, (one.namespace, one.shard))));
+            for (tenant, homes) in &homes {
+                if let [(shard, namespace, _)] = homes.as_slice() {
+                    table.insert(tenant.clone(), (*namespace, *shard));
+                }
+            }
+            let assignments = distinct_numbers(table, &homes);
+            self.inner.routing.replace_all(assignments, self.epoch_seen())?;
+        }
+        Ok((before, self.diagnose()))
+    }
+
+    fn homes(&self) -> BTreeMap<TenantId, Vec<Home>> {
+        let mut homes: BTreeMap<TenantId, Vec<Home>> = BTreeMap::new();
+        for (number, member) in (0..).zip(&self.inner.shards) {
+            for (namespace, (tenant, records)) in member.shard.namespaces() {
+                homes.entry(tenant).or_default().push((ShardId::new(number), namespace, records));
+            }
+        }
+        homes
+    }
+
+    fn examine(&self, tenant: &TenantId, homes: &[Home]) -> Option<Finding> {
+        let name = |shard: ShardId| self.inner.index_name(shard);
+        let found = |kind, message: String| Some(Finding { kind, tenant: Some(tenant.clone()), message });
+        let [(shard, namespace, records)] = homes else {
+            let places: Vec<String> =
+                homes.iter().map(|(shard, _, records)| format!("{records} on {}", name(*shard))).collect();
+            let message = format!(
+                "tenant {tenant} has records in more than one place ({}): delete it on one of them by hand",
+                places.join(", ")
+            );
+            return found(FindingKind::Split, message);
+        };
+        match self.inner.routing.lookup(tenant.as_str()) {
+            None => found(
+                FindingKind::Unrouted,
+                format!(
+                    "{} holds {records} records of tenant {tenant}, which the table does not know",
+                    name(*shard)
+                ),
+            ),
+            Some(one) if one.shard != *shard => found(
+                FindingKind::Misrouted,
+                format!(
+                    "tenant {tenant} is routed to {}, its {records} records are on {}",
+                    name(one.shard),
+                    name(*shard)
+                ),
+            ),
+            Some(one) if one.namespace != *namespace => found(
+                FindingKind::Renumbered,
+                format!(
+                    "tenant {tenant} is namespace {}, its {records} records are of namespace {namespace}",
+                    one.namespace
+                ),
+            ),
+            Some(_) => None,
+        }
+    }
+}
+
+/// A tenant without records may have been given, after a roll-back, a number that another tenant's records carry: it
+/// gets a new one.
+fn distinct_numbers(
+    table: BTreeMap<TenantId, (NamespaceId, ShardId)>,
+    homes: &BTreeMap<TenantId, Vec<Home>>,
+) -> Vec<(TenantId, NamespaceId, ShardId)> {
+    let taken: BTreeSet<NamespaceId> = homes.values().flatten().map(|(_, namespace, _)| *namespace).collect();
+    let highest = table.values().map(|(namespace, _)| *namespace).chain(taken.iter().copied()).max();
+    let mut next = highest.map_or(1, |highest| highest.get() + 1);
+    let renumber = |(tenant, (namespace, shard)): (TenantId, (NamespaceId, ShardId))| {
+        if homes.contains_key(&tenant) || !taken.contains(&namespace) {
+            return (tenant, namespace, shard);
+        }
+        next += 1;
+        (tenant, NamespaceId::new(next - 1), shard)
+    };
+    table.into_iter().map(renumber).collect()
+}

@@ -1,0 +1,72 @@
+//! The engine: what it consists of, and the types it is asked with and answers with.
+
+mod documents;
+mod open;
+mod query;
+mod records;
+mod reports;
+mod tenants;
+#[cfg(test)]
+mod tests;
+
+pub use documents::{Document, IngestReport};
+pub use query::{Match, QueryAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
+pub use reports::{EngineStats, TenantReport};
+
+use crate::{EngineSettings, catalog::RoutingTable, latency::LatencyMeter};
+use pinyon_shard::{Keeper, Shard};
+use pinyon_storage::io::LockGuard;
+use pinyon_types::{Clock, NamespaceId, ShardId};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    thread::JoinHandle,
+};
+
+/// An open engine. Cheap to clone; clones are the same engine. The last one dropped stops its threads.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+    /// Apart from `inner`, which the threads themselves hold.
+    _threads: Arc<Threads>,
+}
+
+/// One shard with what the engine measures of it.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) shard: Shard,
+    pub(crate) latency: LatencyMeter,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) settings: EngineSettings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) routing: RoutingTable,
+    pub(crate) shards: Vec<Member>,
+    pub(crate) search_pool: Arc<rayon::ThreadPool>,
+    /// Latency of tenants, for as many as are metered (LIM-1).
+    pub(crate) tenant_latency: Mutex<HashMap<NamespaceId, Arc<LatencyMeter>>>,
+    pub(crate) single_tenant_queries: AtomicU64,
+    pub(crate) cross_tenant_queries: AtomicU64,
+    /// Held as long as the engine is open.
+    _lock: Box<dyn LockGuard>,
+}
+
+impl Inner {
+    /// A shard's name: `tenant-shard-2`.
+    pub(crate) fn index_name(&self, shard: ShardId) -> String {
+        format!("{}-{shard}", self.settings.shard_prefix)
+    }
+}
+
+/// The background threads; dropping them stops them.
+#[derive(Debug)]
+struct Threads {
+    stop: Arc<AtomicBool>,
+    keepers: Vec<Keeper>,
+    graph_builder: Option<JoinHandle<()>>,
+}

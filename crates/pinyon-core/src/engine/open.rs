@@ -1,0 +1,220 @@
+//! Opening: lock, catalog, settings, shards, in this order; then the threads. And closing.
+
+use super::{Engine, Inner, Member, Threads};
+use crate::{
+    EngineError, EngineSettings, ErrorCode, catalog::RoutingTable, latency::LatencyMeter,
+    settings::check_stored,
+};
+use pinyon_shard::{Keeper, Shard, ShardShape, Step};
+use pinyon_storage::{
+    SystemClock,
+    io::{Io, LockGuard, RealIo, SharedIo},
+};
+use pinyon_types::{Clock, Epoch, ShardId};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+/// How long the graph builder rests when no graph is missing.
+const GRAPH_REST: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// Opens the engine in a directory, which is made if need be.
+    ///
+    /// # Errors
+    /// Settings that contradict what the data were made with (the message says the way out), a directory that another
+    /// process has open, damaged data (the message names the file), the system's.
+    pub fn open(dir: &Path, settings: EngineSettings) -> Result<Self, EngineError> {
+        let lock = lock_dir(dir)?;
+        let routing = open_catalog(dir, &settings)?;
+        check_not_lost(dir, &routing)?;
+        let engine = Self::assemble(dir, settings, routing, lock)?;
+        engine.inner.routing.check_epoch(engine.epoch_seen())?;
+        Ok(engine)
+    }
+
+    /// Opens the engine although its routing table was lost or rolled back, for [`Engine::repair`] to mend. A catalog
+    /// that does not open is set aside.
+    ///
+    /// # Errors
+    /// As [`Engine::open`], but for what a repair can mend.
+    pub fn open_for_repair(dir: &Path, settings: EngineSettings) -> Result<Self, EngineError> {
+        let lock = lock_dir(dir)?;
+        let routing = match open_catalog(dir, &settings) {
+            Err(error) if error.code == ErrorCode::DataDamaged || error.code == ErrorCode::Internal => {
+                set_catalog_aside(dir)?;
+                open_catalog(dir, &settings)?
+            }
+            opened => opened?,
+        };
+        Self::assemble(dir, settings, routing, lock)
+    }
+
+    fn assemble(
+        dir: &Path,
+        settings: EngineSettings,
+        routing: RoutingTable,
+        lock: Box<dyn LockGuard>,
+    ) -> Result<Self, EngineError> {
+        settings.check()?;
+        match routing.settings() {
+            Some(found) => check_stored(dir, &found, &settings.stored())?,
+            None => routing.store_settings(&settings.stored())?,
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let pool = |name: &'static str, threads: usize| {
+            let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let built = builder.thread_name(move |at| format!("{name}-{at}")).build();
+            built.map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
+        };
+        let search_pool = Arc::new(pool("search", settings.search_threads)?);
+        let shards = open_shards(dir, &settings, &clock, &search_pool)?;
+        let threads =
+            start_threads(&shards, pool("graph", 1)?).map_err(|error| EngineError::io(dir, &error))?;
+        let inner = Inner {
+            settings,
+            clock,
+            routing,
+            shards,
+            search_pool,
+            tenant_latency: Default::default(),
+            single_tenant_queries: 0.into(),
+            cross_tenant_queries: 0.into(),
+            _lock: lock,
+        };
+        Ok(Self { inner: Arc::new(inner), _threads: Arc::new(threads) })
+    }
+
+    /// Ends every log cleanly and writes `catalog.json`. Writes are refused from then on. Nothing acknowledged is lost
+    /// without it.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn close(&self) -> Result<(), EngineError> {
+        for member in &self.inner.shards {
+            member.shard.close()?;
+        }
+        Ok(self.inner.routing.close()?)
+    }
+
+    pub(crate) fn epoch_seen(&self) -> Epoch {
+        self.inner.shards.iter().map(|member| member.shard.epoch_seen()).max().unwrap_or(Epoch::ZERO)
+    }
+}
+
+fn lock_dir(dir: &Path) -> Result<Box<dyn LockGuard>, EngineError> {
+    RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
+    RealIo.lock(&dir.join("LOCK")).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => EngineError::new(
+            ErrorCode::Locked,
+            format!(
+                "{} is open in another process: stop that one, or talk to it with --server",
+                dir.display()
+            ),
+        ),
+        _ => EngineError::io(dir, &error),
+    })
+}
+
+fn catalog_dir(dir: &Path) -> PathBuf {
+    dir.join("catalog")
+}
+
+fn shard_dir(dir: &Path, shard: u32) -> PathBuf {
+    dir.join("shards").join(format!("shard-{shard:04}"))
+}
+
+fn open_catalog(dir: &Path, settings: &EngineSettings) -> Result<RoutingTable, EngineError> {
+    let catalog = catalog_dir(dir);
+    RealIo.create_dir_all(&catalog).map_err(|error| EngineError::io(&catalog, &error))?;
+    Ok(RoutingTable::open(&catalog, settings.catalog)?)
+}
+
+/// Data without a catalog mean that it was lost: serving them as an empty engine would hide them.
+fn check_not_lost(dir: &Path, routing: &RoutingTable) -> Result<(), EngineError> {
+    let shards = dir.join("shards");
+    let has_shards = RealIo.exists(&shards).map_err(|error| EngineError::io(&shards, &error))?;
+    if routing.settings().is_some() || !has_shards {
+        return Ok(());
+    }
+    let message = format!(
+        "{} holds shards, but the routing table is empty: `pinyon doctor --repair` rebuilds it from the shards",
+        dir.display()
+    );
+    Err(EngineError::new(ErrorCode::DataDamaged, message))
+}
+
+fn set_catalog_aside(dir: &Path) -> Result<(), EngineError> {
+    let catalog = catalog_dir(dir);
+    let failed = |error: io::Error| EngineError::io(&catalog, &error);
+    for number in 1.. {
+        let aside = dir.join(format!("catalog-damaged-{number}"));
+        if !RealIo.exists(&aside).map_err(failed)? {
+            RealIo.rename(&catalog, &aside).map_err(failed)?;
+            break;
+        }
+    }
+    RealIo.sync_dir(dir).map_err(failed)
+}
+
+/// Opens all shards at the same time: each is one pass over its files.
+fn open_shards(
+    dir: &Path,
+    settings: &EngineSettings,
+    clock: &Arc<dyn Clock>,
+    pool: &rayon::ThreadPool,
+) -> Result<Vec<Member>, EngineError> {
+    use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+    let io: SharedIo = Arc::new(RealIo);
+    let open = |number: u32| {
+        let shape = ShardShape { shard: ShardId::new(number), dim: settings.dim, metric: settings.metric };
+        let shard = Shard::open(&io, &shard_dir(dir, number), shape, settings.shard_options.clone())?;
+        Ok(Member { shard, latency: LatencyMeter::new(Arc::clone(clock)) })
+    };
+    pool.install(|| (0..settings.shards).into_par_iter().map(open).collect())
+}
+
+fn start_threads(shards: &[Member], graph_pool: rayon::ThreadPool) -> io::Result<Threads> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let keepers = shards.iter().map(|member| Keeper::start(&member.shard)).collect::<io::Result<_>>()?;
+    let shards: Vec<Shard> = shards.iter().map(|member| member.shard.clone()).collect();
+    let graph_builder = start_graph_builder(shards, graph_pool, Arc::clone(&stop))?;
+    Ok(Threads { stop, keepers, graph_builder: Some(graph_builder) })
+}
+
+/// One thread for all shards: graphs are large and never urgent, because scans answer until they are there.
+fn start_graph_builder(
+    shards: Vec<Shard>,
+    pool: rayon::ThreadPool,
+    stop: Arc<AtomicBool>,
+) -> io::Result<JoinHandle<()>> {
+    let build = move || {
+        let is_stopped = || stop.load(Ordering::Acquire);
+        while !is_stopped() {
+            let built = shards.iter().any(|shard| shard.build_graph(&pool, &is_stopped) == Step::BuiltGraph);
+            if !built && !is_stopped() {
+                std::thread::park_timeout(GRAPH_REST);
+            }
+        }
+    };
+    std::thread::Builder::new().name("graph-builder".into()).spawn(build)
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.keepers.clear();
+        if let Some(thread) = self.graph_builder.take() {
+            thread.thread().unpark();
+            // A panic in a build left its segment without a graph and was printed when it happened.
+            let _ = thread.join();
+        }
+    }
+}

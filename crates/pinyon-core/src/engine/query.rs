@@ -1,0 +1,230 @@
+//! Queries: by text or by vector, in one tenant, in some, or in all.
+
+use super::{Engine, Inner, documents::TEXT_FIELD};
+use crate::{
+    EngineError, ErrorCode,
+    fan_out::{self, Plan, Reach, Targets},
+    latency::LatencyMeter,
+};
+use pinyon_embed::InputKind;
+use pinyon_shard::Namespace;
+use pinyon_types::{
+    Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, ShardId, TenantId, TopK, Vector,
+    limits,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+/// Tenants whose latency is metered on their own: each meter takes about 50 kB.
+const METERED_TENANTS_MAX: usize = 256;
+
+/// A query in words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextQuery {
+    /// What to look for.
+    pub text: String,
+    /// Where.
+    pub reach: Reach,
+    /// How many results.
+    pub top_k: u32,
+    /// Only records that pass this.
+    pub filter: Option<Filter>,
+    /// After this time what is there is answered and marked as partial.
+    pub timeout: Option<Duration>,
+}
+
+impl TextQuery {
+    /// A query in one tenant.
+    pub fn in_tenant(tenant: &str, text: &str, top_k: u32) -> Self {
+        Self::new(Reach::Tenant(tenant.into()), text, top_k)
+    }
+
+    /// A query over every tenant.
+    pub fn everywhere(text: &str, top_k: u32) -> Self {
+        Self::new(Reach::All, text, top_k)
+    }
+
+    fn new(reach: Reach, text: &str, top_k: u32) -> Self {
+        Self { text: text.into(), reach, top_k, filter: None, timeout: None }
+    }
+}
+
+/// A query by vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VectorQuery {
+    /// What to be near to.
+    pub vector: Vec<f32>,
+    /// Where.
+    pub reach: Reach,
+    /// How many results.
+    pub top_k: u32,
+    /// Only records that pass this.
+    pub filter: Option<Filter>,
+    /// After this time what is there is answered and marked as partial.
+    pub timeout: Option<Duration>,
+}
+
+/// One result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Match {
+    /// Whose record it is.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: RecordId,
+    /// How well it fits, in the metric's public meaning.
+    pub score: Score,
+    /// Its metadata without the text.
+    pub metadata: Metadata,
+    /// Its text, if it was ingested as a document.
+    pub text: Option<String>,
+    /// Where it lives.
+    pub shard: ShardId,
+}
+
+/// How a shard's part ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShardOutcome {
+    /// Everything it was asked for.
+    Answered,
+    /// The time was up: some of its rows were not considered.
+    TimedOut,
+    /// It could not answer.
+    Failed(String),
+}
+
+/// One shard's part in an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardReport {
+    /// Which shard.
+    pub shard: ShardId,
+    /// Its name.
+    pub index_name: String,
+    /// How long it took.
+    pub latency: Duration,
+    /// How it ended.
+    pub outcome: ShardOutcome,
+}
+
+/// What a query found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueryAnswer {
+    /// Best first; equals by namespace number, then by id.
+    pub results: Vec<Match>,
+    /// The shards that were asked.
+    pub shards: Vec<ShardReport>,
+    /// From the query's arrival to the last result; embedding included.
+    pub latency: Duration,
+    /// Whether some shard's answer is missing or incomplete (QRY-1).
+    pub is_partial: bool,
+}
+
+impl Engine {
+    /// Embeds a text and finds what is near to it.
+    ///
+    /// # Errors
+    /// Refused input, or the embedder's. A shard that fails or is late makes the answer partial, not an error.
+    pub fn query_text(&self, query: &TextQuery) -> Result<QueryAnswer, EngineError> {
+        let began_us = self.inner.clock.now_us();
+        let vectors = self.inner.settings.embedder.embed(&[&query.text], InputKind::Query)?;
+        let vector = vectors.into_iter().next().ok_or_else(|| {
+            EngineError::new(ErrorCode::EmbedderFailed, "the embedder gave no vector for the query")
+        })?;
+        let TextQuery { reach, top_k, filter, timeout, .. } = query.clone();
+        self.answer(VectorQuery { vector, reach, top_k, filter, timeout }, began_us)
+    }
+
+    /// Finds what is near to a vector.
+    ///
+    /// # Errors
+    /// Refused input. A shard that fails or is late makes the answer partial, not an error.
+    pub fn query_vector(&self, query: VectorQuery) -> Result<QueryAnswer, EngineError> {
+        self.answer(query, self.inner.clock.now_us())
+    }
+
+    fn answer(&self, query: VectorQuery, began_us: u64) -> Result<QueryAnswer, EngineError> {
+        let inner = &self.inner;
+        let metered = inner.count_query(&query.reach);
+        let plan = Plan {
+            vector: Vector::new(query.vector, inner.settings.dim)?,
+            top_k: TopK::new(query.top_k)?,
+            filter: query.filter.map(Filter::checked).transpose()?,
+            timeout: query.timeout,
+            targets: inner.targets(&query.reach)?,
+        };
+        let gathered = fan_out::run(inner, plan)?;
+        let metric = inner.settings.metric;
+        let results = gathered.hits.into_iter().map(|(shard, hit)| {
+            let (metadata, text) = split_text(hit.metadata());
+            let (tenant, score) = (hit.namespace().name().clone(), metric.score(hit.distance()));
+            Match { tenant, id: hit.id(), score, metadata, text, shard }
+        });
+        let results = results.collect();
+        let latency_us = inner.clock.now_us().saturating_sub(began_us);
+        if let Some(meter) = metered {
+            meter.record_us(latency_us);
+        }
+        let is_partial = gathered.reports.iter().any(|report| report.outcome != ShardOutcome::Answered);
+        Ok(QueryAnswer {
+            results,
+            shards: gathered.reports,
+            latency: Duration::from_micros(latency_us),
+            is_partial,
+        })
+    }
+}
+
+/// The text of a document is handed out on its own.
+fn split_text(metadata: Metadata) -> (Metadata, Option<String>) {
+    let mut fields = metadata.into_fields();
+    match fields.remove(TEXT_FIELD) {
+        Some(MetadataValue::String(text)) => (Metadata::new(fields).unwrap_or_default(), Some(text)),
+        Some(other) => {
+            fields.insert(TEXT_FIELD.to_owned(), other);
+            (Metadata::new(fields).unwrap_or_default(), None)
+        }
+        None => (Metadata::new(fields).unwrap_or_default(), None),
+    }
+}
+
+impl Inner {
+    fn targets(&self, reach: &Reach) -> Result<Targets, EngineError> {
+        let names = match reach {
+            Reach::All => return Ok(Targets::All),
+            Reach::Tenant(tenant) => std::slice::from_ref(tenant),
+            Reach::Tenants(tenants) => tenants,
+        };
+        if names.len() > limits::BATCH_RECORDS_MAX {
+            let problem = format!("must be at most {}, are {}", limits::BATCH_RECORDS_MAX, names.len());
+            return Err(Invalid::new("tenant_ids", problem).into());
+        }
+        let mut by_shard: BTreeMap<ShardId, BTreeMap<NamespaceId, Namespace>> = BTreeMap::new();
+        for name in names {
+            // A tenant that was never placed has nothing to find.
+            if let Some((namespace, assignment)) = self.resolve(&TenantId::new(name)?) {
+                by_shard.entry(assignment.shard).or_default().insert(namespace.id(), namespace);
+            }
+        }
+        let handles = by_shard.into_iter().map(|(shard, distinct)| (shard, distinct.into_values().collect()));
+        Ok(Targets::Namespaces(handles.collect()))
+    }
+
+    /// Counts a query; returns the meter of its tenant, if it is for one and meters are left.
+    fn count_query(&self, reach: &Reach) -> Option<Arc<LatencyMeter>> {
+        let Reach::Tenant(tenant) = reach else {
+            self.cross_tenant_queries.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        self.single_tenant_queries.fetch_add(1, Ordering::Relaxed);
+        let namespace = self.routing.lookup(tenant)?.namespace;
+        let mut meters = self.tenant_latency.lock().unwrap_or_else(PoisonError::into_inner);
+        if meters.len() >= METERED_TENANTS_MAX && !meters.contains_key(&namespace) {
+            return None;
+        }
+        let meter =
+            meters.entry(namespace).or_insert_with(|| Arc::new(LatencyMeter::new(Arc::clone(&self.clock))));
+        Some(Arc::clone(meter))
+    }
+}

@@ -1,0 +1,73 @@
+//! Records of one tenant: written to and read from the shard it lives on.
+
+use super::{Engine, Inner};
+use crate::EngineError;
+use pinyon_shard::{Change, Namespace, Page, Receipt, Shard, ShardError, Stored};
+use pinyon_types::{Filter, RecordId, TenantId};
+
+impl Engine {
+    /// Makes a change of one tenant's records durable; all of it or nothing. A new tenant is placed first.
+    ///
+    /// # Errors
+    /// Refused input, a shard that takes no writes, a full disk: nothing was changed.
+    pub fn write(&self, tenant: &str, change: Change) -> Result<Receipt, EngineError> {
+        let tenant = TenantId::new(tenant)?;
+        let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
+        let shard = &self.inner.shards[assignment.shard.get() as usize].shard;
+        match shard.write(&namespace, change.clone()) {
+            // The routing changed between look-up and write; what is looked up now is what the shard has seen.
+            Err(ShardError::StaleRoute { .. }) => {
+                let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
+                let shard = &self.inner.shards[assignment.shard.get() as usize].shard;
+                Ok(shard.write(&namespace, change)?)
+            }
+            written => Ok(written?),
+        }
+    }
+
+    /// The records with these ids, in the order asked; what does not exist is left out.
+    ///
+    /// # Errors
+    /// Refused input.
+    pub fn fetch(&self, tenant: &str, ids: &[RecordId]) -> Result<Vec<Stored>, EngineError> {
+        match self.inner.home(tenant)? {
+            Some((shard, namespace)) => Ok(shard.fetch(&namespace, ids)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Up to `limit` ids with a prefix after `after`, in byte order.
+    ///
+    /// # Errors
+    /// Refused input.
+    pub fn list(
+        &self,
+        tenant: &str,
+        prefix: &str,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<Page, EngineError> {
+        match self.inner.home(tenant)? {
+            Some((shard, namespace)) => Ok(shard.list(&namespace, prefix, after, limit)?),
+            None => Ok(Page::default()),
+        }
+    }
+
+    /// How many records a tenant has; with a filter, how many pass it.
+    ///
+    /// # Errors
+    /// The name is not one a tenant can have.
+    pub fn count(&self, tenant: &str, filter: Option<&Filter>) -> Result<u64, EngineError> {
+        let home = self.inner.home(tenant)?;
+        Ok(home.map_or(0, |(shard, namespace)| shard.count(&namespace, filter)))
+    }
+}
+
+impl Inner {
+    /// The shard and handle of a tenant that was placed before.
+    fn home(&self, tenant: &str) -> Result<Option<(&Shard, Namespace)>, EngineError> {
+        let resolved = self.resolve(&TenantId::new(tenant)?);
+        Ok(resolved
+            .map(|(namespace, assignment)| (&self.shards[assignment.shard.get() as usize].shard, namespace)))
+    }
+}

@@ -1,0 +1,174 @@
+//! Fan-out: one query to several shards at once, one deadline, one merge. A shard that is late or fails is missing from
+//! the result and named in it (QRY-1).
+
+use crate::{
+    EngineError,
+    engine::{Inner, ShardOutcome, ShardReport},
+};
+use pinyon_shard::{Hit, Namespace, Query, Scope};
+use pinyon_types::{Filter, ShardId, TopK, Vector};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+/// Which tenants a query looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// One tenant.
+    Tenant(String),
+    /// These tenants.
+    Tenants(Vec<String>),
+    /// Every tenant.
+    All,
+}
+
+/// A query whose tenants are resolved.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) vector: Vector,
+    pub(crate) top_k: TopK,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) targets: Targets,
+}
+
+/// Which shards to ask, and for what.
+#[derive(Debug)]
+pub(crate) enum Targets {
+    /// Each of these shards for these of its namespaces.
+    Namespaces(BTreeMap<ShardId, Vec<Namespace>>),
+    /// Every shard for everything.
+    All,
+}
+
+impl Plan {
+    fn scope(&self, shard: ShardId) -> Scope<'_> {
+        match &self.targets {
+            Targets::All => Scope::All,
+            Targets::Namespaces(by_shard) => {
+                Scope::Namespaces(by_shard.get(&shard).map_or(&[], Vec::as_slice))
+            }
+        }
+    }
+
+    fn shards(&self, count: u32) -> Vec<ShardId> {
+        match &self.targets {
+            Targets::All => (0..count).map(ShardId::new).collect(),
+            Targets::Namespaces(by_shard) => by_shard.keys().copied().collect(),
+        }
+    }
+}
+
+/// What one shard contributed.
+struct Part {
+    report: ShardReport,
+    hits: Vec<Hit>,
+}
+
+/// Hits of all shards in rank order, cut to the wanted number, and a report per shard.
+pub(crate) struct Gathered {
+    pub(crate) hits: Vec<(ShardId, Hit)>,
+    pub(crate) reports: Vec<ShardReport>,
+}
+
+/// Asks every shard of the plan at the same time and waits until all have answered or the time is up.
+pub(crate) fn run(inner: &Arc<Inner>, plan: Plan) -> Result<Gathered, EngineError> {
+    let shards = plan.shards(inner.settings.shards);
+    let deadline_us = plan.timeout.map(|timeout| deadline(inner, timeout));
+    let top_k = plan.top_k;
+    let parts = match shards.as_slice() {
+        // One shard needs no other thread; its search looks at the deadline itself.
+        [shard] => vec![ask(inner, &plan, *shard, deadline_us)],
+        _ => ask_all(inner, plan, &shards, deadline_us),
+    };
+    Ok(merge(inner, parts, &shards, top_k))
+}
+
+fn deadline(inner: &Inner, timeout: Duration) -> u64 {
+    let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
+    inner.clock.now_us().saturating_add(timeout_us)
+}
+
+fn ask_all(inner: &Arc<Inner>, plan: Plan, shards: &[ShardId], deadline_us: Option<u64>) -> Vec<Part> {
+    let (sender, receiver) = mpsc::channel();
+    let plan = Arc::new(plan);
+    for shard in shards.iter().copied() {
+        let (inner, plan, sender) = (Arc::clone(inner), Arc::clone(&plan), sender.clone());
+        let pool = Arc::clone(&inner.search_pool);
+        pool.spawn(move || {
+            // Nobody listens any more when the time was up.
+            let _ = sender.send(ask(&inner, &plan, shard, deadline_us));
+        });
+    }
+    drop(sender);
+    let mut parts = Vec::with_capacity(shards.len());
+    while parts.len() < shards.len() {
+        let received = match deadline_us {
+            None => receiver.recv().ok(),
+            Some(deadline_us) => {
+                let left_us = deadline_us.saturating_sub(inner.clock.now_us());
+                // A search looks at the deadline too, and a part of an answer is better than none: give it a moment.
+                receiver.recv_timeout(Duration::from_micros(left_us + GRACE_US)).ok()
+            }
+        };
+        match received {
+            Some(part) => parts.push(part),
+            None => break,
+        }
+    }
+    parts
+}
+
+/// How long after the deadline a shard may hand in what it had.
+const GRACE_US: u64 = 20_000;
+
+fn ask(inner: &Inner, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> Part {
+    let began_us = inner.clock.now_us();
+    let stop = || deadline_us.is_some_and(|deadline_us| inner.clock.now_us() >= deadline_us);
+    let query = Query { vector: &plan.vector, top_k: plan.top_k, filter: plan.filter.as_ref() };
+    let member = &inner.shards[shard.get() as usize];
+    let found = if stop() { None } else { Some(member.shard.search(plan.scope(shard), query, &stop)) };
+    let latency_us = inner.clock.now_us().saturating_sub(began_us);
+    let report = |outcome| ShardReport {
+        shard,
+        index_name: inner.index_name(shard),
+        latency: Duration::from_micros(latency_us),
+        outcome,
+    };
+    match found {
+        None => Part { report: report(ShardOutcome::TimedOut), hits: Vec::new() },
+        Some(Err(error)) => {
+            Part { report: report(ShardOutcome::Failed(error.to_string())), hits: Vec::new() }
+        }
+        Some(Ok(found)) => {
+            member.latency.record_us(latency_us);
+            let outcome = if found.complete { ShardOutcome::Answered } else { ShardOutcome::TimedOut };
+            Part { report: report(outcome), hits: found.hits }
+        }
+    }
+}
+
+fn merge(inner: &Inner, parts: Vec<Part>, shards: &[ShardId], top_k: TopK) -> Gathered {
+    let mut reports: BTreeMap<ShardId, ShardReport> = BTreeMap::new();
+    let mut hits = Vec::new();
+    for part in parts {
+        let shard = part.report.shard;
+        reports.insert(shard, part.report);
+        hits.extend(part.hits.into_iter().map(|hit| (shard, hit)));
+    }
+    for shard in shards {
+        let index_name = inner.index_name(*shard);
+        let missing = ShardReport {
+            shard: *shard,
+            index_name,
+            latency: Duration::ZERO,
+            outcome: ShardOutcome::TimedOut,
+        };
+        reports.entry(*shard).or_insert(missing);
+    }
+    hits.sort_unstable_by(|a, b| a.1.cmp_rank(&b.1));
+    hits.truncate(top_k.get());
+    Gathered { hits, reports: reports.into_values().collect() }
+}

@@ -1,0 +1,115 @@
+//! Latency quantiles from HDR histograms over the last minutes.
+
+use hdrhistogram::Histogram;
+use pinyon_types::Clock;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How long a histogram collects before it becomes the previous one.
+const WINDOW_US: u64 = 5 * 60 * 1_000_000;
+/// Longest latency that is told apart from longer ones: ten minutes.
+const LATENCY_US_MAX: u64 = 600_000_000;
+
+/// Quantiles in microseconds, over the last five to ten minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quantiles {
+    /// Half are faster.
+    pub p50_us: u64,
+    /// 95 % are faster.
+    pub p95_us: u64,
+    /// 99 % are faster.
+    pub p99_us: u64,
+    /// Observations that these come from.
+    pub count: u64,
+}
+
+/// Collects latencies; quantiles forget what is older than two windows.
+#[derive(Debug)]
+pub(crate) struct LatencyMeter {
+    clock: Arc<dyn Clock>,
+    windows: Mutex<Windows>,
+}
+
+#[derive(Debug)]
+struct Windows {
+    current: Histogram<u64>,
+    previous: Histogram<u64>,
+    began_us: u64,
+    total: u64,
+}
+
+impl LatencyMeter {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let histogram = || {
+            Histogram::new_with_bounds(1, LATENCY_US_MAX, 2)
+                .expect("invariant: the bounds are constants that fit")
+        };
+        let windows =
+            Windows { current: histogram(), previous: histogram(), began_us: clock.now_us(), total: 0 };
+        Self { clock, windows: Mutex::new(windows) }
+    }
+
+    pub(crate) fn record_us(&self, latency_us: u64) {
+        let mut windows = self.rotated();
+        windows.total += 1;
+        windows.current.saturating_record(latency_us.max(1));
+    }
+
+    /// Everything ever recorded.
+    pub(crate) fn total(&self) -> u64 {
+        self.rotated().total
+    }
+
+    pub(crate) fn quantiles(&self) -> Quantiles {
+        let windows = self.rotated();
+        let mut both = windows.current.clone();
+        both.add(&windows.previous).expect("invariant: both have the same bounds");
+        if both.is_empty() {
+            return Quantiles::default();
+        }
+        let at = |quantile| both.value_at_quantile(quantile);
+        Quantiles { p50_us: at(0.5), p95_us: at(0.95), p99_us: at(0.99), count: both.len() }
+    }
+
+    fn rotated(&self) -> MutexGuard<'_, Windows> {
+        // Counters cannot be left half changed in a way that matters.
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let now_us = self.clock.now_us();
+        if now_us.saturating_sub(windows.began_us) > WINDOW_US {
+            let is_stale = now_us - windows.began_us > 2 * WINDOW_US;
+            let Windows { current, previous, .. } = &mut *windows;
+            std::mem::swap(current, previous);
+            current.reset();
+            if is_stale {
+                previous.reset();
+            }
+            windows.began_us = now_us;
+        }
+        windows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pinyon_types::ManualClock;
+    use std::time::Duration;
+
+    #[test]
+    fn quantiles_are_right_within_a_hundredth_and_forget_the_past() {
+        let clock = Arc::new(ManualClock::default());
+        let meter = LatencyMeter::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        assert_eq!(meter.quantiles(), Quantiles::default());
+        (1..=1000).for_each(|latency| meter.record_us(latency * 100));
+        let found = meter.quantiles();
+        for (found, expected) in [(found.p50_us, 50_000), (found.p95_us, 95_000), (found.p99_us, 99_000)] {
+            assert!(found.abs_diff(expected) <= expected / 100, "{found} where {expected} is right");
+        }
+        clock.advance(Duration::from_secs(6 * 60));
+        meter.record_us(7);
+        assert_eq!(meter.quantiles().count, 1001);
+        clock.advance(Duration::from_secs(6 * 60));
+        assert_eq!(meter.quantiles().count, 1);
+        clock.advance(Duration::from_secs(60 * 60));
+        assert_eq!((meter.quantiles().count, meter.total()), (0, 1001));
+    }
+}

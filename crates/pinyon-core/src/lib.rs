@@ -1,0 +1,53 @@
+//! The engine: many tenants over many shards, opened in a directory and used in-process. The server is one of its
+//! users.
+//!
+//! What it does: decides and remembers where each tenant lives, embeds texts, writes to and reads from the right shard,
+//! fans queries out over shards, watches their health, and compares its routing with what the shards really hold. What
+//! it must not know: HTTP, gRPC, JSON shapes, file formats.
+//!
+//! Invariants: TEN-1 a namespace has exactly one owner shard per epoch. TEN-2 below the router a namespace is a handle
+//! that only the router makes. QRY-1 a result that misses a shard says so. LIM-1 everything from outside has a bound.
+//!
+//! ```
+//! use pinyon_core::{Document, Engine, EngineSettings, TextQuery};
+//! let dir = std::env::temp_dir().join(format!("pinyon-doc-{}", std::process::id()));
+//! let engine = Engine::open(&dir, EngineSettings::offline(2, 256)?)?;
+//! engine.ingest("acme-corp", vec![
+//!     Document::new("d1", "Dark beer is brewed with roasted malt."),
+//!     Document::new("d2", "The train to the coast leaves at nine."),
+//! ])?;
+//! let answer = engine.query_text(&TextQuery::in_tenant("acme-corp", "brewing a dark beer", 1))?;
+//! assert_eq!(answer.results[0].id.as_str(), "d1");
+//! engine.close()?;
+//! # drop(engine);
+//! # std::fs::remove_dir_all(&dir)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod advise;
+mod catalog;
+mod doctor;
+mod engine;
+mod error;
+mod fan_out;
+mod health;
+mod latency;
+mod placement;
+mod settings;
+
+pub use advise::{Advice, AdviceInput, advise};
+pub use catalog::{Assignment, CatalogKind, Pin};
+pub use doctor::{Diagnosis, Finding, FindingKind};
+pub use engine::{
+    Document, Engine, EngineStats, IngestReport, Match, QueryAnswer, ShardOutcome, ShardReport, TenantReport,
+    TextQuery, VectorQuery,
+};
+pub use error::{EngineError, ErrorCode};
+pub use fan_out::Reach;
+pub use health::{HealthReport, ShardHealth, ShardStatus};
+pub use latency::Quantiles;
+pub use pinyon_shard::{Change, Page, Receipt, ShardOptions, Stored};
+pub use placement::PlacementPolicy;
+pub use settings::{EngineSettings, Thresholds};

@@ -1,0 +1,134 @@
+//! How an engine is opened: what its data are made with, and how it behaves.
+
+use crate::{
+    EngineError, ErrorCode,
+    catalog::{CatalogKind, StoredSettings},
+    placement::PlacementPolicy,
+};
+use pinyon_embed::{Embedder, HashEmbedder};
+use pinyon_shard::ShardOptions;
+use pinyon_types::{Dim, Invalid, Metric, limits};
+use std::{path::Path, sync::Arc, time::Duration};
+
+/// When a shard is too full or too slow. The reference module's numbers are the defaults of the server's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Thresholds {
+    /// Vectors above which a shard is overloaded.
+    pub vectors_per_shard_max: u64,
+    /// Tenants that a shard should hold at most.
+    pub namespaces_per_shard_max: u64,
+    /// Tenants from which on a shard should be relieved.
+    pub namespaces_per_shard_warn: u64,
+    /// 95th percentile of query latency above which a shard is overloaded.
+    pub p95_warn: Duration,
+}
+
+impl Thresholds {
+    /// The reference module's numbers.
+    pub const fn module() -> Self {
+        Self {
+            vectors_per_shard_max: 300_000,
+            namespaces_per_shard_max: 20,
+            namespaces_per_shard_warn: 18,
+            p95_warn: Duration::from_millis(500),
+        }
+    }
+}
+
+/// How an engine is opened.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// Number of shards; fixed with the first start.
+    pub shards: u32,
+    /// What stands before a shard's number in its name.
+    pub shard_prefix: String,
+    /// Components of every vector; fixed with the first start.
+    pub dim: Dim,
+    /// How nearness is measured; fixed with the first start.
+    pub metric: Metric,
+    /// Where new tenants go; fixed with the first start.
+    pub placement: PlacementPolicy,
+    /// What makes vectors of texts; its model is fixed with the first start.
+    pub embedder: Arc<dyn Embedder>,
+    /// What keeps the routing table; fixed with the first start.
+    pub catalog: CatalogKind,
+    /// How shards behave.
+    pub shard_options: ShardOptions,
+    /// When shards are unhealthy.
+    pub thresholds: Thresholds,
+    /// Threads that answer fan-outs.
+    pub search_threads: usize,
+}
+
+impl EngineSettings {
+    /// Settings that need nothing: cosine, the hashing embedder, sled, the reference placement.
+    ///
+    /// # Errors
+    /// A number of shards or a dimension outside its range.
+    pub fn offline(shards: u32, dimension: u32) -> Result<Self, EngineError> {
+        let dim = Dim::new(dimension)?;
+        let settings = Self {
+            shards,
+            shard_prefix: "tenant-shard".into(),
+            dim,
+            metric: Metric::Cosine,
+            placement: PlacementPolicy::Mmh3,
+            embedder: Arc::new(HashEmbedder::new(dim)),
+            catalog: CatalogKind::Sled,
+            shard_options: ShardOptions::server(),
+            thresholds: Thresholds::module(),
+            search_threads: std::thread::available_parallelism().map_or(2, usize::from).max(2),
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        if !(1..=limits::SHARDS_MAX).contains(&self.shards) {
+            let problem = format!("must be 1 to {}, is {}", limits::SHARDS_MAX, self.shards);
+            return Err(Invalid::new("num_shards", problem).into());
+        }
+        if self.embedder.dim() != self.dim {
+            let problem =
+                format!("is {}, but the embedder makes vectors of {}", self.dim, self.embedder.dim());
+            return Err(Invalid::new("vector_dimension", problem).into());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stored(&self) -> StoredSettings {
+        StoredSettings {
+            shards: self.shards,
+            dimension: self.dim.get(),
+            metric: self.metric.name().into(),
+            placement: self.placement.name().into(),
+            embedder: self.embedder.model_id().into(),
+        }
+    }
+}
+
+/// Refuses settings that contradict what the data were made with, and says the way out.
+pub(crate) fn check_stored(
+    dir: &Path,
+    found: &StoredSettings,
+    asked: &StoredSettings,
+) -> Result<(), EngineError> {
+    let settings = [
+        ("NUM_SHARDS", found.shards.to_string(), asked.shards.to_string()),
+        ("VECTOR_DIMENSION", found.dimension.to_string(), asked.dimension.to_string()),
+        ("METRIC", found.metric.clone(), asked.metric.clone()),
+        ("PLACEMENT", found.placement.clone(), asked.placement.clone()),
+        ("EMBEDDER", found.embedder.clone(), asked.embedder.clone()),
+    ];
+    for (name, found, asked) in settings {
+        if found != asked {
+            let message = format!(
+                "the data in {} were made with {name}={found}, this start asks for {name}={asked}: start with \
+                 {name}={found}, or give another data directory and ingest again",
+                dir.display()
+            );
+            return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
+        }
+    }
+    Ok(())
+}
