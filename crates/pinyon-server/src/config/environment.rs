@@ -1,0 +1,126 @@
+//! Settings from environment variables: `PINYON_<SETTING>`, and the reference module's own names.
+
+use super::{ConfigError, Partial};
+use std::{collections::BTreeMap, str::FromStr};
+
+/// Names of the reference module and the settings they stand for.
+const MODULE_NAMES: [(&str, &str); 9] = [
+    ("NUM_SHARDS", "PINYON_NUM_SHARDS"),
+    ("SHARD_PREFIX", "PINYON_SHARD_PREFIX"),
+    ("VECTOR_DIMENSION", "PINYON_VECTOR_DIMENSION"),
+    ("MAX_VECTORS_PER_SHARD", "PINYON_MAX_VECTORS_PER_SHARD"),
+    ("MAX_NAMESPACES_PER_SHARD", "PINYON_MAX_NAMESPACES_PER_SHARD"),
+    ("OFFLINE", "PINYON_OFFLINE"),
+    ("OPENAI_API_KEY", "PINYON_OPENAI_API_KEY"),
+    ("OPENAI_BASE_URL", "PINYON_OPENAI_BASE_URL"),
+    ("EMBEDDER", "PINYON_EMBEDDER"),
+];
+
+/// Variables that belong to the command line, not to these settings.
+const OTHER_NAMES: [&str; 4] = ["PINYON_SERVER", "PINYON_CONFIG", "PINYON_API_KEY", "PINYON_LOG"];
+
+/// Environment variables, from the process or a `.env` file.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Takes variables; those with neither our prefix nor a name of the module's are left out. Empty ones count as
+    /// not set.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut ours = BTreeMap::new();
+        for (name, value) in variables.into_iter().filter(|(_, value)| !value.is_empty()) {
+            let known = MODULE_NAMES.iter().find(|(module, _)| *module == name);
+            match known {
+                // Our own name for the same setting wins.
+                Some((_, own)) => drop(ours.entry((*own).to_owned()).or_insert(value)),
+                None if name.starts_with("PINYON_") && !is_other(&name) => drop(ours.insert(name, value)),
+                None => {}
+            }
+        }
+        Self(ours)
+    }
+
+    /// The layer of settings that they make.
+    ///
+    /// # Errors
+    /// A value of the wrong kind, or a `PINYON_` name that does not exist.
+    pub fn into_partial(mut self) -> Result<Partial, ConfigError> {
+        let partial = Partial {
+            data_dir: self.take("DATA_DIR")?,
+            listen: self.take("LISTEN")?,
+            api_keys: self.take::<String>("API_KEYS")?.map(|keys| split_keys(&keys)),
+            num_shards: self.take("NUM_SHARDS")?,
+            shard_prefix: self.take("SHARD_PREFIX")?,
+            vector_dimension: self.take("VECTOR_DIMENSION")?,
+            metric: self.take("METRIC")?,
+            placement: self.take("PLACEMENT")?,
+            catalog: self.take("CATALOG")?,
+            embedder: self.take("EMBEDDER")?,
+            offline: self.take::<String>("OFFLINE")?.map(|text| flag(&text)).transpose()?,
+            openai_base_url: self.take("OPENAI_BASE_URL")?,
+            openai_model: self.take("OPENAI_MODEL")?,
+            openai_api_key: self.take("OPENAI_API_KEY")?,
+            max_vectors_per_shard: self.take("MAX_VECTORS_PER_SHARD")?,
+            max_namespaces_per_shard: self.take("MAX_NAMESPACES_PER_SHARD")?,
+            rebalance_namespaces: self.take("REBALANCE_NAMESPACES")?,
+            p95_warn_ms: self.take("P95_WARN_MS")?,
+            search_threads: self.take("SEARCH_THREADS")?,
+        };
+        match self.0.into_keys().next() {
+            Some(unknown) => {
+                Err(ConfigError(format!("environment variable {unknown} is not a setting of Pinyon")))
+            }
+            None => Ok(partial),
+        }
+    }
+
+    fn take<T: FromStr>(&mut self, setting: &str) -> Result<Option<T>, ConfigError>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let name = format!("PINYON_{setting}");
+        let Some(text) = self.0.remove(&name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|error| ConfigError(format!("environment variable {name}: {error}")))
+    }
+}
+
+fn is_other(name: &str) -> bool {
+    // The test suite's own variables too.
+    OTHER_NAMES.contains(&name) || name.starts_with("PINYON_TEST_") || name.starts_with("PINYON_BENCH_")
+}
+
+fn split_keys(keys: &str) -> Vec<String> {
+    keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned).collect()
+}
+
+fn flag(text: &str) -> Result<bool, ConfigError> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        other => Err(ConfigError(format!(
+            "environment variable PINYON_OFFLINE: must be true or false, is {other:?}"
+        ))),
+    }
+}
+
+/// Reads the text of a `.env` file: NAME=value lines, quotes around values and `export` before names allowed.
+///
+/// # Errors
+/// A line that is neither empty, a comment, nor an assignment.
+pub fn read_dotenv(text: &str) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut variables = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let (name, value) = line
+            .split_once('=')
+            .ok_or_else(|| ConfigError(format!(".env line {number}: expected NAME=value")))?;
+        let value = value.trim();
+        let quoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+        variables.push((name.trim().to_owned(), quoted.unwrap_or(value).to_owned()));
+    }
+    Ok(variables)
+}

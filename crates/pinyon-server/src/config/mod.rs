@@ -1,0 +1,154 @@
+//! Settings: a TOML file, then the environment (and a `.env` file beneath it), then flags; each layer over the one
+//! before. Unknown keys are refused. Resolved once.
+
+mod environment;
+mod partial;
+#[cfg(test)]
+mod tests;
+
+pub use environment::{Environment, read_dotenv};
+pub use partial::Partial;
+
+use crate::KeyRing;
+use pinyon_core::{CatalogKind, EngineSettings, PlacementPolicy, ShardOptions, Thresholds};
+use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
+use pinyon_types::{Dim, Metric};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+/// Where the control port listens when nobody says otherwise.
+pub const LISTEN_DEFAULT: &str = "127.0.0.1:5080";
+/// Where the data are when nobody says otherwise.
+pub const DATA_DIR_DEFAULT: &str = "pinyon-data";
+
+/// A setting that is wrong, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+impl ConfigError {
+    fn of(name: &str, error: impl std::fmt::Display) -> Self {
+        Self(format!("setting {name}: {error}"))
+    }
+}
+
+/// Everything a server is started with.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where the data are.
+    pub data_dir: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Who is let in.
+    pub keys: KeyRing,
+    /// How the engine is opened.
+    pub engine: EngineSettings,
+    /// The values as resolved, secrets hidden, for people.
+    pub shown: Vec<(&'static str, String)>,
+}
+
+/// Resolves settings from their layers: later ones win.
+///
+/// # Errors
+/// A value that is out of range or contradicts another; listening beyond loopback without keys.
+pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, ConfigError> {
+    let merged = layers.into_iter().fold(Partial::default(), Partial::overlaid_by);
+    let listen_text = merged.listen.clone().unwrap_or_else(|| LISTEN_DEFAULT.into());
+    let listen: SocketAddr = listen_text.parse().map_err(|_| {
+        ConfigError(format!("setting listen: {listen_text:?} is not ADDRESS:PORT, like {LISTEN_DEFAULT}"))
+    })?;
+    let keys = merged.api_keys.clone().unwrap_or_default();
+    let keys =
+        KeyRing::new(keys.iter().map(String::as_str)).map_err(|error| ConfigError::of("api_keys", error))?;
+    if keys.is_open() && !listen.ip().is_loopback() {
+        return Err(ConfigError(format!(
+            "listening on {listen} lets everybody in who can reach it: set PINYON_API_KEYS, or listen on 127.0.0.1"
+        )));
+    }
+    let engine = engine_settings(&merged)?;
+    let data_dir = merged.data_dir.clone().unwrap_or_else(|| DATA_DIR_DEFAULT.into());
+    let shown = show(&engine, &data_dir, listen, &keys);
+    Ok(Settings { data_dir, listen, keys, engine, shown })
+}
+
+/// The engine's part of the settings.
+///
+/// # Errors
+/// A value that is out of range or contradicts another.
+pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> {
+    let defaults = Thresholds::module();
+    let dim = Dim::new(merged.vector_dimension.unwrap_or(1536))
+        .map_err(|e| ConfigError::of("vector_dimension", e))?;
+    let text = |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.into());
+    let metric =
+        Metric::from_name(&text(&merged.metric, "cosine")).map_err(|e| ConfigError::of("metric", e))?;
+    let placement = PlacementPolicy::from_name(&text(&merged.placement, "mmh3"));
+    let catalog = CatalogKind::from_name(&text(&merged.catalog, "sled"));
+    let namespaces_max = merged.max_namespaces_per_shard.unwrap_or(defaults.namespaces_per_shard_max);
+    let settings = EngineSettings {
+        shards: merged.num_shards.unwrap_or(4),
+        shard_prefix: text(&merged.shard_prefix, "tenant-shard"),
+        dim,
+        metric,
+        placement: placement.map_err(|e| ConfigError::of("placement", e))?,
+        embedder: embedder(merged, dim)?,
+        catalog: catalog.map_err(|e| ConfigError::of("catalog", e))?,
+        shard_options: ShardOptions::server(),
+        thresholds: Thresholds {
+            vectors_per_shard_max: merged.max_vectors_per_shard.unwrap_or(defaults.vectors_per_shard_max),
+            namespaces_per_shard_max: namespaces_max,
+            // 18 of 20 in the module: the same share of another limit.
+            namespaces_per_shard_warn: merged.rebalance_namespaces.unwrap_or(namespaces_max * 9 / 10),
+            p95_warn: merged.p95_warn_ms.map_or(defaults.p95_warn, Duration::from_millis),
+        },
+        search_threads: merged
+            .search_threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from).max(2)),
+    };
+    if settings.search_threads == 0 || settings.search_threads > 1024 {
+        return Err(ConfigError::of("search_threads", "must be 1 to 1024"));
+    }
+    Ok(settings)
+}
+
+/// The embedder that was asked for. An OpenAI key alone asks for nothing.
+fn embedder(merged: &Partial, dim: Dim) -> Result<Arc<dyn Embedder>, ConfigError> {
+    match merged.embedder.as_deref().unwrap_or("hash") {
+        "hash" => Ok(Arc::new(HashEmbedder::new(dim))),
+        "openai" if merged.offline == Some(true) => Err(ConfigError(
+            "EMBEDDER=openai calls another machine and OFFLINE=true forbids that: choose one of them".into(),
+        )),
+        "openai" => {
+            let settings = OpenAiSettings {
+                base_url: merged
+                    .openai_base_url
+                    .clone()
+                    .unwrap_or_else(|| "https://api.openai.com/v1".into()),
+                model: merged.openai_model.clone().unwrap_or_else(|| "text-embedding-3-small".into()),
+                dim,
+                key: merged.openai_api_key.clone().map(ApiKey::new),
+            };
+            Ok(Arc::new(OpenAiEmbedder::new(settings, Box::new(ThreadPause))))
+        }
+        other => Err(ConfigError(format!("setting embedder: must be hash or openai, is {other:?}"))),
+    }
+}
+
+fn show(
+    engine: &EngineSettings,
+    data_dir: &std::path::Path,
+    listen: SocketAddr,
+    keys: &KeyRing,
+) -> Vec<(&'static str, String)> {
+    vec![
+        ("data_dir", data_dir.display().to_string()),
+        ("listen", listen.to_string()),
+        ("api_keys", if keys.is_open() { "none (loopback only)".into() } else { "set (hidden)".into() }),
+        ("num_shards", engine.shards.to_string()),
+        ("shard_prefix", engine.shard_prefix.clone()),
+        ("vector_dimension", engine.dim.to_string()),
+        ("metric", engine.metric.to_string()),
+        ("placement", engine.placement.name().into()),
+        ("catalog", engine.catalog.name().into()),
+        ("embedder", engine.embedder.model_id().into()),
+    ]
+}

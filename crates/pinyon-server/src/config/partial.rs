@@ -1,0 +1,82 @@
+//! One layer of settings: what it does not say is left to the layer below.
+
+use super::ConfigError;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+macro_rules! partial {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty,)*) => {
+        /// One layer of settings, as in the TOML file.
+        #[derive(Clone, Default, PartialEq, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Partial {
+            $($(#[$doc])* pub $name: Option<$kind>,)*
+        }
+
+        impl Partial {
+            /// These settings with those of `upper` over them.
+            #[must_use]
+            pub fn overlaid_by(self, upper: Self) -> Self {
+                Self { $($name: upper.$name.or(self.$name),)* }
+            }
+        }
+    };
+}
+
+partial! {
+    /// Where the data are.
+    data_dir: PathBuf,
+    /// Where to listen: ADDRESS:PORT.
+    listen: String,
+    /// Keys that are let in.
+    api_keys: Vec<String>,
+    /// Number of shards, 1 to 256.
+    num_shards: u32,
+    /// What stands before a shard's number in its name.
+    shard_prefix: String,
+    /// Components of every vector, 1 to 20,000.
+    vector_dimension: u32,
+    /// cosine, dotproduct or euclidean.
+    metric: String,
+    /// mmh3, ring or least-loaded.
+    placement: String,
+    /// sled or redb.
+    catalog: String,
+    /// hash or openai.
+    embedder: String,
+    /// Whether calls to other machines are forbidden.
+    offline: bool,
+    /// Where embeddings are asked for.
+    openai_base_url: String,
+    /// The embedding model's name.
+    openai_model: String,
+    /// The key for that endpoint.
+    openai_api_key: String,
+    /// Vectors above which a shard is overloaded.
+    max_vectors_per_shard: u64,
+    /// Tenants that a shard should hold at most.
+    max_namespaces_per_shard: u64,
+    /// Tenants from which on a shard should be relieved.
+    rebalance_namespaces: u64,
+    /// 95th percentile of latency above which a shard is overloaded, in milliseconds.
+    p95_warn_ms: u64,
+    /// Threads that answer fan-outs.
+    search_threads: usize,
+}
+
+impl Partial {
+    /// Reads a TOML file's text.
+    ///
+    /// # Errors
+    /// No TOML, or a key that does not exist; the message names the line.
+    pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError(format!("{file}: {}", error.to_string().trim_end())))
+    }
+}
+
+impl std::fmt::Debug for Partial {
+    /// Secrets may be in it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Partial(hidden)")
+    }
+}

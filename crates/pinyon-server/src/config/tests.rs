@@ -1,0 +1,77 @@
+//! Tests of the settings' layers.
+
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> Result<Partial, ConfigError> {
+    let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Environment::new(pairs).into_partial()
+}
+
+#[test]
+fn later_layers_win_and_defaults_are_the_modules() {
+    let file = Partial::from_toml("num_shards = 2\nmetric = \"euclidean\"", "pinyon.toml").unwrap();
+    let variables = environment(&[("NUM_SHARDS", "8"), ("PINYON_LISTEN", "127.0.0.1:1234")]).unwrap();
+    let flags = Partial { listen: Some("127.0.0.1:0".into()), ..Partial::default() };
+    let settings = resolve([file, variables, flags]).unwrap();
+    assert_eq!((settings.engine.shards, settings.engine.metric), (8, Metric::Euclidean));
+    assert_eq!(settings.listen.port(), 0);
+    let defaults = resolve([]).unwrap().engine;
+    assert_eq!(
+        (defaults.shards, defaults.dim.get(), defaults.shard_prefix.as_str()),
+        (4, 1536, "tenant-shard")
+    );
+    assert_eq!(defaults.thresholds, Thresholds::module());
+}
+
+#[test]
+fn unknown_keys_are_refused_in_every_layer() {
+    let refused = Partial::from_toml("num_shard = 2", "pinyon.toml").unwrap_err();
+    assert!(refused.0.contains("pinyon.toml") && refused.0.contains("num_shard"), "{refused}");
+    let refused = environment(&[("PINYON_SHARDS", "2")]).unwrap_err();
+    assert!(refused.0.contains("PINYON_SHARDS is not a setting"), "{refused}");
+    assert!(environment(&[("PATH", "x"), ("PINYON_SERVER", "y"), ("PINYON_METRIC", "")]).is_ok());
+}
+
+#[test]
+fn wrong_values_name_their_setting() {
+    assert!(environment(&[("VECTOR_DIMENSION", "many")]).unwrap_err().0.contains("PINYON_VECTOR_DIMENSION"));
+    for (partial, named) in [
+        (Partial { vector_dimension: Some(0), ..Partial::default() }, "vector_dimension"),
+        (Partial { metric: Some("l2".into()), ..Partial::default() }, "metric"),
+        (Partial { listen: Some("here".into()), ..Partial::default() }, "listen"),
+        (Partial { embedder: Some("magic".into()), ..Partial::default() }, "embedder"),
+        (Partial { api_keys: Some(vec!["short".into()]), ..Partial::default() }, "api_keys"),
+        (Partial { search_threads: Some(0), ..Partial::default() }, "search_threads"),
+    ] {
+        assert!(resolve([partial]).unwrap_err().0.contains(named));
+    }
+}
+
+#[test]
+fn beyond_loopback_needs_keys() {
+    let open = Partial { listen: Some("0.0.0.0:5080".into()), ..Partial::default() };
+    assert!(resolve([open.clone()]).unwrap_err().0.contains("PINYON_API_KEYS"));
+    let keyed = environment(&[("PINYON_API_KEYS", "long-enough-key, another-key")]).unwrap();
+    let settings = resolve([open, keyed]).unwrap();
+    assert!(settings.keys.admits(Some("another-key")) && !settings.keys.admits(None));
+    assert!(!format!("{:?}", settings.shown).contains("another-key"));
+}
+
+#[test]
+fn an_openai_key_alone_makes_no_call_and_offline_forbids_asking_for_one() {
+    let keyed = environment(&[("OPENAI_API_KEY", "sk-x"), ("OFFLINE", "true")]).unwrap();
+    assert!(!resolve([keyed.clone()]).unwrap().engine.embedder.is_remote());
+    let asked = Partial { embedder: Some("openai".into()), ..Partial::default() };
+    assert!(resolve([keyed, asked.clone()]).unwrap_err().0.contains("choose one"));
+    assert!(resolve([asked]).unwrap().engine.embedder.is_remote());
+}
+
+#[test]
+fn dotenv_files_are_read_as_people_write_them() {
+    let text = "# comment\n\nNUM_SHARDS=3\nexport SHARD_PREFIX=\"my shard\"\nEMPTY=\nQUOTED='a=b'\n";
+    let pairs = read_dotenv(text).unwrap();
+    let pairs: Vec<(&str, &str)> =
+        pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(pairs, [("NUM_SHARDS", "3"), ("SHARD_PREFIX", "my shard"), ("EMPTY", ""), ("QUOTED", "a=b")]);
+    assert!(read_dotenv("NUM_SHARDS").unwrap_err().0.contains("line 1"));
+}

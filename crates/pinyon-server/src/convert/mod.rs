@@ -1,0 +1,6 @@
+//! Between wire shapes and engine types, both ways.
+
+pub mod filter;
+pub mod metadata;
+pub mod reports;
+pub mod tenant;

@@ -1,0 +1,169 @@
+//! What the engine tells of itself, as JSON.
+
+use super::tenant::millis;
+use pinyon_core::{Advice, AdviceInput, Diagnosis, Engine, EngineStats, Quantiles, ShardStatus, Thresholds};
+use pinyon_wire::{admin, tenant};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Tenants listed per shard in `/metrics`; the rest is counted.
+const TENANTS_LISTED_MAX: usize = 1_000;
+
+fn ms(latency_us: u64) -> f64 {
+    millis(Duration::from_micros(latency_us))
+}
+
+/// The answer of `GET /health`.
+pub fn health(engine: &Engine) -> tenant::HealthResponse {
+    let settings = engine.settings();
+    let takes_writes = engine.shards().iter().all(|shard| shard.failure.is_none());
+    tenant::HealthResponse {
+        status: if takes_writes { "healthy" } else { "degraded" }.into(),
+        services: tenant::Services { pinecone: takes_writes, redis: true, openai: true },
+        config: tenant::HealthConfig {
+            num_shards: settings.shards,
+            shard_prefix: settings.shard_prefix.clone(),
+            vector_dimension: settings.dim.get(),
+        },
+    }
+}
+
+/// The answer of `GET /metrics` as JSON.
+pub fn metrics(engine: &Engine) -> tenant::MetricsResponse {
+    let settings = engine.settings();
+    let empty = || tenant::Distribution { tenant_count: 0, tenants: Vec::new() };
+    let mut distribution: BTreeMap<String, tenant::Distribution> =
+        (0..settings.shards).map(|shard| (shard.to_string(), empty())).collect();
+    for (name, assignment) in engine.tenants() {
+        let entry = distribution.entry(assignment.shard.to_string()).or_insert_with(empty);
+        entry.tenant_count += 1;
+        if entry.tenants.len() < TENANTS_LISTED_MAX {
+            entry.tenants.push(name.to_string());
+        }
+    }
+    let Thresholds { vectors_per_shard_max, namespaces_per_shard_max, namespaces_per_shard_warn, p95_warn } =
+        settings.thresholds.clone();
+    tenant::MetricsResponse {
+        distribution,
+        health: health_report(engine),
+        thresholds: tenant::Thresholds {
+            max_vectors_per_shard: vectors_per_shard_max,
+            max_namespaces_per_shard: namespaces_per_shard_max,
+            rebalance_namespaces: namespaces_per_shard_warn,
+            p95_warn_ms: millis(p95_warn),
+        },
+    }
+}
+
+/// The health of every shard.
+pub fn health_report(engine: &Engine) -> tenant::HealthReport {
+    let report = engine.health();
+    let stats = engine.shards();
+    let shards = report.shards.into_iter().zip(stats).map(|(health, stats)| {
+        let Quantiles { p50_us, p95_us, p99_us, .. } = health.latency;
+        tenant::ShardHealth {
+            shard_id: health.shard.get(),
+            index_name: health.index_name,
+            namespace_count: health.namespace_count,
+            total_vectors: health.total_vectors,
+            status: ShardStatus::name(health.status).into(),
+            disk_bytes: stats.stats.disk_bytes(),
+            queries: stats.queries,
+            p50_ms: ms(p50_us),
+            p95_ms: ms(p95_us),
+            p99_ms: ms(p99_us),
+        }
+    });
+    tenant::HealthReport {
+        shards: shards.collect(),
+        needs_rebalancing: report.needs_rebalancing,
+        alerts: report.alerts,
+    }
+}
+
+/// Every tenant.
+pub fn tenants(engine: &Engine) -> admin::TenantList {
+    let info = |one: pinyon_core::TenantReport| admin::TenantInfo {
+        index_name: engine.index_name(one.shard),
+        tenant_id: one.tenant.to_string(),
+        shard_id: one.shard.get(),
+        vectors: one.records,
+        vector_bytes: one.vector_bytes,
+        queries: one.queries,
+        p95_ms: ms(one.latency.p95_us),
+    };
+    admin::TenantList { tenants: engine.tenant_reports().into_iter().map(info).collect() }
+}
+
+/// Every shard.
+pub fn shards(engine: &Engine) -> admin::ShardList {
+    admin::ShardList { shards: engine.shards().into_iter().map(shard).collect() }
+}
+
+fn shard(one: EngineStats) -> admin::ShardInfo {
+    let segments = one.stats.segments.iter().map(|segment| admin::SegmentInfo {
+        segment: segment.id.get(),
+        rows: segment.rows,
+        dead_rows: segment.dead_rows,
+        bytes: segment.bytes,
+        graphs: segment.graphs,
+        graph_bytes: segment.graph_bytes,
+    });
+    admin::ShardInfo {
+        shard_id: one.shard.get(),
+        index_name: one.index_name,
+        tenants: one.assigned_tenants,
+        vectors: one.stats.records,
+        memtable_rows: one.stats.memtable_rows,
+        disk_bytes: one.stats.disk_bytes(),
+        segments: segments.collect(),
+        queries: one.queries,
+        p50_ms: ms(one.latency.p50_us),
+        p95_ms: ms(one.latency.p95_us),
+        p99_ms: ms(one.latency.p99_us),
+        failure: one.failure,
+    }
+}
+
+/// Fills what a request leaves open from the running system, if there is one.
+pub fn advice_input(request: admin::AdviceRequest, live: Option<AdviceInput>) -> AdviceInput {
+    let live = live.unwrap_or_default();
+    AdviceInput {
+        tenants: request.tenants.unwrap_or(live.tenants),
+        vectors: request.vectors.unwrap_or(live.vectors),
+        p95_ms: request.p95_ms.unwrap_or(live.p95_ms),
+        namespaces: request.namespaces.unwrap_or(live.namespaces),
+        top_10_share: request.top_10_share.or(live.top_10_share),
+        cross_tenant_share: request.cross_tenant_share.or(live.cross_tenant_share),
+    }
+}
+
+/// Advice with the numbers it is based on.
+pub fn advice(advice: Advice, input: AdviceInput) -> admin::AdviceResponse {
+    let Advice { should_shard, reasons, against, summary } = advice;
+    let input = admin::AdviceRequest {
+        tenants: Some(input.tenants),
+        vectors: Some(input.vectors),
+        p95_ms: Some(input.p95_ms),
+        namespaces: Some(input.namespaces),
+        top_10_share: input.top_10_share,
+        cross_tenant_share: input.cross_tenant_share,
+    };
+    admin::AdviceResponse { should_shard, reasons, against, summary, input }
+}
+
+/// What the doctor found.
+pub fn diagnosis(diagnosis: Diagnosis) -> admin::DoctorResponse {
+    let findings = diagnosis.findings.into_iter().map(|one| admin::FindingInfo {
+        kind: one.kind.name().into(),
+        tenant_id: one.tenant.map(|tenant| tenant.to_string()),
+        message: one.message,
+        repairable: one.kind.is_repairable(),
+    });
+    let findings: Vec<admin::FindingInfo> = findings.collect();
+    admin::DoctorResponse {
+        healthy: findings.is_empty(),
+        tenants: diagnosis.tenants,
+        namespaces: diagnosis.namespaces,
+        findings,
+    }
+}

@@ -1,0 +1,137 @@
+//! The tenant API's requests and answers.
+
+use super::{filter, metadata};
+use crate::ApiError;
+use pinyon_core::{Document, IngestReport, QueryAnswer, Reach, ShardOutcome, TextQuery, VectorQuery};
+use pinyon_wire::tenant::{
+    IngestRequest, IngestResponse, QueryMatch, QueryRequest, QueryResponse, ShardTiming,
+};
+use std::time::Duration;
+
+/// Longest time a query may ask for.
+const TIMEOUT_MS_MAX: u64 = 60_000;
+
+/// A query by text or by vector.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Query {
+    /// By text.
+    Text(TextQuery),
+    /// By vector.
+    Vector(VectorQuery),
+}
+
+/// Reads the documents of an ingest.
+///
+/// # Errors
+/// Metadata that cannot be kept; the message names the document.
+pub fn documents(request: IngestRequest) -> Result<(String, Vec<Document>), ApiError> {
+    let read = |(at, document): (usize, pinyon_wire::tenant::Document)| {
+        let metadata = metadata::from_json(document.metadata.unwrap_or_default());
+        let metadata = metadata.map_err(|error| error.within(format!("documents[{at}]")))?;
+        Ok(Document { id: document.id, text: document.text, metadata })
+    };
+    let documents = request.documents.into_iter().enumerate().map(read).collect::<Result<_, ApiError>>()?;
+    Ok((request.tenant_id, documents))
+}
+
+/// Writes what an ingest did.
+pub fn ingested(report: IngestReport) -> IngestResponse {
+    IngestResponse { success: true, shard: report.index_name, count: report.count, skipped: false }
+}
+
+/// Reads a query.
+///
+/// # Errors
+/// Fields that are missing, contradict each other, or are out of range.
+pub fn query(request: QueryRequest) -> Result<Query, ApiError> {
+    let reach = reach(&request)?;
+    let filter = request.filter.as_ref().map(filter::from_json).transpose()?.flatten();
+    let timeout = request.timeout_ms.map(timeout).transpose()?;
+    let top_k = request.top_k;
+    match (request.query_text, request.vector) {
+        (Some(text), None) if !text.is_empty() => {
+            Ok(Query::Text(TextQuery { text, reach, top_k, filter, timeout }))
+        }
+        (Some(_), None) => Err(ApiError::invalid("query_text", "must not be empty")),
+        (None, Some(vector)) => Ok(Query::Vector(VectorQuery { vector, reach, top_k, filter, timeout })),
+        (Some(_), Some(_)) => Err(ApiError::invalid("vector", "give either query_text or vector, not both")),
+        (None, None) => Err(ApiError::invalid("query_text", "is missing; give query_text or vector")),
+    }
+}
+
+fn reach(request: &QueryRequest) -> Result<Reach, ApiError> {
+    match (&request.tenant_id, &request.tenant_ids, request.cross_shard) {
+        (Some(tenant), None, false) => Ok(Reach::Tenant(tenant.clone())),
+        (None, None, true) => Ok(Reach::All),
+        (None, Some(tenants), true) => Ok(Reach::Tenants(tenants.clone())),
+        (Some(_), _, true) => Err(ApiError::invalid(
+            "tenant_id",
+            "a query is in one tenant or cross_shard, not both; for some tenants give tenant_ids with cross_shard",
+        )),
+        (Some(_), Some(_), false) => {
+            Err(ApiError::invalid("tenant_ids", "give either tenant_id or tenant_ids, not both"))
+        }
+        (None, Some(_), false) => Err(ApiError::invalid("tenant_ids", "needs cross_shard: true")),
+        (None, None, false) => {
+            Err(ApiError::invalid("tenant_id", "is missing; give tenant_id or cross_shard: true"))
+        }
+    }
+}
+
+fn timeout(timeout_ms: u64) -> Result<Duration, ApiError> {
+    if (1..=TIMEOUT_MS_MAX).contains(&timeout_ms) {
+        return Ok(Duration::from_millis(timeout_ms));
+    }
+    Err(ApiError::invalid("timeout_ms", format!("must be 1 to {TIMEOUT_MS_MAX}, is {timeout_ms}")))
+}
+
+/// Writes an answer. `home` is the tenant's shard in a single-tenant answer, nothing in a cross-shard one.
+pub fn answered(
+    answer: QueryAnswer,
+    home: Option<String>,
+    index_name: impl Fn(u32) -> String,
+) -> QueryResponse {
+    let is_cross_shard = home.is_none();
+    let results = answer.results.into_iter().map(|one| QueryMatch {
+        id: one.id.to_string(),
+        score: one.score.get(),
+        text: one.text.unwrap_or_default(),
+        metadata: metadata::to_json(&one.metadata),
+        shard: is_cross_shard.then(|| index_name(one.shard.get())),
+        tenant_id: is_cross_shard.then(|| one.tenant.to_string()),
+    });
+    let shards: Vec<ShardTiming> = answer.shards.into_iter().map(timing).collect();
+    let missing = shards.iter().filter(|shard| shard.status != "ok");
+    let missing: Vec<String> =
+        missing.map(|shard| format!("{} {}", shard.index_name, shard.status)).collect();
+    QueryResponse {
+        results: results.collect(),
+        latency_ms: millis(answer.latency),
+        shard: home,
+        shards_queried: is_cross_shard.then(|| u32::try_from(shards.len()).unwrap_or(u32::MAX)),
+        skipped: false,
+        reason: answer.is_partial.then(|| missing.join(", ")),
+        partial: answer.is_partial,
+        shards: if is_cross_shard { shards } else { Vec::new() },
+    }
+}
+
+fn timing(report: pinyon_core::ShardReport) -> ShardTiming {
+    let (status, reason) = match report.outcome {
+        ShardOutcome::Answered => ("ok", None),
+        ShardOutcome::TimedOut => ("timed_out", None),
+        ShardOutcome::Failed(reason) => ("failed", Some(reason)),
+    };
+    ShardTiming {
+        shard_id: report.shard.get(),
+        index_name: report.index_name,
+        latency_ms: millis(report.latency),
+        status: status.into(),
+        reason,
+    }
+}
+
+/// Milliseconds with three decimals.
+pub(crate) fn millis(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
+}

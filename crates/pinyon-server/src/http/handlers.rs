@@ -1,0 +1,243 @@
+//! Routes and their handlers: each decodes, calls the engine on a thread that may block, encodes.
+
+use super::{docs, request::JsonBody};
+use crate::{
+    ApiError, KeyRing,
+    convert::{reports, tenant},
+    metrics_text,
+};
+use axum::{
+    Json, Router,
+    extract::{Path, Request, State},
+    http::{HeaderMap, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use pinyon_core::{Engine, EngineError};
+use pinyon_wire::{
+    admin::{AdviceRequest, AssignRequest, PlaceRequest, TenantInfo, TenantList},
+    tenant::{IngestRequest, QueryRequest, ShardResponse},
+};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Requests that may be in the engine at once; more are told to come back (LIM-1).
+const IN_FLIGHT_MAX: usize = 64;
+/// Requests that may wait for one of those places.
+const WAITING_MAX: usize = 256;
+
+/// What handlers share.
+#[derive(Debug, Clone)]
+pub(crate) struct App {
+    engine: Engine,
+    keys: Arc<KeyRing>,
+    in_flight: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl App {
+    pub(crate) fn new(engine: Engine, keys: KeyRing) -> Self {
+        Self {
+            engine,
+            keys: Arc::new(keys),
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+        }
+    }
+
+    /// Runs engine work on a thread that may block, if there is room.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let busy =
+            || ApiError::new(429, "RESOURCE_EXHAUSTED", "too many requests at once; try again in a second");
+        let _waiting = self.waiting.try_acquire().map_err(|_| busy())?;
+        let permit = Arc::clone(&self.in_flight).acquire_owned().await.map_err(|_| busy())?;
+        let engine = self.engine.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work(&engine);
+            drop(permit);
+            result
+        });
+        match done.await {
+            Ok(result) => Ok(result?),
+            Err(error) => {
+                tracing::error!(error = %error, "request panicked");
+                Err(ApiError::new(500, "INTERNAL", "the request failed; the server's log has the reason"))
+            }
+        }
+    }
+}
+
+/// The control port's routes.
+pub(crate) fn router(app: App) -> Router {
+    let keyed = Router::new()
+        .route("/ingest", post(ingest))
+        .route("/query", post(query))
+        .route("/metrics", get(metrics))
+        .route("/shard/{tenant_id}", get(shard))
+        .route("/admin/v1/tenants", get(tenants).post(place))
+        .route("/admin/v1/tenants/{tenant_id}", put(assign))
+        .route("/admin/v1/shards", get(shards))
+        .route("/admin/v1/advise", post(advise))
+        .route("/admin/v1/doctor", get(doctor))
+        .route_layer(from_fn_with_state(app.clone(), authenticate));
+    Router::new()
+        .merge(keyed)
+        .route("/health", get(health))
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(|| async { "ok" }))
+        .route("/openapi.json", get(docs::openapi))
+        .route("/docs", get(docs::page))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            ApiError::new(500, "INTERNAL", "the request failed; the server's log has the reason")
+                .into_response()
+        }))
+        .with_state(app)
+}
+
+async fn authenticate(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let bearer = header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    if app.keys.admits(header("api-key").or(bearer)) {
+        return Ok(next.run(request).await);
+    }
+    let message =
+        "Invalid API key: send one of the server's keys as `Api-Key: KEY` or `Authorization: Bearer KEY`";
+    Err(ApiError::new(401, "UNAUTHENTICATED", message))
+}
+
+async fn not_found(request: Request) -> ApiError {
+    ApiError::new(
+        404,
+        "NOT_FOUND",
+        format!("there is nothing at {}; /docs lists what there is", request.uri().path()),
+    )
+}
+
+async fn method_not_allowed(request: Request) -> ApiError {
+    let message =
+        format!("{} does not answer to {}; /docs lists what does", request.uri().path(), request.method());
+    ApiError::new(405, "METHOD_NOT_ALLOWED", message)
+}
+
+async fn ingest(
+    State(app): State<App>,
+    JsonBody(body): JsonBody<IngestRequest>,
+) -> Result<Response, ApiError> {
+    let (tenant_id, documents) = tenant::documents(body)?;
+    let report = app.run(move |engine| engine.ingest(&tenant_id, documents)).await?;
+    Ok(Json(tenant::ingested(report)).into_response())
+}
+
+async fn query(State(app): State<App>, JsonBody(body): JsonBody<QueryRequest>) -> Result<Response, ApiError> {
+    let tenant_id = body.tenant_id.clone();
+    let query = tenant::query(body)?;
+    let answer = app.run(move |engine| {
+        let home = tenant_id.map(|tenant| engine.shard_of(&tenant)).transpose()?;
+        let home = home.map(|shard| engine.index_name(shard));
+        let answer = match query {
+            tenant::Query::Text(query) => engine.query_text(&query)?,
+            tenant::Query::Vector(query) => engine.query_vector(query)?,
+        };
+        Ok(tenant::answered(answer, home, |shard| engine.index_name(pinyon_types::ShardId::new(shard))))
+    });
+    Ok(Json(answer.await?).into_response())
+}
+
+async fn health(State(app): State<App>) -> Result<Response, ApiError> {
+    let health = app.run(|engine| Ok(reports::health(engine))).await?;
+    Ok(Json(health).into_response())
+}
+
+/// JSON for who asks for it, Prometheus text for everybody else.
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accepts.contains("application/json") {
+        let metrics = app.run(|engine| Ok(reports::metrics(engine))).await?;
+        return Ok(Json(metrics).into_response());
+    }
+    let text = app.run(|engine| {
+        metrics_text::render(engine)
+            .map_err(|error| EngineError::new(pinyon_core::ErrorCode::Internal, error.to_string()))
+    });
+    let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    Ok((kind, text.await?).into_response())
+}
+
+async fn shard(State(app): State<App>, Path(tenant_id): Path<String>) -> Result<Response, ApiError> {
+    let response = app.run(move |engine| {
+        let assignment = engine.place(&tenant_id)?;
+        Ok(shard_response(engine, tenant_id, assignment.shard))
+    });
+    Ok(Json(response.await?).into_response())
+}
+
+fn shard_response(engine: &Engine, tenant_id: String, shard: pinyon_types::ShardId) -> ShardResponse {
+    ShardResponse { tenant_id, shard_id: shard.get(), index_name: engine.index_name(shard) }
+}
+
+async fn tenants(State(app): State<App>) -> Result<Response, ApiError> {
+    let tenants = app.run(|engine| Ok(reports::tenants(engine))).await?;
+    Ok(Json(tenants).into_response())
+}
+
+async fn place(State(app): State<App>, JsonBody(body): JsonBody<PlaceRequest>) -> Result<Response, ApiError> {
+    let count = body.tenants.len();
+    if count > pinyon_types::limits::BATCH_RECORDS_MAX {
+        let problem = format!("must be at most {}, are {count}", pinyon_types::limits::BATCH_RECORDS_MAX);
+        return Err(ApiError::invalid("tenants", problem));
+    }
+    let placed = app.run(move |engine| {
+        let assignments = engine.place_all(&body.tenants)?;
+        let info = |(tenant_id, one): (String, pinyon_core::Assignment)| TenantInfo {
+            tenant_id,
+            shard_id: one.shard.get(),
+            index_name: engine.index_name(one.shard),
+            vectors: 0,
+            vector_bytes: 0,
+            queries: 0,
+            p95_ms: 0.0,
+        };
+        Ok(TenantList { tenants: body.tenants.into_iter().zip(assignments).map(info).collect() })
+    });
+    Ok(Json(placed.await?).into_response())
+}
+
+async fn assign(
+    State(app): State<App>,
+    Path(tenant_id): Path<String>,
+    JsonBody(body): JsonBody<AssignRequest>,
+) -> Result<Response, ApiError> {
+    let response = app.run(move |engine| {
+        let assignment = engine.assign(&tenant_id, body.shard_id)?;
+        Ok(shard_response(engine, tenant_id, assignment.shard))
+    });
+    Ok(Json(response.await?).into_response())
+}
+
+async fn shards(State(app): State<App>) -> Result<Response, ApiError> {
+    let shards = app.run(|engine| Ok(reports::shards(engine))).await?;
+    Ok(Json(shards).into_response())
+}
+
+async fn advise(
+    State(app): State<App>,
+    JsonBody(body): JsonBody<AdviceRequest>,
+) -> Result<Response, ApiError> {
+    let advice = app.run(move |engine| {
+        let input = reports::advice_input(body, Some(engine.advice_input()));
+        Ok(reports::advice(pinyon_core::advise(&input), input))
+    });
+    Ok(Json(advice.await?).into_response())
+}
+
+async fn doctor(State(app): State<App>) -> Result<Response, ApiError> {
+    let diagnosis = app.run(|engine| Ok(reports::diagnosis(engine.diagnose()))).await?;
+    Ok(Json(diagnosis).into_response())
+}

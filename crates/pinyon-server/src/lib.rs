@@ -1,0 +1,17 @@
+//! HTTP on top of the engine: decode, authenticate, convert, call, encode. Thin.
+//!
+//! What it must not know: segments, graphs, logs. It is the one place that knows both wire shapes and engine types.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod auth;
+pub mod config;
+pub mod convert;
+mod error_table;
+mod http;
+mod metrics_text;
+mod serve;
+
+pub use auth::KeyRing;
+pub use error_table::ApiError;
+pub use serve::{ServeOptions, serve};

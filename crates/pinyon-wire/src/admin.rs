@@ -1,0 +1,166 @@
+//! `/admin/v1/…`: what the command line asks a running server.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One tenant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TenantInfo {
+    /// Its name.
+    pub tenant_id: String,
+    /// Its shard's number.
+    pub shard_id: u32,
+    /// Its shard's name.
+    pub index_name: String,
+    /// Its records.
+    pub vectors: u64,
+    /// Bytes of its vectors.
+    pub vector_bytes: u64,
+    /// Queries in it since the start; counted for the first 256 tenants that are queried.
+    pub queries: u64,
+    /// Latency of the last minutes, in milliseconds.
+    pub p95_ms: f64,
+}
+
+/// Answer of `GET /admin/v1/tenants`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TenantList {
+    /// Ordered by name.
+    pub tenants: Vec<TenantInfo>,
+}
+
+/// Body of `PUT /admin/v1/tenants/{tenant_id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AssignRequest {
+    /// The shard to assign the tenant to.
+    pub shard_id: u32,
+}
+
+/// Body of `POST /admin/v1/tenants`: places tenants that are new, all with one durable commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceRequest {
+    /// Up to 10,000 names.
+    pub tenants: Vec<String>,
+}
+
+/// One segment of a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SegmentInfo {
+    /// Its number.
+    pub segment: u64,
+    /// Rows, dead ones included.
+    pub rows: u32,
+    /// Dead rows.
+    pub dead_rows: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Namespaces with a graph in memory.
+    pub graphs: usize,
+    /// Bytes of those graphs.
+    pub graph_bytes: usize,
+}
+
+/// One shard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ShardInfo {
+    /// Its number.
+    pub shard_id: u32,
+    /// Its name.
+    pub index_name: String,
+    /// Tenants that are assigned to it.
+    pub tenants: u64,
+    /// Records.
+    pub vectors: u64,
+    /// Records that are not sealed yet.
+    pub memtable_rows: usize,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+    /// Its segments, newest first.
+    pub segments: Vec<SegmentInfo>,
+    /// Queries it answered since the start.
+    pub queries: u64,
+    /// Latency of the last minutes, in milliseconds.
+    pub p50_ms: f64,
+    /// Latency of the last minutes, in milliseconds.
+    pub p95_ms: f64,
+    /// Latency of the last minutes, in milliseconds.
+    pub p99_ms: f64,
+    /// Why it takes no writes or cannot seal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// Answer of `GET /admin/v1/shards`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ShardList {
+    /// In order.
+    pub shards: Vec<ShardInfo>,
+}
+
+/// Numbers to be advised on; what is missing is taken from the running system.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdviceRequest {
+    /// Number of tenants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenants: Option<u64>,
+    /// Number of vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vectors: Option<u64>,
+    /// 95th percentile of query latency in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_ms: Option<f64>,
+    /// Namespaces in one index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespaces: Option<u64>,
+    /// Share of all vectors that the ten largest tenants hold, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_10_share: Option<f64>,
+    /// Share of queries that cross tenants, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_tenant_share: Option<f64>,
+}
+
+/// Answer of `POST /admin/v1/advise`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AdviceResponse {
+    /// Whether to shard.
+    pub should_shard: bool,
+    /// What speaks for it.
+    pub reasons: Vec<String>,
+    /// What speaks against it.
+    pub against: Vec<String>,
+    /// The conclusion in a sentence.
+    pub summary: String,
+    /// The numbers it is based on.
+    pub input: AdviceRequest,
+}
+
+/// One piece of trouble.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FindingInfo {
+    /// `rolled_back`, `unrouted`, `misrouted`, `split` or `renumbered`.
+    pub kind: String,
+    /// Whose, if it is one tenant's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+    /// What was found, in a sentence.
+    pub message: String,
+    /// Whether a repair mends it.
+    pub repairable: bool,
+}
+
+/// Answer of `GET /admin/v1/doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DoctorResponse {
+    /// Whether routing and shards agree.
+    pub healthy: bool,
+    /// Tenants in the routing table.
+    pub tenants: usize,
+    /// Namespaces with records in the shards.
+    pub namespaces: usize,
+    /// The trouble.
+    pub findings: Vec<FindingInfo>,
+}

@@ -1,0 +1,277 @@
+//! `/ingest`, `/query`, `/health`, `/metrics`, `/shard/{tenant_id}`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Metadata as JSON: string, number, boolean or list of strings per field.
+pub type Metadata = Map<String, Value>;
+
+/// A document to ingest.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// Its id within the tenant, 1 to 512 bytes.
+    pub id: String,
+    /// What is embedded and kept.
+    pub text: String,
+    /// What filters can ask about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Metadata>,
+}
+
+/// Body of `POST /ingest`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IngestRequest {
+    /// Whose documents.
+    pub tenant_id: String,
+    /// Up to 10,000 documents.
+    pub documents: Vec<Document>,
+}
+
+/// Answer of `POST /ingest`: everything is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IngestResponse {
+    /// Always true; failures are errors.
+    pub success: bool,
+    /// Name of the tenant's shard.
+    pub shard: String,
+    /// Distinct documents written.
+    pub count: u64,
+    /// Whether the work was skipped; never here, nothing is mocked.
+    pub skipped: bool,
+}
+
+const fn top_k_default() -> u32 {
+    5
+}
+
+/// Body of `POST /query`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueryRequest {
+    /// What to look for, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query_text: Option<String>,
+    /// What to look for, as a vector, in place of `query_text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<Vec<f32>>,
+    /// Look in this tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+    /// Look in these tenants; needs `cross_shard`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_ids: Option<Vec<String>>,
+    /// How many results, 1 to 10,000.
+    #[serde(default = "top_k_default")]
+    pub top_k: u32,
+    /// Look in every tenant, or in `tenant_ids`.
+    #[serde(default)]
+    pub cross_shard: bool,
+    /// Only records that pass this filter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub filter: Option<Value>,
+    /// After this time what is there is answered and marked as partial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// One result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct QueryMatch {
+    /// Its id.
+    pub id: String,
+    /// How well it fits.
+    pub score: f32,
+    /// Its text; empty if it was not ingested as a document.
+    pub text: String,
+    /// Its metadata without the text.
+    #[schema(value_type = Object)]
+    pub metadata: Metadata,
+    /// Name of its shard, in cross-shard answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+    /// Whose it is, in cross-shard answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+}
+
+/// One shard's part in a cross-shard answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ShardTiming {
+    /// Its number.
+    pub shard_id: u32,
+    /// Its name.
+    pub index_name: String,
+    /// How long it took.
+    pub latency_ms: f64,
+    /// `ok`, `timed_out` or `failed`.
+    pub status: String,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Answer of `POST /query`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct QueryResponse {
+    /// Best first.
+    pub results: Vec<QueryMatch>,
+    /// From arrival to the last result, embedding included.
+    pub latency_ms: f64,
+    /// Name of the tenant's shard, in single-tenant answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+    /// How many shards were asked, in cross-shard answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards_queried: Option<u32>,
+    /// Whether the work was skipped; never here, nothing is mocked.
+    pub skipped: bool,
+    /// Why the answer is partial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether some shard's rows are missing from the results.
+    pub partial: bool,
+    /// Each shard's part, in cross-shard answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<ShardTiming>,
+}
+
+/// What the service leans on. The names are the reference module's; here they stand for the vector engine, the routing
+/// store and the embedder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Services {
+    /// The vector engine takes reads and writes.
+    pub pinecone: bool,
+    /// The routing store is open.
+    pub redis: bool,
+    /// The embedder is ready.
+    pub openai: bool,
+}
+
+/// The settings that clients ask about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HealthConfig {
+    /// Number of shards.
+    pub num_shards: u32,
+    /// What stands before a shard's number in its name.
+    pub shard_prefix: String,
+    /// Components of a vector.
+    pub vector_dimension: u32,
+}
+
+/// Answer of `GET /health`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HealthResponse {
+    /// `healthy`, or `degraded` when a shard takes no writes.
+    pub status: String,
+    /// What the service leans on.
+    pub services: Services,
+    /// The settings that clients ask about.
+    pub config: HealthConfig,
+}
+
+/// Tenants of one shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Distribution {
+    /// How many.
+    pub tenant_count: usize,
+    /// Which; at most a thousand are listed.
+    pub tenants: Vec<String>,
+}
+
+/// One shard's health.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ShardHealth {
+    /// Its number.
+    pub shard_id: u32,
+    /// Its name.
+    pub index_name: String,
+    /// Tenants that live on it.
+    pub namespace_count: u64,
+    /// Vectors that it holds.
+    pub total_vectors: u64,
+    /// `healthy`, `near_capacity`, `hot`, `overloaded` or `failed`.
+    pub status: String,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+    /// Queries it answered since the start.
+    pub queries: u64,
+    /// Latency of the last minutes, in milliseconds.
+    pub p50_ms: f64,
+    /// Latency of the last minutes, in milliseconds.
+    pub p95_ms: f64,
+    /// Latency of the last minutes, in milliseconds.
+    pub p99_ms: f64,
+}
+
+/// The health of all shards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HealthReport {
+    /// Each shard.
+    pub shards: Vec<ShardHealth>,
+    /// Whether tenants should be moved.
+    pub needs_rebalancing: bool,
+    /// What was found, in sentences.
+    pub alerts: Vec<String>,
+}
+
+/// When shards count as unhealthy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Thresholds {
+    /// Vectors above which a shard is overloaded.
+    pub max_vectors_per_shard: u64,
+    /// Tenants that a shard should hold at most.
+    pub max_namespaces_per_shard: u64,
+    /// Tenants from which on a shard should be relieved.
+    pub rebalance_namespaces: u64,
+    /// 95th percentile of latency above which a shard is overloaded.
+    pub p95_warn_ms: f64,
+}
+
+/// Answer of `GET /metrics` when JSON is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MetricsResponse {
+    /// Tenants by shard number.
+    pub distribution: BTreeMap<String, Distribution>,
+    /// The health of all shards.
+    pub health: HealthReport,
+    /// When shards count as unhealthy.
+    pub thresholds: Thresholds,
+}
+
+/// Answer of `GET /shard/{tenant_id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShardResponse {
+    /// Whose shard.
+    pub tenant_id: String,
+    /// The shard's number.
+    pub shard_id: u32,
+    /// The shard's name.
+    pub index_name: String,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorDetail {
+    /// A word for programs.
+    pub code: String,
+    /// A sentence for people: what was wrong and what to do.
+    pub message: String,
+    /// The field that was wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+/// Body of every error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+    /// The message again, where the reference module's clients look for it.
+    pub detail: String,
+}
