@@ -102,14 +102,18 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 async fn authenticate(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let bearer = header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    if app.keys.admits(header("api-key").or(bearer)) {
+    if app.keys.admits(key_of(request.headers())) {
         return Ok(next.run(request).await);
     }
     let message =
         "Invalid API key: send one of the server's keys as `Api-Key: KEY` or `Authorization: Bearer KEY`";
     Err(ApiError::new(401, "UNAUTHENTICATED", message))
+}
+
+/// Pinecone's header, or the one that everybody else knows.
+fn key_of(headers: &HeaderMap) -> Option<&str> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    header("api-key").or_else(|| header("authorization")?.strip_prefix("Bearer "))
 }
 
 async fn not_found(request: Request) -> ApiError {
