@@ -122,16 +122,24 @@ pub struct QueryAnswer {
 }
 
 impl Engine {
+    /// The vector that a query's text becomes.
+    ///
+    /// # Errors
+    /// The embedder's.
+    pub fn embed_query(&self, text: &str) -> Result<Vec<f32>, EngineError> {
+        let vectors = self.inner.settings.embedder.embed(&[text], InputKind::Query)?;
+        let nothing =
+            || EngineError::new(ErrorCode::EmbedderFailed, "the embedder gave no vector for the query");
+        vectors.into_iter().next().ok_or_else(nothing)
+    }
+
     /// Embeds a text and finds what is near to it.
     ///
     /// # Errors
     /// Refused input, or the embedder's. A shard that fails or is late makes the answer partial, not an error.
     pub fn query_text(&self, query: &TextQuery) -> Result<QueryAnswer, EngineError> {
         let began_us = self.inner.clock.now_us();
-        let vectors = self.inner.settings.embedder.embed(&[&query.text], InputKind::Query)?;
-        let vector = vectors.into_iter().next().ok_or_else(|| {
-            EngineError::new(ErrorCode::EmbedderFailed, "the embedder gave no vector for the query")
-        })?;
+        let vector = self.embed_query(&query.text)?;
         let TextQuery { reach, top_k, filter, timeout, .. } = query.clone();
         self.answer(VectorQuery { vector, reach, top_k, filter, timeout }, began_us)
     }

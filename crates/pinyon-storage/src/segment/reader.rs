@@ -37,6 +37,19 @@ impl SegmentFile {
         Ok(Self { path: path.to_owned(), bytes, sections, checksum: footer.checksum })
     }
 
+    /// Opens and verifies a file whatever its number, for a look at it, and tells what it says of itself.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_any(io: &SharedIo, path: &Path) -> Result<(Self, SegmentHead), SegmentError> {
+        let bytes = io.map(path).map_err(SegmentError::io(path))?;
+        let check = Check { path, bytes: &bytes };
+        let header = check.slice(0, HEADER_BYTES as u64, "a whole header")?;
+        let (_, head) = decode_header(header).map_err(|error| check.inside(0, &error))?;
+        drop(bytes);
+        Ok((Self::open(io, path, head)?, head))
+    }
+
     /// The bytes of a section, which begin at a multiple of 64; nothing if the file has no such section.
     pub fn section(&self, tag: u32) -> Option<&[u8]> {
         let section = self.sections.iter().find(|section| section.tag == tag)?;

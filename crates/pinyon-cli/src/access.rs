@@ -1,0 +1,284 @@
+//! How a verb reaches the data: through a server's API, or by opening the directory itself. Both answer in wire shapes,
+//! so verbs need not know which it is.
+
+use crate::arguments::{SettingFlags, Target};
+use anyhow::{Context, anyhow, bail};
+use pinyon_core::Engine;
+use pinyon_server::{
+    ApiError,
+    config::{self, Environment, Partial, Settings},
+    convert::{reports, tenant},
+};
+use pinyon_types::ShardId;
+use pinyon_wire::{admin, tenant as wire};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{path::Path, time::Duration};
+
+/// A server or an engine.
+pub enum Access {
+    /// Over HTTP.
+    Remote(Client),
+    /// In this process.
+    Local(Box<Engine>),
+}
+
+/// An HTTP client for the control port.
+pub struct Client {
+    agent: ureq::Agent,
+    server: String,
+    api_key: Option<String>,
+}
+
+impl Access {
+    /// Connects, or opens.
+    ///
+    /// # Errors
+    /// Settings that make no sense, or data that cannot be opened.
+    pub fn to(target: &Target) -> anyhow::Result<Self> {
+        match &target.data_dir {
+            None => Ok(Self::Remote(Client::new(target))),
+            Some(dir) => {
+                let settings = local_settings(dir, &target.settings)?;
+                Ok(Self::Local(Box::new(Engine::open(dir, settings.engine)?)))
+            }
+        }
+    }
+
+    /// Embeds and keeps documents.
+    ///
+    /// # Errors
+    /// What the engine or the server says.
+    pub fn ingest(&self, request: wire::IngestRequest) -> anyhow::Result<wire::IngestResponse> {
+        match self {
+            Self::Remote(client) => client.send("POST", "/ingest", &request),
+            Self::Local(engine) => {
+                let (tenant_id, documents) = tenant::documents(request).map_err(local)?;
+                Ok(tenant::ingested(engine.ingest(&tenant_id, documents)?))
+            }
+        }
+    }
+
+    /// Finds what is near.
+    ///
+    /// # Errors
+    /// What the engine or the server says.
+    pub fn query(&self, request: wire::QueryRequest) -> anyhow::Result<wire::QueryResponse> {
+        let engine = match self {
+            Self::Remote(client) => return client.send("POST", "/query", &request),
+            Self::Local(engine) => engine,
+        };
+        let home = request.tenant_id.as_deref().map(|tenant| engine.shard_of(tenant)).transpose()?;
+        let home = home.map(|shard| engine.index_name(shard));
+        let answer = match tenant::query(request).map_err(local)? {
+            tenant::Query::Text(query) => engine.query_text(&query)?,
+            tenant::Query::Vector(query) => engine.query_vector(query)?,
+        };
+        Ok(tenant::answered(answer, home, |shard| engine.index_name(ShardId::new(shard))))
+    }
+
+    /// Every tenant.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn tenants(&self) -> anyhow::Result<admin::TenantList> {
+        match self {
+            Self::Remote(client) => client.get("/admin/v1/tenants"),
+            Self::Local(engine) => Ok(reports::tenants(engine)),
+        }
+    }
+
+    /// Assigns a tenant.
+    ///
+    /// # Errors
+    /// What the engine or the server says.
+    pub fn assign(&self, tenant_id: &str, shard_id: u32) -> anyhow::Result<wire::ShardResponse> {
+        match self {
+            Self::Remote(client) => {
+                let path = format!("/admin/v1/tenants/{}", escape(tenant_id));
+                client.send("PUT", &path, &admin::AssignRequest { shard_id })
+            }
+            Self::Local(engine) => {
+                let shard = engine.assign(tenant_id, shard_id)?.shard;
+                let index_name = engine.index_name(shard);
+                Ok(wire::ShardResponse { tenant_id: tenant_id.into(), shard_id: shard.get(), index_name })
+            }
+        }
+    }
+
+    /// Every shard.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn shards(&self) -> anyhow::Result<admin::ShardList> {
+        match self {
+            Self::Remote(client) => client.get("/admin/v1/shards"),
+            Self::Local(engine) => Ok(reports::shards(engine)),
+        }
+    }
+
+    /// Distribution, health and thresholds.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn metrics(&self) -> anyhow::Result<wire::MetricsResponse> {
+        match self {
+            Self::Remote(client) => client.get("/metrics"),
+            Self::Local(engine) => Ok(reports::metrics(engine)),
+        }
+    }
+
+    /// Advice; what the request leaves open comes from the system.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn advise(&self, request: admin::AdviceRequest) -> anyhow::Result<admin::AdviceResponse> {
+        match self {
+            Self::Remote(client) => client.send("POST", "/admin/v1/advise", &request),
+            Self::Local(engine) => {
+                let input = reports::advice_input(request, Some(engine.advice_input()));
+                Ok(reports::advice(pinyon_core::advise(&input), input))
+            }
+        }
+    }
+
+    /// Compares routing with the shards.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn doctor(&self) -> anyhow::Result<admin::DoctorResponse> {
+        match self {
+            Self::Remote(client) => client.get("/admin/v1/doctor"),
+            Self::Local(engine) => Ok(reports::diagnosis(engine.diagnose())),
+        }
+    }
+
+    /// Ends cleanly what was opened here.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn close(self) -> anyhow::Result<()> {
+        match self {
+            Self::Remote(_) => Ok(()),
+            Self::Local(engine) => Ok(engine.close()?),
+        }
+    }
+}
+
+fn local(error: ApiError) -> anyhow::Error {
+    anyhow!(error.body.error.message)
+}
+
+/// Settings for data that are opened here: file, `.env`, environment, flags.
+///
+/// # Errors
+/// A layer that makes no sense.
+pub fn local_settings(data_dir: &Path, flags: &SettingFlags) -> anyhow::Result<Settings> {
+    let listen = Some("127.0.0.1:0".to_owned());
+    let place = Partial { data_dir: Some(data_dir.to_owned()), listen, ..Partial::default() };
+    Ok(config::resolve(layers(flags)?.into_iter().chain([place]))?)
+}
+
+/// The layers of settings, lowest first.
+///
+/// # Errors
+/// A file that cannot be read, or a layer that makes no sense.
+pub fn layers(flags: &SettingFlags) -> anyhow::Result<Vec<Partial>> {
+    let mut layers = Vec::new();
+    if let Some(file) = &flags.config {
+        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        layers.push(Partial::from_toml(&text, &file.display().to_string())?);
+    }
+    let mut variables: Vec<(String, String)> = Vec::new();
+    if let Ok(text) = std::fs::read_to_string(".env") {
+        variables.extend(config::read_dotenv(&text)?);
+    }
+    // A variable of the process wins over the same one in `.env`.
+    let process = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let process: Vec<(String, String)> = process.collect();
+    layers.push(Environment::new(variables).into_partial()?);
+    layers.push(Environment::new(process).into_partial()?);
+    layers.push(Partial {
+        num_shards: flags.num_shards,
+        vector_dimension: flags.vector_dimension,
+        metric: flags.metric.clone(),
+        placement: flags.placement.clone(),
+        catalog: flags.catalog.clone(),
+        embedder: flags.embedder.clone(),
+        ..Partial::default()
+    });
+    Ok(layers)
+}
+
+impl Client {
+    fn new(target: &Target) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_connect(Some(Duration::from_secs(5)))
+            .timeout_global(Some(Duration::from_secs(300)))
+            .http_status_as_error(false);
+        let server = target.server.trim_end_matches('/').to_owned();
+        Self { agent: config.build().into(), server, api_key: target.api_key.clone() }
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let mut request =
+            self.agent.get(format!("{}{path}", self.server)).header("accept", "application/json");
+        if let Some(key) = &self.api_key {
+            request = request.header("api-key", key);
+        }
+        self.read(request.call())
+    }
+
+    fn send<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let url = format!("{}{path}", self.server);
+        let mut request = if method == "PUT" { self.agent.put(url) } else { self.agent.post(url) };
+        request = request.header("content-type", "application/json");
+        if let Some(key) = &self.api_key {
+            request = request.header("api-key", key);
+        }
+        self.read(request.send(serde_json::to_vec(body)?))
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> anyhow::Result<T> {
+        let mut response = response.with_context(|| {
+            format!(
+                "no answer from {}; is `pinyon serve` running? (--data-dir works without it)",
+                self.server
+            )
+        })?;
+        let status = response.status();
+        let text = response.body_mut().with_config().limit(256 << 20).read_to_string()?;
+        if !status.is_success() {
+            let body: Option<wire::ErrorBody> = serde_json::from_str(&text).ok();
+            bail!("{}", body.map_or_else(|| format!("{status}: {text}"), |body| body.error.message));
+        }
+        serde_json::from_str(&text).context("the server's answer is not what this version of pinyon expects")
+    }
+}
+
+/// Percent-encodes a path segment.
+fn escape(segment: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let escaped = segment
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+    escaped.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape;
+
+    #[test]
+    fn path_segments_are_escaped() {
+        assert_eq!(escape("acme-corp/ü?"), "acme-corp%2F%C3%BC%3F");
+    }
+}

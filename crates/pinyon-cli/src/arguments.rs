@@ -1,0 +1,273 @@
+//! What the command line takes.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A self-hosted, multi-tenant, sharded vector engine.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pinyon",
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 the answer is no (unhealthy, findings left, partial result)."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Serve the HTTP API.
+    Serve(Serve),
+    /// Walk through everything on the example data.
+    Demo(Demo),
+    /// Embed and keep documents from a JSON Lines file.
+    Ingest(Ingest),
+    /// Find what is near to a text.
+    Query(Query),
+    /// List tenants, or assign one to a shard.
+    Tenants(Tenants),
+    /// List shards and their segments.
+    Shards(Plain),
+    /// Judge the shards; exit code 3 when something is wrong.
+    Health(Plain),
+    /// Say whether to shard, from given numbers or the running system's.
+    Advise(Advise),
+    /// Measure.
+    Bench(Bench),
+    /// Compare routing with what the shards hold; exit code 3 when they differ.
+    Doctor(Doctor),
+    /// Show what a log, segment or manifest file holds.
+    Inspect(Inspect),
+}
+
+/// Settings that shape an engine; each may also come from `--config`, the environment or `.env`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SettingFlags {
+    /// A TOML file with settings.
+    #[arg(long, env = "PINYON_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Number of shards [default: 4].
+    #[arg(long, value_name = "N")]
+    pub num_shards: Option<u32>,
+    /// Components of every vector [default: 1536].
+    #[arg(long, value_name = "N")]
+    pub vector_dimension: Option<u32>,
+    /// cosine, dotproduct or euclidean [default: cosine].
+    #[arg(long)]
+    pub metric: Option<String>,
+    /// mmh3, ring or least-loaded [default: mmh3].
+    #[arg(long)]
+    pub placement: Option<String>,
+    /// sled or redb [default: sled].
+    #[arg(long)]
+    pub catalog: Option<String>,
+    /// hash or openai [default: hash].
+    #[arg(long)]
+    pub embedder: Option<String>,
+}
+
+/// Where the data are.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// A running server.
+    #[arg(long, env = "PINYON_SERVER", value_name = "URL", default_value = "http://127.0.0.1:5080")]
+    pub server: String,
+    /// Its API key.
+    #[arg(long, env = "PINYON_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub api_key: Option<String>,
+    /// Open the data in this directory instead of asking a server.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Settings of the data, with `--data-dir`.
+    #[command(flatten)]
+    pub settings: SettingFlags,
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pinyon serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where the data are [default: pinyon-data].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:5080]; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Settings.
+    #[command(flatten)]
+    pub settings: SettingFlags,
+    /// Write the start-up lines as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pinyon demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the data here [default: a new directory, removed at the end].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The example data [default: those built into the program].
+    #[arg(long, value_name = "DIR")]
+    pub examples: Option<PathBuf>,
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pinyon ingest`.
+#[derive(Debug, Args)]
+pub struct Ingest {
+    /// JSON Lines: {"id", "text", "metadata"?, "tenant_id"?}; `-` reads standard input.
+    pub file: PathBuf,
+    /// The tenant of lines that name none.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// Documents per durable write.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub batch: u32,
+    /// Where to.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `pinyon query`.
+#[derive(Debug, Args)]
+pub struct Query {
+    /// What to look for.
+    pub text: String,
+    /// In this tenant; without it across all.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Vec<String>,
+    /// How many results.
+    #[arg(long, short = 'k', default_value_t = 5)]
+    pub top_k: u32,
+    /// A filter as JSON, like '{"year": {"$gte": 2020}}'.
+    #[arg(long, value_name = "JSON")]
+    pub filter: Option<String>,
+    /// Answer with what is there after this time.
+    #[arg(long, value_name = "MS")]
+    pub timeout_ms: Option<u64>,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `pinyon tenants`.
+#[derive(Debug, Args)]
+pub struct Tenants {
+    /// Assign this tenant (needs `--shard`).
+    #[arg(long, value_name = "NAME", requires = "shard")]
+    pub assign: Option<String>,
+    /// The shard to assign to.
+    #[arg(long, value_name = "N", requires = "assign")]
+    pub shard: Option<u32>,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// A verb that needs only to know where.
+#[derive(Debug, Args)]
+pub struct Plain {
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `pinyon advise`.
+#[derive(Debug, Args)]
+pub struct Advise {
+    /// Number of tenants.
+    #[arg(long)]
+    pub tenants: Option<u64>,
+    /// Number of vectors.
+    #[arg(long)]
+    pub vectors: Option<u64>,
+    /// 95th percentile of query latency in milliseconds.
+    #[arg(long)]
+    pub p95_ms: Option<f64>,
+    /// Namespaces in one index.
+    #[arg(long)]
+    pub namespaces: Option<u64>,
+    /// Share of all vectors that the ten largest tenants hold, 0 to 1.
+    #[arg(long)]
+    pub top_10_share: Option<f64>,
+    /// Share of queries that cross tenants, 0 to 1.
+    #[arg(long)]
+    pub cross_tenant_share: Option<f64>,
+    /// Where; not asked when numbers are given.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `pinyon bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// What to measure.
+    #[command(subcommand)]
+    pub subject: BenchSubject,
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum BenchSubject {
+    /// What a query costs in one tenant and across shards, for several numbers of shards.
+    Fanout(Fanout),
+}
+
+/// `pinyon bench fanout`.
+#[derive(Debug, Args)]
+pub struct Fanout {
+    /// Documents to measure with, as for `ingest`; generated ones without.
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Numbers of shards to compare.
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4,8")]
+    pub shards: Vec<u32>,
+    /// Generated documents.
+    #[arg(long, default_value_t = 20_000)]
+    pub documents: u32,
+    /// Tenants of generated documents.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub tenants: u32,
+    /// Components of a vector.
+    #[arg(long, default_value_t = 384)]
+    pub vector_dimension: u32,
+    /// Queries of each kind per number of shards.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(20..))]
+    pub queries: u32,
+    /// Write the plot here.
+    #[arg(long, value_name = "FILE", default_value = "fanout.svg")]
+    pub plot: PathBuf,
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pinyon doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Rebuild the routing table from the shards; needs `--data-dir`.
+    #[arg(long, requires = "data_dir")]
+    pub repair: bool,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `pinyon inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A log (`wal-….log`), a segment (`segment-….seg`), a MANIFEST, or a shard's directory.
+    pub path: PathBuf,
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+}

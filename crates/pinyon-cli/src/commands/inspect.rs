@@ -1,0 +1,113 @@
+//! `pinyon inspect`: a look at files without changing them.
+
+use crate::{
+    arguments::Inspect,
+    exit::{Outcome, Usage},
+    output,
+};
+use pinyon_storage::{
+    io::{Io, RealIo, SharedIo},
+    manifest,
+    segment::SegmentFile,
+    wal,
+};
+use serde_json::{Value, json};
+use std::{path::Path, sync::Arc};
+
+/// Shows a file, or every file of a shard's directory; exit code 3 when one does not read back.
+///
+/// # Errors
+/// A path that is none of ours.
+pub fn run(command: &Inspect) -> anyhow::Result<Outcome> {
+    let path = &command.path;
+    let reports: Vec<Value> = if path.is_dir() {
+        let names = RealIo.list(path)?;
+        names.iter().filter_map(|name| inspect(&path.join(name))).collect()
+    } else {
+        inspect(path).into_iter().collect()
+    };
+    if reports.is_empty() {
+        return Err(
+            Usage(format!("{} is no log, segment, manifest or shard directory", path.display())).into()
+        );
+    }
+    let is_whole = |report: &Value| report.get("error").is_none();
+    let good = reports.iter().all(is_whole);
+    for report in &reports {
+        if command.json {
+            output::json(report)?;
+        } else {
+            println!("{}", serde_json::to_string_pretty(report)?);
+        }
+    }
+    Ok(if good { Outcome::Good } else { Outcome::Bad })
+}
+
+/// `None` for files that are not ours.
+fn inspect(path: &Path) -> Option<Value> {
+    let name = path.file_name()?.to_str()?;
+    let report = match name {
+        manifest::MANIFEST_FILE_NAME => inspect_manifest(path),
+        name if name.ends_with(".log") => inspect_log(path),
+        name if name.ends_with(".seg") => inspect_segment(path),
+        _ => return None,
+    };
+    let mut report = report.unwrap_or_else(|error| json!({"error": error}));
+    report["file"] = Value::from(path.display().to_string());
+    Some(report)
+}
+
+fn inspect_manifest(path: &Path) -> Result<Value, String> {
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    let found = manifest::load(&RealIo, dir).map_err(|error| error.to_string())?;
+    let manifest = found.ok_or("it is empty")?;
+    let segments = manifest.segments.iter().map(|segment| {
+        json!({"segment": segment.id, "rows": segment.rows, "bytes": segment.bytes, "checksum": segment.checksum})
+    });
+    Ok(json!({
+        "kind": "manifest",
+        "shard": manifest.shard,
+        "dimension": manifest.dim,
+        "metric": manifest.metric,
+        "log_floor": manifest.log_floor,
+        "next_segment": manifest.next_segment,
+        "epoch_seen": manifest.epoch_seen,
+        "segments": segments.collect::<Vec<_>>(),
+        "logs": manifest.logs,
+    }))
+}
+
+fn inspect_log(path: &Path) -> Result<Value, String> {
+    let report = wal::inspect(&RealIo, path).map_err(|error| error.to_string())?;
+    let payload: usize = report.frames.iter().map(|frame| frame.payload_bytes).sum();
+    let end = format!("{:?}", report.end).to_lowercase();
+    let mut shown = json!({
+        "kind": "log",
+        "shard": report.shard,
+        "first_seq": report.first_seq.get(),
+        "last_seq": report.frames.last().map(|frame| frame.seq.get()),
+        "entries": report.frames.len(),
+        "payload_bytes": payload,
+        "bytes": report.bytes,
+        "end": end,
+    });
+    if end == "damaged" {
+        shown["error"] = Value::from("acknowledged entries do not read back");
+    }
+    Ok(shown)
+}
+
+fn inspect_segment(path: &Path) -> Result<Value, String> {
+    let io: SharedIo = Arc::new(RealIo);
+    let (file, head) = SegmentFile::open_any(&io, path).map_err(|error| error.to_string())?;
+    let sections: Vec<Value> =
+        file.sections().map(|(tag, bytes)| json!({"tag": tag, "bytes": bytes})).collect();
+    Ok(json!({
+        "kind": "segment",
+        "shard": head.shard,
+        "segment": head.segment.get(),
+        "bytes": file.bytes(),
+        "checksum": file.checksum(),
+        "sections": sections,
+    }))
+}

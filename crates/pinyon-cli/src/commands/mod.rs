@@ -1,0 +1,13 @@
+//! The verbs.
+
+pub mod advise;
+pub mod bench;
+pub mod demo;
+pub mod doctor;
+pub mod health;
+pub mod ingest;
+pub mod inspect;
+pub mod query;
+pub mod serve;
+pub mod shards;
+pub mod tenants;

@@ -1,0 +1,65 @@
+//! `pinyon query`.
+
+use crate::{
+    access::Access,
+    arguments::Query,
+    exit::{Outcome, Usage},
+    output,
+};
+use pinyon_wire::tenant::{QueryRequest, QueryResponse};
+
+/// Prints what is near to a text; exit code 3 when the answer is partial.
+///
+/// # Errors
+/// A filter that is no JSON, or what the engine says.
+pub fn run(command: &Query) -> anyhow::Result<Outcome> {
+    let filter = command.filter.as_deref().map(serde_json::from_str).transpose();
+    let filter = filter.map_err(|error| Usage(format!("--filter is not JSON: {error}")))?;
+    let (tenant_id, tenant_ids) = match command.tenant.as_slice() {
+        [] => (None, None),
+        [one] => (Some(one.clone()), None),
+        several => (None, Some(several.to_vec())),
+    };
+    let request = QueryRequest {
+        query_text: Some(command.text.clone()),
+        vector: None,
+        cross_shard: tenant_id.is_none(),
+        tenant_id,
+        tenant_ids,
+        top_k: command.top_k,
+        filter,
+        timeout_ms: command.timeout_ms,
+    };
+    let access = Access::to(&command.target)?;
+    let response = access.query(request)?;
+    access.close()?;
+    if command.target.json {
+        output::json(&response)?;
+    } else {
+        print(&response);
+    }
+    Ok(if response.partial { Outcome::Bad } else { Outcome::Good })
+}
+
+/// Prints results for people.
+pub fn print(response: &QueryResponse) {
+    for (rank, one) in (1..).zip(&response.results) {
+        let tenant = one.tenant_id.as_ref().map(|tenant| format!("  [{tenant}]")).unwrap_or_default();
+        println!("{rank:>3}. {:.4}  {}{tenant}", one.score, one.id);
+        let text: String = one.text.chars().take(100).collect();
+        if !text.is_empty() {
+            println!("       {text}{}", if one.text.chars().count() > 100 { "…" } else { "" });
+        }
+    }
+    if response.results.is_empty() {
+        println!("nothing found");
+    }
+    for shard in &response.shards {
+        println!("  {} {:.2} ms {}", shard.index_name, shard.latency_ms, shard.status);
+    }
+    let place = response.shard.as_deref().unwrap_or("all shards");
+    println!("{} results from {place} in {:.2} ms", response.results.len(), response.latency_ms);
+    if let Some(reason) = &response.reason {
+        println!("partial answer: {reason}");
+    }
+}

@@ -1,0 +1,42 @@
+//! The `pinyon` command: one file per verb. Verbs that work on data talk to a running server, or open the data
+//! themselves when they are given a directory that no server holds.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // talking to people is this crate's job
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod access;
+mod arguments;
+mod commands;
+mod exit;
+mod output;
+mod plot;
+
+use arguments::{Arguments, Verb};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log();
+    let done = match arguments.verb {
+        Verb::Serve(command) => commands::serve::run(command),
+        Verb::Demo(command) => commands::demo::run(&command),
+        Verb::Ingest(command) => commands::ingest::run(&command),
+        Verb::Query(command) => commands::query::run(&command),
+        Verb::Tenants(command) => commands::tenants::run(&command),
+        Verb::Shards(command) => commands::shards::run(&command),
+        Verb::Health(command) => commands::health::run(&command),
+        Verb::Advise(command) => commands::advise::run(&command),
+        Verb::Bench(command) => commands::bench::run(&command),
+        Verb::Doctor(command) => commands::doctor::run(&command),
+        Verb::Inspect(command) => commands::inspect::run(&command),
+    };
+    exit::report(done)
+}
+
+/// `PINYON_LOG=info` and the like; warnings otherwise.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PINYON_LOG");
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
