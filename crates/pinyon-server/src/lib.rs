@@ -2,7 +2,7 @@
 //!
 //! What it must not know: segments, graphs, logs. It is the one place that knows both wire shapes and engine types.
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::needless_pass_by_value))]
 
 mod auth;
 pub mod config;

@@ -1,0 +1,73 @@
+//! The steps of the gate, run one after the other until one fails.
+
+use anyhow::{Context, bail};
+use std::{path::Path, process::Command, time::Instant};
+
+/// A step's name and its cargo arguments; none means tidy, which runs here.
+type Step = (&'static str, &'static [&'static str]);
+
+const FORMAT: Step = ("fmt", &["fmt", "--all", "--check"]);
+const CLIPPY: Step = (
+    "clippy",
+    &["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "-D", "warnings"],
+);
+const TIDY: Step = ("tidy", &[]);
+const TEST: Step = ("test", &["test", "--workspace", "--all-features", "--locked"]);
+
+/// What must hold before anything lands.
+pub const WHOLE: [Step; 4] = [FORMAT, CLIPPY, TIDY, TEST];
+/// What is worth asking after every change.
+pub const QUICK: [Step; 3] = [FORMAT, CLIPPY, TIDY];
+
+/// Least share of lines that tests must reach.
+const COVERAGE_MIN: &str = "85";
+
+/// Runs steps; says how long each took.
+pub fn run(root: &Path, steps: &[Step]) -> anyhow::Result<()> {
+    let mut times = Vec::new();
+    for (name, arguments) in steps {
+        println!("== {name}");
+        let started = Instant::now();
+        if arguments.is_empty() {
+            crate::tidy::run(root)?;
+        } else {
+            cargo(root, arguments)?;
+        }
+        times.push(format!("{name} {:.0} s", started.elapsed().as_secs_f64()));
+    }
+    println!("== all good: {}", times.join(", "));
+    Ok(())
+}
+
+/// Line coverage of the crates that must not lose data, below the floor a failure.
+pub fn coverage(root: &Path) -> anyhow::Result<()> {
+    let arguments = [
+        "llvm-cov",
+        "--package",
+        "pinyon-storage",
+        "--package",
+        "pinyon-shard",
+        "--package",
+        "pinyon-core",
+        "--all-features",
+        "--locked",
+        "--summary-only",
+        "--fail-under-lines",
+        COVERAGE_MIN,
+        "--ignore-filename-regex",
+        "tests|pinyon-(types|distance|index|embed)",
+    ];
+    cargo(root, &arguments).context(
+        "coverage needs `cargo install cargo-llvm-cov` and llvm-profdata and llvm-cov of the compiler's LLVM version, \
+         named by LLVM_PROFDATA and LLVM_COV or as the rustup component llvm-tools",
+    )
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo).args(arguments).current_dir(root).status()?;
+    if !status.success() {
+        bail!("cargo {} failed", arguments.join(" "));
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! The project's own gate: `cargo xtask ci` runs everything that must hold, in the same way for people and for CI.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a tool for people at a terminal
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod gate;
+mod tidy;
+
+use std::{path::PathBuf, process::ExitCode};
+
+const USAGE: &str = "\
+usage: cargo xtask VERB
+  ci           fmt, clippy, tidy, all tests and doc tests: the whole gate
+  ci --quick   fmt, clippy, tidy
+  tidy         the project's own rules
+  tidy --bless remember the counts and the format as they are now
+  coverage     line coverage of storage and routing (needs cargo-llvm-cov and matching llvm tools)";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = root();
+    let done = match words.as_slice() {
+        ["ci"] => gate::run(&root, &gate::WHOLE),
+        ["ci", "--quick"] => gate::run(&root, &gate::QUICK),
+        ["tidy"] => tidy::run(&root),
+        ["tidy", "--bless"] => tidy::bless(&root),
+        ["coverage"] => gate::coverage(&root),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder: two above this package's.
+fn root() -> PathBuf {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().nth(2).map(PathBuf::from).unwrap_or(own)
+}

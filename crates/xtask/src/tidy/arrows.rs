@@ -1,0 +1,74 @@
+//! Which crate may use which: the table of the architecture, held against every manifest.
+
+use super::{Findings, Source};
+
+/// A crate and those of ours that it may depend on.
+const ARROWS: [(&str, &[&str]); 13] = [
+    ("pinyon-types", &[]),
+    ("pinyon-distance", &["pinyon-types"]),
+    ("pinyon-index", &["pinyon-distance", "pinyon-types"]),
+    ("pinyon-storage", &["pinyon-types"]),
+    ("pinyon-shard", &["pinyon-index", "pinyon-storage", "pinyon-distance", "pinyon-types"]),
+    ("pinyon-embed", &["pinyon-types"]),
+    ("pinyon-core", &["pinyon-shard", "pinyon-embed", "pinyon-types", "pinyon-storage"]),
+    ("pinyon-wire", &[]),
+    ("pinyon-server", &["pinyon-core", "pinyon-wire", "pinyon-embed", "pinyon-types"]),
+    ("pinyon-cli", &["pinyon-server", "pinyon-core", "pinyon-wire", "pinyon-types", "pinyon-storage"]),
+    ("xtask", &[]),
+    ("pinyon-benches", ANY),
+    ("pinyon-tests", ANY),
+];
+const ANY: &[&str] = &["*"];
+
+/// Checks every manifest but the root's.
+pub fn check(sources: &[Source]) -> Findings {
+    let manifests = sources.iter().filter(|source| source.path.ends_with("/Cargo.toml"));
+    manifests.flat_map(check_manifest).collect()
+}
+
+fn check_manifest(source: &Source) -> Findings {
+    let table: toml::Table = match source.text.parse() {
+        Ok(table) => table,
+        Err(error) => return vec![format!("{}: {error}", source.path)],
+    };
+    let name = table.get("package").and_then(|package| package.get("name")).and_then(toml::Value::as_str);
+    let Some((name, allowed)) = ARROWS.iter().find(|(crate_name, _)| Some(*crate_name) == name) else {
+        return vec![format!(
+            "{}: package {name:?} is not in the table of arrows; add it with a reason",
+            source.path
+        )];
+    };
+    let mut findings = Findings::new();
+    for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+        let dependencies = table.get(kind).and_then(toml::Value::as_table);
+        for (dependency, value) in dependencies.into_iter().flatten() {
+            let is_ours = dependency.starts_with("pinyon-");
+            if is_ours && *allowed != ANY && !allowed.contains(&dependency.as_str()) {
+                findings.push(format!("{}: {name} must not use {dependency}", source.path));
+            }
+            if !value.get("workspace").and_then(toml::Value::as_bool).unwrap_or(false) {
+                findings.push(format!("{}: give {dependency} its version in the root manifest", source.path));
+            }
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(name: &str, dependency: &str) -> usize {
+        let text = format!("[package]\nname = \"{name}\"\n[dependencies]\n{dependency}\n");
+        check(&[Source { path: format!("crates/{name}/Cargo.toml"), text }]).len()
+    }
+
+    #[test]
+    fn arrows_that_run_up_and_versions_in_members_are_found() {
+        assert_eq!(findings("pinyon-index", "pinyon-types.workspace = true"), 0);
+        assert_eq!(findings("pinyon-index", "pinyon-storage.workspace = true"), 1);
+        assert_eq!(findings("pinyon-index", "roaring = \"0.12\""), 1);
+        assert_eq!(findings("pinyon-tests", "pinyon-shard.workspace = true"), 0);
+        assert_eq!(findings("pinyon-new", ""), 1);
+    }
+}

@@ -1,0 +1,1 @@
+//! Pinyon's tests.
