@@ -102,7 +102,7 @@ impl Engine {
 
     fn homes(&self) -> BTreeMap<TenantId, Vec<Home>> {
         let mut homes: BTreeMap<TenantId, Vec<Home>> = BTreeMap::new();
-        for (number, member) in (0..).zip(&self.inner.shards) {
+        for (number, member) in (0..).zip(&self.inner.fleet.members) {
             for (namespace, (tenant, records)) in member.shard.namespaces() {
                 homes.entry(tenant).or_default().push((ShardId::new(number), namespace, records));
             }

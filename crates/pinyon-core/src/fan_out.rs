@@ -3,7 +3,7 @@
 
 use crate::{
     EngineError,
-    engine::{Inner, ShardOutcome, ShardReport},
+    engine::{Fleet, Inner, ShardOutcome, ShardReport},
 };
 use pinyon_shard::{Hit, Namespace, Query, Scope};
 use pinyon_types::{Filter, ShardId, TopK, Vector};
@@ -74,13 +74,13 @@ pub(crate) struct Gathered {
 }
 
 /// Asks every shard of the plan at the same time and waits until all have answered or the time is up.
-pub(crate) fn run(inner: &Arc<Inner>, plan: Plan) -> Result<Gathered, EngineError> {
+pub(crate) fn run(inner: &Inner, plan: Plan) -> Result<Gathered, EngineError> {
     let shards = plan.shards(inner.settings.shards);
     let deadline_us = plan.timeout.map(|timeout| deadline(inner, timeout));
     let top_k = plan.top_k;
     let parts = match shards.as_slice() {
         // One shard needs no other thread; its search looks at the deadline itself.
-        [shard] => vec![ask(inner, &plan, *shard, deadline_us)],
+        [shard] => vec![ask(&inner.fleet, &plan, *shard, deadline_us)],
         _ => ask_all(inner, plan, &shards, deadline_us),
     };
     Ok(merge(inner, parts, &shards, top_k))
@@ -91,15 +91,14 @@ fn deadline(inner: &Inner, timeout: Duration) -> u64 {
     inner.clock.now_us().saturating_add(timeout_us)
 }
 
-fn ask_all(inner: &Arc<Inner>, plan: Plan, shards: &[ShardId], deadline_us: Option<u64>) -> Vec<Part> {
+fn ask_all(inner: &Inner, plan: Plan, shards: &[ShardId], deadline_us: Option<u64>) -> Vec<Part> {
     let (sender, receiver) = mpsc::channel();
     let plan = Arc::new(plan);
     for shard in shards.iter().copied() {
-        let (inner, plan, sender) = (Arc::clone(inner), Arc::clone(&plan), sender.clone());
-        let pool = Arc::clone(&inner.search_pool);
-        pool.spawn(move || {
+        let (fleet, plan, sender) = (Arc::clone(&inner.fleet), Arc::clone(&plan), sender.clone());
+        inner.search_pool.spawn(move || {
             // Nobody listens any more when the time was up.
-            let _ = sender.send(ask(&inner, &plan, shard, deadline_us));
+            let _ = sender.send(ask(&fleet, &plan, shard, deadline_us));
         });
     }
     drop(sender);
@@ -124,16 +123,16 @@ fn ask_all(inner: &Arc<Inner>, plan: Plan, shards: &[ShardId], deadline_us: Opti
 /// How long after the deadline a shard may hand in what it had.
 const GRACE_US: u64 = 20_000;
 
-fn ask(inner: &Inner, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> Part {
-    let began_us = inner.clock.now_us();
-    let stop = || deadline_us.is_some_and(|deadline_us| inner.clock.now_us() >= deadline_us);
+fn ask(fleet: &Fleet, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> Part {
+    let began_us = fleet.clock.now_us();
+    let stop = || deadline_us.is_some_and(|deadline_us| fleet.clock.now_us() >= deadline_us);
     let query = Query { vector: &plan.vector, top_k: plan.top_k, filter: plan.filter.as_ref() };
-    let member = &inner.shards[shard.get() as usize];
+    let member = fleet.member(shard);
     let found = if stop() { None } else { Some(member.shard.search(plan.scope(shard), query, &stop)) };
-    let latency_us = inner.clock.now_us().saturating_sub(began_us);
+    let latency_us = fleet.clock.now_us().saturating_sub(began_us);
     let report = |outcome| ShardReport {
         shard,
-        index_name: inner.index_name(shard),
+        index_name: fleet.index_name(shard),
         latency: Duration::from_micros(latency_us),
         outcome,
     };

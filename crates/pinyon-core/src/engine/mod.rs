@@ -46,7 +46,7 @@ pub(crate) struct Inner {
     pub(crate) settings: EngineSettings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) routing: RoutingTable,
-    pub(crate) shards: Vec<Member>,
+    pub(crate) fleet: Arc<Fleet>,
     pub(crate) search_pool: Arc<rayon::ThreadPool>,
     /// Latency of tenants, for as many as are metered (LIM-1).
     pub(crate) tenant_latency: Mutex<HashMap<NamespaceId, Arc<LatencyMeter>>>,
@@ -56,10 +56,33 @@ pub(crate) struct Inner {
     _lock: Box<dyn LockGuard>,
 }
 
-impl Inner {
+/// What a fan-out's threads hold: the shards and nothing that locks the directory, because a thread that is late may
+/// outlive the engine it worked for.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) members: Vec<Member>,
+    pub(crate) shard_prefix: String,
+}
+
+impl Fleet {
+    pub(crate) fn member(&self, shard: ShardId) -> &Member {
+        &self.members[shard.get() as usize]
+    }
+
     /// A shard's name: `tenant-shard-2`.
     pub(crate) fn index_name(&self, shard: ShardId) -> String {
-        format!("{}-{shard}", self.settings.shard_prefix)
+        format!("{}-{shard}", self.shard_prefix)
+    }
+}
+
+impl Inner {
+    pub(crate) fn index_name(&self, shard: ShardId) -> String {
+        self.fleet.index_name(shard)
+    }
+
+    pub(crate) fn shard(&self, shard: ShardId) -> &Shard {
+        &self.fleet.member(shard).shard
     }
 }
 

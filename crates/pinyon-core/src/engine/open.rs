@@ -1,6 +1,6 @@
 //! Opening: lock, catalog, settings, shards, in this order; then the threads. And closing.
 
-use super::{Engine, Inner, Member, Threads};
+use super::{Engine, Fleet, Inner, Member, Threads};
 use crate::{
     EngineError, EngineSettings, ErrorCode, catalog::RoutingTable, latency::LatencyMeter,
     settings::check_stored,
@@ -78,11 +78,13 @@ impl Engine {
         let shards = open_shards(dir, &settings, &clock, &search_pool)?;
         let threads =
             start_threads(&shards, pool("graph", 1)?).map_err(|error| EngineError::io(dir, &error))?;
+        let shard_prefix = settings.shard_prefix.clone();
+        let fleet = Arc::new(Fleet { clock: Arc::clone(&clock), members: shards, shard_prefix });
         let inner = Inner {
             settings,
             clock,
             routing,
-            shards,
+            fleet,
             search_pool,
             tenant_latency: Default::default(),
             single_tenant_queries: 0.into(),
@@ -98,14 +100,14 @@ impl Engine {
     /// # Errors
     /// The disk's.
     pub fn close(&self) -> Result<(), EngineError> {
-        for member in &self.inner.shards {
+        for member in &self.inner.fleet.members {
             member.shard.close()?;
         }
         Ok(self.inner.routing.close()?)
     }
 
     pub(crate) fn epoch_seen(&self) -> Epoch {
-        self.inner.shards.iter().map(|member| member.shard.epoch_seen()).max().unwrap_or(Epoch::ZERO)
+        self.inner.fleet.members.iter().map(|member| member.shard.epoch_seen()).max().unwrap_or(Epoch::ZERO)
     }
 }
 

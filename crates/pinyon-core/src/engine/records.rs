@@ -13,12 +13,12 @@ impl Engine {
     pub fn write(&self, tenant: &str, change: Change) -> Result<Receipt, EngineError> {
         let tenant = TenantId::new(tenant)?;
         let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
-        let shard = &self.inner.shards[assignment.shard.get() as usize].shard;
+        let shard = self.inner.shard(assignment.shard);
         match shard.write(&namespace, change.clone()) {
             // The routing changed between look-up and write; what is looked up now is what the shard has seen.
             Err(ShardError::StaleRoute { .. }) => {
                 let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
-                let shard = &self.inner.shards[assignment.shard.get() as usize].shard;
+                let shard = self.inner.shard(assignment.shard);
                 Ok(shard.write(&namespace, change)?)
             }
             written => Ok(written?),
@@ -67,7 +67,6 @@ impl Inner {
     /// The shard and handle of a tenant that was placed before.
     fn home(&self, tenant: &str) -> Result<Option<(&Shard, Namespace)>, EngineError> {
         let resolved = self.resolve(&TenantId::new(tenant)?);
-        Ok(resolved
-            .map(|(namespace, assignment)| (&self.shards[assignment.shard.get() as usize].shard, namespace)))
+        Ok(resolved.map(|(namespace, assignment)| (self.shard(assignment.shard), namespace)))
     }
 }

@@ -58,12 +58,12 @@ impl Engine {
     /// Every shard, in order.
     pub fn shards(&self) -> Vec<EngineStats> {
         let inner = &self.inner;
-        let mut assigned = vec![0; inner.shards.len()];
+        let mut assigned = vec![0; inner.fleet.members.len()];
         for (_, assignment) in inner.routing.all() {
             assigned[assignment.shard.get() as usize] += 1;
         }
         let report = |(number, assigned_tenants): (u32, u64)| {
-            let member = &inner.shards[number as usize];
+            let member = &inner.fleet.members[number as usize];
             EngineStats {
                 shard: ShardId::new(number),
                 index_name: inner.index_name(ShardId::new(number)),
@@ -81,7 +81,7 @@ impl Engine {
     pub fn tenant_reports(&self) -> Vec<TenantReport> {
         let inner = &self.inner;
         let mut records = BTreeMap::new();
-        for member in &inner.shards {
+        for member in &inner.fleet.members {
             records.extend(member.shard.namespaces().into_iter().map(|(id, (_, count))| (id, count)));
         }
         let meters = inner.tenant_latency.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -60,7 +60,7 @@ impl Engine {
         }
         if let Some(old) = inner.routing.lookup(tenant.as_str()).filter(|old| old.shard.get() != shard) {
             let namespace = Namespace::routed(old.namespace, tenant.clone(), old.epoch);
-            let records = inner.shards[old.shard.get() as usize].shard.count(&namespace, None);
+            let records = inner.shard(old.shard).count(&namespace, None);
             if records > 0 {
                 let message = format!(
                     "tenant {tenant} has {records} records on {}; assigning it to {} would lose sight of them. Delete \
@@ -124,7 +124,7 @@ impl Inner {
             for (_, assignment) in self.routing.all() {
                 loads[assignment.shard.get() as usize].tenants += 1;
             }
-            for (load, member) in loads.iter_mut().zip(&self.shards) {
+            for (load, member) in loads.iter_mut().zip(&self.fleet.members) {
                 load.vectors = member.shard.stats().records;
             }
         }
