@@ -1,0 +1,195 @@
+//! The HTTP bodies, held against golden files: what the reference module's clients read, and what every mistake answers.
+//! `PINYON_TEST_BLESS=1 cargo test -p pinyon-tests bodies` writes them again.
+
+use crate::server::{Server, scratch};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A request: name, method, path, body.
+type Request = (&'static str, &'static str, &'static str, Value);
+
+/// All requests, in order: later ones see what earlier ones wrote.
+fn script() -> Vec<Request> {
+    [use_requests(), administration(), mistakes()].concat()
+}
+
+fn use_requests() -> Vec<Request> {
+    let documents = json!([
+        {"id": "a", "text": "Dark beer is brewed with roasted malt.", "metadata": {"year": 2020, "tags": ["beer", "malt"]}},
+        {"id": "b", "text": "The train to the coast leaves at nine."},
+    ]);
+    vec![
+        ("health", "GET", "/health", Value::Null),
+        ("shard", "GET", "/shard/acme-corp", Value::Null),
+        (
+            "shard_of_a_japanese_name",
+            "GET",
+            "/shard/%E6%97%A5%E6%9C%AC%E8%AA%9E-%E3%83%86%E3%83%8A%E3%83%B3%E3%83%88",
+            Value::Null,
+        ),
+        ("ingest", "POST", "/ingest", json!({"tenant_id": "tenant-001", "documents": documents})),
+        (
+            "ingest_elsewhere",
+            "POST",
+            "/ingest",
+            json!({"tenant_id": "tenant-003", "documents": [{"id": "a", "text": "Pale beer"}]}),
+        ),
+        (
+            "query",
+            "POST",
+            "/query",
+            json!({"tenant_id": "tenant-001", "query_text": "brewing dark beer", "top_k": 2}),
+        ),
+        (
+            "query_with_filter",
+            "POST",
+            "/query",
+            json!({"tenant_id": "tenant-001", "query_text": "beer", "filter": {"tags": {"$in": ["malt"]}}}),
+        ),
+        ("query_across", "POST", "/query", json!({"cross_shard": true, "query_text": "beer", "top_k": 3})),
+        (
+            "query_some",
+            "POST",
+            "/query",
+            json!({"cross_shard": true, "tenant_ids": ["tenant-003", "nobody"], "query_text": "beer"}),
+        ),
+        ("query_unknown_tenant", "POST", "/query", json!({"tenant_id": "nobody", "query_text": "beer"})),
+    ]
+}
+
+fn administration() -> Vec<Request> {
+    vec![
+        ("metrics", "GET", "/metrics", Value::Null),
+        ("tenants", "GET", "/admin/v1/tenants", Value::Null),
+        ("place", "POST", "/admin/v1/tenants", json!({"tenants": ["tenant-004", "tenant-001"]})),
+        ("assign", "PUT", "/admin/v1/tenants/fresh", json!({"shard_id": 1})),
+        ("assign_with_records", "PUT", "/admin/v1/tenants/tenant-001", json!({"shard_id": 1})),
+        ("assign_out_of_range", "PUT", "/admin/v1/tenants/fresh", json!({"shard_id": 4})),
+        (
+            "advise",
+            "POST",
+            "/admin/v1/advise",
+            json!({"tenants": 500, "vectors": 5_000_000, "p95_ms": 600.0, "namespaces": 500, "cross_tenant_share": 0.1, "top_10_share": 0.2}),
+        ),
+        ("doctor", "GET", "/admin/v1/doctor", Value::Null),
+    ]
+}
+
+fn mistakes() -> Vec<Request> {
+    vec![
+        ("no_tenant", "POST", "/query", json!({"query_text": "beer"})),
+        (
+            "tenant_and_cross_shard",
+            "POST",
+            "/query",
+            json!({"query_text": "beer", "tenant_id": "x", "cross_shard": true}),
+        ),
+        ("no_query", "POST", "/query", json!({"tenant_id": "x"})),
+        (
+            "top_k_out_of_range",
+            "POST",
+            "/query",
+            json!({"query_text": "beer", "tenant_id": "x", "top_k": 10_001}),
+        ),
+        ("vector_of_another_length", "POST", "/query", json!({"vector": [1.0], "tenant_id": "tenant-001"})),
+        ("unknown_field", "POST", "/query", json!({"query_text": "beer", "tenant_id": "x", "topk": 1})),
+        (
+            "bad_filter",
+            "POST",
+            "/query",
+            json!({"query_text": "beer", "tenant_id": "x", "filter": {"a": {"$like": 1}}}),
+        ),
+        ("bad_timeout", "POST", "/query", json!({"query_text": "beer", "tenant_id": "x", "timeout_ms": 0})),
+        (
+            "bad_metadata",
+            "POST",
+            "/ingest",
+            json!({"tenant_id": "t", "documents": [{"id": "a", "text": "x", "metadata": {"k": [1]}}]}),
+        ),
+        (
+            "bad_id",
+            "POST",
+            "/ingest",
+            json!({"tenant_id": "t", "documents": [{"id": "ok", "text": "x"}, {"id": "", "text": "x"}]}),
+        ),
+        ("bad_tenant", "POST", "/ingest", json!({"tenant_id": "", "documents": []})),
+        ("not_found", "GET", "/nowhere", Value::Null),
+        ("wrong_method", "GET", "/query", Value::Null),
+    ]
+}
+
+#[test]
+fn answers_are_those_of_the_golden_files() {
+    let dir = scratch("bodies");
+    let server = Server::start(&dir, &["--vector-dimension", "64"]);
+    let mut answers = serde_json::Map::new();
+    for (name, method, path, body) in script() {
+        let answer = match method {
+            "GET" => server.get(path),
+            "PUT" => put(&server, path, &body),
+            _ => server.post(path, &body),
+        };
+        let (status, mut body) = answer.unwrap_or_else(|| panic!("{name}: no answer"));
+        hide_times(&mut body);
+        answers.insert(name.to_owned(), json!({"status": status, "body": body}));
+    }
+    let found = serde_json::to_string_pretty(&Value::Object(answers)).unwrap() + "\n";
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/tenant_api.json");
+    if std::env::var_os("PINYON_TEST_BLESS").is_some() {
+        std::fs::write(&golden, &found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&golden).unwrap();
+    for (line, (found, expected)) in (1..).zip(found.lines().zip(expected.lines())) {
+        assert_eq!(found, expected, "{} line {line}", golden.display());
+    }
+    assert_eq!(found, expected);
+    drop(server);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+fn put(server: &Server, path: &str, body: &Value) -> Option<(u16, Value)> {
+    let request =
+        server.agent().put(format!("{}{path}", server.url)).header("content-type", "application/json");
+    let mut response = request.send(body.to_string()).ok()?;
+    let text = response.body_mut().read_to_string().ok()?;
+    Some((response.status().as_u16(), serde_json::from_str(&text).ok()?))
+}
+
+/// Times and sizes differ from run to run; scores are cut to what every instruction set agrees on.
+fn hide_times(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(hide_times),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if name.ends_with("_ms") && name != "p95_warn_ms" || name == "disk_bytes" || name == "queries"
+                {
+                    *value = Value::from("-");
+                } else if let (true, Some(score)) = (name == "score", value.as_f64()) {
+                    *value = Value::from(format!("{score:.4}"));
+                } else {
+                    hide_times(value);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_second_server_on_the_same_data_is_refused_and_keys_are_asked_for() {
+    let dir = scratch("second");
+    let server = Server::start(&dir, &["--vector-dimension", "64"]);
+    let serve = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(crate::server::binary());
+        command.arg("serve").arg("--data-dir").arg(&dir).args(["--vector-dimension", "64"]).args(arguments);
+        command.output().unwrap()
+    };
+    let second = serve(&["--listen", "127.0.0.1:0"]);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success() && said.contains("is open in another process"), "{said}");
+    let open = serve(&["--listen", "0.0.0.0:0"]);
+    let said = String::from_utf8_lossy(&open.stderr).into_owned();
+    assert!(!open.status.success() && said.contains("PINYON_API_KEYS"), "{said}");
+    drop(server);
+    std::fs::remove_dir_all(&dir).unwrap();
+}

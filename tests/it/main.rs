@@ -1,0 +1,9 @@
+//! Tests that need more than one crate: the real binary under load and killed, its HTTP bodies, and what the example
+//! data must find.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // tests
+
+mod bodies;
+mod examples;
+mod kill;
+mod server;

@@ -1,0 +1,96 @@
+//! The real binary as a child process, and a client for it.
+
+use serde_json::Value;
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::Duration,
+};
+
+/// The `pinyon` binary of the profile under test, built if it is not fresh.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let deps = std::env::current_exe().unwrap();
+        let target = deps.ancestors().nth(2).unwrap().to_owned();
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--quiet", "--package", "pinyon-cli", "--bin", "pinyon"]);
+        if target.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().unwrap().success(), "the binary does not build");
+        target.join("pinyon")
+    })
+}
+
+/// A new directory below the system's temporary one.
+pub fn scratch(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("pinyon-it-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    dir
+}
+
+/// A running server. Dropping it kills it without warning.
+pub struct Server {
+    child: Child,
+    pub url: String,
+    agent: ureq::Agent,
+}
+
+impl Server {
+    /// Starts one on a free port and waits until it answers.
+    pub fn start(data_dir: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(binary())
+            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said: Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("the server did not start: {line:?}"));
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)));
+        Self { child, url: said["url"].as_str().unwrap().to_owned(), agent: config.build().into() }
+    }
+
+    /// Posts JSON; status and body, or nothing when the connection broke.
+    pub fn post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+        let request =
+            self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        read(request.send(body.to_string()))
+    }
+
+    /// Gets JSON.
+    pub fn get(&self, path: &str) -> Option<(u16, Value)> {
+        read(self.agent.get(format!("{}{path}", self.url)).header("accept", "application/json").call())
+    }
+
+    /// Ends the process as a crash would.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn agent(&self) -> &ureq::Agent {
+        &self.agent
+    }
+}
+
+fn read(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Option<(u16, Value)> {
+    let mut response = response.ok()?;
+    let text = response.body_mut().read_to_string().ok()?;
+    Some((response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text))))
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
