@@ -1,1 +1,0 @@
-//! Pinyon's benches.
