@@ -10,9 +10,6 @@ use std::sync::Arc;
 const GRAPH_OPTIONS: GraphOptions = GraphOptions { m: 16, ef_construction: 200 };
 /// Seed of the self-test's sample: the same rows give the same calibration.
 const SELF_TEST_SEED: u64 = 0x5eed;
-/// A walk of this effort costs about as much as scanning this many times as many rows.
-const ROWS_PER_EFFORT: usize = 40;
-
 /// A graph with the effort that its self-test found, or the note that none is fit.
 #[derive(Debug, Clone)]
 pub(crate) struct GraphEntry {
@@ -31,12 +28,17 @@ impl GraphEntry {
 
     /// The graph and the effort of a walk for `k` results when a share of the rows is dead; `None` where a scan is
     /// the better answer.
-    pub(crate) fn plan(&self, k: usize, dead_share: f64) -> Option<(&dyn Graph, usize)> {
+    pub(crate) fn plan(
+        &self,
+        k: usize,
+        dead_share: f64,
+        rows_per_effort: usize,
+    ) -> Option<(&dyn Graph, usize)> {
         let (graph, ef_for_ten) = self.fit.as_ref()?;
         // The self-test measured ten results; more of them need more effort in proportion, dead rows likewise.
         let ef = (*ef_for_ten as f64 * (k as f64 / 10.0).max(1.0) / (1.0 - dead_share)).ceil() as usize;
         let ef = ef.max(2 * k);
-        (ef * ROWS_PER_EFFORT < self.rows).then_some((&**graph, ef))
+        (ef * rows_per_effort < self.rows).then_some((&**graph, ef))
     }
 }
 

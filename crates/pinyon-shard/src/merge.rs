@@ -22,6 +22,9 @@ use std::{
 /// Segments below this many live bytes are one size class: none is too small to be merged with its like.
 const SMALLEST_CLASS_BYTES: u64 = 1 << 20;
 
+/// One over the share of a large namespace's rows that may lie outside its largest part.
+const SCATTERED_PART_MIN: u32 = 4;
+
 /// Merges what most deserves it, if anything does.
 pub(crate) fn merge_next(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
     let state = inner.snapshot.load_full();
@@ -53,7 +56,27 @@ fn choose(inner: &Inner, state: &Snapshot) -> Vec<LayerView> {
     let decayed = |view: &&LayerView| {
         view.dead.len() as f64 > f64::from(view.layer.len()) * inner.options.dead_share_max
     };
-    sealed().find(decayed).cloned().into_iter().collect()
+    if let Some(view) = sealed().find(decayed) {
+        return vec![view.clone()];
+    }
+    scattered(inner, state)
+}
+
+/// The segments over which a large namespace is scattered: a graph needs its rows in one. They are merged once a quarter
+/// of the rows lie outside the largest part, so a row is rewritten a bounded number of times while its namespace grows.
+fn scattered(inner: &Inner, state: &Snapshot) -> Vec<LayerView> {
+    let mut sizes: BTreeMap<NamespaceId, (u32, u32)> = BTreeMap::new();
+    let parts = state.layers.iter().filter(|view| view.layer.segment().is_some());
+    for entry in parts.clone().flat_map(|view| view.layer.namespaces()) {
+        let (total, largest) = sizes.entry(entry.namespace.id()).or_default();
+        *total = total.saturating_add(entry.len());
+        *largest = (*largest).max(entry.len());
+    }
+    let wants_one = |(total, largest): &(u32, u32)| {
+        *total >= inner.options.graph_rows_min && (total - largest) > total / SCATTERED_PART_MIN
+    };
+    let Some((namespace, _)) = sizes.into_iter().find(|(_, size)| wants_one(size)) else { return Vec::new() };
+    parts.filter(|view| view.layer.namespace_rows(namespace).is_some()).cloned().collect()
 }
 
 fn live_bytes(view: &LayerView) -> u64 {

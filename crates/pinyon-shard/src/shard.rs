@@ -134,7 +134,11 @@ impl Shard {
         stop: &dyn Fn() -> bool,
     ) -> Result<Found, ShardError> {
         search::check_query(query, self.inner.shape.dim)?;
-        search::search(&self.snapshot(), self.inner.shape.metric, scope, query, stop)
+        let settings = search::SearchSettings {
+            metric: self.inner.shape.metric,
+            graph_rows_per_effort: self.inner.options.graph_rows_per_effort,
+        };
+        search::search(&self.snapshot(), settings, scope, query, stop)
     }
 
     /// The namespaces that have records, with their names and counts.

@@ -279,10 +279,9 @@ impl RoutingTable {
     }
 
     fn export(&self, writer: &mut Writer) -> Result<(), CatalogError> {
-        let json = export_json(&self.all(), self.epoch());
-        let real = io::RealIo;
         let path = &self.export_path;
-        io::write_file_atomically(&real, path, json.as_bytes())
+        let mut pieces = export_pieces(self.all(), self.epoch());
+        io::write_pieces_atomically(&io::RealIo, path, &mut pieces)
             .map_err(|error| CatalogError::Store { path: path.clone(), problem: error.to_string() })?;
         writer.changes_since_export = 0;
         Ok(())
@@ -423,19 +422,28 @@ fn decode_state(bytes: &[u8]) -> Result<(u64, u64), String> {
     read().map_err(|error| format!("its state: {error}"))
 }
 
-/// One line per tenant, so that people and line tools can read it.
-fn export_json(all: &[(TenantId, Assignment)], epoch: Epoch) -> String {
-    let mut json = format!("{{\"epoch\": {epoch}, \"tenants\": [");
-    for (at, (tenant, one)) in all.iter().enumerate() {
-        json.push_str(if at == 0 { "\n" } else { ",\n" });
-        // Control characters are not allowed in names, so two escapes are all that JSON needs.
-        let name = tenant.as_str().replace('\\', "\\\\").replace('"', "\\\"");
-        let pinned = one.pin == Pin::Explicit;
-        json.push_str(&format!(
-            "{{\"tenant\": \"{name}\", \"namespace\": {}, \"shard\": {}, \"epoch\": {}, \"pinned\": {pinned}}}",
-            one.namespace, one.shard, one.epoch
-        ));
-    }
-    json.push_str("\n]}\n");
-    json
+/// Tenants in one piece of the export: the whole of a large table is never in memory as text.
+const EXPORT_TENANTS_PER_PIECE: usize = 4_096;
+
+/// `catalog.json`, piece by piece: one line per tenant, so that people and line tools can read it.
+fn export_pieces(all: Vec<(TenantId, Assignment)>, epoch: Epoch) -> impl Iterator<Item = Vec<u8>> {
+    let count = all.len();
+    let head = format!("{{\"epoch\": {epoch}, \"tenants\": [\n").into_bytes();
+    let pieces = (0..count).step_by(EXPORT_TENANTS_PER_PIECE).map(move |from| {
+        let piece = &all[from..(from + EXPORT_TENANTS_PER_PIECE).min(count)];
+        let lines = piece.iter().zip(from + 1..).map(|(entry, number)| export_line(entry, number < count));
+        lines.collect::<String>().into_bytes()
+    });
+    std::iter::once(head).chain(pieces).chain([b"]}\n".to_vec()])
+}
+
+fn export_line((tenant, one): &(TenantId, Assignment), has_next: bool) -> String {
+    // Control characters are not allowed in names, so two escapes are all that JSON needs.
+    let name = tenant.as_str().replace('\\', "\\\\").replace('"', "\\\"");
+    let pinned = one.pin == Pin::Explicit;
+    let comma = if has_next { "," } else { "" };
+    format!(
+        "{{\"tenant\": \"{name}\", \"namespace\": {}, \"shard\": {}, \"epoch\": {}, \"pinned\": {pinned}}}{comma}\n",
+        one.namespace, one.shard, one.epoch
+    )
 }

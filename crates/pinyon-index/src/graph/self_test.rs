@@ -25,11 +25,11 @@ pub struct SelfTest {
 /// What the self-test found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Calibration {
-    /// The least effort that reached the recall.
+    /// An effort one step above the least that reached the recall.
     Fit {
         /// The effort for ten results.
         ef: usize,
-        /// The recall it reached.
+        /// The recall that the least effort reached.
         recall: f64,
     },
     /// No effort tried reached it.
@@ -44,10 +44,12 @@ pub fn calibrate(graph: &dyn Graph, block: RowBlock<'_>, test: SelfTest) -> Cali
     let queries = draw_queries(block, test.seed);
     let truth: Vec<Vec<SlotId>> = queries.iter().map(|query| nearest(block, test.metric, query)).collect();
     let mut recall = 0.0;
-    for ef in LADDER {
+    // A few dozen queries estimate a recall of 0.995 to within about 0.005, so the next step up is taken: what is promised
+    // must hold for the queries that were not drawn, too.
+    for (ef, next) in LADDER.into_iter().zip(LADDER.into_iter().skip(1)) {
         recall = measure(graph, block, test.metric, &queries, &truth, ef);
         if recall >= test.recall_min {
-            return Calibration::Fit { ef, recall };
+            return Calibration::Fit { ef: next, recall };
         }
     }
     Calibration::Unfit { recall }

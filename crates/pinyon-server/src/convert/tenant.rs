@@ -8,6 +8,8 @@ use pinyon_wire::tenant::{
 };
 use std::time::Duration;
 
+/// Time for a query that asks for none: nothing runs for ever (LIM-1).
+const TIMEOUT_MS_DEFAULT: u64 = 30_000;
 /// Longest time a query may ask for.
 const TIMEOUT_MS_MAX: u64 = 60_000;
 
@@ -46,7 +48,7 @@ pub fn ingested(report: IngestReport) -> IngestResponse {
 pub fn query(request: QueryRequest) -> Result<Query, ApiError> {
     let reach = reach(&request)?;
     let filter = request.filter.as_ref().map(filter::from_json).transpose()?.flatten();
-    let timeout = request.timeout_ms.map(timeout).transpose()?;
+    let timeout = Some(timeout(request.timeout_ms.unwrap_or(TIMEOUT_MS_DEFAULT))?);
     let top_k = request.top_k;
     match (request.query_text, request.vector) {
         (Some(text), None) if !text.is_empty() => {

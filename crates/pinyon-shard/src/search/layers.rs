@@ -81,7 +81,9 @@ impl Search<'_> {
         let (rows, live) = (u64::from(entry.len()), view.live_rows(&entry.slots));
         let dead_share = (rows - live) as f64 / rows as f64;
         let k = self.query.top_k.get();
-        let plan = graph.plan(k, dead_share).filter(|_| dead_share <= GRAPH_DEAD_SHARE_MAX);
+        let plan = graph
+            .plan(k, dead_share, self.settings.graph_rows_per_effort)
+            .filter(|_| dead_share <= GRAPH_DEAD_SHARE_MAX);
         let Some((graph, ef)) = plan else { return false };
         let request = GraphRequest { k: ef, ef };
         let found = graph.search(self.query.vector.as_slice(), request, &mut self.work);

@@ -88,8 +88,16 @@ pub struct Found {
     pub complete: bool,
 }
 
+/// What a shard's searches have in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SearchSettings {
+    pub(crate) metric: Metric,
+    pub(crate) graph_rows_per_effort: usize,
+}
+
 /// What every step of one search needs.
 struct Search<'a> {
+    settings: SearchSettings,
     scorer: QueryScorer<'a>,
     query: Query<'a>,
     stop: &'a dyn Fn() -> bool,
@@ -101,13 +109,14 @@ struct Search<'a> {
 /// Searches a snapshot. `stop` is asked every thousand rows or so.
 pub(crate) fn search(
     state: &Snapshot,
-    metric: Metric,
+    settings: SearchSettings,
     scope: Scope<'_>,
     query: Query<'_>,
     stop: &dyn Fn() -> bool,
 ) -> Result<Found, ShardError> {
-    let scorer = QueryScorer::new(metric, query.vector.as_slice());
-    let mut search = Search { scorer, query, stop, work: Work::default(), complete: true, hits: Vec::new() };
+    let scorer = QueryScorer::new(settings.metric, query.vector.as_slice());
+    let mut search =
+        Search { settings, scorer, query, stop, work: Work::default(), complete: true, hits: Vec::new() };
     search.memtable(state, scope);
     for view in &state.layers {
         search.layer(view, scope);

@@ -68,7 +68,8 @@ impl Corpus {
             found += truth.iter().filter(|(_, id)| hits.iter().any(|hit| hit.id() == *id)).count();
             wanted += truth.len();
         }
-        found as f64 / wanted as f64
+        // A filter that nothing passes finds all of nothing.
+        if wanted == 0 { 1.0 } else { found as f64 / wanted as f64 }
     }
 
     fn check(&mut self, shard: &Shard, when: &str) {
@@ -84,7 +85,7 @@ impl Corpus {
 
 fn open(io: &SharedIo) -> Shard {
     let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
-    let options = ShardOptions { graph_rows_min: 1_000, ..ShardOptions::server() };
+    let options = ShardOptions { graph_rows_min: 1_000, graph_rows_per_effort: 5, ..ShardOptions::server() };
     Shard::open(io, Path::new("/recall"), shape, options).unwrap()
 }
 
@@ -92,6 +93,26 @@ fn build_graphs(shard: &Shard) -> usize {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     while shard.build_graph(&pool, &|| false) != Step::Idle {}
     shard.stats().segments.iter().map(|segment| segment.graphs).sum()
+}
+
+#[test]
+fn a_large_namespace_that_is_scattered_over_segments_is_brought_together() {
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    let shard = open(&io);
+    let mut corpus = Corpus::new();
+    for from in [0, 600] {
+        corpus.write(&shard, from..from + 600);
+        shard.seal().unwrap();
+    }
+    assert_eq!(build_graphs(&shard), 0, "neither part is large enough");
+    assert!(matches!(shard.step().unwrap(), Step::Merged(Some(_))));
+    assert_eq!(shard.step().unwrap(), Step::Idle);
+    assert_eq!(build_graphs(&shard), 1);
+    // A small part beside the large one is left alone until it is a quarter.
+    corpus.write(&shard, 1_200..1_300);
+    shard.seal().unwrap();
+    assert_eq!(shard.step().unwrap(), Step::Idle);
+    corpus.check(&shard, "brought together");
 }
 
 #[test]

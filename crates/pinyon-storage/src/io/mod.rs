@@ -166,12 +166,28 @@ pub(crate) fn dir_of(path: &Path) -> &Path {
 /// # Errors
 /// The system's; the old file is still there, unless only the last sync failed: then either may be.
 pub fn write_file_atomically(io: &dyn Io, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_pieces_atomically(io, path, &mut std::iter::once(bytes.to_vec()))
+}
+
+/// As [`write_file_atomically`], for a file that is made piece by piece.
+///
+/// # Errors
+/// As [`write_file_atomically`].
+pub fn write_pieces_atomically(
+    io: &dyn Io,
+    path: &Path,
+    pieces: &mut dyn Iterator<Item = Vec<u8>>,
+) -> io::Result<()> {
     let unfinished = unfinished_path(path);
     if io.exists(&unfinished)? {
         io.remove(&unfinished)?;
     }
     let file = io.create(&unfinished)?;
-    file.write_at(bytes, 0)?;
+    let mut offset = 0;
+    for piece in pieces {
+        file.write_at(&piece, offset)?;
+        offset += piece.len() as u64;
+    }
     file.sync_data()?;
     drop(file);
     io.rename(&unfinished, path)?;
