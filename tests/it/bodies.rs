@@ -193,3 +193,36 @@ fn a_second_server_on_the_same_data_is_refused_and_keys_are_asked_for() {
     drop(server);
     std::fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn cross_shard_queries_beyond_their_rate_are_told_when_to_come_back() {
+    let dir = scratch("rate");
+    let environment = [("PINYON_CROSS_SHARD_QPS_MAX", "1"), ("PINYON_CROSS_SHARD_CACHE_MIB", "1")];
+    let server = Server::start_with(&dir, &["--vector-dimension", "64"], &environment);
+    let document = json!({"tenant_id": "t", "documents": [{"id": "a", "text": "Dark beer"}]});
+    assert_eq!(server.post("/ingest", &document).unwrap().0, 200);
+    let across = json!({"cross_shard": true, "query_text": "beer"});
+    let began = std::time::Instant::now();
+    let (status, first) = server.post("/query", &across).unwrap();
+    assert_eq!((status, first.get("cached")), (200, None));
+    let mut request = server
+        .agent()
+        .post(format!("{}/query", server.url))
+        .header("content-type", "application/json")
+        .send(across.to_string())
+        .unwrap();
+    // On a machine that stood still for a second the next one is let in rightly.
+    if began.elapsed().as_millis() < 900 {
+        assert_eq!(
+            (request.status().as_u16(), request.headers()["retry-after"].to_str().unwrap()),
+            (429, "1")
+        );
+        let said = request.body_mut().read_to_string().unwrap();
+        assert!(said.contains("RESOURCE_EXHAUSTED") && said.contains("limited to 1 a second"), "{said}");
+    }
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let (status, second) = server.post("/query", &across).unwrap();
+    assert_eq!((status, &second["cached"], &second["results"]), (200, &json!(true), &first["results"]));
+    drop(server);
+    std::fs::remove_dir_all(&dir).unwrap();
+}

@@ -28,6 +28,7 @@
 
 mod advise;
 mod catalog;
+mod cross_shard;
 mod doctor;
 mod engine;
 mod error;
@@ -39,6 +40,7 @@ mod settings;
 
 pub use advise::{Advice, AdviceInput, advise};
 pub use catalog::{Assignment, CatalogKind, Pin};
+pub use cross_shard::{CrossShardCounts, CrossShardSettings};
 pub use doctor::{Diagnosis, Finding, FindingKind};
 pub use engine::{
     Document, Engine, EngineStats, IngestReport, Match, QueryAnswer, ShardOutcome, ShardReport, TenantReport,

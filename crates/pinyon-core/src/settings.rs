@@ -1,7 +1,7 @@
 //! How an engine is opened: what its data are made with, and how it behaves.
 
 use crate::{
-    EngineError, ErrorCode,
+    CrossShardSettings, EngineError, ErrorCode,
     catalog::{CatalogKind, StoredSettings},
     placement::PlacementPolicy,
 };
@@ -56,6 +56,8 @@ pub struct EngineSettings {
     pub shard_options: ShardOptions,
     /// When shards are unhealthy.
     pub thresholds: Thresholds,
+    /// What queries across shards may cost.
+    pub cross_shard: CrossShardSettings,
     /// Threads that answer fan-outs.
     pub search_threads: usize,
 }
@@ -77,6 +79,7 @@ impl EngineSettings {
             catalog: CatalogKind::Sled,
             shard_options: ShardOptions::server(),
             thresholds: Thresholds::module(),
+            cross_shard: CrossShardSettings::default(),
             search_threads: std::thread::available_parallelism().map_or(2, usize::from).max(2),
         };
         settings.check()?;

@@ -56,6 +56,18 @@ pub(crate) fn render(engine: &Engine) -> Result<String, std::fmt::Error> {
         }
     }
     registry.register("pinyon_shard_query_latency_seconds", "Query latency over the last minutes", latency);
+    let counts = engine.cross_shard_counts();
+    let across = Floats::default();
+    for (outcome, count) in
+        [("answered", counts.queries), ("refused", counts.refused), ("cached", counts.cached)]
+    {
+        across.get_or_create(&vec![("outcome", outcome.to_owned())]).set(count as f64);
+    }
+    registry.register(
+        "pinyon_cross_shard_queries",
+        "Cross-shard queries since the start; cached ones are among the answered",
+        across,
+    );
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)

@@ -136,6 +136,9 @@ pub struct QueryResponse {
     pub reason: Option<String>,
     /// Whether some shard's rows are missing from the results.
     pub partial: bool,
+    /// Whether this is a kept answer; nothing was written since. The shards' timings are those of the search.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
     /// Each shard's part, in cross-shard answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shards: Vec<ShardTiming>,

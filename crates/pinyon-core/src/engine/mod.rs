@@ -13,7 +13,7 @@ pub use documents::{Document, IngestReport};
 pub use query::{Match, QueryAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
 pub use reports::{EngineStats, TenantReport};
 
-use crate::{EngineSettings, catalog::RoutingTable, latency::LatencyMeter};
+use crate::{EngineSettings, catalog::RoutingTable, cross_shard::CrossShard, latency::LatencyMeter};
 use pinyon_shard::{Keeper, Shard};
 use pinyon_storage::io::LockGuard;
 use pinyon_types::{Clock, NamespaceId, ShardId};
@@ -51,7 +51,7 @@ pub(crate) struct Inner {
     /// Latency of tenants, for as many as are metered (LIM-1).
     pub(crate) tenant_latency: Mutex<HashMap<NamespaceId, Arc<LatencyMeter>>>,
     pub(crate) single_tenant_queries: AtomicU64,
-    pub(crate) cross_tenant_queries: AtomicU64,
+    pub(crate) cross_shard: CrossShard,
     /// Held as long as the engine is open.
     _lock: Box<dyn LockGuard>,
 }

@@ -2,8 +2,8 @@
 
 use super::{Engine, Fleet, Inner, Member, Threads};
 use crate::{
-    EngineError, EngineSettings, ErrorCode, catalog::RoutingTable, latency::LatencyMeter,
-    settings::check_stored,
+    EngineError, EngineSettings, ErrorCode, catalog::RoutingTable, cross_shard::CrossShard,
+    latency::LatencyMeter, settings::check_stored,
 };
 use pinyon_shard::{Keeper, Shard, ShardShape, Step};
 use pinyon_storage::{
@@ -80,6 +80,7 @@ impl Engine {
             start_threads(&shards, pool("graph", 1)?).map_err(|error| EngineError::io(dir, &error))?;
         let shard_prefix = settings.shard_prefix.clone();
         let fleet = Arc::new(Fleet { clock: Arc::clone(&clock), members: shards, shard_prefix });
+        let cross_shard = CrossShard::new(settings.cross_shard, &clock);
         let inner = Inner {
             settings,
             clock,
@@ -88,7 +89,7 @@ impl Engine {
             search_pool,
             tenant_latency: Default::default(),
             single_tenant_queries: 0.into(),
-            cross_tenant_queries: 0.into(),
+            cross_shard,
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner), _threads: Arc::new(threads) })

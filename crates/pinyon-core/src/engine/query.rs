@@ -3,14 +3,15 @@
 use super::{Engine, Inner, documents::TEXT_FIELD};
 use crate::{
     EngineError, ErrorCode,
+    cross_shard::Question,
     fan_out::{self, Plan, Reach, Targets},
     latency::LatencyMeter,
 };
 use pinyon_embed::InputKind;
 use pinyon_shard::Namespace;
 use pinyon_types::{
-    Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, ShardId, TenantId, TopK, Vector,
-    limits,
+    Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, SeqNo, ShardId, TenantId, TopK,
+    Vector, limits,
 };
 use std::{
     collections::BTreeMap,
@@ -119,6 +120,8 @@ pub struct QueryAnswer {
     pub latency: Duration,
     /// Whether some shard's answer is missing or incomplete (QRY-1).
     pub is_partial: bool,
+    /// Whether this is a kept answer, to data that are still the same; the shards' reports are those of the search.
+    pub is_cached: bool,
 }
 
 impl Engine {
@@ -136,9 +139,10 @@ impl Engine {
     /// Embeds a text and finds what is near to it.
     ///
     /// # Errors
-    /// Refused input, or the embedder's. A shard that fails or is late makes the answer partial, not an error.
+    /// Refused input, the limit on cross-shard queries, or the embedder's. A shard that fails or is late makes the answer partial, not an error.
     pub fn query_text(&self, query: &TextQuery) -> Result<QueryAnswer, EngineError> {
         let began_us = self.inner.clock.now_us();
+        self.inner.admit(&query.reach)?;
         let vector = self.embed_query(&query.text)?;
         let TextQuery { reach, top_k, filter, timeout, .. } = query.clone();
         self.answer(VectorQuery { vector, reach, top_k, filter, timeout }, began_us)
@@ -147,14 +151,15 @@ impl Engine {
     /// Finds what is near to a vector.
     ///
     /// # Errors
-    /// Refused input. A shard that fails or is late makes the answer partial, not an error.
+    /// Refused input, or the limit on cross-shard queries. A shard that fails or is late makes the answer partial, not an error.
     pub fn query_vector(&self, query: VectorQuery) -> Result<QueryAnswer, EngineError> {
-        self.answer(query, self.inner.clock.now_us())
+        let began_us = self.inner.clock.now_us();
+        self.inner.admit(&query.reach)?;
+        self.answer(query, began_us)
     }
 
     fn answer(&self, query: VectorQuery, began_us: u64) -> Result<QueryAnswer, EngineError> {
         let inner = &self.inner;
-        let metered = inner.count_query(&query.reach);
         let plan = Plan {
             vector: Vector::new(query.vector, inner.settings.dim)?,
             top_k: TopK::new(query.top_k)?,
@@ -162,25 +167,13 @@ impl Engine {
             timeout: query.timeout,
             targets: inner.targets(&query.reach)?,
         };
-        let gathered = fan_out::run(inner, plan)?;
-        let metric = inner.settings.metric;
-        let results = gathered.hits.into_iter().map(|(shard, hit)| {
-            let (metadata, text) = split_text(hit.metadata());
-            let (tenant, score) = (hit.namespace().name().clone(), metric.score(hit.distance()));
-            Match { tenant, id: hit.id(), score, metadata, text, shard }
-        });
-        let results = results.collect();
+        let mut answer = inner.answer_kept(plan, &query.reach)?;
         let latency_us = inner.clock.now_us().saturating_sub(began_us);
-        if let Some(meter) = metered {
+        if let Some(meter) = inner.tenant_meter(&query.reach) {
             meter.record_us(latency_us);
         }
-        let is_partial = gathered.reports.iter().any(|report| report.outcome != ShardOutcome::Answered);
-        Ok(QueryAnswer {
-            results,
-            shards: gathered.reports,
-            latency: Duration::from_micros(latency_us),
-            is_partial,
-        })
+        answer.latency = Duration::from_micros(latency_us);
+        Ok(answer)
     }
 }
 
@@ -219,13 +212,51 @@ impl Inner {
         Ok(Targets::Namespaces(handles.collect()))
     }
 
-    /// Counts a query; returns the meter of its tenant, if it is for one and meters are left.
-    fn count_query(&self, reach: &Reach) -> Option<Arc<LatencyMeter>> {
-        let Reach::Tenant(tenant) = reach else {
-            self.cross_tenant_queries.fetch_add(1, Ordering::Relaxed);
-            return None;
-        };
+    /// Counts a query, if it is let in.
+    fn admit(&self, reach: &Reach) -> Result<(), EngineError> {
+        if !matches!(reach, Reach::Tenant(_)) {
+            return self.cross_shard.admit();
+        }
         self.single_tenant_queries.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// An answer across shards may be one that was kept.
+    fn answer_kept(&self, plan: Plan, reach: &Reach) -> Result<QueryAnswer, EngineError> {
+        if matches!(reach, Reach::Tenant(_)) || !self.cross_shard.keeps_answers() {
+            return self.search(plan);
+        }
+        let question = Question::new(&plan, reach);
+        let seen: Vec<SeqNo> = self.fleet.members.iter().map(|member| member.shard.last_seq()).collect();
+        if let Some(kept) = self.cross_shard.recall(&question, &seen) {
+            return Ok(kept);
+        }
+        let answer = self.search(plan)?;
+        self.cross_shard.keep(question, seen, &answer);
+        Ok(answer)
+    }
+
+    fn search(&self, plan: Plan) -> Result<QueryAnswer, EngineError> {
+        let gathered = fan_out::run(self, plan)?;
+        let metric = self.settings.metric;
+        let results = gathered.hits.into_iter().map(|(shard, hit)| {
+            let (metadata, text) = split_text(hit.metadata());
+            let (tenant, score) = (hit.namespace().name().clone(), metric.score(hit.distance()));
+            Match { tenant, id: hit.id(), score, metadata, text, shard }
+        });
+        let is_partial = gathered.reports.iter().any(|report| report.outcome != ShardOutcome::Answered);
+        Ok(QueryAnswer {
+            results: results.collect(),
+            shards: gathered.reports,
+            latency: Duration::ZERO,
+            is_partial,
+            is_cached: false,
+        })
+    }
+
+    /// The meter of the query's tenant, if it is for one and meters are left.
+    fn tenant_meter(&self, reach: &Reach) -> Option<Arc<LatencyMeter>> {
+        let Reach::Tenant(tenant) = reach else { return None };
         let namespace = self.routing.lookup(tenant)?.namespace;
         let mut meters = self.tenant_latency.lock().unwrap_or_else(PoisonError::into_inner);
         if meters.len() >= METERED_TENANTS_MAX && !meters.contains_key(&namespace) {

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::{
-    Advice, AdviceInput, EngineSettings, HealthReport, Quantiles, advise,
+    Advice, AdviceInput, CrossShardCounts, EngineSettings, HealthReport, Quantiles, advise,
     health::{self, ShardLoadSample},
     latency::LatencyMeter,
 };
@@ -100,6 +100,11 @@ impl Engine {
         inner.routing.all().into_iter().map(report).collect()
     }
 
+    /// Queries across shards since the start.
+    pub fn cross_shard_counts(&self) -> CrossShardCounts {
+        self.inner.cross_shard.counts()
+    }
+
     /// Which shards are too full, too slow, or much more so than the others.
     pub fn health(&self) -> HealthReport {
         let samples = self.shards().into_iter().map(|shard| ShardLoadSample {
@@ -125,7 +130,7 @@ impl Engine {
         sizes.sort_unstable_by(|a, b| b.cmp(a));
         let top_10: u64 = sizes.iter().take(10).sum();
         let single = self.inner.single_tenant_queries.load(Ordering::Relaxed);
-        let cross = self.inner.cross_tenant_queries.load(Ordering::Relaxed);
+        let cross = self.cross_shard_counts().queries;
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         AdviceInput {
             tenants: self.inner.routing.len() as u64,

@@ -1,7 +1,7 @@
 //! Tests of the whole engine: tenants kept apart, fan-out against one big list, restarts, refusals, the doctor.
 
 use super::*;
-use crate::{Change, EngineSettings, ErrorCode, FindingKind, PlacementPolicy, Reach};
+use crate::{Change, CrossShardCounts, EngineSettings, ErrorCode, FindingKind, PlacementPolicy, Reach};
 use pinyon_types::{FieldTest, Filter, Metadata, MetadataValue, RecordId, SeededRng};
 use std::{path::PathBuf, time::Duration};
 
@@ -234,6 +234,70 @@ fn least_loaded_placement_spreads_tenants() {
     assert!(engine.shards().iter().all(|shard| shard.assigned_tenants == 10));
     let fetched = engine.fetch("t1", &[RecordId::new("x").unwrap()]).unwrap();
     assert!(fetched.is_empty() && engine.list("t1", "", None, 10).unwrap().ids.is_empty());
+    drop(engine);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn kept_answers_are_those_of_a_search_now() {
+    let dir = scratch("kept");
+    let mut asked = settings();
+    asked.cross_shard.cache_bytes = 1 << 20;
+    let engine = Engine::open(&dir, asked).unwrap();
+    fill(&engine, 6, 20);
+    let filter = Filter::field("size", FieldTest::Lt(5.0));
+    let questions = [
+        TextQuery::everywhere("beer malt", 7),
+        TextQuery::everywhere("beer malt", 8),
+        TextQuery { filter: Some(filter), ..TextQuery::everywhere("beer malt", 7) },
+        TextQuery {
+            reach: Reach::Tenants(vec!["tenant-001".into(), "late".into()]),
+            ..TextQuery::everywhere("beer malt", 7)
+        },
+    ];
+    let ask = |expect_cached: bool| -> Vec<Vec<Match>> {
+        let answers = questions.iter().map(|question| engine.query_text(question).unwrap());
+        answers.map(|answer| (assert_eq!(answer.is_cached, expect_cached), answer.results).1).collect()
+    };
+    let first = ask(false);
+    assert!(first[0].len() == 7 && first[1].len() == 8 && first[2] != first[0] && first[3] != first[0]);
+    assert_eq!(ask(true), first);
+    // A tenant that the question names, but that did not exist; then a delete of what was found.
+    engine.ingest("late", vec![document("d", "beer malt", 1.0)]).unwrap();
+    let second = ask(false);
+    assert!(second.iter().all(|results| results[0].tenant.as_str() == "late"));
+    assert_eq!(ask(true), second);
+    engine.write("late", Change::DeleteAll).unwrap();
+    assert_eq!(ask(false), first);
+    assert_eq!(engine.cross_shard_counts(), CrossShardCounts { queries: 20, refused: 0, cached: 8 });
+    let single = TextQuery::in_tenant("tenant-001", "beer malt", 7);
+    assert!((0..2).all(|_| !engine.query_text(&single).unwrap().is_cached));
+    drop(engine);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn cross_shard_queries_have_a_limit_of_their_own() {
+    let dir = scratch("limit");
+    let mut asked = settings();
+    asked.cross_shard.per_second_max = Some(2);
+    let engine = Engine::open(&dir, asked).unwrap();
+    fill(&engine, 2, 5);
+    let across = || engine.query_text(&TextQuery::everywhere("beer", 3));
+    let answers: Vec<_> = (0..40).map(|_| across()).collect();
+    let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
+    assert!(refused.clone().count() >= 30, "a bucket of two let more through than time can explain");
+    assert!(
+        refused
+            .clone()
+            .all(|error| error.code == ErrorCode::Overloaded && error.message.contains("2 a second"))
+    );
+    for _ in 0..40 {
+        engine.query_text(&TextQuery::in_tenant("tenant-001", "beer", 3)).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(600));
+    across().unwrap();
+    assert_eq!(engine.cross_shard_counts().refused, refused.count() as u64);
     drop(engine);
     std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -64,6 +64,8 @@ impl Environment {
             max_namespaces_per_shard: self.take("MAX_NAMESPACES_PER_SHARD")?,
             rebalance_namespaces: self.take("REBALANCE_NAMESPACES")?,
             p95_warn_ms: self.take("P95_WARN_MS")?,
+            cross_shard_qps_max: self.take("CROSS_SHARD_QPS_MAX")?,
+            cross_shard_cache_mib: self.take("CROSS_SHARD_CACHE_MIB")?,
             search_threads: self.take("SEARCH_THREADS")?,
         };
         match self.0.into_keys().next() {

@@ -10,7 +10,9 @@ pub use environment::{Environment, read_dotenv};
 pub use partial::Partial;
 
 use crate::KeyRing;
-use pinyon_core::{CatalogKind, EngineSettings, PlacementPolicy, ShardOptions, Thresholds};
+use pinyon_core::{
+    CatalogKind, CrossShardSettings, EngineSettings, PlacementPolicy, ShardOptions, Thresholds,
+};
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -100,6 +102,10 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
             namespaces_per_shard_warn: merged.rebalance_namespaces.unwrap_or(namespaces_max * 9 / 10),
             p95_warn: merged.p95_warn_ms.map_or(defaults.p95_warn, Duration::from_millis),
         },
+        cross_shard: CrossShardSettings {
+            per_second_max: merged.cross_shard_qps_max.filter(|rate| *rate > 0),
+            cache_bytes: merged.cross_shard_cache_mib.unwrap_or(0).saturating_mul(1 << 20),
+        },
         search_threads: merged
             .search_threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from).max(2)),
@@ -150,5 +156,10 @@ fn show(
         ("placement", engine.placement.name().into()),
         ("catalog", engine.catalog.name().into()),
         ("embedder", engine.embedder.model_id().into()),
+        (
+            "cross_shard_qps_max",
+            engine.cross_shard.per_second_max.map_or("none".into(), |rate| rate.to_string()),
+        ),
+        ("cross_shard_cache_mib", (engine.cross_shard.cache_bytes >> 20).to_string()),
     ]
 }

@@ -60,6 +60,10 @@ partial! {
     rebalance_namespaces: u64,
     /// 95th percentile of latency above which a shard is overloaded, in milliseconds.
     p95_warn_ms: u64,
+    /// Cross-shard queries that are let in a second; 0 lets all in.
+    cross_shard_qps_max: u32,
+    /// MiB of cross-shard answers that are kept until something is written; 0 keeps none.
+    cross_shard_cache_mib: u64,
     /// Threads that answer fan-outs.
     search_threads: usize,
 }

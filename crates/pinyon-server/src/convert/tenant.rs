@@ -114,6 +114,7 @@ pub fn answered(
         skipped: false,
         reason: answer.is_partial.then(|| missing.join(", ")),
         partial: answer.is_partial,
+        cached: answer.is_cached,
         shards: if is_cross_shard { shards } else { Vec::new() },
     }
 }

@@ -26,7 +26,15 @@ operation!(
     "/query",
     "Find what is near to a text or a vector, in one tenant or across all",
     request_body = tenant::QueryRequest,
-    responses((status = 200, body = tenant::QueryResponse), (status = 400, body = tenant::ErrorBody))
+    responses(
+        (status = 200, body = tenant::QueryResponse),
+        (status = 400, body = tenant::ErrorBody),
+        (
+            status = 429,
+            description = "Too many cross-shard queries, or too many requests at once; Retry-After says when",
+            body = tenant::ErrorBody
+        )
+    )
 );
 operation!(
     health,
