@@ -37,9 +37,10 @@ where
     let address = listener.local_addr().map_err(refused)?;
     let opened = tokio::task::spawn_blocking(move || Engine::open(&data_dir, engine)).await;
     let engine = opened.map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))??;
-    let app = App::new(engine.clone(), keys);
+    let limits = Limits::server();
+    let app = App::new(engine.clone(), keys, limits);
     (options.ready)(address);
-    serve_connections(listener, router(app), Limits::server(), options.stop).await;
+    serve_connections(listener, router(app), limits, options.stop).await;
     let closed = tokio::task::spawn_blocking(move || engine.close()).await;
     closed.map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))?
 }

@@ -1,6 +1,6 @@
 //! Routes and their handlers: each decodes, calls the engine on a thread that may block, encodes.
 
-use super::{docs, request::JsonBody};
+use super::{Limits, docs, request::JsonBody};
 use crate::{
     ApiError, KeyRing,
     convert::{reports, tenant},
@@ -32,19 +32,25 @@ const WAITING_MAX: usize = 256;
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     engine: Engine,
+    limits: Limits,
     keys: Arc<KeyRing>,
     in_flight: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
 }
 
 impl App {
-    pub(crate) fn new(engine: Engine, keys: KeyRing) -> Self {
+    pub(crate) fn new(engine: Engine, keys: KeyRing, limits: Limits) -> Self {
         Self {
             engine,
+            limits,
             keys: Arc::new(keys),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
         }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Runs engine work on a thread that may block, if there is room.

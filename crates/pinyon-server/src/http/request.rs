@@ -1,5 +1,6 @@
 //! Reading a request's body: bounded in bytes and in time, as JSON, with errors that say what is wrong.
 
+use super::App;
 use crate::ApiError;
 use axum::{
     body::Body,
@@ -9,23 +10,21 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
-use std::time::Duration;
 
 /// Largest body: ten thousand vectors of 1536 components as JSON do not fit, a thousand do many times over.
 pub(super) const BODY_BYTES_MAX: usize = 64 << 20;
-/// A client that takes longer to send its body is cut.
-const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A JSON body.
 pub(super) struct JsonBody<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
+impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let limited = Limited::new(request.into_body(), BODY_BYTES_MAX);
-        let Ok(collected) = tokio::time::timeout(BODY_TIME_MAX, limited.collect()).await else {
-            let message = format!("the body did not arrive within {} s", BODY_TIME_MAX.as_secs());
+        let time_max = app.limits().body_time_max;
+        let Ok(collected) = tokio::time::timeout(time_max, limited.collect()).await else {
+            let message = format!("the body did not arrive within {} s", time_max.as_secs());
             return Err(ApiError::new(408, "REQUEST_TIMEOUT", message));
         };
         let bytes = collected.map_err(|error| body_error(&*error))?.to_bytes();

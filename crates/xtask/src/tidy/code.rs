@@ -17,6 +17,7 @@ const CONFINED: [Confined; 9] = [
             "crates/pinyon-core/src/catalog/",
             "crates/pinyon-core/src/engine/tests.rs",
             "crates/pinyon-core/examples/",
+            "crates/pinyon-server/src/http/accept/tests.rs",
             "crates/pinyon-cli/",
             "crates/xtask/",
             "benches/",
@@ -58,6 +59,7 @@ const CONFINED: [Confined; 9] = [
         word: "Instant::now",
         places: &[
             "crates/pinyon-storage/src/clock.rs",
+            "crates/pinyon-server/src/http/accept/tests.rs",
             "crates/pinyon-cli/",
             "crates/xtask/",
             "tests/",
