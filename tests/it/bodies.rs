@@ -1,9 +1,8 @@
 //! The HTTP bodies, held against golden files: what the reference module's clients read, and what every mistake answers.
 //! `PINYON_TEST_BLESS=1 cargo test -p pinyon-tests bodies` writes them again.
 
-use crate::server::{Server, scratch};
+use crate::server::{Server, hold_against_golden, scratch};
 use serde_json::{Value, json};
-use std::path::Path;
 
 /// A request: name, method, path, body.
 type Request = (&'static str, &'static str, &'static str, Value);
@@ -133,16 +132,7 @@ fn answers_are_those_of_the_golden_files() {
         hide_times(&mut body);
         answers.insert(name.to_owned(), json!({"status": status, "body": body}));
     }
-    let found = serde_json::to_string_pretty(&Value::Object(answers)).unwrap() + "\n";
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/tenant_api.json");
-    if std::env::var_os("PINYON_TEST_BLESS").is_some() {
-        std::fs::write(&golden, &found).unwrap();
-    }
-    let expected = std::fs::read_to_string(&golden).unwrap();
-    for (line, (found, expected)) in (1..).zip(found.lines().zip(expected.lines())) {
-        assert_eq!(found, expected, "{} line {line}", golden.display());
-    }
-    assert_eq!(found, expected);
+    hold_against_golden("tenant_api.json", &Value::Object(answers));
     drop(server);
     std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -6,4 +6,5 @@
 mod bodies;
 mod examples;
 mod kill;
+mod pinecone;
 mod server;

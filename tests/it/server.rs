@@ -105,3 +105,17 @@ impl Drop for Server {
         let _ = self.child.wait();
     }
 }
+
+/// Compares answers with a golden file, line by line, or writes it when `PINYON_TEST_BLESS` is set.
+pub fn hold_against_golden(name: &str, answers: &Value) {
+    let found = serde_json::to_string_pretty(answers).unwrap() + "\n";
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
+    if std::env::var_os("PINYON_TEST_BLESS").is_some() {
+        std::fs::write(&golden, &found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&golden).unwrap();
+    for (line, (found, expected)) in (1..).zip(found.lines().zip(expected.lines())) {
+        assert_eq!(found, expected, "{} line {line}", golden.display());
+    }
+    assert_eq!(found, expected);
+}

@@ -13,6 +13,10 @@ pub enum ErrorCode {
     InvalidArgument,
     /// What the request names does not exist.
     NotFound,
+    /// What the request wants to make is there already.
+    AlreadyExists,
+    /// It is forbidden until somebody allows it.
+    PermissionDenied,
     /// The state of the data forbids it; the message says the way out.
     FailedPrecondition,
     /// Beyond capacity now; later it may work.

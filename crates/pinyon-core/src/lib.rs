@@ -34,6 +34,7 @@ mod engine;
 mod error;
 mod fan_out;
 mod health;
+mod indexes;
 mod latency;
 mod placement;
 mod settings;
@@ -43,13 +44,14 @@ pub use catalog::{Assignment, CatalogKind, Pin};
 pub use cross_shard::{CrossShardCounts, CrossShardSettings};
 pub use doctor::{Diagnosis, Finding, FindingKind};
 pub use engine::{
-    Document, Engine, EngineStats, IngestReport, Match, QueryAnswer, ShardOutcome, ShardReport, TenantReport,
-    TextQuery, VectorQuery,
+    Document, Engine, EngineStats, IngestReport, Match, NamespaceReport, QueryAnswer, RecordAnswer,
+    ShardOutcome, ShardReport, TenantReport, TextQuery, VectorQuery,
 };
 pub use error::{EngineError, ErrorCode};
 pub use fan_out::Reach;
 pub use health::{HealthReport, ShardHealth, ShardStatus};
+pub use indexes::{INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexRequest, Indexes, check_index_name};
 pub use latency::Quantiles;
-pub use pinyon_shard::{Change, Page, Receipt, ShardOptions, Stored};
+pub use pinyon_shard::{Change, Hit, Page, Receipt, ShardOptions, Stored};
 pub use placement::PlacementPolicy;
 pub use settings::{EngineSettings, Thresholds};

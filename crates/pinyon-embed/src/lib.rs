@@ -18,7 +18,9 @@
 mod embedder;
 mod hash;
 mod openai;
+mod rerank;
 
 pub use embedder::{EmbedError, Embedder, InputKind};
 pub use hash::HashEmbedder;
 pub use openai::{ApiKey, OpenAiEmbedder, OpenAiSettings, Pause, ThreadPause};
+pub use rerank::{LexicalReranker, Reranker};

@@ -19,6 +19,8 @@ const fn entry(code: ErrorCode) -> (u16, &'static str) {
     match code {
         ErrorCode::InvalidArgument => (400, "INVALID_ARGUMENT"),
         ErrorCode::NotFound => (404, "NOT_FOUND"),
+        ErrorCode::AlreadyExists => (409, "ALREADY_EXISTS"),
+        ErrorCode::PermissionDenied => (403, "FORBIDDEN"),
         ErrorCode::FailedPrecondition => (409, "FAILED_PRECONDITION"),
         ErrorCode::Overloaded => (429, "RESOURCE_EXHAUSTED"),
         ErrorCode::StorageFull => (507, "STORAGE_FULL"),
@@ -70,6 +72,8 @@ mod tests {
         let table = [
             (ErrorCode::InvalidArgument, 400, "INVALID_ARGUMENT", None),
             (ErrorCode::NotFound, 404, "NOT_FOUND", None),
+            (ErrorCode::AlreadyExists, 409, "ALREADY_EXISTS", None),
+            (ErrorCode::PermissionDenied, 403, "FORBIDDEN", None),
             (ErrorCode::FailedPrecondition, 409, "FAILED_PRECONDITION", None),
             (ErrorCode::Overloaded, 429, "RESOURCE_EXHAUSTED", Some(1)),
             (ErrorCode::StorageFull, 507, "STORAGE_FULL", None),

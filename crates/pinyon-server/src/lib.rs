@@ -10,6 +10,7 @@ pub mod convert;
 mod error_table;
 mod http;
 mod metrics_text;
+mod pinecone;
 mod serve;
 
 pub use auth::KeyRing;

@@ -68,11 +68,32 @@ pub(crate) fn matching<'a>(
 }
 
 pub(crate) fn fetch(state: &Snapshot, namespace: NamespaceId, ids: &[RecordId]) -> Vec<Stored> {
-    let found = ids.iter().filter_map(|id| {
-        let place = state.find(namespace, id.as_str())?;
-        Some(Stored { record: record(&place.row()), seq: place.row().seq })
-    });
+    let found = ids.iter().filter_map(|id| Some(stored(&state.find(namespace, id.as_str())?)));
     found.collect()
+}
+
+/// Records that pass a filter, in order of their ids, a page of them and whether more follow.
+pub(crate) fn fetch_matching(
+    state: &Snapshot,
+    namespace: NamespaceId,
+    filter: &Filter,
+    after: Option<&str>,
+    limit: usize,
+) -> (Vec<Stored>, bool) {
+    let mut places: Vec<Place> = matching(state, namespace, filter)
+        .filter(|place| after.is_none_or(|after| place.row().id > after))
+        .collect();
+    let has_more = places.len() > limit;
+    if has_more {
+        places.select_nth_unstable_by(limit, |a, b| a.row().id.cmp(b.row().id));
+        places.truncate(limit);
+    }
+    places.sort_unstable_by(|a, b| a.row().id.cmp(b.row().id));
+    (places.iter().map(stored).collect(), has_more)
+}
+
+fn stored(place: &Place) -> Stored {
+    Stored { record: record(&place.row()), seq: place.row().seq }
 }
 
 /// Ids with a prefix in byte order. Each source gives one more than a page can hold; what is left after merging them

@@ -105,12 +105,26 @@ impl Shard {
         after: Option<&RecordId>,
         limit: usize,
     ) -> Result<Page, ShardError> {
-        if !(1..=limits::LIST_PAGE_MAX).contains(&limit) {
-            let problem = format!("must be 1 to {}, is {limit}", limits::LIST_PAGE_MAX);
-            return Err(Invalid::new("limit", problem).into());
-        }
+        check_page(limit)?;
         let request = ListRequest { prefix, after: after.map(RecordId::as_str), limit };
         Ok(read::list(&self.snapshot(), namespace.id(), request))
+    }
+
+    /// Up to `limit` records that pass a filter and whose ids come after `after`, in byte order of their ids, and
+    /// whether more follow.
+    ///
+    /// # Errors
+    /// A limit of 0 or beyond [`limits::LIST_PAGE_MAX`].
+    pub fn fetch_matching(
+        &self,
+        namespace: &Namespace,
+        filter: &Filter,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<(Vec<Stored>, bool), ShardError> {
+        check_page(limit)?;
+        let after = after.map(RecordId::as_str);
+        Ok(read::fetch_matching(&self.snapshot(), namespace.id(), filter, after, limit))
     }
 
     /// How many records a namespace has; with a filter, how many pass it.
@@ -218,6 +232,13 @@ impl Shard {
     fn snapshot(&self) -> Arc<Snapshot> {
         self.inner.snapshot.load_full()
     }
+}
+
+fn check_page(limit: usize) -> Result<(), Invalid> {
+    if (1..=limits::LIST_PAGE_MAX).contains(&limit) {
+        return Ok(());
+    }
+    Err(Invalid::new("limit", format!("must be 1 to {}, is {limit}", limits::LIST_PAGE_MAX)))
 }
 
 impl Inner {

@@ -77,18 +77,18 @@ impl Epoch {
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $field:literal, $max:expr) => {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $max:expr, $is_refused:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Checks and wraps a text: 1 to 512 bytes of UTF-8 without control characters.
+            /// Checks and wraps a text: 1 to 512 bytes of UTF-8 without the characters that are refused.
             ///
             /// # Errors
             /// Names the field and the rule that the text breaks.
             pub fn new(text: &str) -> Result<Self, Invalid> {
-                check_text($field, text, $max)?;
+                check_text($field, text, $max, $is_refused)?;
                 Ok(Self(Arc::from(text)))
             }
 
@@ -97,7 +97,7 @@ macro_rules! text_id {
             /// # Errors
             /// As `new`.
             pub fn check(text: &str) -> Result<(), Invalid> {
-                check_text($field, text, $max)
+                check_text($field, text, $max, $is_refused)
             }
 
             /// The text.
@@ -127,21 +127,26 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// Name of a tenant, which is the name of its namespace. Cheap to clone.
-    TenantId, "tenant_id", limits::TENANT_BYTES_MAX
+    /// Name of a tenant, which is the name of its namespace; no control characters. Cheap to clone.
+    TenantId, "tenant_id", limits::TENANT_BYTES_MAX, char::is_control
 );
 text_id!(
-    /// The customer's id of a record; ordered by its bytes. Cheap to clone.
-    RecordId, "id", limits::ID_BYTES_MAX
+    /// The customer's id of a record; ordered by its bytes; no NUL. Cheap to clone.
+    RecordId, "id", limits::ID_BYTES_MAX, |c| c == '\0'
 );
 
-fn check_text(field: &str, text: &str, bytes_max: usize) -> Result<(), Invalid> {
+fn check_text(
+    field: &str,
+    text: &str,
+    bytes_max: usize,
+    is_refused: impl Fn(char) -> bool,
+) -> Result<(), Invalid> {
     if text.is_empty() || text.len() > bytes_max {
         let problem = format!("must have 1 to {bytes_max} bytes, has {}", text.len());
         return Err(Invalid::new(field, problem));
     }
-    if let Some(c) = text.chars().find(|c| c.is_control()) {
-        let problem = format!("must not contain control characters, contains U+{:04X}", u32::from(c));
+    if let Some(c) = text.chars().find(|c| is_refused(*c)) {
+        let problem = format!("must not contain the character U+{:04X}", u32::from(c));
         return Err(Invalid::new(field, problem));
     }
     Ok(())
@@ -159,5 +164,10 @@ mod tests {
         assert!(TenantId::new("").is_err());
         assert!(TenantId::new("日本語-テナント").is_ok());
         assert!(TenantId::new("a\0b").unwrap_err().problem.contains("U+0000"));
+        assert!(
+            TenantId::new("a\nb").is_err()
+                && RecordId::new("a\nb\x7f").is_ok()
+                && RecordId::new("a\0").is_err()
+        );
     }
 }

@@ -1,7 +1,11 @@
 //! A store under suspicion: every value carries a checksum, and one more value tells how many there must be, what they
 //! sum up to, and at which epoch. So a store that lost something or went back in time is found out when it is read.
 
-use super::store::{CatalogError, CatalogStore, Change, VALUE_BYTES_MAX, guarded};
+use super::{
+    redb_store::RedbStore,
+    sled_store::SledStore,
+    store::{CatalogError, CatalogKind, CatalogStore, Change, VALUE_BYTES_MAX, guarded},
+};
 use pinyon_types::Epoch;
 use std::{
     collections::BTreeMap,
@@ -13,9 +17,12 @@ const VERSION: u8 = 1;
 /// Version byte and checksum before every value.
 const SEAL_BYTES: usize = 5;
 
+/// Keys and values.
+pub(crate) type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// A raw store with its checks.
 #[derive(Debug)]
-pub(super) struct CheckedStore {
+pub(crate) struct CheckedStore {
     raw: Box<dyn CatalogStore>,
     path: PathBuf,
     epoch: Epoch,
@@ -27,10 +34,27 @@ pub(super) struct CheckedStore {
 /// What the store holds.
 #[derive(Debug, Default)]
 pub(super) struct Image {
-    pub(super) entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(super) entries: Entries,
 }
 
 impl CheckedStore {
+    /// Opens the store of a kind in `dir`, which must exist, or begins one there.
+    ///
+    /// # Errors
+    /// A damaged store, another kind of store than the one that is there, the store's own.
+    pub(crate) fn open_in(dir: &Path, kind: CatalogKind) -> Result<(Self, Entries), CatalogError> {
+        if let Some(found) = CatalogKind::present_in(dir).filter(|found| *found != kind) {
+            return Err(CatalogError::OtherStore { path: dir.to_owned(), found, asked: kind });
+        }
+        let path = dir.join(kind.file_name());
+        let raw: Box<dyn CatalogStore> = match kind {
+            CatalogKind::Sled => Box::new(SledStore::open(&path)?),
+            CatalogKind::Redb => Box::new(RedbStore::open(&path)?),
+        };
+        let (store, image) = Self::open(raw, &path)?;
+        Ok((store, image.entries))
+    }
+
     /// Reads and checks everything.
     ///
     /// # Errors
@@ -54,7 +78,7 @@ impl CheckedStore {
         Ok((Self { raw, path: path.to_owned(), epoch, checksums, poisoned: None }, Image { entries }))
     }
 
-    pub(super) const fn epoch(&self) -> Epoch {
+    pub(crate) const fn epoch(&self) -> Epoch {
         self.epoch
     }
 
@@ -66,7 +90,7 @@ impl CheckedStore {
     ///
     /// # Errors
     /// The store's; it takes no more changes then.
-    pub(super) fn commit(&mut self, changes: &[Change], epoch: Epoch) -> Result<(), CatalogError> {
+    pub(crate) fn commit(&mut self, changes: &[Change], epoch: Epoch) -> Result<(), CatalogError> {
         if let Some(reason) = &self.poisoned {
             return Err(CatalogError::Poisoned { reason: reason.clone() });
         }

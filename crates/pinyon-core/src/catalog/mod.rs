@@ -9,12 +9,17 @@ mod checked;
 mod codec;
 #[cfg(test)]
 mod conformance;
+mod declared;
 mod packing;
 mod redb_store;
 mod routing_table;
 mod sled_store;
 mod store;
 mod view;
+
+pub(crate) use checked::CheckedStore;
+pub(crate) use codec::{StoredIndex, decode_index, encode_index};
+pub(crate) use store::{Change as StoreChange, list_dirs, remove_tree};
 
 pub use codec::StoredSettings;
 pub use routing_table::{AssignRequest, RoutingTable};

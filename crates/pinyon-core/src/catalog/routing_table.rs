@@ -6,10 +6,9 @@ use super::{
     StoredSettings,
     checked::{CheckedStore, Image},
     codec,
+    declared::{self, Declared},
     packing::{pack, unpack},
-    redb_store::RedbStore,
-    sled_store::SledStore,
-    store::{CatalogError, CatalogKind, CatalogStore, Change},
+    store::{CatalogError, CatalogKind, Change},
     view::{Assignment, Pin, View},
 };
 use arc_swap::ArcSwap;
@@ -46,7 +45,8 @@ pub struct AssignRequest {
 pub struct RoutingTable {
     view: ArcSwap<View>,
     queue: Mutex<VecDeque<Arc<Pending>>>,
-    writer: Mutex<Writer>,
+    pub(super) declared: ArcSwap<Declared>,
+    pub(super) writer: Mutex<Writer>,
     settings: Mutex<Option<StoredSettings>>,
     export_path: PathBuf,
 }
@@ -58,8 +58,8 @@ struct Pending {
 }
 
 #[derive(Debug)]
-struct Writer {
-    store: CheckedStore,
+pub(super) struct Writer {
+    pub(super) store: CheckedStore,
     generation: u64,
     next_namespace: u64,
     base_keys: Vec<Vec<u8>>,
@@ -69,7 +69,7 @@ struct Writer {
     changes_since_export: usize,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -79,22 +79,15 @@ impl RoutingTable {
     /// # Errors
     /// A damaged store, another kind of store than the one that is there, the store's own.
     pub fn open(dir: &Path, kind: CatalogKind) -> Result<Self, CatalogError> {
-        if let Some(found) = CatalogKind::present_in(dir).filter(|found| *found != kind) {
-            return Err(CatalogError::OtherStore { path: dir.to_owned(), found, asked: kind });
-        }
-        let path = dir.join(kind.file_name());
-        let raw: Box<dyn CatalogStore> = match kind {
-            CatalogKind::Sled => Box::new(SledStore::open(&path)?),
-            CatalogKind::Redb => Box::new(RedbStore::open(&path)?),
-        };
-        let (store, image) = CheckedStore::open(raw, &path)?;
-        Self::from_image(store, &image, dir)
+        let (store, entries) = CheckedStore::open_in(dir, kind)?;
+        Self::from_image(store, &Image { entries }, dir)
     }
 
     fn from_image(store: CheckedStore, image: &Image, dir: &Path) -> Result<Self, CatalogError> {
         let damaged = |problem: String| CatalogError::Damaged { path: store.path().to_owned(), problem };
         let settings = image.entries.get(SETTINGS_KEY).map(|bytes| codec::decode(bytes)).transpose();
         let settings = settings.map_err(damaged)?;
+        let declared = declared::read(image).map_err(damaged)?;
         let (generation, next_namespace) = match image.entries.get(STATE_KEY) {
             Some(bytes) => decode_state(bytes).map_err(damaged)?,
             None => (0, 1),
@@ -116,6 +109,7 @@ impl RoutingTable {
         Ok(Self {
             view: ArcSwap::from_pointee(view),
             queue: Mutex::default(),
+            declared: ArcSwap::from_pointee(declared),
             writer: Mutex::new(writer),
             settings: Mutex::new(settings),
             export_path: dir.join("catalog.json"),
@@ -272,7 +266,7 @@ impl RoutingTable {
         }
     }
 
-    fn publish(&self, change: impl FnOnce(&mut View)) {
+    pub(super) fn publish(&self, change: impl FnOnce(&mut View)) {
         let mut view = View::clone(&self.view.load());
         change(&mut view);
         self.view.store(Arc::new(view));
@@ -347,7 +341,7 @@ impl Writer {
         Ok(())
     }
 
-    fn failed(&self, problem: String) -> CatalogError {
+    pub(super) fn failed(&self, problem: String) -> CatalogError {
         CatalogError::Damaged { path: self.store.path().to_owned(), problem }
     }
 

@@ -12,9 +12,9 @@ pub(super) const VALUE_BYTES_MAX: usize = 64 << 10;
 
 /// A value to set, or a key to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) key: Vec<u8>,
-    pub(super) value: Option<Vec<u8>>,
+pub(crate) struct Change {
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Option<Vec<u8>>,
 }
 
 /// A pair of key and value.
@@ -128,4 +128,24 @@ pub(super) fn guarded<T>(
         let problem = "its files are damaged: the store panicked while reading them".into();
         Err(CatalogError::Store { path: path.to_owned(), problem })
     })
+}
+
+/// Removes a directory with everything in it. The stores' own files lie outside `Io`, so this does too.
+pub(crate) fn remove_tree(dir: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// The directories in a directory.
+pub(crate) fn list_dirs(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut dirs = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            dirs.push(entry.path());
+        }
+    }
+    Ok(dirs)
 }

@@ -1,6 +1,7 @@
 //! The engine: what it consists of, and the types it is asked with and answers with.
 
 mod documents;
+mod namespaces;
 mod open;
 mod query;
 mod records;
@@ -10,7 +11,8 @@ mod tenants;
 mod tests;
 
 pub use documents::{Document, IngestReport};
-pub use query::{Match, QueryAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
+pub use namespaces::NamespaceReport;
+pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
 pub use reports::{EngineStats, TenantReport};
 
 use crate::{EngineSettings, catalog::RoutingTable, cross_shard::CrossShard, latency::LatencyMeter};

@@ -8,7 +8,7 @@ use crate::{
     latency::LatencyMeter,
 };
 use pinyon_embed::InputKind;
-use pinyon_shard::Namespace;
+use pinyon_shard::{Hit, Namespace};
 use pinyon_types::{
     Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, SeqNo, ShardId, TenantId, TopK,
     Vector, limits,
@@ -124,7 +124,41 @@ pub struct QueryAnswer {
     pub is_cached: bool,
 }
 
+/// What a query in one namespace found, with everything that its records hold.
+#[derive(Debug)]
+pub struct RecordAnswer {
+    /// Best first.
+    pub hits: Vec<(Score, Hit)>,
+    /// Whether the time was up before every row was considered (QRY-1).
+    pub is_partial: bool,
+}
+
 impl Engine {
+    /// Finds records of one tenant near to a vector, for callers that want their vectors or their metadata as stored.
+    ///
+    /// # Errors
+    /// Refused input, or the shard's failure.
+    pub fn query_records(&self, query: VectorQuery) -> Result<RecordAnswer, EngineError> {
+        let began_us = self.inner.clock.now_us();
+        self.inner.admit(&query.reach)?;
+        let reach = query.reach.clone();
+        let gathered = fan_out::run(&self.inner, self.plan(query)?)?;
+        let mut is_partial = false;
+        for report in gathered.reports {
+            match report.outcome {
+                ShardOutcome::Answered => {}
+                ShardOutcome::TimedOut => is_partial = true,
+                ShardOutcome::Failed(problem) => return Err(EngineError::new(ErrorCode::Internal, problem)),
+            }
+        }
+        if let Some(meter) = self.inner.tenant_meter(&reach) {
+            meter.record_us(self.inner.clock.now_us().saturating_sub(began_us));
+        }
+        let metric = self.inner.settings.metric;
+        let hits = gathered.hits.into_iter().map(|(_, hit)| (metric.score(hit.distance()), hit));
+        Ok(RecordAnswer { hits: hits.collect(), is_partial })
+    }
+
     /// The vector that a query's text becomes.
     ///
     /// # Errors
@@ -160,20 +194,24 @@ impl Engine {
 
     fn answer(&self, query: VectorQuery, began_us: u64) -> Result<QueryAnswer, EngineError> {
         let inner = &self.inner;
-        let plan = Plan {
-            vector: Vector::new(query.vector, inner.settings.dim)?,
-            top_k: TopK::new(query.top_k)?,
-            filter: query.filter.map(Filter::checked).transpose()?,
-            timeout: query.timeout,
-            targets: inner.targets(&query.reach)?,
-        };
-        let mut answer = inner.answer_kept(plan, &query.reach)?;
+        let reach = query.reach.clone();
+        let mut answer = inner.answer_kept(self.plan(query)?, &reach)?;
         let latency_us = inner.clock.now_us().saturating_sub(began_us);
-        if let Some(meter) = inner.tenant_meter(&query.reach) {
+        if let Some(meter) = inner.tenant_meter(&reach) {
             meter.record_us(latency_us);
         }
         answer.latency = Duration::from_micros(latency_us);
         Ok(answer)
+    }
+
+    fn plan(&self, query: VectorQuery) -> Result<Plan, EngineError> {
+        Ok(Plan {
+            targets: self.inner.targets(&query.reach)?,
+            vector: Vector::new(query.vector, self.inner.settings.dim)?,
+            top_k: TopK::new(query.top_k)?,
+            filter: query.filter.map(Filter::checked).transpose()?,
+            timeout: query.timeout,
+        })
     }
 }
 

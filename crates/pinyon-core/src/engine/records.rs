@@ -3,7 +3,7 @@
 use super::{Engine, Inner};
 use crate::EngineError;
 use pinyon_shard::{Change, Namespace, Page, Receipt, Shard, ShardError, Stored};
-use pinyon_types::{Filter, RecordId, TenantId};
+use pinyon_types::{Filter, RecordId, SeqNo, TenantId};
 
 impl Engine {
     /// Makes a change of one tenant's records durable; all of it or nothing. A new tenant is placed first.
@@ -51,6 +51,32 @@ impl Engine {
             Some((shard, namespace)) => Ok(shard.list(&namespace, prefix, after, limit)?),
             None => Ok(Page::default()),
         }
+    }
+
+    /// Up to `limit` records that pass a filter and whose ids come after `after`, in byte order of their ids, and
+    /// whether more follow.
+    ///
+    /// # Errors
+    /// Refused input.
+    pub fn fetch_matching(
+        &self,
+        tenant: &str,
+        filter: &Filter,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<(Vec<Stored>, bool), EngineError> {
+        match self.inner.home(tenant)? {
+            Some((shard, namespace)) => Ok(shard.fetch_matching(&namespace, filter, after, limit)?),
+            None => Ok((Vec::new(), false)),
+        }
+    }
+
+    /// The log position that every read of a tenant sees at least; 0 for one that was never placed.
+    ///
+    /// # Errors
+    /// The name is not one a tenant can have.
+    pub fn visible_seq(&self, tenant: &str) -> Result<SeqNo, EngineError> {
+        Ok(self.inner.home(tenant)?.map_or(SeqNo::ZERO, |(shard, _)| shard.last_seq()))
     }
 
     /// How many records a tenant has; with a filter, how many pass it.

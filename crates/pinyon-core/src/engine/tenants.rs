@@ -80,6 +80,11 @@ impl Engine {
         self.inner.routing.all()
     }
 
+    /// Whether any tenant was ever placed.
+    pub fn has_tenants(&self) -> bool {
+        self.inner.routing.len() > 0
+    }
+
     /// A shard's name.
     pub fn index_name(&self, shard: ShardId) -> String {
         self.inner.index_name(shard)

@@ -48,6 +48,10 @@ impl Environment {
         let partial = Partial {
             data_dir: self.take("DATA_DIR")?,
             listen: self.take("LISTEN")?,
+            tenants_index: self.take("TENANTS_INDEX")?,
+            index_port_first: self.take("INDEX_PORT_FIRST")?,
+            advertised_host: self.take("ADVERTISED_HOST")?,
+            host_format: self.take("HOST_FORMAT")?,
             api_keys: self.take::<String>("API_KEYS")?.map(|keys| split_keys(&keys)),
             num_shards: self.take("NUM_SHARDS")?,
             shard_prefix: self.take("SHARD_PREFIX")?,

@@ -9,9 +9,10 @@ mod tests;
 pub use environment::{Environment, read_dotenv};
 pub use partial::Partial;
 
-use crate::KeyRing;
+use crate::{KeyRing, pinecone::HostFormat};
 use pinyon_core::{
     CatalogKind, CrossShardSettings, EngineSettings, PlacementPolicy, ShardOptions, Thresholds,
+    check_index_name,
 };
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
@@ -44,8 +45,19 @@ pub struct Settings {
     pub keys: KeyRing,
     /// How the engine is opened.
     pub engine: EngineSettings,
+    /// How Pinecone's API is served.
+    pub(crate) pinecone: PineconeSettings,
     /// The values as resolved, secrets hidden, for people.
     pub shown: Vec<(&'static str, String)>,
+}
+
+/// How Pinecone's API is served.
+#[derive(Debug)]
+pub(crate) struct PineconeSettings {
+    pub(crate) tenants_index: String,
+    pub(crate) index_port_first: Option<u16>,
+    pub(crate) advertised_host: Option<String>,
+    pub(crate) host_format: HostFormat,
 }
 
 /// Resolves settings from their layers: later ones win.
@@ -67,9 +79,29 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
         )));
     }
     let engine = engine_settings(&merged)?;
+    let pinecone = pinecone_settings(&merged)?;
     let data_dir = merged.data_dir.clone().unwrap_or_else(|| DATA_DIR_DEFAULT.into());
     let shown = show(&engine, &data_dir, listen, &keys);
-    Ok(Settings { data_dir, listen, keys, engine, shown })
+    Ok(Settings { data_dir, listen, keys, engine, pinecone, shown })
+}
+
+fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> {
+    let tenants_index = merged.tenants_index.clone().unwrap_or_else(|| "tenants".into());
+    check_index_name(&tenants_index).map_err(|error| ConfigError::of("tenants_index", error.problem))?;
+    let host_format = match merged.host_format.as_deref() {
+        None | Some("auto") => HostFormat::Auto,
+        Some("url") => HostFormat::Url,
+        Some("bare") => HostFormat::Bare,
+        Some(other) => {
+            return Err(ConfigError(format!("setting host_format: must be auto, url or bare, is {other:?}")));
+        }
+    };
+    Ok(PineconeSettings {
+        tenants_index,
+        index_port_first: merged.index_port_first,
+        advertised_host: merged.advertised_host.clone(),
+        host_format,
+    })
 }
 
 /// The engine's part of the settings.

@@ -28,6 +28,14 @@ partial! {
     data_dir: PathBuf,
     /// Where to listen: ADDRESS:PORT.
     listen: String,
+    /// Name under which Pinecone's clients see the tenants' index.
+    tenants_index: String,
+    /// The first port that indexes are given; the one after the control port if nobody says.
+    index_port_first: u16,
+    /// The name that clients are told to find indexes at, in place of the one they came to.
+    advertised_host: String,
+    /// How hosts of indexes are written: auto, url or bare.
+    host_format: String,
     /// Keys that are let in.
     api_keys: Vec<String>,
     /// Number of shards, 1 to 256.

@@ -1,16 +1,16 @@
 //! Routes and their handlers: each decodes, calls the engine on a thread that may block, encodes.
 
-use super::{Limits, docs, request::JsonBody};
+use super::{App, docs, guard, request::JsonBody};
 use crate::{
-    ApiError, KeyRing,
+    ApiError,
     convert::{reports, tenant},
-    metrics_text,
+    metrics_text, pinecone,
 };
 use axum::{
     Json, Router,
     extract::{Path, Request, State},
     http::{HeaderMap, header},
-    middleware::{Next, from_fn_with_state},
+    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
@@ -19,64 +19,7 @@ use pinyon_wire::{
     admin::{AdviceRequest, AssignRequest, PlaceRequest, TenantInfo, TenantList},
     tenant::{IngestRequest, QueryRequest, ShardResponse},
 };
-use std::sync::Arc;
-use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
-
-/// Requests that may be in the engine at once; more are told to come back (LIM-1).
-const IN_FLIGHT_MAX: usize = 64;
-/// Requests that may wait for one of those places.
-const WAITING_MAX: usize = 256;
-
-/// What handlers share.
-#[derive(Debug, Clone)]
-pub(crate) struct App {
-    engine: Engine,
-    limits: Limits,
-    keys: Arc<KeyRing>,
-    in_flight: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
-}
-
-impl App {
-    pub(crate) fn new(engine: Engine, keys: KeyRing, limits: Limits) -> Self {
-        Self {
-            engine,
-            limits,
-            keys: Arc::new(keys),
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
-            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
-        }
-    }
-
-    pub(super) fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    /// Runs engine work on a thread that may block, if there is room.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
-    ) -> Result<T, ApiError> {
-        let busy =
-            || ApiError::new(429, "RESOURCE_EXHAUSTED", "too many requests at once; try again in a second");
-        let _waiting = self.waiting.try_acquire().map_err(|_| busy())?;
-        let permit = Arc::clone(&self.in_flight).acquire_owned().await.map_err(|_| busy())?;
-        let engine = self.engine.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let result = work(&engine);
-            drop(permit);
-            result
-        });
-        match done.await {
-            Ok(result) => Ok(result?),
-            Err(error) => {
-                tracing::error!(error = %error, "request panicked");
-                Err(ApiError::new(500, "INTERNAL", "the request failed; the server's log has the reason"))
-            }
-        }
-    }
-}
 
 /// The control port's routes.
 pub(crate) fn router(app: App) -> Router {
@@ -90,9 +33,18 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/v1/shards", get(shards))
         .route("/admin/v1/advise", post(advise))
         .route("/admin/v1/doctor", get(doctor))
-        .route_layer(from_fn_with_state(app.clone(), authenticate));
+        .route_layer(from_fn_with_state(app.clone(), guard::authenticate));
+    let control = pinecone::control_router()
+        .route_layer(from_fn_with_state(app.clone(), guard::authenticate_control))
+        .layer(from_fn(guard::number));
+    let data = pinecone::data_router()
+        .route_layer(from_fn_with_state(app.clone(), pinecone::by_path))
+        .route_layer(from_fn_with_state(app.clone(), guard::authenticate_data))
+        .layer(from_fn(guard::number));
     Router::new()
         .merge(keyed)
+        .merge(control)
+        .nest("/indexes/{index}", data)
         .route("/health", get(health))
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(|| async { "ok" }))
@@ -100,26 +52,25 @@ pub(crate) fn router(app: App) -> Router {
         .route("/docs", get(docs::page))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            ApiError::new(500, "INTERNAL", "the request failed; the server's log has the reason")
-                .into_response()
-        }))
+        .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
 }
 
-async fn authenticate(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
-    if app.keys.admits(key_of(request.headers())) {
-        return Ok(next.run(request).await);
-    }
-    let message =
-        "Invalid API key: send one of the server's keys as `Api-Key: KEY` or `Authorization: Bearer KEY`";
-    Err(ApiError::new(401, "UNAUTHENTICATED", message))
+/// The routes of one index's port.
+pub(crate) fn index_router(app: &App, index: &str) -> Router {
+    let named = pinecone::Named { app: app.clone(), index: index.into() };
+    pinecone::data_router()
+        .route_layer(from_fn_with_state(named, pinecone::by_name))
+        .route_layer(from_fn_with_state(app.clone(), guard::authenticate_data))
+        .layer(from_fn(guard::number))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app.clone())
 }
 
-/// Pinecone's header, or the one that everybody else knows.
-fn key_of(headers: &HeaderMap) -> Option<&str> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    header("api-key").or_else(|| header("authorization")?.strip_prefix("Bearer "))
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    ApiError::new(500, "INTERNAL", "the request failed; the server's log has the reason").into_response()
 }
 
 async fn not_found(request: Request) -> ApiError {

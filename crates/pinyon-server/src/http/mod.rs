@@ -1,9 +1,15 @@
-//! The control port: routes, and what every request goes through.
+//! Listeners, routes, and what every request goes through.
 
 mod accept;
+mod app;
 mod docs;
+mod guard;
 mod handlers;
+mod listeners;
 mod request;
 
 pub(crate) use accept::{Limits, serve_connections};
-pub(crate) use handlers::{App, router};
+pub(crate) use app::App;
+pub(crate) use handlers::{index_router, router};
+pub(crate) use listeners::Listeners;
+pub(crate) use request::body_bytes;

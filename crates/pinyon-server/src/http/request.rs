@@ -1,9 +1,9 @@
 //! Reading a request's body: bounded in bytes and in time, as JSON, with errors that say what is wrong.
 
-use super::App;
+use super::{App, Limits};
 use crate::ApiError;
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::{FromRequest, Request},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -21,17 +21,21 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        let limited = Limited::new(request.into_body(), BODY_BYTES_MAX);
-        let time_max = app.limits().body_time_max;
-        let Ok(collected) = tokio::time::timeout(time_max, limited.collect()).await else {
-            let message = format!("the body did not arrive within {} s", time_max.as_secs());
-            return Err(ApiError::new(408, "REQUEST_TIMEOUT", message));
-        };
-        let bytes = collected.map_err(|error| body_error(&*error))?.to_bytes();
+        let bytes = body_bytes(request, app.limits()).await?;
         serde_json::from_slice(&bytes).map(JsonBody).map_err(|error| {
             ApiError::new(400, "INVALID_ARGUMENT", format!("Failed to deserialize the JSON body: {error}"))
         })
     }
+}
+
+/// A request's body, whole.
+pub(crate) async fn body_bytes(request: Request, limits: &Limits) -> Result<Bytes, ApiError> {
+    let limited = Limited::new(request.into_body(), BODY_BYTES_MAX);
+    let Ok(collected) = tokio::time::timeout(limits.body_time_max, limited.collect()).await else {
+        let message = format!("the body did not arrive within {} s", limits.body_time_max.as_secs());
+        return Err(ApiError::new(408, "REQUEST_TIMEOUT", message));
+    };
+    Ok(collected.map_err(|error| body_error(&*error))?.to_bytes())
 }
 
 fn body_error(error: &(dyn std::error::Error + 'static)) -> ApiError {

@@ -2,7 +2,7 @@
 
 use super::{Limits, serve_connections};
 use axum::{Router, routing::get};
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -87,9 +87,11 @@ async fn a_client_that_does_not_read_its_answer_is_cut() {
 async fn a_body_that_does_not_come_is_answered_408() {
     let dir = std::env::temp_dir().join(format!("pinyon-server-{}-slow-body", std::process::id()));
     let settings = pinyon_core::EngineSettings::offline(1, 16).unwrap();
-    let engine = pinyon_core::Engine::open(&dir, settings).unwrap();
-    let keys = crate::KeyRing::new(std::iter::empty()).unwrap();
-    let router = crate::http::router(crate::http::App::new(engine, keys, LIMITS));
+    let listeners = Arc::new(crate::http::Listeners::new([127, 0, 0, 1].into(), 0, LIMITS));
+    let indexes = Arc::new(pinyon_core::Indexes::open(&dir, settings, "tenants", |_| 0).unwrap());
+    let hosts = crate::pinecone::Hosts::new(crate::pinecone::HostFormat::Auto, None);
+    let app = crate::http::App::new(indexes, listeners, hosts, crate::KeyRing::default(), LIMITS);
+    let router = crate::http::router(app);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve_connections(listener, router, LIMITS, std::future::pending()));

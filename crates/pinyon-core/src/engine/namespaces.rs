@@ -1,0 +1,92 @@
+//! Tenants as namespaces of an index: which there are, made explicitly or by their first record, and gone when dropped.
+
+use super::{Engine, Inner};
+use crate::{EngineError, ErrorCode};
+use pinyon_shard::Change;
+use pinyon_types::{Invalid, TenantId};
+
+/// Most fields that a namespace may name for filters (Pinecone's limit).
+const FIELDS_MAX: usize = 50;
+
+/// One namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceReport {
+    /// Its name.
+    pub name: TenantId,
+    /// Its records.
+    pub records: u64,
+    /// Bytes of its vectors.
+    pub vector_bytes: u64,
+    /// The metadata fields that were named for filters, if it was made explicitly; none means all.
+    pub fields: Vec<String>,
+}
+
+impl Engine {
+    /// The namespaces that have records or were made explicitly, with this prefix, ordered by name.
+    pub fn namespaces(&self, prefix: &str) -> Vec<NamespaceReport> {
+        let inner = &self.inner;
+        let declared = inner.routing.declared();
+        let mut found: std::collections::BTreeMap<TenantId, u64> =
+            declared.keys().map(|name| (name.clone(), 0)).collect();
+        for member in &inner.fleet.members {
+            found.extend(member.shard.namespaces().into_values());
+        }
+        let found = found.into_iter().filter(|(name, _)| name.as_str().starts_with(prefix));
+        found.map(|(name, records)| inner.namespace_report(name, records)).collect()
+    }
+
+    /// One namespace, if it has records or was made explicitly.
+    ///
+    /// # Errors
+    /// The name is not one a namespace can have.
+    pub fn namespace(&self, name: &str) -> Result<Option<NamespaceReport>, EngineError> {
+        let records = self.count(name, None)?;
+        let name = TenantId::new(name)?;
+        let exists = records > 0 || self.inner.routing.declared().contains_key(&name);
+        Ok(exists.then(|| self.inner.namespace_report(name, records)))
+    }
+
+    /// Makes a namespace that is there without records; durable when this returns.
+    ///
+    /// # Errors
+    /// A name that exists or cannot be one, too many fields, the catalog's.
+    pub fn declare_namespace(&self, name: &str, fields: Vec<String>) -> Result<NamespaceReport, EngineError> {
+        if self.namespace(name)?.is_some() {
+            let message = format!("Namespace '{name}' already exists");
+            return Err(EngineError::new(ErrorCode::AlreadyExists, message));
+        }
+        if fields.len() > FIELDS_MAX {
+            let problem = format!("must have at most {FIELDS_MAX} fields, has {}", fields.len());
+            return Err(Invalid::new("schema", problem).into());
+        }
+        let name = TenantId::new(name)?;
+        self.inner.resolve_or_place(&name)?;
+        self.inner.routing.declare(&name, Some(fields))?;
+        Ok(self.inner.namespace_report(name, 0))
+    }
+
+    /// Deletes a namespace with its records; durable when this returns. The tenant's place is kept: who writes to the
+    /// name again comes back to the same shard.
+    ///
+    /// # Errors
+    /// No such namespace, or the shard's or catalog's.
+    pub fn drop_namespace(&self, name: &str) -> Result<(), EngineError> {
+        let Some(report) = self.namespace(name)? else {
+            return Err(EngineError::new(ErrorCode::NotFound, format!("Namespace '{name}' not found")));
+        };
+        // Records first: a crash in between leaves an empty namespace, not records without one.
+        self.write(name, Change::DeleteAll)?;
+        if self.inner.routing.declared().contains_key(&report.name) {
+            self.inner.routing.declare(&report.name, None)?;
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn namespace_report(&self, name: TenantId, records: u64) -> NamespaceReport {
+        let fields = self.routing.declared().get(&name).cloned().unwrap_or_default();
+        let vector_bytes = records * u64::from(self.settings.dim.get()) * 4;
+        NamespaceReport { name, records, vector_bytes, fields }
+    }
+}

@@ -1,0 +1,294 @@
+//! Every index of a data directory: the tenants' own, which the tenant API speaks to, and those that customers make.
+//! Each is an [`Engine`] in a directory of its own; a small durable registry says which there are.
+
+mod registry;
+#[cfg(test)]
+mod tests;
+
+use crate::{Engine, EngineError, EngineSettings, ErrorCode, catalog};
+use arc_swap::ArcSwap;
+use pinyon_embed::HashEmbedder;
+use pinyon_types::{Dim, Invalid, Metric};
+use registry::Registry;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// The tenants' index has this number, and its data lie in the data directory itself.
+const TENANTS_ID: u64 = 0;
+
+/// What an index is, apart from its records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexDescription {
+    /// Never given twice.
+    pub id: u64,
+    /// Unique among the indexes that there are.
+    pub name: String,
+    /// Components of every vector.
+    pub dim: Dim,
+    /// How nearness is measured.
+    pub metric: Metric,
+    /// Where it is served; kept as long as the index lives, because clients remember it.
+    pub port: u16,
+    /// Whether deleting it is refused.
+    pub is_protected: bool,
+    /// The customer's labels.
+    pub tags: BTreeMap<String, String>,
+    /// What the layer above wants to remember; means nothing here.
+    pub attributes: String,
+}
+
+/// What somebody wants an index to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexRequest {
+    /// Its name.
+    pub name: String,
+    /// Components of every vector.
+    pub dim: Dim,
+    /// How nearness is measured.
+    pub metric: Metric,
+    /// Whether deleting it is refused.
+    pub is_protected: bool,
+    /// The customer's labels.
+    pub tags: BTreeMap<String, String>,
+    /// What the layer above wants to remember.
+    pub attributes: String,
+}
+
+/// An open index. Cheap to clone through its `Arc`.
+#[derive(Debug)]
+pub struct Index {
+    /// What it is, as of the look-up that gave it.
+    pub description: IndexDescription,
+    /// Its records.
+    pub engine: Engine,
+}
+
+impl Index {
+    /// Whether this is the index that the tenant API speaks to.
+    pub const fn is_of_tenants(&self) -> bool {
+        self.description.id == TENANTS_ID
+    }
+}
+
+type Map = BTreeMap<String, Arc<Index>>;
+
+/// Every index of a data directory.
+#[derive(Debug)]
+pub struct Indexes {
+    dir: PathBuf,
+    settings: EngineSettings,
+    open: ArcSwap<Map>,
+    tenants: Engine,
+    registry: Mutex<Registry>,
+}
+
+impl Indexes {
+    /// Opens everything in a data directory, which is made if need be. `settings` are those of the tenants' index;
+    /// every other one differs from them in dimension and metric. `pick_port` is asked, with the ports that are taken,
+    /// when the tenants' index has none yet.
+    ///
+    /// # Errors
+    /// As [`Engine::open`] for each; a registry that is damaged or knows another index by the tenants' name.
+    pub fn open(
+        dir: &Path,
+        settings: EngineSettings,
+        tenants_name: &str,
+        pick_port: impl FnOnce(&[u16]) -> u16,
+    ) -> Result<Self, EngineError> {
+        let tenants = Engine::open(dir, settings.clone())?;
+        let home = dir.join("indexes");
+        let (mut registry, mut known) = Registry::open(&home, settings.catalog)?;
+        registry.remove_leftovers(&known)?;
+        let named = IndexDescription {
+            id: TENANTS_ID,
+            name: tenants_name.to_owned(),
+            dim: settings.dim,
+            metric: settings.metric,
+            port: 0,
+            is_protected: true,
+            tags: BTreeMap::new(),
+            attributes: String::new(),
+        };
+        let named = registry.enter_tenants(&mut known, named, pick_port)?;
+        let mut open = Map::new();
+        for description in known.into_iter().filter(|one| one.id != TENANTS_ID) {
+            let engine = open_index(&home, &settings, &description)
+                .map_err(|error| within(error, &description.name))?;
+            open.insert(description.name.clone(), Arc::new(Index { description, engine }));
+        }
+        let own = Index { description: named, engine: tenants.clone() };
+        open.insert(own.description.name.clone(), Arc::new(own));
+        let open = ArcSwap::from_pointee(open);
+        Ok(Self { dir: home, settings, open, tenants, registry: Mutex::new(registry) })
+    }
+
+    /// The index that the tenant API speaks to.
+    pub const fn tenants(&self) -> &Engine {
+        &self.tenants
+    }
+
+    /// An index by its name. Takes no lock.
+    pub fn get(&self, name: &str) -> Option<Arc<Index>> {
+        self.open.load().get(name).cloned()
+    }
+
+    /// Every index, ordered by name.
+    pub fn all(&self) -> Vec<Arc<Index>> {
+        self.open.load().values().cloned().collect()
+    }
+
+    /// Makes an index; durable when this returns. `pick_port` is asked with the ports that are taken.
+    ///
+    /// # Errors
+    /// A name that exists ([`ErrorCode::AlreadyExists`]), the disk's.
+    pub fn create(
+        &self,
+        request: IndexRequest,
+        pick_port: impl FnOnce(&[u16]) -> u16,
+    ) -> Result<Arc<Index>, EngineError> {
+        let mut registry = self.lock();
+        if self.get(&request.name).is_some() {
+            return Err(EngineError::new(ErrorCode::AlreadyExists, "Resource already exists."));
+        }
+        let taken: Vec<u16> = self.all().iter().map(|index| index.description.port).collect();
+        let IndexRequest { name, dim, metric, is_protected, tags, attributes } = request;
+        let (id, port) = (registry.next_id(), pick_port(&taken));
+        let description = IndexDescription { id, name, dim, metric, port, is_protected, tags, attributes };
+        let engine = open_index(&self.dir, &self.settings, &description)?;
+        registry.enter(&description)?;
+        let index = Arc::new(Index { description, engine });
+        self.publish(|open| drop(open.insert(index.description.name.clone(), Arc::clone(&index))));
+        Ok(index)
+    }
+
+    /// Changes what is remembered of an index; durable when this returns. Name, number, shape and port stay.
+    ///
+    /// # Errors
+    /// No such index, or what `change` says.
+    pub fn change(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut IndexDescription) -> Result<(), EngineError>,
+    ) -> Result<Arc<Index>, EngineError> {
+        let mut registry = self.lock();
+        let old = self.get(name).ok_or_else(|| not_found(name))?;
+        let mut description = old.description.clone();
+        change(&mut description)?;
+        let IndexDescription { is_protected, tags, attributes, .. } = description;
+        let description = IndexDescription { is_protected, tags, attributes, ..old.description.clone() };
+        registry.enter(&description)?;
+        let index = Arc::new(Index { description, engine: old.engine.clone() });
+        self.publish(|open| drop(open.insert(name.to_owned(), Arc::clone(&index))));
+        Ok(index)
+    }
+
+    /// Deletes an index with its records; it is gone for good when this returns. Requests that run in it may still end.
+    ///
+    /// # Errors
+    /// No such index, one that is protected ([`ErrorCode::PermissionDenied`]), the registry's.
+    pub fn delete(&self, name: &str) -> Result<(), EngineError> {
+        let mut registry = self.lock();
+        let index = self.get(name).ok_or_else(|| not_found(name))?;
+        if index.is_of_tenants() {
+            let message = "This index belongs to the tenant API and stays; delete its namespaces instead.";
+            return Err(EngineError::new(ErrorCode::PermissionDenied, message));
+        }
+        if index.description.is_protected {
+            let message =
+                "Deletion protection is enabled for this index. Disable deletion protection before retrying.";
+            return Err(EngineError::new(ErrorCode::PermissionDenied, message));
+        }
+        registry.strike(index.description.id)?;
+        self.publish(|open| drop(open.remove(name)));
+        // Nobody is to write into files that are about to go. What fails here is tidied up at the next start.
+        if let Err(error) = index.engine.close() {
+            tracing::warn!(index = name, error = %error, "deleted index not closed cleanly");
+        }
+        let dir = index_dir(&self.dir, index.description.id);
+        if let Err(error) = catalog::remove_tree(&dir) {
+            tracing::warn!(path = %dir.display(), error = %error, "files of a deleted index not removed");
+        }
+        Ok(())
+    }
+
+    /// Ends every log cleanly. Nothing acknowledged is lost without it.
+    ///
+    /// # Errors
+    /// The first index that could not; the others were ended all the same.
+    pub fn close(&self) -> Result<(), EngineError> {
+        let ended = self
+            .all()
+            .into_iter()
+            .map(|index| index.engine.close().map_err(|error| within(error, &index.description.name)));
+        let ended: Vec<Result<(), EngineError>> = ended.collect();
+        ended.into_iter().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        // The registry takes no more changes after a failed one; a panic between leaves it as it was.
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Only called with the registry locked: readers never wait, writers never cross.
+    fn publish(&self, change: impl FnOnce(&mut Map)) {
+        let mut open = Map::clone(&self.open.load());
+        change(&mut open);
+        self.open.store(Arc::new(open));
+    }
+}
+
+fn index_dir(home: &Path, id: u64) -> PathBuf {
+    home.join(format!("index-{id:08}"))
+}
+
+fn open_index(
+    home: &Path,
+    settings: &EngineSettings,
+    description: &IndexDescription,
+) -> Result<Engine, EngineError> {
+    let settings = EngineSettings {
+        shard_prefix: description.name.clone(),
+        dim: description.dim,
+        metric: description.metric,
+        // Texts of customers' indexes are embedded by whoever speaks for the index; their engine sees vectors.
+        embedder: Arc::new(HashEmbedder::new(description.dim)),
+        ..settings.clone()
+    };
+    Engine::open(&index_dir(home, description.id), settings)
+}
+
+fn within(mut error: EngineError, index: &str) -> EngineError {
+    error.message = format!("index {index}: {}", error.message);
+    error
+}
+
+fn not_found(name: &str) -> EngineError {
+    EngineError::new(ErrorCode::NotFound, format!("Index {name} not found."))
+}
+
+/// Longest name of an index (Pinecone's limit).
+pub const INDEX_NAME_BYTES_MAX: usize = 45;
+
+/// Checks an index's name: lower-case letters, digits and hyphens, none at the ends.
+///
+/// # Errors
+/// Says the rule.
+pub fn check_index_name(name: &str) -> Result<(), Invalid> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_end = |byte: Option<&u8>| byte.is_some_and(|byte| *byte != b'-');
+    let bytes = name.as_bytes();
+    if !bytes.iter().copied().all(is_inner) || !is_end(bytes.first()) || !is_end(bytes.last()) {
+        let rule = "Index name must contain only lowercase alphanumeric characters or hyphens, and must not begin or \
+                    end with a hyphen.";
+        return Err(Invalid::new("name", rule));
+    }
+    if bytes.len() > INDEX_NAME_BYTES_MAX {
+        let rule =
+            format!("Index name must have at most {INDEX_NAME_BYTES_MAX} characters, has {}", bytes.len());
+        return Err(Invalid::new("name", rule));
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Which indexes there are, durably: one small checked value each, in a store of the catalog's kind.
+
+use super::{IndexDescription, TENANTS_ID, index_dir};
+use crate::{
+    EngineError, ErrorCode,
+    catalog::{self, CatalogKind, CheckedStore, StoreChange, StoredIndex},
+};
+use pinyon_storage::io::{Io, RealIo};
+use pinyon_types::{Dim, Metric};
+use std::path::{Path, PathBuf};
+
+/// The highest number that was ever given to an index: it is not given again, because leftovers may carry it.
+const LAST_ID_KEY: &[u8] = b"last-id";
+
+#[derive(Debug)]
+pub(super) struct Registry {
+    home: PathBuf,
+    store: CheckedStore,
+    last_id: u64,
+}
+
+impl Registry {
+    /// Reads the registry below `home`, or begins one there.
+    pub(super) fn open(home: &Path, kind: CatalogKind) -> Result<(Self, Vec<IndexDescription>), EngineError> {
+        let dir = home.join("registry");
+        RealIo.create_dir_all(&dir).map_err(|error| EngineError::io(&dir, &error))?;
+        let (store, entries) = CheckedStore::open_in(&dir, kind)?;
+        let damaged = |problem: String| {
+            EngineError::new(
+                ErrorCode::DataDamaged,
+                format!("registry of indexes {}: {problem}", dir.display()),
+            )
+        };
+        let mut known = Vec::new();
+        let mut last_id = TENANTS_ID;
+        for (key, value) in &entries {
+            if key == LAST_ID_KEY {
+                let bytes = value.as_slice().try_into();
+                last_id = u64::from_le_bytes(bytes.map_err(|_| damaged("its counter is cut".into()))?);
+                continue;
+            }
+            let stored = catalog::decode_index(value).map_err(damaged)?;
+            known.push(from_stored(stored).map_err(|error| damaged(error.to_string()))?);
+        }
+        Ok((Self { home: home.to_owned(), store, last_id }, known))
+    }
+
+    pub(super) const fn next_id(&self) -> u64 {
+        self.last_id + 1
+    }
+
+    /// Keeps a description; durable when this returns.
+    pub(super) fn enter(&mut self, description: &IndexDescription) -> Result<(), EngineError> {
+        let last_id = self.last_id.max(description.id);
+        let value = catalog::encode_index(&to_stored(description)).map_err(|problem| {
+            EngineError::new(ErrorCode::InvalidArgument, format!("the index's description: {problem}"))
+        })?;
+        let changes = [
+            StoreChange { key: key(description.id), value: Some(value) },
+            StoreChange { key: LAST_ID_KEY.to_vec(), value: Some(last_id.to_le_bytes().to_vec()) },
+        ];
+        self.store.commit(&changes, self.store.epoch().next())?;
+        self.last_id = last_id;
+        Ok(())
+    }
+
+    /// Forgets an index; durable when this returns.
+    pub(super) fn strike(&mut self, id: u64) -> Result<(), EngineError> {
+        let change = StoreChange { key: key(id), value: None };
+        Ok(self.store.commit(&[change], self.store.epoch().next())?)
+    }
+
+    /// Enters the tenants' index, or what has changed of it.
+    pub(super) fn enter_tenants(
+        &mut self,
+        known: &mut [IndexDescription],
+        mut named: IndexDescription,
+        pick_port: impl FnOnce(&[u16]) -> u16,
+    ) -> Result<IndexDescription, EngineError> {
+        if known.iter().any(|one| one.id != TENANTS_ID && one.name == named.name) {
+            let message = format!(
+                "there is an index named {0:?}, and the tenants' index cannot have that name too: give it another one \
+                 with tenants_index",
+                named.name
+            );
+            return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
+        }
+        let old = known.iter().find(|one| one.id == TENANTS_ID);
+        if let Some(old) = old {
+            named =
+                IndexDescription { name: named.name, dim: named.dim, metric: named.metric, ..old.clone() };
+        } else {
+            let taken: Vec<u16> = known.iter().map(|one| one.port).collect();
+            named.port = pick_port(&taken);
+        }
+        if old != Some(&named) {
+            self.enter(&named)?;
+        }
+        Ok(named)
+    }
+
+    /// Removes directories that no entry names: a crash left them while their index was made or deleted.
+    pub(super) fn remove_leftovers(&self, known: &[IndexDescription]) -> Result<(), EngineError> {
+        let failed = |error: std::io::Error| EngineError::io(&self.home, &error);
+        let kept: Vec<PathBuf> = known.iter().map(|one| index_dir(&self.home, one.id)).collect();
+        for path in catalog::list_dirs(&self.home).map_err(failed)? {
+            let is_of_index =
+                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("index-"));
+            if is_of_index && !kept.contains(&path) {
+                catalog::remove_tree(&path).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn key(id: u64) -> Vec<u8> {
+    format!("index/{id:016x}").into_bytes()
+}
+
+fn to_stored(description: &IndexDescription) -> StoredIndex {
+    StoredIndex {
+        id: description.id,
+        name: description.name.clone(),
+        dimension: description.dim.get(),
+        metric: description.metric.name().into(),
+        port: description.port,
+        is_protected: description.is_protected,
+        tags: description.tags.clone(),
+        attributes: description.attributes.clone(),
+    }
+}
+
+fn from_stored(stored: StoredIndex) -> Result<IndexDescription, pinyon_types::Invalid> {
+    Ok(IndexDescription {
+        id: stored.id,
+        name: stored.name,
+        dim: Dim::new(stored.dimension)?,
+        metric: Metric::from_name(&stored.metric)?,
+        port: stored.port,
+        is_protected: stored.is_protected,
+        tags: stored.tags,
+        attributes: stored.attributes,
+    })
+}

@@ -1,0 +1,110 @@
+//! What all handlers share: the indexes, the keys, the limits, and the way into the engine.
+
+use super::{Limits, Listeners};
+use crate::{KeyRing, pinecone::Hosts};
+use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Requests that may be in the engine at once; more are told to come back (LIM-1).
+const IN_FLIGHT_MAX: usize = 64;
+/// Requests that may wait for one of those places.
+const WAITING_MAX: usize = 256;
+
+/// What handlers share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct App {
+    indexes: Arc<Indexes>,
+    listeners: Arc<Listeners>,
+    hosts: Hosts,
+    limits: Limits,
+    keys: Arc<KeyRing>,
+    in_flight: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl App {
+    pub(crate) fn new(
+        indexes: Arc<Indexes>,
+        listeners: Arc<Listeners>,
+        hosts: Hosts,
+        keys: KeyRing,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            indexes,
+            listeners,
+            hosts,
+            limits,
+            keys: Arc::new(keys),
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+        }
+    }
+
+    pub(crate) fn indexes(&self) -> &Indexes {
+        &self.indexes
+    }
+
+    pub(crate) fn listeners(&self) -> &Listeners {
+        &self.listeners
+    }
+
+    pub(crate) const fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// Runs work in the tenants' index on a thread that may block, if there is room.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let indexes = Arc::clone(&self.indexes);
+        self.admit(move || work(indexes.tenants())).await
+    }
+
+    /// Runs work in an index.
+    pub(crate) async fn run_in<T: Send + 'static>(
+        &self,
+        index: Arc<Index>,
+        work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        self.admit(move || work(&index.engine)).await
+    }
+
+    /// Makes, changes or deletes indexes.
+    pub(crate) async fn change_indexes<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Indexes, &Listeners) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let (indexes, listeners) = (Arc::clone(&self.indexes), Arc::clone(&self.listeners));
+        self.admit(move || work(&indexes, &listeners)).await
+    }
+
+    async fn admit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let busy =
+            || EngineError::new(ErrorCode::Overloaded, "too many requests at once; try again in a second");
+        let _waiting = self.waiting.try_acquire().map_err(|_| busy())?;
+        let permit = Arc::clone(&self.in_flight).acquire_owned().await.map_err(|_| busy())?;
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(permit);
+            result
+        });
+        done.await.unwrap_or_else(|error| {
+            tracing::error!(error = %error, "request panicked");
+            Err(EngineError::new(ErrorCode::Internal, "the request failed; the server's log has the reason"))
+        })
+    }
+}

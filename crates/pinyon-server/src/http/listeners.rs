@@ -1,0 +1,117 @@
+//! The indexes' own ports: picked once, kept as long as the index lives, served beside the control port.
+
+use super::{App, Limits, index_router, serve_connections};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, TcpListener},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+/// A port that is served: dropping the sender ends it.
+#[derive(Debug)]
+struct Served {
+    _stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Bound when they were picked, so that nobody else takes them before they are served.
+    picked: HashMap<u16, TcpListener>,
+    served: HashMap<u16, Served>,
+}
+
+/// The ports of all indexes.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    ip: IpAddr,
+    first: u16,
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+impl Listeners {
+    /// Ports from `first` on are picked.
+    pub(crate) fn new(ip: IpAddr, first: u16, limits: Limits) -> Self {
+        Self { ip, first, limits, state: Mutex::default() }
+    }
+
+    /// The lowest port that no index has and no other program holds; 0 if there is none.
+    pub(crate) fn pick(&self, taken: &[u16]) -> u16 {
+        self.pick_from(self.first, taken)
+    }
+
+    /// The port of the tenants' index: the tenth, so that a customer's first index has the first one, where clients of
+    /// other emulators look for it.
+    pub(crate) fn pick_for_tenants(&self, taken: &[u16]) -> u16 {
+        self.pick_from(self.first.saturating_add(9), taken)
+    }
+
+    fn pick_from(&self, first: u16, taken: &[u16]) -> u16 {
+        let mut state = self.lock();
+        for port in (first..=u16::MAX).filter(|port| !taken.contains(port)) {
+            if let Ok(listener) = TcpListener::bind((self.ip, port)) {
+                state.picked.insert(port, listener);
+                return port;
+            }
+        }
+        0
+    }
+
+    /// Serves an index on its port. A port that another program has taken is said in the log; the index is then reached
+    /// below the control port.
+    pub(crate) fn open(&self, app: &App, index: &str, port: u16) {
+        let mut state = self.lock();
+        let bound = match state.picked.remove(&port) {
+            Some(listener) => Ok(listener),
+            None => TcpListener::bind((self.ip, port)),
+        };
+        let listener = bound.and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            tokio::net::TcpListener::from_std(listener)
+        });
+        let listener = match listener {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(index, port, error = %error, "the index's port is not served; use /indexes/{index}");
+                return;
+            }
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let router = index_router(app, index);
+        let limits = self.limits;
+        let task = tokio::spawn(async move {
+            serve_connections(listener, router, limits, async { drop(stopped.await) }).await;
+        });
+        state.served.insert(port, Served { _stop: stop, task });
+        app.hosts().set_open(port, true);
+    }
+
+    /// Ends a port's service; running requests may finish.
+    pub(crate) fn close(&self, app: &App, port: u16) {
+        app.hosts().set_open(port, false);
+        self.lock().served.remove(&port);
+    }
+
+    /// Ends all of them and waits until their requests have finished.
+    pub(crate) async fn close_all(&self) {
+        let served: Vec<Served> = self.lock().served.drain().map(|(_, served)| served).collect();
+        let tasks: Vec<JoinHandle<()>> = served.into_iter().map(|served| served.task).collect();
+        let all = async {
+            for task in tasks {
+                // A task that panicked has said so; there is nothing of it to wait for.
+                let _ = task.await;
+            }
+        };
+        let patience = self.limits.shutdown_time_max + Duration::from_secs(1);
+        if tokio::time::timeout(patience, all).await.is_err() {
+            tracing::warn!("some index ports did not end in time");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

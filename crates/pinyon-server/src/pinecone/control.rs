@@ -1,0 +1,181 @@
+//! The control plane: indexes made, described, configured, deleted.
+
+use super::{
+    attributes::{self, Attributes, Deployment},
+    create,
+    envelope::ControlFailure,
+    inference,
+    model::model,
+    version::ApiVersion,
+};
+use crate::http::{App, body_bytes};
+use axum::{
+    Json, Router,
+    extract::{FromRequest, Path, Request, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
+use pinyon_core::{Index, IndexRequest, Indexes};
+use pinyon_wire::control::ConfigureRequest;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+type Answered = Result<Response, ControlFailure>;
+
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .route("/indexes", get(list).post(create_index))
+        .route("/indexes/{index}", get(describe).patch(configure).delete(remove))
+        .route("/collections", get(collections).post(no_collections))
+        .route("/collections/{name}", get(no_collection).delete(no_collection))
+        .route("/indexes/create-for-model", post(create_for_model))
+        .route("/indexes/{index}/backups", any(not_yet))
+        .route("/indexes/{index}/backup-schedules", any(not_yet))
+        .route("/backups", any(not_yet))
+        .route("/backups/{*rest}", any(not_yet))
+        .route("/restore-jobs", any(not_yet))
+        .route("/restore-jobs/{*rest}", any(not_yet))
+        .route("/backup-schedules/{*rest}", any(not_yet))
+        .merge(inference::router())
+}
+
+/// The body as it came: its shape depends on the version.
+pub(super) struct Body(Vec<u8>);
+
+impl FromRequest<App> for Body {
+    type Rejection = ControlFailure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ControlFailure> {
+        Ok(Self(body_bytes(request, app.limits()).await?.to_vec()))
+    }
+}
+
+impl Body {
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, ControlFailure> {
+        serde_json::from_slice(&self.0).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => attributes::unprocessable(&error),
+            _ => ControlFailure::invalid(format!("Failed to parse the request body as JSON: {error}")),
+        })
+    }
+}
+
+async fn not_yet() -> ControlFailure {
+    ControlFailure::new(501, "UNIMPLEMENTED", "This operation is not supported by this server yet.")
+}
+
+async fn collections() -> Response {
+    Json(json!({"collections": []})).into_response()
+}
+
+async fn no_collections() -> ControlFailure {
+    ControlFailure::invalid("Collections are made of pod indexes on Pinecone's cloud; this server has none.")
+}
+
+async fn no_collection(Path(name): Path<String>) -> ControlFailure {
+    ControlFailure::new(404, "NOT_FOUND", format!("Resource {name} not found"))
+}
+
+fn shown(app: &App, index: &Index, headers: &HeaderMap) -> Value {
+    model(index, &app.hosts().of(&index.description, headers), ApiVersion::of(headers))
+}
+
+async fn list(State(app): State<App>, headers: HeaderMap) -> Response {
+    // The tenants' own index shows itself once it is used: who only speaks Pinecone's API finds what he made.
+    let is_shown = |index: &Arc<Index>| !index.is_of_tenants() || index.engine.has_tenants();
+    let indexes = app.indexes().all().into_iter().filter(is_shown);
+    let indexes: Vec<Value> = indexes.map(|index| shown(&app, &index, &headers)).collect();
+    Json(json!({"indexes": indexes})).into_response()
+}
+
+fn found(app: &App, name: &str) -> Result<Arc<Index>, ControlFailure> {
+    let missing = || ControlFailure::new(404, "NOT_FOUND", format!("Index {name} not found."));
+    app.indexes().get(name).ok_or_else(missing)
+}
+
+async fn describe(State(app): State<App>, Path(name): Path<String>, headers: HeaderMap) -> Answered {
+    Ok(Json(shown(&app, &*found(&app, &name)?, &headers)).into_response())
+}
+
+async fn create_index(State(app): State<App>, headers: HeaderMap, body: Body) -> Answered {
+    let request = match ApiVersion::of(&headers) {
+        ApiVersion::Schema => create::from_schema(body.read()?)?,
+        _ => create::from_legacy(body.read()?)?,
+    };
+    make(app, request, &headers).await
+}
+
+async fn create_for_model(State(app): State<App>, headers: HeaderMap, body: Body) -> Answered {
+    make(app, create::for_model(body.read()?)?, &headers).await
+}
+
+async fn make(app: App, request: IndexRequest, headers: &HeaderMap) -> Answered {
+    let made = app
+        .change_indexes(move |indexes: &Indexes, ports| indexes.create(request, |taken| ports.pick(taken)));
+    let made = made.await?;
+    app.listeners().open(&app, &made.description.name, made.description.port);
+    Ok((StatusCode::CREATED, Json(shown(&app, &made, headers))).into_response())
+}
+
+async fn configure(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answered {
+    let change: ConfigureRequest = body.read()?;
+    let old = found(&app, &name)?;
+    let protected = create::is_protected(change.deletion_protection.as_deref())?;
+    let tags = create::changed_tags(old.description.tags.clone(), change.tags.clone().unwrap_or_default())?;
+    let mut attributes = Attributes::of(&old);
+    configure_attributes(&mut attributes, &change)?;
+    let changed = app.change_indexes(move |indexes, _| {
+        indexes.change(&name, |description| {
+            description.is_protected = protected.unwrap_or(description.is_protected);
+            description.tags = tags;
+            description.attributes = attributes.write();
+            Ok(())
+        })
+    });
+    let changed = changed.await?;
+    let status = match ApiVersion::of(&headers) {
+        ApiVersion::Schema => StatusCode::OK,
+        _ => StatusCode::ACCEPTED,
+    };
+    Ok((status, Json(shown(&app, &changed, &headers))).into_response())
+}
+
+fn configure_attributes(
+    attributes: &mut Attributes,
+    change: &ConfigureRequest,
+) -> Result<(), ControlFailure> {
+    if change.embed.is_some() || change.schema.is_some() {
+        let message = "Changing the integrated model is not supported by this server yet.";
+        return Err(ControlFailure::new(501, "UNIMPLEMENTED", message));
+    }
+    let spec = |kind: &str| change.spec.as_ref().and_then(|spec| spec.get(kind)?.as_object());
+    if let Some(pods) = spec("pod").or(change.deployment.as_ref()) {
+        let Deployment::Pod(pod) = &mut attributes.deployment else {
+            return Err(ControlFailure::invalid("replicas and pod_type belong to pod indexes; this is none"));
+        };
+        let replicas = pods.get("replicas").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+        pod.replicas = replicas.filter(|n| *n > 0).unwrap_or(pod.replicas);
+        if let Some(pod_type) = pods.get("pod_type").and_then(Value::as_str) {
+            pod_type.clone_into(&mut pod.pod_type);
+        }
+        pod.pods = Some(pod.replicas.saturating_mul(pod.shards));
+    }
+    let capacity = ["serverless", "byoc"].iter().find_map(|kind| spec(kind)?.get("read_capacity"));
+    if let Some(capacity) = change.read_capacity.as_ref().or(capacity) {
+        attributes.read_capacity = Some(capacity.clone());
+    }
+    Ok(())
+}
+
+async fn remove(State(app): State<App>, Path(name): Path<String>) -> Answered {
+    let port = found(&app, &name)?.description.port;
+    app.change_indexes(move |indexes, _| indexes.delete(&name)).await?;
+    app.listeners().close(&app, port);
+    Ok(StatusCode::ACCEPTED.into_response())
+}

@@ -1,0 +1,172 @@
+//! Between the data plane's JSON and the engine's records.
+
+use super::envelope::RpcError;
+use crate::convert::filter;
+use pinyon_core::Stored;
+use pinyon_types::{
+    Dim, Filter, Invalid, Metadata, MetadataValue, Metric, Record, RecordId, TenantId, Vector,
+};
+use pinyon_wire::{
+    json::MetadataJson,
+    vectors::{MatchJson, MetadataFields, SparseValues, VectorJson},
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The default namespace under its own name.
+pub(super) const DEFAULT_NAMESPACE: &str = "__default__";
+
+/// Most ids or records in one request (Pinecone's limit).
+pub(super) const BATCH_MAX: usize = 1_000;
+
+/// A component below this in a vector of nothing else is a zero.
+const ZERO: f32 = 1e-8;
+
+/// What an index's vectors are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) dim: Dim,
+    pub(super) metric: Metric,
+}
+
+/// The name under which a namespace is kept: the default one has three spellings.
+pub(super) fn namespace(name: &str) -> Result<&str, Invalid> {
+    if name.is_empty() {
+        return Ok(DEFAULT_NAMESPACE);
+    }
+    if !name.is_ascii() {
+        return Err(Invalid::new("namespace", "Namespace names must be ASCII"));
+    }
+    TenantId::check(name).map_err(|error| Invalid::new("namespace", error.problem))?;
+    Ok(name)
+}
+
+pub(super) fn record_id(id: &str) -> Result<RecordId, Invalid> {
+    if !id.is_ascii() {
+        return Err(Invalid::new("id", format!("Vector ID must be ASCII, but got '{}'", short(id))));
+    }
+    if id.contains('\0') {
+        return Err(Invalid::new(
+            "id",
+            format!("Vector ID must not contain null character, but got '{}'", short(id)),
+        ));
+    }
+    RecordId::new(id)
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+pub(super) fn record_ids(ids: &[String]) -> Result<Vec<RecordId>, RpcError> {
+    if ids.is_empty() {
+        return Err(RpcError::invalid("ids must have at least one id"));
+    }
+    if ids.len() > BATCH_MAX {
+        return Err(RpcError::invalid(format!("ids must be at most {BATCH_MAX}, are {}", ids.len())));
+    }
+    ids.iter().map(|id| Ok(record_id(id)?)).collect()
+}
+
+/// Reads the records of an upsert.
+pub(super) fn records(vectors: Vec<VectorJson>, shape: Shape) -> Result<Vec<Record>, RpcError> {
+    if vectors.is_empty() {
+        return Err(RpcError::invalid("vectors must have at least one vector"));
+    }
+    if vectors.len() > BATCH_MAX {
+        let message = format!("vectors must be at most {BATCH_MAX} in one request, are {}", vectors.len());
+        return Err(RpcError::invalid(message));
+    }
+    vectors.into_iter().map(|vector| record(vector, shape)).collect()
+}
+
+fn record(given: VectorJson, shape: Shape) -> Result<Record, RpcError> {
+    let id = record_id(&given.id)?;
+    refuse_sparse(given.sparse_values.as_ref(), shape)?;
+    let vector = stored_vector(given.values, shape)?;
+    Ok(Record { id, vector, metadata: metadata(given.metadata)? })
+}
+
+/// A vector to keep: all zeros have no direction, and Pinecone refuses them.
+pub(super) fn stored_vector(values: Vec<f32>, shape: Shape) -> Result<Vector, RpcError> {
+    let vector = Vector::new(values, shape.dim)?;
+    if vector.as_slice().iter().all(|component| component.abs() < ZERO) {
+        let message =
+            "Dense vectors must contain at least one non-zero value; this one is containing only zeros";
+        return Err(RpcError::invalid(message));
+    }
+    Ok(vector)
+}
+
+pub(super) fn refuse_sparse(sparse: Option<&SparseValues>, shape: Shape) -> Result<(), RpcError> {
+    match sparse {
+        Some(_) if shape.metric != Metric::DotProduct => Err(RpcError::invalid(
+            "Index configuration does not support sparse values - only indexes that are sparse or using dotproduct \
+             are supported.",
+        )),
+        Some(_) => {
+            Err(RpcError::new(super::envelope::RpcCode::Unimplemented, "sparse values are not supported yet"))
+        }
+        None => Ok(()),
+    }
+}
+
+pub(super) fn metadata(fields: Option<MetadataFields>) -> Result<Metadata, Invalid> {
+    let mut read = BTreeMap::new();
+    for (name, value) in fields.unwrap_or_default() {
+        let value = match value {
+            MetadataJson::Null => continue,
+            MetadataJson::String(text) => MetadataValue::String(text),
+            MetadataJson::Number(number) => MetadataValue::Number(number),
+            MetadataJson::Bool(flag) => MetadataValue::Bool(flag),
+            MetadataJson::Strings(texts) => MetadataValue::Strings(texts),
+            MetadataJson::Other(json) => {
+                let problem = format!(
+                    "Metadata value must be a string, number, boolean or list of strings, got '{}' for field '{name}'",
+                    short(&json)
+                );
+                return Err(Invalid::new("metadata", problem));
+            }
+        };
+        read.insert(name, value);
+    }
+    Metadata::new(read)
+}
+
+/// Nothing for a record without metadata: clients tell an absent object from an empty one.
+pub(super) fn metadata_json(metadata: &Metadata) -> Option<MetadataFields> {
+    let write = |value: &MetadataValue| match value {
+        MetadataValue::String(text) => MetadataJson::String(text.clone()),
+        MetadataValue::Number(number) => MetadataJson::Number(*number),
+        MetadataValue::Bool(flag) => MetadataJson::Bool(*flag),
+        MetadataValue::Strings(texts) => MetadataJson::Strings(texts.clone()),
+    };
+    (!metadata.is_empty())
+        .then(|| metadata.iter().map(|(name, value)| (name.to_owned(), write(value))).collect())
+}
+
+pub(super) fn fetched(stored: &Stored) -> (String, MatchJson) {
+    let record = &stored.record;
+    let id = record.id.to_string();
+    let json = MatchJson {
+        id: id.clone(),
+        score: None,
+        values: record.vector.as_slice().to_vec(),
+        sparse_values: None,
+        metadata: metadata_json(&record.metadata),
+    };
+    (id, json)
+}
+
+/// A filter that may be left out or empty.
+pub(super) fn optional_filter(filter: Option<&Value>) -> Result<Option<Filter>, Invalid> {
+    match filter {
+        None | Some(Value::Null) => Ok(None),
+        Some(given) => filter::from_json(given),
+    }
+}
+
+/// A filter that must say something; `empty` is what Pinecone answers to one that does not.
+pub(super) fn needed_filter(filter: &Value, empty: &str) -> Result<Filter, RpcError> {
+    optional_filter(Some(filter))?.ok_or_else(|| RpcError::invalid(empty))
+}

@@ -1,0 +1,23 @@
+//! Pinecone's API: the control plane, and the data plane of one index. Shapes and messages are the vendor's, so that the
+//! official clients read them as they are.
+
+mod attributes;
+mod control;
+mod convert;
+mod create;
+mod data;
+mod envelope;
+mod hosts;
+mod inference;
+mod model;
+mod models;
+mod namespaces;
+mod records;
+mod tokens;
+mod vectors;
+mod version;
+
+pub(crate) use control::router as control_router;
+pub(crate) use data::{Named, by_name, by_path, router as data_router};
+pub(crate) use envelope::unauthenticated;
+pub(crate) use hosts::{HostFormat, Hosts};

@@ -1,0 +1,223 @@
+//! Records of indexes with an integrated model: texts come in, the server embeds them.
+
+use super::{
+    attributes::{Attributes, Embed},
+    convert,
+    data::{SEEN_UP_TO, WRITTEN_AT, answer},
+    envelope::ControlFailure,
+    inference, models,
+};
+use crate::http::{App, body_bytes};
+use axum::{
+    Extension, Router,
+    extract::{Path, Request, State},
+    http::{HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use pinyon_core::{Change, Index, Reach, VectorQuery};
+use pinyon_embed::InputKind;
+use pinyon_types::{Record, RecordId, SeqNo, Vector};
+use pinyon_wire::{
+    json::MetadataJson,
+    records::{
+        RecordLine, Rerank, SearchHit, SearchQuery, SearchRequest, SearchResponse, SearchResult, SearchUsage,
+    },
+    vectors::MetadataFields,
+};
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+const SEARCH_TIME_MAX: Duration = Duration::from_secs(20);
+
+type Answered = Result<Response, ControlFailure>;
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/records/namespaces/{namespace}/upsert", post(upsert))
+        .route("/records/namespaces/{namespace}/search", post(search))
+}
+
+fn named(path: &BTreeMap<String, String>) -> Result<String, ControlFailure> {
+    Ok(convert::namespace(path.get("namespace").map_or("", String::as_str))?.to_owned())
+}
+
+/// The index's model, or the refusal that it has none.
+fn integrated(index: &Index) -> Result<Embed, ControlFailure> {
+    Attributes::of(index).embed.ok_or_else(|| {
+        ControlFailure::invalid(
+            "Integrated inference is not configured for this index: create one with create-for-model, or send vectors.",
+        )
+    })
+}
+
+async fn upsert(
+    State(app): State<App>,
+    Extension(index): Extension<Arc<Index>>,
+    Path(path): Path<BTreeMap<String, String>>,
+    request: Request,
+) -> Answered {
+    let namespace = named(&path)?;
+    let embed = integrated(&index)?;
+    let body = body_bytes(request, app.limits()).await?;
+    let records = read_records(&body, &embed.field)?;
+    let dim = index.description.dim;
+    let embedder = models::embedder(&app.indexes().tenants().settings().embedder, dim)?;
+    let receipt = app.run_in(index, move |engine| {
+        let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
+        let vectors = embedder.embed(&texts, InputKind::Passage)?;
+        let records = records.into_iter().zip(vectors).map(|(given, vector)| {
+            let metadata = convert::metadata(Some(given.fields))?;
+            Ok(Record { id: given.id, vector: Vector::new(vector, dim)?, metadata })
+        });
+        let records = records.collect::<Result<_, pinyon_types::Invalid>>()?;
+        engine.write(&namespace, Change::Upsert(records))
+    });
+    let mut response = StatusCode::CREATED.into_response();
+    response.headers_mut().insert(WRITTEN_AT, HeaderValue::from(receipt.await?.seq.get()));
+    Ok(response)
+}
+
+/// A record whose text is still to be embedded.
+struct TextRecord {
+    id: RecordId,
+    text: String,
+    fields: MetadataFields,
+}
+
+/// Reads records, one a line.
+fn read_records(body: &[u8], text_field: &str) -> Result<Vec<TextRecord>, ControlFailure> {
+    let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let records = (1..).zip(lines).map(|(number, line): (usize, &[u8])| {
+        let refused = |problem: &str| ControlFailure::invalid(format!("record {number}: {problem}"));
+        let line: RecordLine = serde_json::from_slice(line).map_err(|error| refused(&error.to_string()))?;
+        let (id, fields) = line.into_parts().map_err(refused)?;
+        let Some(MetadataJson::String(text)) = fields.get(text_field) else {
+            return Err(refused(&format!(
+                "the field '{text_field}' must be there and be a string: it is what is embedded"
+            )));
+        };
+        Ok(TextRecord { id: convert::record_id(&id)?, text: text.clone(), fields })
+    });
+    let records: Vec<TextRecord> = records.collect::<Result<_, _>>()?;
+    if records.is_empty() || records.len() > convert::BATCH_MAX {
+        let message = format!("records must be 1 to {}, are {}", convert::BATCH_MAX, records.len());
+        return Err(ControlFailure::invalid(message));
+    }
+    Ok(records)
+}
+
+/// What a search is near to.
+enum Near {
+    Text(String),
+    Vector(Vec<f32>),
+    Record(RecordId),
+}
+
+async fn search(
+    State(app): State<App>,
+    Extension(index): Extension<Arc<Index>>,
+    Path(path): Path<BTreeMap<String, String>>,
+    body: super::control::Body,
+) -> Answered {
+    let namespace = named(&path)?;
+    let request: SearchRequest = body.read()?;
+    let near = near(&request.query, &index)?;
+    if let Some(rerank) = &request.rerank {
+        inference::check_rank_fields(&rerank.model, &rerank.rank_fields)?;
+    }
+    let text = if let Near::Text(text) = &near { Some(text.clone()) } else { None };
+    let (seen, hits) = find(&app, index, namespace, near, &request.query).await?;
+    let rerank_units = request.rerank.as_ref().map(|_| 1);
+    let embed_total_tokens = text.as_deref().map(|text| inference::words(&[text]));
+    let mut hits = match request.rerank {
+        Some(rerank) => reranked(&app, hits, rerank, text).await?,
+        None => hits,
+    };
+    if let Some(fields) = request.fields.filter(|fields| !fields.is_empty()) {
+        hits.iter_mut().for_each(|hit| hit.fields.retain(|name, _| fields.contains(name)));
+    }
+    let usage = SearchUsage { read_units: 1, embed_total_tokens, rerank_units };
+    let response = SearchResponse { result: SearchResult { hits }, usage };
+    Ok(answer(&response, Some((SEEN_UP_TO, seen))))
+}
+
+fn near(query: &SearchQuery, index: &Index) -> Result<Near, ControlFailure> {
+    if query.match_terms.is_some() {
+        return Err(ControlFailure::invalid("match_terms is only supported with pinecone-sparse-english-v0"));
+    }
+    match (&query.inputs, &query.vector, &query.id) {
+        (Some(inputs), None, None) => {
+            integrated(index)?;
+            let text = inputs.get("text").and_then(Value::as_str).filter(|text| !text.is_empty());
+            let missing = || ControlFailure::invalid("inputs must have a text");
+            Ok(Near::Text(text.ok_or_else(missing)?.to_owned()))
+        }
+        (None, Some(vector), None) => {
+            let missing = || ControlFailure::invalid("vector must have values: this index is dense");
+            Ok(Near::Vector(vector.values.clone().ok_or_else(missing)?))
+        }
+        (None, None, Some(id)) => Ok(Near::Record(convert::record_id(id)?)),
+        _ => Err(ControlFailure::invalid("query must have exactly one of inputs, vector and id")),
+    }
+}
+
+async fn find(
+    app: &App,
+    index: Arc<Index>,
+    namespace: String,
+    near: Near,
+    query: &SearchQuery,
+) -> Result<(SeqNo, Vec<SearchHit>), ControlFailure> {
+    let top_k = query.top_k.and_then(|top_k| u32::try_from(top_k).ok());
+    let top_k = top_k.ok_or_else(|| ControlFailure::invalid("top_k must be given, 1 to 10000"))?;
+    let filter = convert::optional_filter(query.filter.as_ref())?;
+    let embedder = models::embedder(&app.indexes().tenants().settings().embedder, index.description.dim)?;
+    let found = app.run_in(index, move |engine| {
+        let seen = engine.visible_seq(&namespace)?;
+        let vector = match near {
+            Near::Vector(vector) => Some(vector),
+            Near::Text(text) => embedder.embed(&[&text], InputKind::Query)?.pop(),
+            Near::Record(id) => {
+                let found = engine.fetch(&namespace, &[id])?;
+                found.first().map(|stored| stored.record.vector.as_slice().to_vec())
+            }
+        };
+        let Some(vector) = vector else { return Ok((seen, Vec::new())) };
+        let reach = Reach::Tenant(namespace);
+        let query = VectorQuery { vector, reach, top_k, filter, timeout: Some(SEARCH_TIME_MAX) };
+        let hits = engine.query_records(query)?.hits;
+        let hit = |(score, hit): &(pinyon_types::Score, pinyon_core::Hit)| SearchHit {
+            id: hit.id().to_string(),
+            score: score.get(),
+            fields: convert::metadata_json(&hit.metadata()).unwrap_or_default(),
+        };
+        Ok((seen, hits.iter().map(hit).collect()))
+    });
+    Ok(found.await?)
+}
+
+async fn reranked(
+    app: &App,
+    hits: Vec<SearchHit>,
+    rerank: Rerank,
+    text: Option<String>,
+) -> Result<Vec<SearchHit>, ControlFailure> {
+    let missing = || ControlFailure::invalid("rerank.query is needed when the search is not by text");
+    let query = rerank.query.or(text).ok_or_else(missing)?;
+    let texts = hits.iter().map(|hit| {
+        let field = |name: &str| match hit.fields.get(name) {
+            Some(MetadataJson::String(text)) => Some(text.as_str()),
+            _ => None,
+        };
+        inference::joined(&rerank.rank_fields, field).ok_or_else(|| {
+            ControlFailure::invalid(format!(
+                "record {} has no field {:?} to rank by",
+                hit.id, rerank.rank_fields
+            ))
+        })
+    });
+    let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
+    let order = inference::ranked(app, query, texts, rerank.top_n).await?;
+    Ok(order.into_iter().map(|(at, score)| SearchHit { score, ..hits[at].clone() }).collect())
+}

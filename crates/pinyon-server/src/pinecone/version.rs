@@ -1,0 +1,63 @@
+//! The API version that a request asks for: answers are shaped by it.
+
+use axum::http::HeaderMap;
+
+/// A version that changes shapes. Versions in between answer like the one before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ApiVersion {
+    /// To 2024-10: sparse indexes report dimension 0.
+    Before2025,
+    /// 2025-01 to 2025-07, and what is asked for without a version.
+    Early2025,
+    /// 2025-10 to 2026-04: read capacity.
+    Late2025,
+    /// From 2026-07, and its preview 2026-01.alpha: schema and deployment.
+    Schema,
+}
+
+impl ApiVersion {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let header = headers.get("x-pinecone-api-version").and_then(|value| value.to_str().ok());
+        header.and_then(Self::parse).unwrap_or(Self::Early2025)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "2026-01.alpha" {
+            return Some(Self::Schema);
+        }
+        let (year, month) = text.split_once('-')?;
+        let date = (year.parse::<u32>().ok()?, month.parse::<u32>().ok()?);
+        Some(match date {
+            (..2025, _) => Self::Before2025,
+            (2025, ..10) => Self::Early2025,
+            (2025, _) | (2026, ..7) => Self::Late2025,
+            _ => Self::Schema,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_fall_to_the_newest_shape_that_is_not_newer() {
+        let shapes = [
+            ("2024-07", ApiVersion::Before2025),
+            ("2025-01", ApiVersion::Early2025),
+            ("2025-04", ApiVersion::Early2025),
+            ("2025-10", ApiVersion::Late2025),
+            ("2026-01.alpha", ApiVersion::Schema),
+            ("2026-04", ApiVersion::Late2025),
+            ("2026-07", ApiVersion::Schema),
+            ("2031-01", ApiVersion::Schema),
+            ("unstable", ApiVersion::Early2025),
+        ];
+        for (text, expected) in shapes {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-pinecone-api-version", text.parse().unwrap());
+            assert_eq!(ApiVersion::of(&headers), expected, "{text}");
+        }
+        assert_eq!(ApiVersion::of(&HeaderMap::new()), ApiVersion::Early2025);
+    }
+}

@@ -1,0 +1,110 @@
+//! Pinecone's control plane as JSON: indexes in the legacy shape (to 2026-04) and in that of 2026-07.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Tags: a label and its value. Null and empty values take a tag away.
+pub type TagChanges = BTreeMap<String, Option<String>>;
+
+/// Body of `POST /indexes`, legacy shape.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct LegacyCreateRequest {
+    /// Its name.
+    pub name: String,
+    /// Where and on what it runs: echoed.
+    pub spec: Map<String, Value>,
+    /// Components of a dense vector.
+    #[serde(default)]
+    pub dimension: Option<i64>,
+    /// cosine, dotproduct or euclidean.
+    #[serde(default)]
+    pub metric: Option<String>,
+    /// dense or sparse.
+    #[serde(default)]
+    pub vector_type: Option<String>,
+    /// enabled or disabled.
+    #[serde(default)]
+    pub deletion_protection: Option<String>,
+    /// Labels.
+    #[serde(default)]
+    pub tags: Option<TagChanges>,
+}
+
+/// Body of `POST /indexes`, 2026-07.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRequest {
+    /// Its fields.
+    pub schema: SchemaRequest,
+    /// Its name; one is made up if there is none.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Where it runs: echoed.
+    #[serde(default)]
+    pub deployment: Option<Map<String, Value>>,
+    /// A customer's key: not used.
+    #[serde(default)]
+    pub cmek_id: Option<String>,
+    /// Echoed.
+    #[serde(default)]
+    pub read_capacity: Option<Value>,
+    /// Labels.
+    #[serde(default)]
+    pub tags: Option<TagChanges>,
+    /// enabled or disabled.
+    #[serde(default)]
+    pub deletion_protection: Option<String>,
+}
+
+/// The schema of an index, 2026-07.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaRequest {
+    /// By name.
+    pub fields: Map<String, Value>,
+}
+
+/// Body of `PATCH /indexes/{name}`, both shapes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ConfigureRequest {
+    /// enabled or disabled.
+    #[serde(default)]
+    pub deletion_protection: Option<String>,
+    /// Changes of labels.
+    #[serde(default)]
+    pub tags: Option<TagChanges>,
+    /// Legacy: changes of the spec, echoed.
+    #[serde(default)]
+    pub spec: Option<Map<String, Value>>,
+    /// Legacy: the integrated model.
+    #[serde(default)]
+    pub embed: Option<Map<String, Value>>,
+    /// 2026-07: changes of a pod deployment.
+    #[serde(default)]
+    pub deployment: Option<Map<String, Value>>,
+    /// 2026-07: changes of the integrated model.
+    #[serde(default)]
+    pub schema: Option<SchemaRequest>,
+    /// Echoed.
+    #[serde(default)]
+    pub read_capacity: Option<Value>,
+}
+
+/// What is wrong, inside [`ControlError`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlErrorDetail {
+    /// A word for programs.
+    pub code: String,
+    /// What was wrong and what to do.
+    pub message: String,
+}
+
+/// Body of every error of the control plane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlError {
+    /// The HTTP status again.
+    pub status: u16,
+    /// What is wrong.
+    pub error: ControlErrorDetail,
+}

@@ -1,0 +1,276 @@
+//! Records of indexes with an integrated model, and the models themselves, as JSON in snake_case.
+
+use crate::{json::MetadataJson, vectors::MetadataFields};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// One line of `POST /records/namespaces/{namespace}/upsert`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct RecordLine {
+    /// Its id.
+    #[serde(default, rename = "_id")]
+    pub id: Option<String>,
+    /// Everything else: the text, metadata, and the other spelling of the id.
+    #[serde(flatten)]
+    pub fields: MetadataFields,
+}
+
+/// Body of `POST /records/namespaces/{namespace}/search`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct SearchRequest {
+    /// What is asked.
+    pub query: SearchQuery,
+    /// The fields that hits carry; all of them if nobody says.
+    #[serde(default)]
+    pub fields: Option<Vec<String>>,
+    /// How hits are ordered again.
+    #[serde(default)]
+    pub rerank: Option<Rerank>,
+}
+
+/// What a search asks.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct SearchQuery {
+    /// How many hits.
+    #[serde(default)]
+    pub top_k: Option<i64>,
+    /// Near to this text.
+    #[serde(default)]
+    pub inputs: Option<Map<String, Value>>,
+    /// Near to this vector.
+    #[serde(default)]
+    pub vector: Option<SearchVector>,
+    /// Near to this record.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Only records that pass this.
+    #[serde(default)]
+    pub filter: Option<Value>,
+    /// Terms that hits must have.
+    #[serde(default)]
+    pub match_terms: Option<Value>,
+}
+
+/// A vector to search by.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct SearchVector {
+    /// Dense components.
+    #[serde(default)]
+    pub values: Option<Vec<f32>>,
+    /// Weights of a sparse vector.
+    #[serde(default)]
+    pub sparse_values: Option<Vec<f32>>,
+    /// Their components.
+    #[serde(default)]
+    pub sparse_indices: Option<Vec<u32>>,
+}
+
+/// How hits are ordered again.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Rerank {
+    /// By which model.
+    pub model: String,
+    /// By which fields.
+    pub rank_fields: Vec<String>,
+    /// How many are left.
+    #[serde(default)]
+    pub top_n: Option<usize>,
+    /// By which question; that of the search if nobody says.
+    #[serde(default)]
+    pub query: Option<String>,
+}
+
+/// One hit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SearchHit {
+    /// Its id.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// How well it fits.
+    #[serde(rename = "_score")]
+    pub score: f32,
+    /// Its fields.
+    pub fields: MetadataFields,
+}
+
+/// The hits, best first.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SearchResult {
+    /// Best first.
+    pub hits: Vec<SearchHit>,
+}
+
+/// What a search is said to have cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SearchUsage {
+    /// At least 1.
+    pub read_units: u32,
+    /// Words of the text that was embedded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embed_total_tokens: Option<u32>,
+    /// 1 if hits were reranked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerank_units: Option<u32>,
+}
+
+/// Answer of `POST /records/namespaces/{namespace}/search`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SearchResponse {
+    /// What was found.
+    pub result: SearchResult,
+    /// Its cost.
+    pub usage: SearchUsage,
+}
+
+/// Body of `POST /indexes/create-for-model`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct CreateForModelRequest {
+    /// Its name.
+    pub name: String,
+    /// Where it is said to run.
+    pub cloud: String,
+    /// Where it is said to run.
+    pub region: String,
+    /// The model.
+    pub embed: EmbedRequest,
+    /// enabled or disabled.
+    #[serde(default)]
+    pub deletion_protection: Option<String>,
+    /// Labels.
+    #[serde(default)]
+    pub tags: Option<crate::control::TagChanges>,
+    /// Metadata fields for filters.
+    #[serde(default)]
+    pub schema: Option<Value>,
+    /// Echoed.
+    #[serde(default)]
+    pub read_capacity: Option<Value>,
+}
+
+/// The model of an index, as it is asked for.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct EmbedRequest {
+    /// Its name.
+    pub model: String,
+    /// Under `text`, the field that is embedded.
+    #[serde(default)]
+    pub field_map: Map<String, Value>,
+    /// The metric; the model's own if nobody says.
+    #[serde(default)]
+    pub metric: Option<String>,
+    /// The dimension; the model's own if nobody says.
+    #[serde(default)]
+    pub dimension: Option<i64>,
+    /// Echoed.
+    #[serde(default)]
+    pub read_parameters: Option<Map<String, Value>>,
+    /// Echoed.
+    #[serde(default)]
+    pub write_parameters: Option<Map<String, Value>>,
+}
+
+/// Body of `POST /embed`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct EmbedTextsRequest {
+    /// By which model.
+    pub model: String,
+    /// Texts, each `{"text": …}` or plain.
+    pub inputs: Vec<Value>,
+    /// How.
+    #[serde(default)]
+    pub parameters: Map<String, Value>,
+}
+
+/// One embedding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Embedding {
+    /// Its components.
+    pub values: Vec<f32>,
+    /// Always `dense`.
+    pub vector_type: &'static str,
+}
+
+/// Words that were embedded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TokenUsage {
+    /// Their number.
+    pub total_tokens: u32,
+}
+
+/// Answer of `POST /embed`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EmbedTextsResponse {
+    /// The model's name as it was asked for.
+    pub model: String,
+    /// Always `dense`.
+    pub vector_type: &'static str,
+    /// One a text, in their order.
+    pub data: Vec<Embedding>,
+    /// Its cost.
+    pub usage: TokenUsage,
+}
+
+/// Body of `POST /rerank`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct RerankRequest {
+    /// By which model.
+    pub model: String,
+    /// The question.
+    pub query: String,
+    /// The candidates: objects, or plain texts.
+    pub documents: Vec<Value>,
+    /// How many are left.
+    #[serde(default)]
+    pub top_n: Option<usize>,
+    /// Whether the answer carries the documents.
+    #[serde(default)]
+    pub return_documents: Option<bool>,
+    /// By which fields.
+    #[serde(default)]
+    pub rank_fields: Option<Vec<String>>,
+}
+
+/// One candidate in its new place.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RankedDocument {
+    /// Its old place.
+    pub index: usize,
+    /// 0 to 1.
+    pub score: f32,
+    /// Itself, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<Value>,
+}
+
+/// What a reranking is said to have cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RerankUsage {
+    /// Always 1.
+    pub rerank_units: u32,
+}
+
+/// Answer of `POST /rerank`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RerankResponse {
+    /// The model's name as it was asked for.
+    pub model: String,
+    /// Best first.
+    pub data: Vec<RankedDocument>,
+    /// Its cost.
+    pub usage: RerankUsage,
+}
+
+impl RecordLine {
+    /// The record's id, under either name, and its other fields.
+    ///
+    /// # Errors
+    /// No id, two, or one that is no text.
+    pub fn into_parts(mut self) -> Result<(String, MetadataFields), &'static str> {
+        match (self.id, self.fields.remove("id")) {
+            (Some(_), Some(_)) => Err("a record must have either _id or id, not both"),
+            (Some(id), None) | (None, Some(MetadataJson::String(id))) => Ok((id, self.fields)),
+            (None, Some(_)) => Err("the id of a record must be a string"),
+            (None, None) => Err("a record must have an _id"),
+        }
+    }
+}
