@@ -63,6 +63,15 @@ pub fn coverage(root: &Path) -> anyhow::Result<()> {
     )
 }
 
+/// The conformance checks of the official SDKs.
+pub fn sdk(root: &Path) -> anyhow::Result<()> {
+    let status = Command::new("python3").arg("tests/sdk/run.py").current_dir(root).status();
+    if !status.context("the checks are started with python3")?.success() {
+        bail!("tests/sdk/run.py failed");
+    }
+    Ok(())
+}
+
 fn cargo(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo).args(arguments).current_dir(root).status()?;

@@ -14,6 +14,7 @@ usage: cargo xtask VERB
   ci --quick   fmt, clippy, tidy
   tidy         the project's own rules
   tidy --bless remember the counts and the format as they are now
+  sdk          the official SDKs against the binary (needs python3 and node; installs them below target/sdk)
   coverage     line coverage of storage and routing (needs cargo-llvm-cov and matching llvm tools)";
 
 fn main() -> ExitCode {
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         ["ci", "--quick"] => gate::run(&root, &gate::QUICK),
         ["tidy"] => tidy::run(&root),
         ["tidy", "--bless"] => tidy::bless(&root),
+        ["sdk"] => gate::sdk(&root),
         ["coverage"] => gate::coverage(&root),
         _ => {
             eprintln!("{USAGE}");

@@ -34,9 +34,7 @@ pub(super) fn namespace(name: &str) -> Result<&str, Invalid> {
     if name.is_empty() {
         return Ok(DEFAULT_NAMESPACE);
     }
-    if !name.is_ascii() {
-        return Err(Invalid::new("namespace", "Namespace names must be ASCII"));
-    }
+    // Pinecone's are ASCII; tenants may have other names, and their namespaces are reached like any.
     TenantId::check(name).map_err(|error| Invalid::new("namespace", error.problem))?;
     Ok(name)
 }

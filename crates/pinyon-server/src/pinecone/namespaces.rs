@@ -70,6 +70,9 @@ async fn create(
             convert::DEFAULT_NAMESPACE
         )));
     }
+    if !body.name.is_ascii() {
+        return Err(RpcError::invalid("Namespace names must be ASCII"));
+    }
     let name = convert::namespace(&body.name)?.to_owned();
     let fields = body.schema.map(|schema| schema.fields).unwrap_or_default();
     if let Some((field, _)) = fields.iter().find(|(_, field)| !field.filterable) {

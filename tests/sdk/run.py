@@ -1,0 +1,143 @@
+"""Runs the conformance checks of the official SDKs against the real binary, and the notebook of `data/`.
+
+usage: python3 tests/sdk/run.py [--only WORD]
+
+Needs cargo, python3 with venv, node with npm, and their registries. SDKs are installed below target/sdk and kept there.
+The server is killed and started again between the two halves of the checks.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = ROOT / "tests" / "sdk"
+TOOLS = ROOT / "target" / "sdk"
+KEY = "conformance-key"
+PYTHON_VERSIONS = ["10.2.0", "8.1.0", "7.3.0"]
+TYPESCRIPT_VERSIONS = ["9.0.0", "8.2.0"]
+NOTEBOOK_TOOLS = ["nbclient==0.10.2", "ipykernel==6.30.1", "nbformat==5.10.4"]
+
+
+class Server:
+    """The binary on a free port; `kill` ends it as a crash would."""
+
+    def __init__(self, binary, data_dir):
+        self.command = [binary, "serve", "--json", "--data-dir", data_dir, "--listen", "127.0.0.1:0"]
+        self.start()
+
+    def start(self):
+        environment = {**os.environ, "PINYON_API_KEYS": KEY}
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, env=environment, text=True)
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit("the server did not start")
+        self.url = json.loads(line)["url"]
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def python_with(name, packages):
+    """The interpreter of a virtual environment that has these packages."""
+    directory = TOOLS / name
+    done = directory / ".done"
+    if not done.exists():
+        shutil.rmtree(directory, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", directory], check=True)
+        install = [directory / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+        subprocess.run(install, check=True)
+        done.touch()
+    return directory / "bin" / "python"
+
+
+def typescript_with(version):
+    """A directory that has this version of the TypeScript SDK, with the checks in it."""
+    directory = TOOLS / f"typescript-{version}"
+    done = directory / ".done"
+    if not done.exists():
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        (directory / "package.json").write_text('{"private": true, "type": "module"}\n')
+        # Version 9 asks for a newer node than Debian has, and works on it all the same.
+        install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--engine-strict=false"]
+        subprocess.run([*install, f"@pinecone-database/pinecone@{version}"], check=True, cwd=directory)
+        done.touch()
+    shutil.copy(HERE / "typescript" / "conformance.mjs", directory)
+    return directory / "conformance.mjs"
+
+
+def clients():
+    """Name and command of every client, without the arguments that all of them take."""
+    for version in PYTHON_VERSIONS:
+        name = f"python-{version}"
+        yield name, lambda version=version, name=name: [
+            python_with(name, [f"pinecone=={version}"]),
+            HERE / "python" / "conformance.py",
+        ]
+    for version in TYPESCRIPT_VERSIONS:
+        yield f"typescript-{version}", lambda version=version: ["node", typescript_with(version)]
+
+
+def run_notebook(server):
+    python = python_with("notebook", [f"pinecone=={PYTHON_VERSIONS[0]}", *NOTEBOOK_TOOLS])
+    program = (
+        "import nbformat, sys; from nbclient import NotebookClient; "
+        "book = nbformat.read(sys.argv[1], as_version=4); "
+        "NotebookClient(book, timeout=120, kernel_name='python3').execute(); "
+        "print('notebook: all', sum(cell.cell_type == 'code' for cell in book.cells), 'cells ran')"
+    )
+    environment = {**os.environ, "PINYON_SERVER": server.url, "PINYON_API_KEY": KEY}
+    command = [python, "-c", program, ROOT / "data" / "walkthrough.ipynb"]
+    return subprocess.run(command, env=environment, cwd=ROOT / "data").returncode
+
+
+def hosts(output):
+    return [line for line in output.splitlines() if line.startswith("host ")]
+
+
+def run_phase(chosen, server, phase):
+    """Runs all clients; the names of those that failed, and the hosts that they were told."""
+    failed, told = [], {}
+    for name, command in chosen:
+        done = subprocess.run([*command(), server.url, KEY, phase], text=True, stdout=subprocess.PIPE, timeout=600)
+        print(done.stdout, end="", flush=True)
+        told[name] = hosts(done.stdout)
+        if done.returncode:
+            failed.append(f"{name} {phase}")
+    return failed, told
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="run clients whose name contains this")
+    only = parser.parse_args().only
+    subprocess.run(["cargo", "build", "--quiet", "--package", "pinyon-cli"], check=True, cwd=ROOT)
+    chosen = [(name, command) for name, command in clients() if only in name]
+    with tempfile.TemporaryDirectory(prefix="pinyon-sdk-") as data_dir:
+        server = Server(ROOT / "target" / "debug" / "pinyon", data_dir)
+        try:
+            failed, told_before = run_phase(chosen, server, "before")
+            if only in "notebook" and run_notebook(server):
+                failed.append("notebook")
+            server.kill()
+            server.start()
+            more, told_after = run_phase(chosen, server, "after")
+            failed += more
+            failed += [f"{name}: another host after the restart" for name in told_before if told_before[name] != told_after[name]]
+        finally:
+            server.kill()
+    if failed:
+        sys.exit("failed: " + ", ".join(failed))
+    print("all SDKs agree")
+
+
+if __name__ == "__main__":
+    main()
