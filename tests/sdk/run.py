@@ -75,15 +75,17 @@ def typescript_with(version):
 
 
 def clients():
-    """Name and command of every client, without the arguments that all of them take."""
+    """Name, command and further arguments of every client."""
     for version in PYTHON_VERSIONS:
-        name = f"python-{version}"
-        yield name, lambda version=version, name=name: [
-            python_with(name, [f"pinecone=={version}"]),
-            HERE / "python" / "conformance.py",
-        ]
+        # From version 9 on the extra is empty: gRPC is part of the package.
+        extra = "" if int(version.split(".")[0]) >= 9 else "[grpc]"
+        package = f"pinecone{extra}=={version}"
+        checks = HERE / "python" / "conformance.py"
+        for transport in ([], ["grpc"]):
+            command = lambda name=f"python-{version}", package=package: [python_with(name, [package]), checks]
+            yield f"python-{version}" + "".join(f"-{word}" for word in transport), command, transport
     for version in TYPESCRIPT_VERSIONS:
-        yield f"typescript-{version}", lambda version=version: ["node", typescript_with(version)]
+        yield f"typescript-{version}", lambda version=version: ["node", typescript_with(version)], []
 
 
 def run_notebook(server):
@@ -106,8 +108,8 @@ def hosts(output):
 def run_phase(chosen, server, phase):
     """Runs all clients; the names of those that failed, and the hosts that they were told."""
     failed, told = [], {}
-    for name, command in chosen:
-        done = subprocess.run([*command(), server.url, KEY, phase], text=True, stdout=subprocess.PIPE, timeout=600)
+    for name, command, extra in chosen:
+        done = subprocess.run([*command(), server.url, KEY, phase, *extra], text=True, stdout=subprocess.PIPE, timeout=600)
         print(done.stdout, end="", flush=True)
         told[name] = hosts(done.stdout)
         if done.returncode:
@@ -120,7 +122,7 @@ def main():
     parser.add_argument("--only", default="", help="run clients whose name contains this")
     only = parser.parse_args().only
     subprocess.run(["cargo", "build", "--quiet", "--package", "pinyon-cli"], check=True, cwd=ROOT)
-    chosen = [(name, command) for name, command in clients() if only in name]
+    chosen = [client for client in clients() if only in client[0]]
     with tempfile.TemporaryDirectory(prefix="pinyon-sdk-") as data_dir:
         server = Server(ROOT / "target" / "debug" / "pinyon", data_dir)
         try:

@@ -142,6 +142,32 @@ pub struct Pagination {
     pub next: String,
 }
 
+/// What `GET /vectors/fetch` asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchRequest {
+    /// Which records.
+    pub ids: Vec<String>,
+    /// Where; empty is the default namespace.
+    pub namespace: String,
+}
+
+/// What `GET /vectors/list` asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListRequest {
+    /// What the ids begin with.
+    pub prefix: String,
+    /// How many on a page.
+    pub limit: Option<i64>,
+    /// Which page.
+    pub pagination_token: Option<String>,
+    /// Where; empty is the default namespace.
+    pub namespace: String,
+}
+
+/// Answer of `POST /vectors/delete`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DeleteResponse {}
+
 /// Answer of `GET /vectors/fetch` and `POST /vectors/fetch_by_metadata`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FetchResponse {

@@ -1,9 +1,9 @@
 """Drives a server through the official Python SDK, whichever version is installed, as its users do.
 
-usage: conformance.py SERVER_URL API_KEY before|after
+usage: conformance.py SERVER_URL API_KEY before|after [grpc]
 
 `before` writes and checks everything and leaves one index behind; `after` runs once the server was killed and started
-again, and finds what was left. Prints one line a check; the exit code is the number of checks that failed.
+again, and finds what was left. With `grpc` the data plane is spoken to over gRPC. Prints one line a check; the exit code is the number of checks that failed.
 """
 
 import sys
@@ -15,18 +15,19 @@ from pinecone import Pinecone, ServerlessSpec
 VERSION = tuple(int(part) for part in pinecone.__version__.split(".")[:2])
 SERVER, KEY, PHASE = sys.argv[1:4]
 SPEC = ServerlessSpec(cloud="aws", region="us-east-1")
-NAME = f"py-{VERSION[0]}"
-KEPT = f"kept-by-py-{VERSION[0]}"
+GRPC = sys.argv[4:] == ["grpc"]
+NAME = f"py-{VERSION[0]}" + ("-grpc" if GRPC else "")
+KEPT = f"kept-by-{NAME}"
 
 pc = Pinecone(api_key=KEY, host=SERVER)
 checks = []
 
 
-def check(phase, since=0):
+def check(phase, since=0, only_rest=False):
     """Registers a check for a phase, for SDK versions from `since` on."""
 
     def register(function):
-        if phase == PHASE and VERSION[0] >= since:
+        if phase == PHASE and VERSION[0] >= since and not (only_rest and GRPC):
             checks.append(function)
         return function
 
@@ -39,13 +40,34 @@ def refused(status, function, *arguments, **named):
         function(*arguments, **named)
     except Exception as error:  # the versions' exception classes have no common root
         found = getattr(error, "status", None) or getattr(error, "status_code", None)
-        assert found == status, f"status {found} instead of {status}: {error}"
+        # Errors of gRPC carry other codes, each version in its own way: the message tells.
+        over_grpc = GRPC and not isinstance(found, int) or GRPC and found not in (400, 401, 403, 404, 409)
+        assert over_grpc or found == status, f"status {found} instead of {status}: {error}"
         return f"{error} {getattr(error, 'body', '')}"
     raise AssertionError(f"{function.__name__} was not refused")
 
 
-def index():
-    return pc.Index(NAME)
+def opened(name):
+    """The data plane of an index."""
+    if not GRPC:
+        return Pinecone(api_key=KEY, host=SERVER).Index(name)
+    if VERSION[0] >= 9:
+        return Pinecone(api_key=KEY, host=SERVER, grpc_scheme="http").index(name, grpc=True)
+    from pinecone.grpc import GRPCClientConfig, PineconeGRPC
+
+    # These versions take a host without a scheme for gRPC.
+    host = pc.describe_index(name).host.removeprefix("http://")
+    plaintext = GRPCClientConfig(secure=False)
+    return PineconeGRPC(api_key=KEY, host=SERVER).Index(host=host, grpc_config=plaintext)
+
+
+INDEXES = {}
+
+
+def index(name=NAME):
+    if name not in INDEXES:
+        INDEXES[name] = opened(name)
+    return INDEXES[name]
 
 
 def ids(answer):
@@ -207,7 +229,7 @@ def tags_and_protection_are_configured():
     assert dict(pc.describe_index(NAME).tags.to_dict() if VERSION[0] < 9 else pc.describe_index(NAME).tags) == {"stage": "dev"}
 
 
-@check("before")
+@check("before", only_rest=True)
 def integrated_indexes_embed_search_and_rerank():
     name = f"{NAME}-texts"
     embed = {"model": "llama-text-embed-v2", "field_map": {"text": "chunk_text"}}
@@ -235,7 +257,7 @@ def integrated_indexes_embed_search_and_rerank():
     pc.delete_index(name)
 
 
-@check("before")
+@check("before", only_rest=True)
 def texts_are_embedded_and_reranked():
     vectors = pc.inference.embed(
         model="multilingual-e5-large", inputs=["dark beer", "a train"], parameters={"input_type": "passage"}
@@ -250,7 +272,7 @@ def texts_are_embedded_and_reranked():
 @check("before")
 def what_is_left_behind_for_after_the_restart():
     pc.create_index(name=KEPT, dimension=2, metric="euclidean", spec=SPEC)
-    kept = pc.Index(KEPT)
+    kept = index(KEPT)
     kept.upsert(vectors=[("near", [3.0, 4.0], {"k": "v"}), ("far", [30.0, 40.0])], namespace="n")
     pc.delete_index(NAME)
     refused(404, pc.describe_index, NAME)
@@ -259,7 +281,7 @@ def what_is_left_behind_for_after_the_restart():
 
 @check("after")
 def everything_is_there_after_a_kill():
-    kept = pc.Index(KEPT)
+    kept = index(KEPT)
     answer = kept.query(vector=[0.0, 0.0], top_k=5, namespace="n", include_metadata=True)
     assert ids(answer) == ["near", "far"] and answer.matches[0].score == 25.0
     assert answer.matches[0].metadata == {"k": "v"}
@@ -273,6 +295,23 @@ def wrong_keys_are_refused():
     refused(401, Pinecone(api_key="wrong-key-1", host=SERVER).list_indexes)
 
 
+@check("after")
+def wrong_keys_are_refused_by_the_data_plane():
+    pc.create_index(name=NAME, dimension=2, metric="cosine", spec=SPEC)
+    host = pc.describe_index(NAME).host
+    if GRPC and VERSION[0] < 9:
+        from pinecone.grpc import GRPCClientConfig, PineconeGRPC
+
+        plaintext = {"host": host.removeprefix("http://"), "grpc_config": GRPCClientConfig(secure=False)}
+        stranger = PineconeGRPC(api_key="wrong-key-1", host=SERVER).Index(**plaintext)
+    elif GRPC:
+        stranger = Pinecone(api_key="wrong-key-1", host=SERVER, grpc_scheme="http").index(host=host, grpc=True)
+    else:
+        stranger = Pinecone(api_key="wrong-key-1", host=SERVER).Index(host=host)
+    refused(401, stranger.describe_index_stats)
+    pc.delete_index(NAME)
+
+
 failed = 0
 for function in checks:
     try:
@@ -282,5 +321,6 @@ for function in checks:
         failed += 1
         print(f"FAILED {function.__name__}")
         traceback.print_exc(file=sys.stdout)
-print(f"pinecone {pinecone.__version__} {PHASE}: {len(checks) - failed} of {len(checks)} checks hold")
+transport = "gRPC" if GRPC else "REST"
+print(f"pinecone {pinecone.__version__} over {transport} {PHASE}: {len(checks) - failed} of {len(checks)} checks hold")
 sys.exit(failed)

@@ -2,6 +2,7 @@
 
 use super::{Limits, Listeners};
 use crate::{KeyRing, pinecone::Hosts};
+use axum::http::HeaderMap;
 use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -58,8 +59,11 @@ impl App {
         &self.limits
     }
 
-    pub(crate) fn keys(&self) -> &KeyRing {
-        &self.keys
+    /// Whether a request has a key: in Pinecone's header, or in the one that everybody else knows.
+    pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let key = header("api-key").or_else(|| header("authorization")?.strip_prefix("Bearer "));
+        self.keys.admits(key)
     }
 
     /// Runs work in the tenants' index on a thread that may block, if there is room.

@@ -4,7 +4,7 @@ use super::App;
 use crate::{ApiError, pinecone};
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::{HeaderName, HeaderValue},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -17,7 +17,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-pinecone-request-id");
 
 /// Lets in who has a key; our own routes.
 pub(super) async fn authenticate(State(app): State<App>, request: Request, next: Next) -> Response {
-    if is_admitted(&app, request.headers()) {
+    if app.admits(request.headers()) {
         return next.run(request).await;
     }
     let message =
@@ -27,7 +27,7 @@ pub(super) async fn authenticate(State(app): State<App>, request: Request, next:
 
 /// Lets in who has a key; Pinecone's control plane.
 pub(super) async fn authenticate_control(State(app): State<App>, request: Request, next: Next) -> Response {
-    if is_admitted(&app, request.headers()) {
+    if app.admits(request.headers()) {
         return next.run(request).await;
     }
     pinecone::unauthenticated(request.headers(), "Invalid API key")
@@ -35,17 +35,10 @@ pub(super) async fn authenticate_control(State(app): State<App>, request: Reques
 
 /// Lets in who has a key; Pinecone's data plane.
 pub(super) async fn authenticate_data(State(app): State<App>, request: Request, next: Next) -> Response {
-    if is_admitted(&app, request.headers()) {
+    if app.admits(request.headers()) {
         return next.run(request).await;
     }
     pinecone::unauthenticated(request.headers(), "Unauthorized")
-}
-
-/// Pinecone's header, or the one that everybody else knows.
-fn is_admitted(app: &App, headers: &HeaderMap) -> bool {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let key = header("api-key").or_else(|| header("authorization")?.strip_prefix("Bearer "));
-    app.keys().admits(key)
 }
 
 /// Numbers every answer, so that a client and the log can speak of the same request.

@@ -59,10 +59,16 @@ pub(crate) fn router(app: App) -> Router {
 /// The routes of one index's port.
 pub(crate) fn index_router(app: &App, index: &str) -> Router {
     let named = pinecone::Named { app: app.clone(), index: index.into() };
+    // By path, because no route of REST begins like this; every side keeps its own answer to what it does not know.
+    let grpc = Router::new()
+        .route_service("/VectorService/{method}", pinecone::grpc_service(named.clone()))
+        .route_layer(from_fn_with_state(app.clone(), pinecone::grpc_guard))
+        .layer(from_fn(guard::number));
     pinecone::data_router()
         .route_layer(from_fn_with_state(named, pinecone::by_name))
         .route_layer(from_fn_with_state(app.clone(), guard::authenticate_data))
         .layer(from_fn(guard::number))
+        .merge(grpc)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))

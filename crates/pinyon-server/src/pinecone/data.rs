@@ -2,7 +2,9 @@
 
 use super::{
     envelope::{ControlFailure, RpcCode, RpcError},
-    namespaces, records, vectors,
+    namespaces,
+    operations::Position,
+    records, vectors,
 };
 use crate::http::{App, body_bytes};
 use axum::{
@@ -14,7 +16,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use pinyon_types::SeqNo;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -95,10 +96,15 @@ impl<T: DeserializeOwned> FromRequest<App> for RpcBody<T> {
 }
 
 /// An answer, with the log position that it wrote or saw.
-pub(super) fn answer(body: &impl Serialize, position: Option<(HeaderName, SeqNo)>) -> Response {
+pub(super) fn answer(body: &impl Serialize, position: Position) -> Response {
     let bytes = serde_json::to_vec(body).unwrap_or_default();
     let mut response = Response::new(Body::from(bytes));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let position = match position {
+        Position::Written(seq) => Some((WRITTEN_AT, seq)),
+        Position::Seen(seq) => Some((SEEN_UP_TO, seq)),
+        Position::None => None,
+    };
     if let Some((name, seq)) = position {
         response.headers_mut().insert(name, HeaderValue::from(seq.get()));
     }

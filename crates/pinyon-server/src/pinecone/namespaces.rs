@@ -4,6 +4,7 @@ use super::{
     convert,
     data::{RpcBody, answer, number, page_size, parameter, parameters},
     envelope::RpcError,
+    operations::Position,
     tokens,
     version::ApiVersion,
 };
@@ -33,37 +34,43 @@ pub(super) fn router() -> Router<App> {
         .route("/namespaces/{namespace}", get(describe).delete(remove))
 }
 
-async fn list(
-    State(app): State<App>,
-    Extension(index): Extension<Arc<Index>>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Answered {
-    let pairs = parameters(&uri)?;
-    let prefix = parameter(&pairs, &["prefix"]).unwrap_or_default().to_owned();
-    let limit = page_size(number(&pairs, "limit")?, PAGE_MAX)?;
-    let question = format!("namespaces\0{prefix}");
-    let token = parameter(&pairs, &["paginationToken", "pagination_token"]).filter(|token| !token.is_empty());
-    let after = token.map(|token| tokens::read(&question, token)).transpose()?;
-    let all = app.run_in(index, move |engine| Ok(engine.namespaces(&prefix))).await?;
-    let total_count = all.len() as u64;
-    let rest = all.into_iter().filter(|one| after.as_deref().is_none_or(|after| one.name.as_str() > after));
-    let mut page: Vec<NamespaceReport> = rest.take(limit + 1).collect();
-    let has_more = page.len() > limit;
-    page.truncate(limit);
-    let last = page.last().filter(|_| has_more);
-    let pagination = last.map(|last| Pagination { next: tokens::token(&question, last.name.as_str()) });
-    let version = ApiVersion::of(&headers);
-    let namespaces = page.into_iter().map(|one| description(one, version)).collect();
-    Ok(answer(&NamespaceList { namespaces, pagination, total_count }, None))
+/// What a listing wants.
+pub(super) struct Wanted {
+    pub(super) prefix: String,
+    pub(super) limit: Option<i64>,
+    pub(super) token: Option<String>,
 }
 
-async fn create(
-    State(app): State<App>,
-    Extension(index): Extension<Arc<Index>>,
-    headers: HeaderMap,
-    RpcBody(body): RpcBody<CreateNamespaceRequest>,
-) -> Answered {
+/// One page of a listing.
+pub(super) struct NamespacePage {
+    pub(super) namespaces: Vec<NamespaceReport>,
+    /// What the next page is asked with.
+    pub(super) next: Option<String>,
+    /// On all pages.
+    pub(super) total: u64,
+}
+
+pub(super) async fn page(app: &App, index: Arc<Index>, wanted: Wanted) -> Result<NamespacePage, RpcError> {
+    let limit = page_size(wanted.limit, PAGE_MAX)?;
+    let question = format!("namespaces\0{}", wanted.prefix);
+    let token = wanted.token.filter(|token| !token.is_empty());
+    let after = token.map(|token| tokens::read(&question, &token)).transpose()?;
+    let all = app.run_in(index, move |engine| Ok(engine.namespaces(&wanted.prefix))).await?;
+    let total = all.len() as u64;
+    let rest = all.into_iter().filter(|one| after.as_deref().is_none_or(|after| one.name.as_str() > after));
+    let mut namespaces: Vec<NamespaceReport> = rest.take(limit + 1).collect();
+    let has_more = namespaces.len() > limit;
+    namespaces.truncate(limit);
+    let last = namespaces.last().filter(|_| has_more);
+    let next = last.map(|last| tokens::token(&question, last.name.as_str()));
+    Ok(NamespacePage { namespaces, next, total })
+}
+
+pub(super) async fn make(
+    app: &App,
+    index: Arc<Index>,
+    body: CreateNamespaceRequest,
+) -> Result<NamespaceReport, RpcError> {
     if body.name.is_empty() || body.name == convert::DEFAULT_NAMESPACE {
         return Err(RpcError::invalid(format!(
             "name must be given and not be {}: the default namespace is always there",
@@ -81,14 +88,56 @@ async fn create(
         )));
     }
     let fields = fields.into_keys().collect();
-    let made = app.run_in(index, move |engine| engine.declare_namespace(&name, fields)).await?;
-    Ok(answer(&description(made, ApiVersion::of(&headers)), None))
+    Ok(app.run_in(index, move |engine| engine.declare_namespace(&name, fields)).await?)
+}
+
+pub(super) async fn find(app: &App, index: Arc<Index>, name: &str) -> Result<NamespaceReport, RpcError> {
+    let name = convert::namespace(name)?.to_owned();
+    let missing = format!("Namespace '{name}' not found");
+    let found = app.run_in(index, move |engine| engine.namespace(&name)).await?;
+    found.ok_or_else(|| RpcError::new(super::envelope::RpcCode::NotFound, missing))
+}
+
+pub(super) async fn drop_one(app: &App, index: Arc<Index>, name: &str) -> Result<(), RpcError> {
+    let name = convert::namespace(name)?.to_owned();
+    Ok(app.run_in(index, move |engine| engine.drop_namespace(&name)).await?)
+}
+
+async fn list(
+    State(app): State<App>,
+    Extension(index): Extension<Arc<Index>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Answered {
+    let pairs = parameters(&uri)?;
+    let wanted = Wanted {
+        prefix: parameter(&pairs, &["prefix"]).unwrap_or_default().to_owned(),
+        limit: number(&pairs, "limit")?,
+        token: parameter(&pairs, &["paginationToken", "pagination_token"]).map(str::to_owned),
+    };
+    let page = page(&app, index, wanted).await?;
+    let version = ApiVersion::of(&headers);
+    let list = NamespaceList {
+        namespaces: page.namespaces.into_iter().map(|one| description(one, version)).collect(),
+        pagination: page.next.map(|next| Pagination { next }),
+        total_count: page.total,
+    };
+    Ok(answer(&list, Position::None))
+}
+
+async fn create(
+    State(app): State<App>,
+    Extension(index): Extension<Arc<Index>>,
+    headers: HeaderMap,
+    RpcBody(body): RpcBody<CreateNamespaceRequest>,
+) -> Answered {
+    let made = make(&app, index, body).await?;
+    Ok(answer(&description(made, ApiVersion::of(&headers)), Position::None))
 }
 
 /// The namespace among the path's parameters; the index may be one of them too.
-fn named(parameters: &BTreeMap<String, String>) -> Result<String, RpcError> {
-    let name = parameters.get("namespace").map_or("", String::as_str);
-    Ok(convert::namespace(name)?.to_owned())
+fn named(parameters: &BTreeMap<String, String>) -> &str {
+    parameters.get("namespace").map_or("", String::as_str)
 }
 
 async fn describe(
@@ -97,11 +146,8 @@ async fn describe(
     Path(path): Path<BTreeMap<String, String>>,
     headers: HeaderMap,
 ) -> Answered {
-    let name = named(&path)?;
-    let missing = format!("Namespace '{name}' not found");
-    let found = app.run_in(index, move |engine| engine.namespace(&name)).await?;
-    let found = found.ok_or_else(|| RpcError::new(super::envelope::RpcCode::NotFound, missing))?;
-    Ok(answer(&description(found, ApiVersion::of(&headers)), None))
+    let found = find(&app, index, named(&path)).await?;
+    Ok(answer(&description(found, ApiVersion::of(&headers)), Position::None))
 }
 
 async fn remove(
@@ -109,9 +155,8 @@ async fn remove(
     Extension(index): Extension<Arc<Index>>,
     Path(path): Path<BTreeMap<String, String>>,
 ) -> Answered {
-    let name = named(&path)?;
-    app.run_in(index, move |engine| engine.drop_namespace(&name)).await?;
-    Ok(answer(&serde_json::json!({}), None))
+    drop_one(&app, index, named(&path)).await?;
+    Ok(answer(&serde_json::json!({}), Position::None))
 }
 
 fn description(report: NamespaceReport, version: ApiVersion) -> NamespaceDescription {

@@ -3,9 +3,10 @@
 use super::{
     attributes::{Attributes, Embed},
     convert,
-    data::{SEEN_UP_TO, WRITTEN_AT, answer},
+    data::{WRITTEN_AT, answer},
     envelope::ControlFailure,
     inference, models,
+    operations::Position,
 };
 use crate::http::{App, body_bytes};
 use axum::{
@@ -139,7 +140,7 @@ async fn search(
     }
     let usage = SearchUsage { read_units: 1, embed_total_tokens, rerank_units };
     let response = SearchResponse { result: SearchResult { hits }, usage };
-    Ok(answer(&response, Some((SEEN_UP_TO, seen))))
+    Ok(answer(&response, Position::Seen(seen)))
 }
 
 fn near(query: &SearchQuery, index: &Index) -> Result<Near, ControlFailure> {

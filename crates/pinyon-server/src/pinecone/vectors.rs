@@ -1,10 +1,9 @@
-//! The data plane's vector operations, of one index.
+//! The data plane's vector operations over REST.
 
 use super::{
-    convert::{self, Shape},
-    data::{PAGE_DEFAULT, RpcBody, SEEN_UP_TO, WRITTEN_AT, answer, number, page_size, parameter, parameters},
-    envelope::{RpcCode, RpcError},
-    tokens,
+    data::{RpcBody, answer, number, parameter, parameters},
+    envelope::RpcError,
+    operations,
 };
 use crate::http::App;
 use axum::{
@@ -14,19 +13,34 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use pinyon_core::{Change, Engine, EngineError, Index, Reach, VectorQuery};
-use pinyon_types::{Metadata, RecordId, SeqNo};
-use pinyon_wire::vectors::{
-    DeleteRequest, FetchByMetadataRequest, FetchResponse, ListItem, ListResponse, MatchJson,
-    NamespaceSummary, Pagination, QueryRequest, QueryResponse, StatsRequest, StatsResponse, UpdateRequest,
-    UpdateResponse, UpsertRequest, UpsertResponse, Usage,
-};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use pinyon_core::Index;
+use pinyon_wire::vectors::{FetchRequest, ListRequest};
+use std::sync::Arc;
 
-/// Time for a query; Pinecone's clients wait about as long.
-const QUERY_TIME_MAX: Duration = Duration::from_secs(20);
-/// Most records on a page of a fetch by metadata.
-const FETCH_PAGE_MAX: i64 = 10_000;
+type Answered = Result<Response, RpcError>;
+
+/// A handler that reads a JSON body, runs the operation of its name, and writes what that gives.
+macro_rules! by_body {
+    ($($operation:ident: $request:ident,)*) => {
+        $(async fn $operation(
+            State(app): State<App>,
+            Extension(index): Extension<Arc<Index>>,
+            RpcBody(body): RpcBody<pinyon_wire::vectors::$request>,
+        ) -> Answered {
+            let (response, position) = operations::$operation(&app, index, body).await?;
+            Ok(answer(&response, position))
+        })*
+    };
+}
+
+by_body! {
+    upsert: UpsertRequest,
+    query: QueryRequest,
+    fetch_by_metadata: FetchByMetadataRequest,
+    update: UpdateRequest,
+    delete: DeleteRequest,
+    stats: StatsRequest,
+}
 
 /// The routes of vector operations.
 pub(super) fn router() -> Router<App> {
@@ -41,270 +55,23 @@ pub(super) fn router() -> Router<App> {
         .route("/describe_index_stats", post(stats).get(stats))
 }
 
-pub(super) fn shape(index: &Index) -> Shape {
-    Shape { dim: index.description.dim, metric: index.description.metric }
-}
-
-type Answered = Result<Response, RpcError>;
-
-async fn upsert(
-    State(app): State<App>,
-    Extension(index): Extension<Arc<Index>>,
-    RpcBody(body): RpcBody<UpsertRequest>,
-) -> Answered {
-    let namespace = convert::namespace(&body.namespace)?.to_owned();
-    let upserted_count = u32::try_from(body.vectors.len()).unwrap_or(u32::MAX);
-    let records = convert::records(body.vectors, shape(&index))?;
-    let receipt = app.run_in(index, move |engine| engine.write(&namespace, Change::Upsert(records))).await?;
-    Ok(answer(&UpsertResponse { upserted_count }, Some((WRITTEN_AT, receipt.seq))))
-}
-
-/// What a query is near to.
-enum Near {
-    Vector(Vec<f32>),
-    Record(RecordId),
-}
-
-async fn query(
-    State(app): State<App>,
-    Extension(index): Extension<Arc<Index>>,
-    RpcBody(body): RpcBody<QueryRequest>,
-) -> Answered {
-    let top_k = body.top_k.ok_or_else(|| RpcError::invalid("top_k is missing: give topK, 1 to 10000"))?;
-    let top_k = u32::try_from(top_k)
-        .map_err(|_| RpcError::invalid(format!("top_k must be 1 to 10000, is {top_k}")))?;
-    let near = near(&body)?;
-    convert::refuse_sparse(body.sparse_vector.as_ref(), shape(&index))?;
-    let filter = convert::optional_filter(body.filter.as_ref())?;
-    let namespace = convert::namespace(&body.namespace)?.to_owned();
-    let (with_values, with_metadata) = (body.include_values, body.include_metadata);
-    let found = app.run_in(index, move |engine| {
-        // Read first: what the search sees is not older.
-        let seen = engine.visible_seq(&namespace)?;
-        let Some(vector) = vector_of(engine, &namespace, near)? else { return Ok((seen, Some(Vec::new()))) };
-        let reach = Reach::Tenant(namespace);
-        let query = VectorQuery { vector, reach, top_k, filter, timeout: Some(QUERY_TIME_MAX) };
-        let found = engine.query_records(query)?;
-        let matches = found.hits.iter().map(|(score, hit)| MatchJson {
-            id: hit.id().to_string(),
-            score: Some(score.get()),
-            values: if with_values { hit.vector().as_slice().to_vec() } else { Vec::new() },
-            sparse_values: None,
-            metadata: with_metadata.then(|| convert::metadata_json(&hit.metadata())).flatten(),
-        });
-        Ok((seen, (!found.is_partial).then(|| matches.collect())))
-    });
-    let (seen, matches) = found.await?;
-    let late =
-        || RpcError::new(RpcCode::DeadlineExceeded, "the query took too long; narrow it or lower top_k");
-    let matches = matches.ok_or_else(late)?;
-    let response = QueryResponse { results: [], matches, namespace: body.namespace, usage: Usage::ONE };
-    Ok(answer(&response, Some((SEEN_UP_TO, seen))))
-}
-
-fn near(body: &QueryRequest) -> Result<Near, RpcError> {
-    let both =
-        |other: &str| RpcError::invalid(format!("Cannot provide both 'ID' and '{other}' at the same time"));
-    match (body.id.is_empty(), body.vector.is_empty()) {
-        (false, false) => Err(both("vector")),
-        (false, true) if body.sparse_vector.is_some() => Err(both("sparse_vector")),
-        (false, true) => Ok(Near::Record(convert::record_id(&body.id)?)),
-        (true, false) => Ok(Near::Vector(body.vector.clone())),
-        (true, true) => Err(RpcError::invalid("vector is missing: give a vector or an id to query by")),
-    }
-}
-
-fn vector_of(engine: &Engine, namespace: &str, near: Near) -> Result<Option<Vec<f32>>, EngineError> {
-    match near {
-        Near::Vector(vector) => Ok(Some(vector)),
-        Near::Record(id) => {
-            let found = engine.fetch(namespace, &[id])?;
-            Ok(found.first().map(|stored| stored.record.vector.as_slice().to_vec()))
-        }
-    }
-}
-
 async fn fetch(State(app): State<App>, Extension(index): Extension<Arc<Index>>, uri: Uri) -> Answered {
     let pairs = parameters(&uri)?;
-    let ids: Vec<String> = pairs.iter().filter(|(name, _)| name == "ids").map(|(_, id)| id.clone()).collect();
-    let ids = convert::record_ids(&ids)?;
-    let spelled = parameter(&pairs, &["namespace"]).unwrap_or_default().to_owned();
-    let namespace = convert::namespace(&spelled)?.to_owned();
-    let found = app.run_in(index, move |engine| {
-        let seen = engine.visible_seq(&namespace)?;
-        Ok((seen, engine.fetch(&namespace, &ids)?))
-    });
-    let (seen, found) = found.await?;
-    let vectors = found.iter().map(convert::fetched).collect();
-    let response = FetchResponse { vectors, namespace: spelled, usage: Usage::ONE, pagination: None };
-    Ok(answer(&response, Some((SEEN_UP_TO, seen))))
-}
-
-async fn fetch_by_metadata(
-    State(app): State<App>,
-    Extension(index): Extension<Arc<Index>>,
-    RpcBody(body): RpcBody<FetchByMetadataRequest>,
-) -> Answered {
-    const EMPTY: &str = "Empty filter provided for fetch by metadata request";
-    let given = body.filter.as_ref().ok_or_else(|| RpcError::invalid(EMPTY))?;
-    let filter = convert::needed_filter(given, EMPTY)?;
-    let limit = page_size(body.limit, FETCH_PAGE_MAX)?;
-    let namespace = convert::namespace(&body.namespace)?.to_owned();
-    let question = format!("fetch\0{namespace}\0{given}");
-    let after = after(&question, body.pagination_token.as_deref())?;
-    let found = app.run_in(index, move |engine| {
-        let seen = engine.visible_seq(&namespace)?;
-        Ok((seen, engine.fetch_matching(&namespace, &filter, after.as_ref(), limit)?))
-    });
-    let (seen, (found, has_more)) = found.await?;
-    let last = found.last().filter(|_| has_more).map(|stored| stored.record.id.as_str());
-    let pagination = last.map(|last| Pagination { next: tokens::token(&question, last) });
-    let vectors = found.iter().map(convert::fetched).collect();
-    let response = FetchResponse { vectors, namespace: body.namespace, usage: Usage::ONE, pagination };
-    Ok(answer(&response, Some((SEEN_UP_TO, seen))))
-}
-
-/// The id after which a page begins.
-fn after(question: &str, token: Option<&str>) -> Result<Option<RecordId>, RpcError> {
-    let given = token.filter(|token| !token.is_empty());
-    let last = given.map(|token| tokens::read(question, token)).transpose()?;
-    Ok(last.map(|last| RecordId::new(&last)).transpose()?)
-}
-
-async fn update(
-    State(app): State<App>,
-    Extension(index): Extension<Arc<Index>>,
-    RpcBody(body): RpcBody<UpdateRequest>,
-) -> Answered {
-    let namespace = convert::namespace(&body.namespace)?.to_owned();
-    convert::refuse_sparse(body.sparse_values.as_ref(), shape(&index))?;
-    // When both are given the filter wins.
-    if let Some(filter) = &body.filter {
-        let filter = convert::needed_filter(filter, "Update with empty metadata filter is not allowed")?;
-        if !body.values.is_empty() || body.sparse_values.is_some() {
-            let message = "Update by metadata request does not support updating vector values.";
-            return Err(RpcError::invalid(message));
-        }
-        let set = convert::metadata(body.set_metadata)?;
-        let is_dry = body.dry_run.unwrap_or(false);
-        return update_matching(&app, index, namespace, (filter, set), is_dry).await;
-    }
-    if body.id.is_empty() {
-        return Err(RpcError::invalid("id is missing: give an id, or a filter with setMetadata"));
-    }
-    let id = convert::record_id(&body.id)?;
-    let vector = match body.values.is_empty() {
-        true => None,
-        false => Some(convert::stored_vector(body.values, shape(&index))?),
-    };
-    let set = convert::metadata(body.set_metadata)?;
-    let written =
-        app.run_in(index, move |engine| engine.write(&namespace, Change::UpdateOne { id, vector, set }));
-    let receipt = written.await?;
-    Ok(answer(&UpdateResponse { matched_records: None }, Some((WRITTEN_AT, receipt.seq))))
-}
-
-async fn update_matching(
-    app: &App,
-    index: Arc<Index>,
-    namespace: String,
-    (filter, set): (pinyon_types::Filter, Metadata),
-    is_dry: bool,
-) -> Answered {
-    let updated = app.run_in(index, move |engine| {
-        if is_dry {
-            return Ok((engine.visible_seq(&namespace)?, engine.count(&namespace, Some(&filter))?));
-        }
-        let receipt = engine.write(&namespace, Change::UpdateMatching { filter, set })?;
-        Ok((receipt.seq, receipt.records))
-    });
-    let (seq, records) = updated.await?;
-    let name = if is_dry { SEEN_UP_TO } else { WRITTEN_AT };
-    Ok(answer(&UpdateResponse { matched_records: Some(records) }, Some((name, seq))))
-}
-
-async fn delete(
-    State(app): State<App>,
-    Extension(index): Extension<Arc<Index>>,
-    RpcBody(body): RpcBody<DeleteRequest>,
-) -> Answered {
-    let namespace = convert::namespace(&body.namespace)?.to_owned();
-    let change = deletion(&body)?;
-    let receipt = app.run_in(index, move |engine| {
-        // Nothing to delete places nobody.
-        match engine.lookup(&namespace)? {
-            Some(_) => engine.write(&namespace, change).map(|receipt| receipt.seq),
-            None => Ok(SeqNo::ZERO),
-        }
-    });
-    Ok(answer(&serde_json::json!({}), Some((WRITTEN_AT, receipt.await?))))
-}
-
-fn deletion(body: &DeleteRequest) -> Result<Change, RpcError> {
-    let refused = |message: &str| Err(RpcError::invalid(message));
-    match (&body.filter, body.delete_all) {
-        (_, true) if !body.ids.is_empty() => refused("No explicit IDs allowed when delete_all=true"),
-        (Some(_), true) => refused("No filter allowed when delete_all=true"),
-        (None, true) => Ok(Change::DeleteAll),
-        // When ids are given too they are passed over.
-        (Some(filter), false) => {
-            let filter = convert::needed_filter(filter, "Delete with empty metadata filter is not allowed")?;
-            Ok(Change::DeleteMatching(filter))
-        }
-        (None, false) if body.ids.is_empty() => {
-            refused("ids are missing: give ids, a filter, or deleteAll: true")
-        }
-        (None, false) => Ok(Change::DeleteIds(convert::record_ids(&body.ids)?)),
-    }
+    let ids = pairs.iter().filter(|(name, _)| name == "ids").map(|(_, id)| id.clone()).collect();
+    let namespace = parameter(&pairs, &["namespace"]).unwrap_or_default().to_owned();
+    let (response, position) = operations::fetch(&app, index, FetchRequest { ids, namespace }).await?;
+    Ok(answer(&response, position))
 }
 
 async fn list(State(app): State<App>, Extension(index): Extension<Arc<Index>>, uri: Uri) -> Answered {
     let pairs = parameters(&uri)?;
-    let prefix = parameter(&pairs, &["prefix"]).unwrap_or_default().to_owned();
-    let spelled = parameter(&pairs, &["namespace"]).unwrap_or_default().to_owned();
-    let namespace = convert::namespace(&spelled)?.to_owned();
-    let limit = page_size(number(&pairs, "limit")?, PAGE_DEFAULT)?;
-    let question = format!("list\0{namespace}\0{prefix}");
-    let after = after(&question, parameter(&pairs, &["paginationToken", "pagination_token"]))?;
-    let page = app.run_in(index, move |engine| {
-        let seen = engine.visible_seq(&namespace)?;
-        Ok((seen, engine.list(&namespace, &prefix, after.as_ref(), limit)?))
-    });
-    let (seen, page) = page.await?;
-    let last = page.ids.last().filter(|_| page.has_more);
-    let pagination = last.map(|last| Pagination { next: tokens::token(&question, last.as_str()) });
-    let vectors = page.ids.iter().map(|id| ListItem { id: id.to_string() }).collect();
-    let response = ListResponse { vectors, pagination, namespace: spelled, usage: Usage::ONE };
-    Ok(answer(&response, Some((SEEN_UP_TO, seen))))
-}
-
-async fn stats(
-    State(app): State<App>,
-    Extension(index): Extension<Arc<Index>>,
-    RpcBody(body): RpcBody<StatsRequest>,
-) -> Answered {
-    let filter = convert::optional_filter(body.filter.as_ref())?;
-    let shape = shape(&index);
-    let counted = app.run_in(index, move |engine| {
-        let mut namespaces = BTreeMap::new();
-        for one in engine.namespaces("").into_iter().filter(|one| one.records > 0) {
-            let name = one.name.to_string();
-            let vector_count = match &filter {
-                None => one.records,
-                Some(filter) => engine.count(&name, Some(filter))?,
-            };
-            namespaces.insert(name, NamespaceSummary { vector_count });
-        }
-        Ok(namespaces)
-    });
-    let namespaces = counted.await?;
-    let response = StatsResponse {
-        dimension: Some(shape.dim.get()),
-        index_fullness: 0.0,
-        total_vector_count: namespaces.values().map(|one| one.vector_count).sum(),
-        metric: shape.metric.name().into(),
-        vector_type: "dense".into(),
-        namespaces,
+    let text = |names: &[&str]| parameter(&pairs, names).map(str::to_owned);
+    let request = ListRequest {
+        prefix: text(&["prefix"]).unwrap_or_default(),
+        limit: number(&pairs, "limit")?,
+        pagination_token: text(&["paginationToken", "pagination_token"]),
+        namespace: text(&["namespace"]).unwrap_or_default(),
     };
-    Ok(answer(&response, None))
+    let (response, position) = operations::list(&app, index, request).await?;
+    Ok(answer(&response, position))
 }

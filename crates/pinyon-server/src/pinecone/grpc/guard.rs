@@ -1,0 +1,58 @@
+//! What stands before the service: the key, the client's deadline. Refusals are gRPC's own: HTTP 200 and a status.
+
+use crate::http::App;
+use axum::{
+    extract::{Request, State},
+    http::HeaderMap,
+    middleware::Next,
+    response::Response,
+};
+use std::time::Duration;
+use tonic::Status;
+
+pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    if !app.admits(request.headers()) {
+        return Status::unauthenticated("Invalid API key").into_http();
+    }
+    let Some(time) = timeout(request.headers()) else { return next.run(request).await };
+    match tokio::time::timeout(time, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Status::deadline_exceeded("the client's deadline has passed").into_http(),
+    }
+}
+
+/// The header `grpc-timeout`: up to eight digits and a unit.
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_read_as_the_protocol_says() {
+        let read = |text: &str| {
+            let headers: HeaderMap =
+                [("grpc-timeout".parse().unwrap(), text.parse().unwrap())].into_iter().collect();
+            timeout(&headers)
+        };
+        assert_eq!(read("20S"), Some(Duration::from_secs(20)));
+        assert_eq!(read("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(read("150m"), Some(Duration::from_millis(150)));
+        for bad in ["", "S", "1", "100000000S", "-1S", "1.5S", "1s", "é"] {
+            assert_eq!(bad.parse::<axum::http::HeaderValue>().ok().and_then(|_| read(bad)), None, "{bad}");
+        }
+    }
+}
