@@ -12,6 +12,7 @@ mod tests;
 
 pub use documents::{Document, IngestReport};
 pub use namespaces::NamespaceReport;
+pub(crate) use open::Pools;
 pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
 pub use reports::{EngineStats, TenantReport};
 

@@ -32,10 +32,20 @@ impl Engine {
     /// Settings that contradict what the data were made with (the message says the way out), a directory that another
     /// process has open, damaged data (the message names the file), the system's.
     pub fn open(dir: &Path, settings: EngineSettings) -> Result<Self, EngineError> {
+        let pools = Pools::new(&settings)?;
+        Self::open_with(dir, settings, &pools)
+    }
+
+    /// Opens an engine that shares its threads with others.
+    pub(crate) fn open_with(
+        dir: &Path,
+        settings: EngineSettings,
+        pools: &Pools,
+    ) -> Result<Self, EngineError> {
         let lock = lock_dir(dir)?;
         let routing = open_catalog(dir, &settings)?;
         check_not_lost(dir, &routing)?;
-        let engine = Self::assemble(dir, settings, routing, lock)?;
+        let engine = Self::assemble(dir, settings, routing, lock, pools)?;
         engine.inner.routing.check_epoch(engine.epoch_seen())?;
         Ok(engine)
     }
@@ -54,7 +64,8 @@ impl Engine {
             }
             opened => opened?,
         };
-        Self::assemble(dir, settings, routing, lock)
+        let pools = Pools::new(&settings)?;
+        Self::assemble(dir, settings, routing, lock, &pools)
     }
 
     fn assemble(
@@ -62,6 +73,7 @@ impl Engine {
         settings: EngineSettings,
         routing: RoutingTable,
         lock: Box<dyn LockGuard>,
+        pools: &Pools,
     ) -> Result<Self, EngineError> {
         settings.check()?;
         match routing.settings() {
@@ -69,15 +81,10 @@ impl Engine {
             None => routing.store_settings(&settings.stored())?,
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let pool = |name: &'static str, threads: usize| {
-            let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
-            let built = builder.thread_name(move |at| format!("{name}-{at}")).build();
-            built.map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
-        };
-        let search_pool = Arc::new(pool("search", settings.search_threads)?);
+        let search_pool = Arc::clone(&pools.search);
         let shards = open_shards(dir, &settings, &clock, &search_pool)?;
         let threads =
-            start_threads(&shards, pool("graph", 1)?).map_err(|error| EngineError::io(dir, &error))?;
+            start_threads(&shards, Arc::clone(&pools.graph)).map_err(|error| EngineError::io(dir, &error))?;
         let shard_prefix = settings.shard_prefix.clone();
         let fleet = Arc::new(Fleet { clock: Arc::clone(&clock), members: shards, shard_prefix });
         let cross_shard = CrossShard::new(settings.cross_shard, &clock);
@@ -109,6 +116,24 @@ impl Engine {
 
     pub(crate) fn epoch_seen(&self) -> Epoch {
         self.inner.fleet.members.iter().map(|member| member.shard.epoch_seen()).max().unwrap_or(Epoch::ZERO)
+    }
+}
+
+/// Threads that engines share.
+#[derive(Debug)]
+pub(crate) struct Pools {
+    search: Arc<rayon::ThreadPool>,
+    graph: Arc<rayon::ThreadPool>,
+}
+
+impl Pools {
+    pub(crate) fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
+        let pool = |name: &'static str, threads: usize| {
+            let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let built = builder.thread_name(move |at| format!("{name}-{at}")).build();
+            built.map(Arc::new).map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
+        };
+        Ok(Self { search: pool("search", settings.search_threads)?, graph: pool("graph", 1)? })
     }
 }
 
@@ -184,7 +209,7 @@ fn open_shards(
     pool.install(|| (0..settings.shards).into_par_iter().map(open).collect())
 }
 
-fn start_threads(shards: &[Member], graph_pool: rayon::ThreadPool) -> io::Result<Threads> {
+fn start_threads(shards: &[Member], graph_pool: Arc<rayon::ThreadPool>) -> io::Result<Threads> {
     let stop = Arc::new(AtomicBool::new(false));
     let keepers = shards.iter().map(|member| Keeper::start(&member.shard)).collect::<io::Result<_>>()?;
     let shards: Vec<Shard> = shards.iter().map(|member| member.shard.clone()).collect();
@@ -195,7 +220,7 @@ fn start_threads(shards: &[Member], graph_pool: rayon::ThreadPool) -> io::Result
 /// One thread for all shards: graphs are large and never urgent, because scans answer until they are there.
 fn start_graph_builder(
     shards: Vec<Shard>,
-    pool: rayon::ThreadPool,
+    pool: Arc<rayon::ThreadPool>,
     stop: Arc<AtomicBool>,
 ) -> io::Result<JoinHandle<()>> {
     let build = move || {

@@ -5,7 +5,7 @@ mod registry;
 #[cfg(test)]
 mod tests;
 
-use crate::{Engine, EngineError, EngineSettings, ErrorCode, catalog};
+use crate::{Engine, EngineError, EngineSettings, ErrorCode, catalog, engine::Pools};
 use arc_swap::ArcSwap;
 use pinyon_embed::HashEmbedder;
 use pinyon_types::{Dim, Invalid, Metric};
@@ -80,6 +80,7 @@ type Map = BTreeMap<String, Arc<Index>>;
 pub struct Indexes {
     dir: PathBuf,
     settings: EngineSettings,
+    pools: Pools,
     open: ArcSwap<Map>,
     tenants: Engine,
     registry: Mutex<Registry>,
@@ -98,7 +99,8 @@ impl Indexes {
         tenants_name: &str,
         pick_port: impl FnOnce(&[u16]) -> u16,
     ) -> Result<Self, EngineError> {
-        let tenants = Engine::open(dir, settings.clone())?;
+        let pools = Pools::new(&settings)?;
+        let tenants = Engine::open_with(dir, settings.clone(), &pools)?;
         let home = dir.join("indexes");
         let (mut registry, mut known) = Registry::open(&home, settings.catalog)?;
         registry.remove_leftovers(&known)?;
@@ -115,14 +117,14 @@ impl Indexes {
         let named = registry.enter_tenants(&mut known, named, pick_port)?;
         let mut open = Map::new();
         for description in known.into_iter().filter(|one| one.id != TENANTS_ID) {
-            let engine = open_index(&home, &settings, &description)
+            let engine = open_index(&home, &settings, &description, &pools)
                 .map_err(|error| within(error, &description.name))?;
             open.insert(description.name.clone(), Arc::new(Index { description, engine }));
         }
         let own = Index { description: named, engine: tenants.clone() };
         open.insert(own.description.name.clone(), Arc::new(own));
         let open = ArcSwap::from_pointee(open);
-        Ok(Self { dir: home, settings, open, tenants, registry: Mutex::new(registry) })
+        Ok(Self { dir: home, settings, pools, open, tenants, registry: Mutex::new(registry) })
     }
 
     /// The index that the tenant API speaks to.
@@ -157,7 +159,7 @@ impl Indexes {
         let IndexRequest { name, dim, metric, is_protected, tags, attributes } = request;
         let (id, port) = (registry.next_id(), pick_port(&taken));
         let description = IndexDescription { id, name, dim, metric, port, is_protected, tags, attributes };
-        let engine = open_index(&self.dir, &self.settings, &description)?;
+        let engine = open_index(&self.dir, &self.settings, &description, &self.pools)?;
         registry.enter(&description)?;
         let index = Arc::new(Index { description, engine });
         self.publish(|open| drop(open.insert(index.description.name.clone(), Arc::clone(&index))));
@@ -248,6 +250,7 @@ fn open_index(
     home: &Path,
     settings: &EngineSettings,
     description: &IndexDescription,
+    pools: &Pools,
 ) -> Result<Engine, EngineError> {
     let settings = EngineSettings {
         shard_prefix: description.name.clone(),
@@ -257,7 +260,7 @@ fn open_index(
         embedder: Arc::new(HashEmbedder::new(description.dim)),
         ..settings.clone()
     };
-    Engine::open(&index_dir(home, description.id), settings)
+    Engine::open_with(&index_dir(home, description.id), settings, pools)
 }
 
 fn within(mut error: EngineError, index: &str) -> EngineError {
