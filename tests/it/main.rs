@@ -8,3 +8,4 @@ mod examples;
 mod kill;
 mod pinecone;
 mod server;
+mod twins;
