@@ -28,6 +28,7 @@ impl Fixture {
             Record {
                 id: RecordId::new(&format!("r{at}")).expect("the id is good"),
                 vector: Vector::new(rows.row(at), dim).expect("the row is good"),
+                sparse: None,
                 metadata: Metadata::new(fields.into_iter().collect()).expect("the metadata are good"),
             }
         };

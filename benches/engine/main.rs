@@ -10,7 +10,7 @@ use fixture::Fixture;
 use pinyon_core::{Reach, VectorQuery};
 
 fn query(vector: &[f32], reach: Reach) -> VectorQuery {
-    VectorQuery { vector: vector.to_vec(), reach, top_k: 10, filter: None, timeout: None }
+    VectorQuery::dense(vector.to_vec(), reach, 10)
 }
 
 fn one_tenant(criterion: &mut Criterion) {

@@ -55,12 +55,10 @@ fn measure(fixture: &Fixture, rows: &Rows, queries: &Rows, data: &str, size: usi
         let (mut found, mut wanted, mut took) = (0, 0, Duration::ZERO);
         for at in 0..QUERIES.min(queries.len()) {
             let truth = nearest(rows, queries.row(at), size, bound);
+            let reach = Reach::Tenant(format!("tenant-{size}"));
             let query = VectorQuery {
-                vector: queries.row(at).to_vec(),
-                reach: Reach::Tenant(format!("tenant-{size}")),
-                top_k: K as u32,
                 filter: filter.clone(),
-                timeout: None,
+                ..VectorQuery::dense(queries.row(at).to_vec(), reach, K as u32)
             };
             let started = Instant::now();
             let answer = fixture.engine.query_vector(query).expect("a query");

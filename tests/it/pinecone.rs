@@ -49,13 +49,13 @@ fn answers_are_those_of_the_golden_file() {
             request.name
         );
     }
-    for request in script("records") {
-        let answer = request.ask(&server, &format!("{}/indexes/articles", server.url));
-        assert!(
-            answers.insert(format!("records_{}", request.name), answer).is_none(),
-            "{} stands twice",
-            request.name
-        );
+    for (plane, index) in [("records", "articles"), ("terms", "terms"), ("both", "both"), ("words", "words")]
+    {
+        for request in script(plane) {
+            let answer = request.ask(&server, &format!("{}/indexes/{index}", server.url));
+            let name = format!("{plane}_{}", request.name);
+            assert!(answers.insert(name, answer).is_none(), "{plane}: {} stands twice", request.name);
+        }
     }
     let gone = ask(&server, "DELETE", &format!("{}/indexes/movies", server.url), LEGACY, &Value::Null);
     assert_eq!(gone["status"], 202);

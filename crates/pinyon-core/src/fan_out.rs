@@ -6,7 +6,7 @@ use crate::{
     engine::{Fleet, Inner, ShardOutcome, ShardReport},
 };
 use pinyon_shard::{Hit, Namespace, Query, Scope};
-use pinyon_types::{Filter, ShardId, TopK, Vector};
+use pinyon_types::{Filter, ShardId, SparseVector, TopK, Vector};
 use std::{
     collections::BTreeMap,
     sync::{Arc, mpsc},
@@ -28,6 +28,8 @@ pub enum Reach {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) vector: Vector,
+    pub(crate) sparse: Option<SparseVector>,
+    pub(crate) required: Vec<u32>,
     pub(crate) top_k: TopK,
     pub(crate) filter: Option<Filter>,
     pub(crate) timeout: Option<Duration>,
@@ -126,7 +128,13 @@ const GRACE_US: u64 = 20_000;
 fn ask(fleet: &Fleet, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> Part {
     let began_us = fleet.clock.now_us();
     let stop = || deadline_us.is_some_and(|deadline_us| fleet.clock.now_us() >= deadline_us);
-    let query = Query { vector: &plan.vector, top_k: plan.top_k, filter: plan.filter.as_ref() };
+    let query = Query {
+        vector: Some(&plan.vector).filter(|vector| !vector.as_slice().is_empty()),
+        sparse: plan.sparse.as_ref(),
+        required: &plan.required,
+        top_k: plan.top_k,
+        filter: plan.filter.as_ref(),
+    };
     let member = fleet.member(shard);
     let found = if stop() { None } else { Some(member.shard.search(plan.scope(shard), query, &stop)) };
     let latency_us = fleet.clock.now_us().saturating_sub(began_us);

@@ -21,6 +21,6 @@ mod openai;
 mod rerank;
 
 pub use embedder::{EmbedError, Embedder, InputKind};
-pub use hash::HashEmbedder;
+pub use hash::{HashEmbedder, SparseEmbedding, SparseHashEmbedder};
 pub use openai::{ApiKey, OpenAiEmbedder, OpenAiSettings, Pause, ThreadPause};
 pub use rerank::{LexicalReranker, Reranker};

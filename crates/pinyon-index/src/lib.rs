@@ -1,4 +1,5 @@
-//! Search structures over rows in memory: bounded top-k, exact scans, the filter index, graphs.
+//! Search structures over rows in memory: bounded top-k, exact scans, posting lists of sparse vectors, the filter index,
+//! graphs.
 //!
 //! What it does: finds near rows and passing rows in slices that its caller owns, and counts what that cost
 //! ([`Work`]). What it must not know: files, logs, tenants, time; it starts no threads (a graph is built on the pool
@@ -18,6 +19,7 @@
 mod filter;
 mod graph;
 mod scan;
+mod sparse;
 mod top_k;
 mod work;
 
@@ -26,5 +28,9 @@ pub use graph::{
     Calibration, Graph, GraphError, GraphOptions, GraphRequest, HnswRsGraph, SelfTest, calibrate,
 };
 pub use scan::{RowBlock, ScanEnd, scan, scan_slots};
+pub use sparse::{
+    CombinedRows, DensePart, Inverted, PostingLists, SparseRequest, SparseRows, Term, Window, combined,
+    invert, scan_combined, search as search_postings,
+};
 pub use top_k::TopK;
 pub use work::Work;

@@ -38,7 +38,7 @@ impl<'a> RowBlock<'a> {
         &self.vectors[row * self.dim()..(row + 1) * self.dim()]
     }
 
-    fn part(&self, rows: std::ops::Range<usize>) -> Self {
+    pub(crate) fn part(&self, rows: std::ops::Range<usize>) -> Self {
         let first = u32::try_from(rows.start).expect("invariant: a block has fewer than 2^32 rows");
         Self {
             vectors: &self.vectors[rows.start * self.dim()..rows.end * self.dim()],

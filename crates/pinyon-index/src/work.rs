@@ -7,15 +7,18 @@ pub struct Work {
     pub distances: u64,
     /// Rows held against a metadata filter.
     pub rows_filtered: u64,
+    /// Postings of sparse vectors read.
+    pub postings: u64,
     /// Graphs walked.
     pub graph_walks: u64,
 }
 
 impl std::ops::AddAssign for Work {
     fn add_assign(&mut self, other: Self) {
-        let Self { distances, rows_filtered, graph_walks } = other;
+        let Self { distances, rows_filtered, postings, graph_walks } = other;
         self.distances += distances;
         self.rows_filtered += rows_filtered;
+        self.postings += postings;
         self.graph_walks += graph_walks;
     }
 }

@@ -2,7 +2,6 @@
 //! segment will give them and can be killed like those of a segment.
 
 use crate::{
-    fields::MetadataRef,
     layer::{NamespaceRows, Row},
     memtable::{Kills, Memtable, StoredRecord},
 };
@@ -36,13 +35,6 @@ impl FrozenRows {
     }
 
     pub(crate) fn row(&self, slot: SlotId) -> Row<'_> {
-        let stored = &self.rows[slot.get() as usize];
-        Row {
-            id: stored.record.id.as_str(),
-            vector: stored.record.vector.as_slice(),
-            inverse_norm: stored.inverse_norm,
-            seq: stored.seq,
-            metadata: MetadataRef::Decoded(&stored.record.metadata),
-        }
+        self.rows[slot.get() as usize].row()
     }
 }

@@ -44,6 +44,9 @@ impl GraphEntry {
 
 /// Builds the next missing graph.
 pub(crate) fn build_next(inner: &Inner, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
+    if inner.shape.dim.is_none() {
+        return Step::Idle;
+    }
     let state = inner.snapshot.load_full();
     let missing = state.layers.iter().find_map(|view| {
         let segment = view.layer.segment()?;

@@ -3,7 +3,7 @@
 use crate::{
     fields::MetadataRef, frozen::FrozenRows, memtable::Kills, namespace::Namespace, segment::Segment,
 };
-use pinyon_types::{NamespaceId, SegmentId, SeqNo, SlotId};
+use pinyon_types::{NamespaceId, SegmentId, SeqNo, SlotId, SparseRef};
 use roaring::RoaringBitmap;
 use std::{ops::Range, sync::Arc};
 
@@ -13,6 +13,8 @@ pub(crate) struct Row<'a> {
     pub(crate) id: &'a str,
     pub(crate) vector: &'a [f32],
     pub(crate) inverse_norm: f32,
+    /// Without components if it has no sparse vector.
+    pub(crate) sparse: SparseRef<'a>,
     pub(crate) seq: SeqNo,
     pub(crate) metadata: MetadataRef<'a>,
 }
@@ -80,6 +82,14 @@ impl Layer {
         }
     }
 
+    /// A row's id alone: cheaper than the whole row.
+    pub(crate) fn id(&self, slot: SlotId) -> &str {
+        match &self.rows {
+            Rows::Frozen(frozen) => frozen.row(slot).id,
+            Rows::Sealed(segment) => segment.id(slot),
+        }
+    }
+
     pub(crate) fn segment(&self) -> Option<&Segment> {
         match &self.rows {
             Rows::Frozen(_) => None,
@@ -104,7 +114,7 @@ impl Layer {
     pub(crate) fn find(&self, namespace: NamespaceId, id: &str) -> Option<SlotId> {
         let slots = self.namespace_rows(namespace)?.slots.clone();
         let at = self.lower_bound(slots.clone(), id);
-        (at < slots.end && self.row(SlotId::new(at)).id == id).then(|| SlotId::new(at))
+        (at < slots.end && self.id(SlotId::new(at)) == id).then(|| SlotId::new(at))
     }
 
     /// The first slot of the range whose id is not less than `id`.
@@ -112,7 +122,7 @@ impl Layer {
         let (mut low, mut high) = (slots.start, slots.end);
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.row(SlotId::new(middle)).id < id { low = middle + 1 } else { high = middle }
+            if self.id(SlotId::new(middle)) < id { low = middle + 1 } else { high = middle }
         }
         low
     }

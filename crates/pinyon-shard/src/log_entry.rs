@@ -8,7 +8,7 @@ use pinyon_storage::{
     metadata_bytes::{self, MetadataView},
     wal::Frame,
 };
-use pinyon_types::{Dim, Epoch, NamespaceId, Record, RecordId, TenantId, Vector};
+use pinyon_types::{Dim, Epoch, NamespaceId, Record, RecordId, SparseVector, TenantId, Vector};
 use std::path::Path;
 
 /// Kind of a log frame that holds operations on one namespace.
@@ -17,6 +17,8 @@ pub(crate) const KIND_OPERATIONS: u8 = 1;
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
 const CLEAR: u8 = 3;
+/// As [`PUT`], with a sparse vector behind the metadata.
+const PUT_SPARSE: u8 = 4;
 
 /// One change of one record, or of a whole namespace.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +57,7 @@ pub(crate) fn encode_operations(operations: &[Operation]) -> Vec<u8> {
 }
 
 fn put_record(out: &mut Vec<u8>, record: &Record) {
-    out.push(PUT);
+    out.push(if record.sparse.is_some() { PUT_SPARSE } else { PUT });
     put_text(out, record.id.as_str());
     out.extend_from_slice(bytemuck::cast_slice(record.vector.as_slice()));
     let length_at = out.len();
@@ -63,6 +65,14 @@ fn put_record(out: &mut Vec<u8>, record: &Record) {
     metadata_bytes::encode(&record.metadata, out);
     let length = u32::try_from(out.len() - length_at - 4).expect("invariant: metadata is limited to 256 KiB");
     out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+    if let Some(sparse) = &record.sparse {
+        let components = sparse.as_ref();
+        let count =
+            u32::try_from(components.indices.len()).expect("invariant: sparse vectors have few components");
+        out.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(bytemuck::cast_slice(components.indices));
+        out.extend_from_slice(bytemuck::cast_slice(components.values));
+    }
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {
@@ -106,6 +116,10 @@ fn read_operation(reader: &mut Reader<'_>, dim: Dim) -> Result<Operation, String
     let text = |error: BytesError| error.to_string();
     match reader.u8().map_err(text)? {
         PUT => read_record(reader, dim).map(Operation::Put),
+        PUT_SPARSE => {
+            let record = read_record(reader, dim)?;
+            Ok(Operation::Put(Record { sparse: Some(read_sparse(reader)?), ..record }))
+        }
         DELETE => {
             let id = get_text(reader).map_err(text)?;
             Ok(Operation::Delete(RecordId::new(id).map_err(|error| error.to_string())?))
@@ -122,7 +136,15 @@ fn read_record(reader: &mut Reader<'_>, dim: Dim) -> Result<Record, String> {
     let vector = Vector::new(components, dim).map_err(|error| error.to_string())?;
     let length = reader.u32().map_err(text)? as usize;
     let view = MetadataView::parse(reader.take(length).map_err(text)?).map_err(text)?;
-    Ok(Record { id, vector, metadata: view.to_metadata() })
+    Ok(Record { id, vector, sparse: None, metadata: view.to_metadata() })
+}
+
+fn read_sparse(reader: &mut Reader<'_>) -> Result<SparseVector, String> {
+    let text = |error: BytesError| error.to_string();
+    let count = reader.u32().map_err(text)? as usize;
+    let indices = reader.u32s(count).map_err(text)?;
+    let values = reader.f32s(count).map_err(text)?;
+    SparseVector::new(indices, values).map_err(|error| error.to_string())
 }
 
 fn get_text<'a>(reader: &mut Reader<'a>) -> Result<&'a str, BytesError> {
@@ -143,7 +165,14 @@ mod tests {
             Operation::Put(Record {
                 id: RecordId::new("r-1").unwrap(),
                 vector: Vector::new(vec![1.0, -2.5, 0.0], dim).unwrap(),
+                sparse: None,
                 metadata: Metadata::new(fields.into_iter().collect()).unwrap(),
+            }),
+            Operation::Put(Record {
+                id: RecordId::new("r-3").unwrap(),
+                vector: Vector::new(vec![0.5; 3], dim).unwrap(),
+                sparse: Some(SparseVector::new(vec![3, u32::MAX], vec![-0.5, 8.0]).unwrap()),
+                metadata: Metadata::empty(),
             }),
             Operation::Delete(RecordId::new("r-2").unwrap()),
             Operation::Clear,

@@ -1,9 +1,9 @@
 //! The memtable: what was written since the last seal. Persistent maps, so that a snapshot is a clone and a writer
 //! never disturbs a reader.
 
-use crate::namespace::Namespace;
+use crate::{fields::MetadataRef, layer::Row, namespace::Namespace};
 use pinyon_distance::inverse_norm;
-use pinyon_types::{NamespaceId, Record, RecordId, SegmentId, SeqNo, SlotId};
+use pinyon_types::{NamespaceId, Record, RecordId, SegmentId, SeqNo, SlotId, SparseRef, SparseVector};
 use roaring::RoaringBitmap;
 use rpds::RedBlackTreeMapSync;
 use std::sync::Arc;
@@ -22,12 +22,25 @@ impl StoredRecord {
         Self { record, inverse_norm, seq }
     }
 
+    pub(crate) fn row(&self) -> Row<'_> {
+        let Record { id, vector, sparse, metadata } = &self.record;
+        Row {
+            id: id.as_str(),
+            vector: vector.as_slice(),
+            inverse_norm: self.inverse_norm,
+            sparse: sparse.as_ref().map_or_else(SparseRef::default, SparseVector::as_ref),
+            seq: self.seq,
+            metadata: MetadataRef::Decoded(metadata),
+        }
+    }
+
     /// Memory it takes, about: what sealing is triggered by.
     pub(crate) fn bytes(&self) -> usize {
         const MAP_AND_COUNTERS: usize = 200;
         MAP_AND_COUNTERS
             + self.record.id.as_str().len()
             + size_of_val(self.record.vector.as_slice())
+            + self.record.sparse.as_ref().map_or(0, |sparse| sparse.as_ref().indices.len() * 8)
             + self.record.metadata.size_bytes()
     }
 }

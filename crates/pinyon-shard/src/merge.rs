@@ -139,7 +139,7 @@ fn install(state: &mut Snapshot, inputs: &[LayerView], merged: Option<&Arc<Layer
         let Some(now) = state.layer(input.layer.id).map(|view| Arc::clone(&view.dead)) else { continue };
         for slot in &*now - &*input.dead {
             let namespace = input.layer.namespace_of(SlotId::new(slot)).id();
-            let id = input.layer.row(SlotId::new(slot)).id;
+            let id = input.layer.id(SlotId::new(slot));
             let slot = merged.and_then(|layer| layer.find(namespace, id));
             dead.insert(slot.expect("invariant: every row alive at the start was merged").get());
         }
@@ -183,7 +183,7 @@ impl<'a> MergedRows<'a> {
             let live = entry.slots.clone().map(SlotId::new).filter(|&slot| view.is_live(slot));
             self.rows.extend(live.map(|slot| (&*view.layer, slot)));
         }
-        self.rows[first..].sort_unstable_by_key(|(layer, slot)| layer.row(*slot).id);
+        self.rows[first..].sort_unstable_by_key(|(layer, slot)| layer.id(*slot));
         let newest =
             parts.iter().map(|(_, entry)| &entry.namespace).max_by_key(|one: &&Namespace| one.epoch());
         if let Some(namespace) = newest.filter(|_| first < self.rows.len()) {

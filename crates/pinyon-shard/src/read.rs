@@ -5,7 +5,7 @@ use crate::{
     search::filtering::{rows_passing, survivors},
     snapshot::{Place, Snapshot},
 };
-use pinyon_types::{Filter, Metadata, NamespaceId, Record, RecordId, SeqNo, SlotId, Vector};
+use pinyon_types::{Filter, Metadata, NamespaceId, Record, RecordId, SeqNo, SlotId, SparseVector, Vector};
 use std::sync::Arc;
 
 /// A record as it is stored.
@@ -40,7 +40,12 @@ pub(crate) fn record_id(stored: &str) -> RecordId {
 }
 
 pub(crate) fn record(row: &Row<'_>) -> Record {
-    Record { id: record_id(row.id), vector: Vector::stored(row.vector), metadata: metadata(row) }
+    Record {
+        id: record_id(row.id),
+        vector: Vector::stored(row.vector),
+        sparse: SparseVector::stored(row.sparse),
+        metadata: metadata(row),
+    }
 }
 
 pub(crate) fn metadata(row: &Row<'_>) -> Metadata {
@@ -127,7 +132,7 @@ fn list_layer<'a>(
     let first = view.layer.lower_bound(entry.slots.clone(), request.start());
     (first..entry.slots.end)
         .map(SlotId::new)
-        .map(|slot| (slot, view.layer.row(slot).id))
+        .map(|slot| (slot, view.layer.id(slot)))
         .take_while(move |(_, id)| id.starts_with(request.prefix))
         .filter(move |(slot, id)| request.is_after(id) && view.is_live(*slot))
         .map(|(_, id)| record_id(id))

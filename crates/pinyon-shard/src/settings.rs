@@ -7,7 +7,7 @@ use pinyon_types::{Dim, Metric, ShardId};
 pub struct ShardShape {
     /// Its number within the index.
     pub shard: ShardId,
-    /// Components of every vector.
+    /// Components of every dense vector; none in an index of sparse ones.
     pub dim: Dim,
     /// How nearness is measured.
     pub metric: Metric,

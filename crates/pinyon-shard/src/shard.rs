@@ -140,14 +140,14 @@ impl Shard {
     /// stops says so in [`Found::complete`].
     ///
     /// # Errors
-    /// A vector of another length than the shard's.
+    /// A query of another shape than the shard's.
     pub fn search(
         &self,
         scope: Scope<'_>,
         query: Query<'_>,
         stop: &dyn Fn() -> bool,
     ) -> Result<Found, ShardError> {
-        search::check_query(query, self.inner.shape.dim)?;
+        search::check_query(query, self.inner.shape)?;
         let settings = search::SearchSettings {
             metric: self.inner.shape.metric,
             graph_rows_per_effort: self.inner.options.graph_rows_per_effort,

@@ -33,13 +33,7 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) fn row(&self) -> Row<'_> {
         match self {
-            Self::Memtable(stored) => Row {
-                id: stored.record.id.as_str(),
-                vector: stored.record.vector.as_slice(),
-                inverse_norm: stored.inverse_norm,
-                seq: stored.seq,
-                metadata: crate::fields::MetadataRef::Decoded(&stored.record.metadata),
-            },
+            Self::Memtable(stored) => stored.row(),
             Self::Layer(layer, slot) => layer.row(*slot),
         }
     }

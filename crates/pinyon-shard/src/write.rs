@@ -10,7 +10,7 @@ use crate::{
     shard::{Inner, Writer},
     snapshot::Snapshot,
 };
-use pinyon_types::{Filter, Invalid, Metadata, Record, RecordId, SeqNo, Vector, limits};
+use pinyon_types::{Filter, Invalid, Metadata, Record, RecordId, SeqNo, SparseVector, Vector, limits};
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -25,12 +25,14 @@ const GROUP_BYTES_MAX: usize = 32 << 20;
 pub enum Change {
     /// Puts records whole, replacing those with the same ids; of equal ids in one batch the last wins.
     Upsert(Vec<Record>),
-    /// Replaces the vector (if given) and sets metadata fields of one record; nothing if it does not exist.
+    /// Replaces the vectors that are given and sets metadata fields of one record; nothing if it does not exist.
     UpdateOne {
         /// Which record.
         id: RecordId,
         /// The new vector.
         vector: Option<Vector>,
+        /// The new sparse vector.
+        sparse: Option<SparseVector>,
         /// Fields to set over the old ones.
         set: Metadata,
     },
@@ -269,11 +271,12 @@ fn count_changed(state: &Snapshot, namespace: &Namespace, operations: &[Operatio
 /// Finds out what a change means for the records that are there now.
 fn resolve(state: &Snapshot, namespace: &Namespace, change: Change) -> Result<Vec<Operation>, ShardError> {
     match change {
-        Change::UpdateOne { id, vector, set } => {
+        Change::UpdateOne { id, vector, sparse, set } => {
             let Some(place) = state.find(namespace.id(), id.as_str()) else { return Ok(Vec::new()) };
             let mut record = read::record(&place.row());
             record.metadata = record.metadata.merged(&set)?;
             record.vector = vector.unwrap_or(record.vector);
+            record.sparse = sparse.or(record.sparse);
             Ok(vec![Operation::Put(record)])
         }
         Change::UpdateMatching { filter, set } => {

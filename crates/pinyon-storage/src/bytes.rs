@@ -100,6 +100,16 @@ impl<'a> Reader<'a> {
         Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
     }
 
+    /// The next `count` whole numbers of four bytes. Allocates no more than is there.
+    ///
+    /// # Errors
+    /// Fewer are left.
+    pub fn u32s(&mut self, count: usize) -> Result<Vec<u32>, BytesError> {
+        let length = count.checked_mul(4).ok_or_else(|| self.error("fewer numbers"))?;
+        let (numbers, _) = self.take(length)?.as_chunks::<4>();
+        Ok(numbers.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect())
+    }
+
     /// The next `length` bytes as a text.
     ///
     /// # Errors
@@ -174,7 +184,7 @@ mod tests {
         let mut reader = Reader::new(&[0xff, 1, 2, 3]);
         for length in [5, usize::MAX, usize::MAX - 1] {
             assert!(reader.clone().take(length).is_err() && reader.clone().str(length).is_err());
-            assert!(reader.clone().f32s(length).is_err());
+            assert!(reader.clone().f32s(length).is_err() && reader.clone().u32s(length).is_err());
         }
         assert!(reader.str(2).is_err(), "0xff is not UTF-8");
     }

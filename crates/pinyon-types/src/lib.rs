@@ -5,7 +5,7 @@
 //! | *index* | what a customer creates: a dimension, a metric, and records |
 //! | *shard* | one of an index's N parts, called `<prefix>-<i>` |
 //! | *namespace*, *tenant* | a named set of records; lives on exactly one shard |
-//! | *record* | id (the customer's text), vector, metadata |
+//! | *record* | id (the customer's text), dense or sparse vector or both, metadata |
 //! | *segment* | an immutable file of records, grouped by namespace |
 //! | *slot* | a record's dense number inside one segment |
 //! | *graph* | the approximate-nearest-neighbour structure over a namespace's rows |
@@ -35,6 +35,7 @@ mod metric;
 mod quantity;
 mod record;
 mod rng;
+mod sparse;
 
 pub use clock::{Clock, ManualClock};
 pub use filter::{FieldTest, Filter, Scalar};
@@ -45,3 +46,4 @@ pub use metric::{Distance, Metric, Score};
 pub use quantity::{Dim, TopK};
 pub use record::{Record, Vector};
 pub use rng::SeededRng;
+pub use sparse::{SparseRef, SparseVector};

@@ -8,6 +8,8 @@ pub const TENANT_BYTES_MAX: usize = 512;
 pub const DIM_MIN: u32 = 1;
 /// Largest dimension of an index (Pinecone's limit).
 pub const DIM_MAX: u32 = 20_000;
+/// Most components of a sparse vector (Pinecone's limit).
+pub const SPARSE_VALUES_MAX: usize = 2_048;
 /// Largest `top_k` (Pinecone's limit).
 pub const TOP_K_MAX: u32 = 10_000;
 /// `top_k` when a query names none: what the reference module's clients expect.
@@ -32,6 +34,8 @@ pub const LIST_PAGE_MAX: usize = 10_000;
 /// Most shards of one index: a fan-out touches all of them.
 pub const SHARDS_MAX: u32 = 256;
 
-const _: () = assert!(DIM_MAX as usize * 4 + METADATA_BYTES_MAX + ID_BYTES_MAX < BATCH_BYTES_MAX);
+const _: () = assert!(
+    DIM_MAX as usize * 4 + SPARSE_VALUES_MAX * 8 + METADATA_BYTES_MAX + ID_BYTES_MAX < BATCH_BYTES_MAX
+);
 const _: () = assert!(TOP_K_DEFAULT <= TOP_K_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < u32::MAX as usize);

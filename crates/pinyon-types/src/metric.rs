@@ -46,7 +46,8 @@ impl Metric {
     pub fn score(self, distance: Distance) -> Score {
         match self {
             Self::Cosine => Score(1.0 - distance.0),
-            Self::DotProduct => Score(-distance.0),
+            // Not a negation: a product of zero is no negative zero.
+            Self::DotProduct => Score(0.0 - distance.0),
             Self::Euclidean => Score(distance.0),
         }
     }
@@ -125,6 +126,7 @@ mod tests {
     fn scores_have_the_metrics_public_meaning() {
         assert_eq!(Metric::Cosine.score(Distance::new(0.25)).get(), 0.75);
         assert_eq!(Metric::DotProduct.score(Distance::new(-7.0)).get(), 7.0);
+        assert!(Metric::DotProduct.score(Distance::new(0.0)).get().is_sign_positive());
         assert_eq!(Metric::Euclidean.score(Distance::new(4.0)).get(), 4.0);
         assert!(Metric::from_name("l2").is_err());
     }

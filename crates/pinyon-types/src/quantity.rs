@@ -3,11 +3,27 @@
 use crate::{Invalid, limits};
 use std::fmt;
 
-/// Number of components of a vector, 1 to 20,000.
+/// Number of components of a dense vector, 1 to 20,000; or [`Dim::NONE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dim(u32);
 
 impl Dim {
+    /// No dense vectors: what an index of sparse ones has.
+    pub const NONE: Self = Self(0);
+
+    /// Reads what was kept of an index: also that it has no dense vectors.
+    ///
+    /// # Errors
+    /// More than 20,000.
+    pub fn stored(value: u32) -> Result<Self, Invalid> {
+        if value == 0 { Ok(Self::NONE) } else { Self::new(value) }
+    }
+
+    /// Whether there are no dense vectors.
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
     /// Checks and wraps a dimension.
     ///
     /// # Errors
@@ -67,6 +83,7 @@ mod tests {
     #[test]
     fn ranges_are_closed_at_both_ends() {
         assert!(Dim::new(0).is_err() && Dim::new(20_001).is_err());
+        assert!(Dim::stored(0) == Ok(Dim::NONE) && Dim::stored(20_001).is_err());
         assert!(Dim::new(1).is_ok() && Dim::new(20_000).is_ok());
         assert!(TopK::new(0).is_err() && TopK::new(10_001).is_err());
         assert_eq!(TopK::new(10_000).map(TopK::get), Ok(10_000));

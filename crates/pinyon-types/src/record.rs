@@ -1,9 +1,10 @@
 //! Records and their vectors.
 
-use crate::{Dim, Invalid, Metadata, RecordId};
+use crate::{Dim, Invalid, Metadata, RecordId, SparseVector};
 use std::sync::Arc;
 
-/// The components of a dense vector: all finite, and as many as the index has dimensions. Cheap to clone.
+/// The components of a dense vector: all finite, and as many as the index has dimensions, which may be none. Cheap to
+/// clone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vector(Arc<[f32]>);
 
@@ -38,13 +39,15 @@ impl Vector {
     }
 }
 
-/// One record as it is written and read: id, vector, metadata.
+/// One record as it is written and read: id, vectors, metadata.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// The customer's id, unique in its namespace.
     pub id: RecordId,
-    /// The dense vector.
+    /// The dense vector; without components in an index of sparse ones.
     pub vector: Vector,
+    /// The sparse vector, if it has one.
+    pub sparse: Option<SparseVector>,
     /// The metadata; may be empty.
     pub metadata: Metadata,
 }

@@ -48,7 +48,18 @@ pub struct SearchQuery {
     pub filter: Option<Value>,
     /// Terms that hits must have.
     #[serde(default)]
-    pub match_terms: Option<Value>,
+    pub match_terms: Option<MatchTerms>,
+}
+
+/// Terms that hits must have.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct MatchTerms {
+    /// How many of them: `all`.
+    #[serde(default)]
+    pub strategy: Option<String>,
+    /// Which.
+    #[serde(default)]
+    pub terms: Vec<String>,
 }
 
 /// A vector to search by.
@@ -183,11 +194,27 @@ pub struct EmbedTextsRequest {
 
 /// One embedding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Embedding {
-    /// Its components.
-    pub values: Vec<f32>,
-    /// Always `dense`.
-    pub vector_type: &'static str,
+#[serde(untagged)]
+pub enum Embedding {
+    /// Of a dense model.
+    Dense {
+        /// Its components.
+        values: Vec<f32>,
+        /// Always `dense`.
+        vector_type: &'static str,
+    },
+    /// Of a sparse model.
+    Sparse {
+        /// Weights.
+        sparse_values: Vec<f32>,
+        /// Which components they are of.
+        sparse_indices: Vec<u32>,
+        /// What they stand for, if asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sparse_tokens: Option<Vec<String>>,
+        /// Always `sparse`.
+        vector_type: &'static str,
+    },
 }
 
 /// Words that were embedded.
@@ -202,7 +229,7 @@ pub struct TokenUsage {
 pub struct EmbedTextsResponse {
     /// The model's name as it was asked for.
     pub model: String,
-    /// Always `dense`.
+    /// `dense` or `sparse`.
     pub vector_type: &'static str,
     /// One a text, in their order.
     pub data: Vec<Embedding>,

@@ -62,7 +62,8 @@ impl Engine {
         let vectors = self.inner.settings.embedder.embed(&texts, InputKind::Passage)?;
         let mut records = Vec::with_capacity(checked.len());
         for ((id, _, metadata), vector) in checked.into_iter().zip(vectors) {
-            records.push(Record { id, vector: Vector::new(vector, self.inner.settings.dim)?, metadata });
+            let vector = Vector::new(vector, self.inner.settings.dim)?;
+            records.push(Record { id, vector, sparse: None, metadata });
         }
         let (_, assignment) = self.inner.resolve_or_place(&tenant_id)?;
         let receipt = self.write(tenant, Change::Upsert(records))?;

@@ -10,8 +10,8 @@ use crate::{
 use pinyon_embed::InputKind;
 use pinyon_shard::{Hit, Namespace};
 use pinyon_types::{
-    Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, SeqNo, ShardId, TenantId, TopK,
-    Vector, limits,
+    Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, SeqNo, ShardId, SparseVector,
+    TenantId, TopK, Vector, limits,
 };
 use std::{
     collections::BTreeMap,
@@ -56,8 +56,12 @@ impl TextQuery {
 /// A query by vector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VectorQuery {
-    /// What to be near to.
+    /// What to be near to; empty in an index of sparse vectors.
     pub vector: Vec<f32>,
+    /// What to be near to besides, or alone in an index of sparse vectors. Scores of both parts are added.
+    pub sparse: Option<SparseVector>,
+    /// Only records whose sparse vector has all of these indices.
+    pub required: Vec<u32>,
     /// Where.
     pub reach: Reach,
     /// How many results.
@@ -66,6 +70,13 @@ pub struct VectorQuery {
     pub filter: Option<Filter>,
     /// After this time what is there is answered and marked as partial.
     pub timeout: Option<Duration>,
+}
+
+impl VectorQuery {
+    /// A query by a dense vector.
+    pub fn dense(vector: Vec<f32>, reach: Reach, top_k: u32) -> Self {
+        Self { vector, sparse: None, required: Vec::new(), reach, top_k, filter: None, timeout: None }
+    }
 }
 
 /// One result.
@@ -179,7 +190,7 @@ impl Engine {
         self.inner.admit(&query.reach)?;
         let vector = self.embed_query(&query.text)?;
         let TextQuery { reach, top_k, filter, timeout, .. } = query.clone();
-        self.answer(VectorQuery { vector, reach, top_k, filter, timeout }, began_us)
+        self.answer(VectorQuery { filter, timeout, ..VectorQuery::dense(vector, reach, top_k) }, began_us)
     }
 
     /// Finds what is near to a vector.
@@ -208,6 +219,8 @@ impl Engine {
         Ok(Plan {
             targets: self.inner.targets(&query.reach)?,
             vector: Vector::new(query.vector, self.inner.settings.dim)?,
+            sparse: query.sparse,
+            required: query.required,
             top_k: TopK::new(query.top_k)?,
             filter: query.filter.map(Filter::checked).transpose()?,
             timeout: query.timeout,

@@ -26,7 +26,7 @@ pub struct IndexDescription {
     pub id: u64,
     /// Unique among the indexes that there are.
     pub name: String,
-    /// Components of every vector.
+    /// Components of every dense vector; none in an index of sparse ones.
     pub dim: Dim,
     /// How nearness is measured.
     pub metric: Metric,
@@ -45,7 +45,7 @@ pub struct IndexDescription {
 pub struct IndexRequest {
     /// Its name.
     pub name: String,
-    /// Components of every vector.
+    /// Components of every dense vector; none in an index of sparse ones.
     pub dim: Dim,
     /// How nearness is measured.
     pub metric: Metric,

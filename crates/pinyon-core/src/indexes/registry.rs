@@ -135,7 +135,7 @@ fn from_stored(stored: StoredIndex) -> Result<IndexDescription, pinyon_types::In
     Ok(IndexDescription {
         id: stored.id,
         name: stored.name,
-        dim: Dim::new(stored.dimension)?,
+        dim: Dim::stored(stored.dimension)?,
         metric: Metric::from_name(&stored.metric)?,
         port: stored.port,
         is_protected: stored.is_protected,

@@ -33,7 +33,7 @@ fn lowest_free(taken: &[u16]) -> u16 {
 fn put(index: &Index, id: &str) {
     let dim = index.description.dim;
     let vector = Vector::new(vec![0.5; dim.as_usize()], dim).unwrap();
-    let record = Record { id: RecordId::new(id).unwrap(), vector, metadata: Metadata::empty() };
+    let record = Record { id: RecordId::new(id).unwrap(), vector, sparse: None, metadata: Metadata::empty() };
     index.engine.write("ns", Change::Upsert(vec![record])).unwrap();
 }
 

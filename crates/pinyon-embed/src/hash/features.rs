@@ -23,11 +23,24 @@ enum Kind {
     Gram = 3,
 }
 
+/// The words of a text in lower case.
+pub(super) fn lowered_words(text: &str) -> impl Iterator<Item = String> + '_ {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(|word| word.chars().flat_map(char::to_lowercase).collect())
+}
+
+pub(super) fn is_stop_word(word: &str) -> bool {
+    STOP_WORDS.binary_search(&word).is_ok()
+}
+
+pub(super) fn stem_hash(stem: &str) -> u64 {
+    hash(Kind::Stem, stem.as_bytes())
+}
+
 /// Collects features; keeps its memory from text to text.
 #[derive(Debug, Default)]
 pub(super) struct Features {
     found: Vec<(u64, f64)>,
-    word: String,
     framed: String,
     bounds: Vec<usize>,
 }
@@ -36,10 +49,8 @@ impl Features {
     /// Replaces what was collected by the features of `text`.
     pub(super) fn collect(&mut self, text: &str) {
         self.found.clear();
-        for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-            self.word.clear();
-            self.word.extend(word.chars().flat_map(char::to_lowercase));
-            self.add_word();
+        for word in lowered_words(text) {
+            self.add_word(&word);
         }
         // Equal features stand together, in an order that does not depend on the text's.
         self.found.sort_unstable_by_key(|one| one.0);
@@ -50,15 +61,15 @@ impl Features {
         self.found.chunk_by(|a, b| a.0 == b.0).map(|same| (same[0].0, same[0].1, same.len() as u32))
     }
 
-    fn add_word(&mut self) {
-        if STOP_WORDS.binary_search(&self.word.as_str()).is_ok() {
-            self.found.push((hash(Kind::Stop, self.word.as_bytes()), STOP_WEIGHT));
+    fn add_word(&mut self, word: &str) {
+        if is_stop_word(word) {
+            self.found.push((hash(Kind::Stop, word.as_bytes()), STOP_WEIGHT));
             return;
         }
-        self.found.push((hash(Kind::Stem, stem(&self.word).as_bytes()), STEM_WEIGHT));
+        self.found.push((stem_hash(&stem(word)), STEM_WEIGHT));
         self.framed.clear();
         self.framed.push('^');
-        self.framed.push_str(&self.word);
+        self.framed.push_str(word);
         self.framed.push('$');
         self.bounds.clear();
         self.bounds.extend(self.framed.char_indices().map(|(at, _)| at));

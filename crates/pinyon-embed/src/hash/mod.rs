@@ -8,11 +8,14 @@
 //! any feature gives a fixed unit vector. Changing any of this needs a new version: stored vectors would no longer fit.
 
 mod features;
+mod sparse;
 mod stem;
 #[cfg(test)]
 mod tests;
 
 use crate::{EmbedError, Embedder, InputKind};
+pub use sparse::{SparseEmbedding, SparseHashEmbedder};
+
 use features::Features;
 use pinyon_types::Dim;
 
@@ -30,6 +33,9 @@ impl HashEmbedder {
     }
 
     fn vector(&self, features: &mut Features, text: &str) -> Vec<f32> {
+        if self.dim.is_none() {
+            return Vec::new();
+        }
         features.collect(text);
         let mut sums = vec![0.0_f64; self.dim.as_usize()];
         for (hash, weight, count) in features.counted() {

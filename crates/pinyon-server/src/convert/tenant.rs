@@ -55,7 +55,9 @@ pub fn query(request: QueryRequest) -> Result<Query, ApiError> {
             Ok(Query::Text(TextQuery { text, reach, top_k, filter, timeout }))
         }
         (Some(_), None) => Err(ApiError::invalid("query_text", "must not be empty")),
-        (None, Some(vector)) => Ok(Query::Vector(VectorQuery { vector, reach, top_k, filter, timeout })),
+        (None, Some(vector)) => {
+            Ok(Query::Vector(VectorQuery { filter, timeout, ..VectorQuery::dense(vector, reach, top_k) }))
+        }
         (Some(_), Some(_)) => Err(ApiError::invalid("vector", "give either query_text or vector, not both")),
         (None, None) => Err(ApiError::invalid("query_text", "is missing; give query_text or vector")),
     }

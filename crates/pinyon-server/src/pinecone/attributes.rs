@@ -18,6 +18,9 @@ pub(super) struct Attributes {
     /// The integrated model.
     #[serde(default)]
     pub(super) embed: Option<Embed>,
+    /// Whether a field of sparse vectors was declared beside the dense one; they are taken without it too.
+    #[serde(default)]
+    pub(super) has_sparse_field: bool,
 }
 
 /// A model that an index embeds its texts with.
@@ -94,6 +97,7 @@ impl Attributes {
             read_capacity: None,
             metadata_schema: None,
             embed: None,
+            has_sparse_field: false,
         }
     }
 

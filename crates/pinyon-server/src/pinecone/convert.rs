@@ -2,9 +2,9 @@
 
 use super::envelope::RpcError;
 use crate::convert::filter;
-use pinyon_core::Stored;
+use pinyon_core::{Index, Stored};
 use pinyon_types::{
-    Dim, Filter, Invalid, Metadata, MetadataValue, Metric, Record, RecordId, TenantId, Vector,
+    Dim, Filter, Invalid, Metadata, MetadataValue, Metric, Record, RecordId, SparseVector, TenantId, Vector,
 };
 use pinyon_wire::{
     json::MetadataJson,
@@ -27,6 +27,17 @@ const ZERO: f32 = 1e-8;
 pub(super) struct Shape {
     pub(super) dim: Dim,
     pub(super) metric: Metric,
+}
+
+impl Shape {
+    pub(super) fn of(index: &Index) -> Self {
+        Self { dim: index.description.dim, metric: index.description.metric }
+    }
+
+    /// Pinecone's name for what vectors there are.
+    pub(super) const fn vector_type(self) -> &'static str {
+        if self.dim.is_none() { "sparse" } else { "dense" }
+    }
 }
 
 /// The name under which a namespace is kept: the default one has three spellings.
@@ -80,15 +91,22 @@ pub(super) fn records(vectors: Vec<VectorJson>, shape: Shape) -> Result<Vec<Reco
 
 fn record(given: VectorJson, shape: Shape) -> Result<Record, RpcError> {
     let id = record_id(&given.id)?;
-    refuse_sparse(given.sparse_values.as_ref(), shape)?;
+    refuse_dense(&given.values, shape)?;
+    let sparse = sparse_vector(given.sparse_values, shape)?;
+    if sparse.is_none() && shape.dim.is_none() {
+        return Err(RpcError::invalid(format!(
+            "Sparse index: record '{}' must have sparse values",
+            short(&given.id)
+        )));
+    }
     let vector = stored_vector(given.values, shape)?;
-    Ok(Record { id, vector, metadata: metadata(given.metadata)? })
+    Ok(Record { id, vector, sparse, metadata: metadata(given.metadata)? })
 }
 
 /// A vector to keep: all zeros have no direction, and Pinecone refuses them.
 pub(super) fn stored_vector(values: Vec<f32>, shape: Shape) -> Result<Vector, RpcError> {
     let vector = Vector::new(values, shape.dim)?;
-    if vector.as_slice().iter().all(|component| component.abs() < ZERO) {
+    if !shape.dim.is_none() && vector.as_slice().iter().all(|component| component.abs() < ZERO) {
         let message =
             "Dense vectors must contain at least one non-zero value; this one is containing only zeros";
         return Err(RpcError::invalid(message));
@@ -96,17 +114,36 @@ pub(super) fn stored_vector(values: Vec<f32>, shape: Shape) -> Result<Vector, Rp
     Ok(vector)
 }
 
-pub(super) fn refuse_sparse(sparse: Option<&SparseValues>, shape: Shape) -> Result<(), RpcError> {
-    match sparse {
-        Some(_) if shape.metric != Metric::DotProduct => Err(RpcError::invalid(
+/// Refuses a dense vector where there are sparse ones only.
+pub(super) fn refuse_dense(values: &[f32], shape: Shape) -> Result<(), Invalid> {
+    if !shape.dim.is_none() || values.is_empty() {
+        return Ok(());
+    }
+    Err(Invalid::new("values", "This index has sparse vectors only: send sparse values and no dense vector"))
+}
+
+/// Reads a sparse vector; one without components is none, as protobuf has it.
+pub(super) fn sparse_vector(
+    given: Option<SparseValues>,
+    shape: Shape,
+) -> Result<Option<SparseVector>, Invalid> {
+    let Some(SparseValues { indices, values }) = given else { return Ok(None) };
+    if indices.is_empty() && values.is_empty() {
+        return Ok(None);
+    }
+    if shape.metric != Metric::DotProduct {
+        return Err(Invalid::new(
+            "sparse_values",
             "Index configuration does not support sparse values - only indexes that are sparse or using dotproduct \
              are supported.",
-        )),
-        Some(_) => {
-            Err(RpcError::new(super::envelope::RpcCode::Unimplemented, "sparse values are not supported yet"))
-        }
-        None => Ok(()),
+        ));
     }
+    SparseVector::new(indices, values).map(Some)
+}
+
+pub(super) fn sparse_json(sparse: &SparseVector) -> SparseValues {
+    let components = sparse.as_ref();
+    SparseValues { indices: components.indices.to_vec(), values: components.values.to_vec() }
 }
 
 pub(super) fn metadata(fields: Option<MetadataFields>) -> Result<Metadata, Invalid> {
@@ -150,7 +187,7 @@ pub(super) fn fetched(stored: &Stored) -> (String, MatchJson) {
         id: id.clone(),
         score: None,
         values: record.vector.as_slice().to_vec(),
-        sparse_values: None,
+        sparse_values: record.sparse.as_ref().map(sparse_json),
         metadata: metadata_json(&record.metadata),
     };
     (id, json)

@@ -3,7 +3,7 @@
 use super::{
     attributes::{self, Attributes, Deployment, Embed},
     envelope::ControlFailure,
-    model::VALUES,
+    model::{SPARSE_VALUES, VALUES},
     models,
 };
 use pinyon_core::{IndexRequest, check_index_name};
@@ -12,7 +12,7 @@ use pinyon_wire::{
     control::{CreateRequest, LegacyCreateRequest, TagChanges},
     records::CreateForModelRequest,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap,
     hash::{BuildHasher, RandomState},
@@ -26,19 +26,25 @@ const TAG_VALUE_MAX: usize = 120;
 pub(super) fn from_legacy(body: LegacyCreateRequest) -> Result<IndexRequest, ControlFailure> {
     check_index_name(&body.name)?;
     let attributes = attributes::from_spec(&body.spec)?;
-    match body.vector_type.as_deref() {
-        None | Some("dense") => {}
-        Some("sparse") => return refuse_sparse(&body, &attributes),
+    let missing = || ControlFailure::invalid("dimension is missing: dense indexes need one, 1 to 20000");
+    let (dim, metric) = match body.vector_type.as_deref() {
+        None | Some("dense") => (
+            dim(body.dimension.ok_or_else(missing)?)?,
+            Metric::from_name(body.metric.as_deref().unwrap_or("cosine"))?,
+        ),
+        Some("sparse") => {
+            check_sparse(&body, &attributes)?;
+            (Dim::NONE, Metric::DotProduct)
+        }
         Some(other) => {
             return Err(ControlFailure::invalid(format!(
                 "vector_type must be dense or sparse, is {other:?}"
             )));
         }
-    }
-    let missing = || ControlFailure::invalid("dimension is missing: dense indexes need one, 1 to 20000");
+    };
     Ok(IndexRequest {
-        dim: dim(body.dimension.ok_or_else(missing)?)?,
-        metric: Metric::from_name(body.metric.as_deref().unwrap_or("cosine"))?,
+        dim,
+        metric,
         is_protected: is_protected(body.deletion_protection.as_deref())?.unwrap_or(false),
         tags: changed_tags(BTreeMap::new(), body.tags.unwrap_or_default())?,
         name: body.name,
@@ -46,10 +52,8 @@ pub(super) fn from_legacy(body: LegacyCreateRequest) -> Result<IndexRequest, Con
     })
 }
 
-fn refuse_sparse(
-    body: &LegacyCreateRequest,
-    attributes: &Attributes,
-) -> Result<IndexRequest, ControlFailure> {
+/// What a request for a sparse index must not ask for.
+fn check_sparse(body: &LegacyCreateRequest, attributes: &Attributes) -> Result<(), ControlFailure> {
     if body.dimension.is_some() {
         return Err(ControlFailure::invalid("dimension should not be specified for sparse indexes"));
     }
@@ -59,7 +63,7 @@ fn refuse_sparse(
     if matches!(attributes.deployment, Deployment::Pod(_)) {
         return Err(ControlFailure::invalid("Sparse vector type is not supported for pod indexes"));
     }
-    Err(ControlFailure::new(501, "UNIMPLEMENTED", "Sparse indexes are not supported by this server yet."))
+    Ok(())
 }
 
 pub(super) fn from_schema(body: CreateRequest) -> Result<IndexRequest, ControlFailure> {
@@ -73,30 +77,49 @@ pub(super) fn from_schema(body: CreateRequest) -> Result<IndexRequest, ControlFa
              full_text_search",
         ));
     }
-    let only_values = fields.len() == 1 && fields.contains_key(VALUES);
-    let Some(values) = fields.get(VALUES).filter(|_| only_values) else {
+    if fields.keys().any(|name| name != VALUES && name != SPARSE_VALUES) {
         return Err(ControlFailure::new(
             501,
             "UNIMPLEMENTED",
-            "Only indexes of dense vectors (a schema of the one field _values) are supported by this server yet.",
+            "Indexes of documents are not supported by this server yet: a schema has the fields _values and _sparse_values \
+             only.",
         ));
-    };
-    if values.get("type").and_then(Value::as_str) != Some("dense_vector") {
-        return Err(ControlFailure::invalid("the field _values must have the type dense_vector"));
     }
-    let dimension = values.get("dimension").and_then(Value::as_i64);
-    let dimension =
-        dimension.ok_or_else(|| ControlFailure::invalid("dimension of _values is missing: 1 to 20000"))?;
-    let metric = values.get("metric").and_then(Value::as_str).unwrap_or("cosine");
-    let attributes = Attributes { deployment, read_capacity: body.read_capacity, ..Attributes::plain() };
+    let (dim, metric) = vectors_of(fields)?;
+    let has_sparse_field = fields.len() == 2;
+    let attributes =
+        Attributes { deployment, read_capacity: body.read_capacity, has_sparse_field, ..Attributes::plain() };
     Ok(IndexRequest {
         name,
-        dim: dim(dimension)?,
-        metric: Metric::from_name(metric)?,
+        dim,
+        metric,
         is_protected: is_protected(body.deletion_protection.as_deref())?.unwrap_or(false),
         tags: changed_tags(BTreeMap::new(), body.tags.unwrap_or_default())?,
         attributes: attributes.write(),
     })
+}
+
+/// Dimension and metric that a schema of the reserved fields asks for.
+fn vectors_of(fields: &Map<String, Value>) -> Result<(Dim, Metric), ControlFailure> {
+    for (name, kind) in [(VALUES, "dense_vector"), (SPARSE_VALUES, "sparse_vector")] {
+        let given = fields.get(name).map(|field| field.get("type").and_then(Value::as_str));
+        if given.is_some_and(|given| given != Some(kind)) {
+            return Err(ControlFailure::invalid(format!("the field {name} must have the type {kind}")));
+        }
+    }
+    let Some(values) = fields.get(VALUES) else { return Ok((Dim::NONE, Metric::DotProduct)) };
+    let dimension = values.get("dimension").and_then(Value::as_i64);
+    let dimension =
+        dimension.ok_or_else(|| ControlFailure::invalid("dimension of _values is missing: 1 to 20000"))?;
+    let has_sparse = fields.contains_key(SPARSE_VALUES);
+    let default = if has_sparse { Metric::DotProduct.name() } else { Metric::Cosine.name() };
+    let metric = Metric::from_name(values.get("metric").and_then(Value::as_str).unwrap_or(default))?;
+    if has_sparse && metric != Metric::DotProduct {
+        return Err(ControlFailure::invalid(
+            "an index with _values and _sparse_values must use the metric dotproduct: scores of both are added",
+        ));
+    }
+    Ok((dim(dimension)?, metric))
 }
 
 fn made_up_name() -> String {
@@ -142,6 +165,7 @@ pub(super) fn for_model(body: CreateForModelRequest) -> Result<IndexRequest, Con
         read_capacity: body.read_capacity,
         metadata_schema: body.schema,
         embed: Some(embed),
+        has_sparse_field: false,
     };
     Ok(IndexRequest {
         name: body.name,

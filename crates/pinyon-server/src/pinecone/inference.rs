@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use pinyon_embed::{InputKind, LexicalReranker, Reranker};
+use pinyon_embed::{InputKind, LexicalReranker, Reranker, SparseEmbedding, SparseHashEmbedder};
 use pinyon_wire::records::{
     EmbedTextsRequest, EmbedTextsResponse, Embedding, RankedDocument, RerankRequest, RerankResponse,
     RerankUsage, TokenUsage,
@@ -74,16 +74,34 @@ async fn embed(State(app): State<App>, body: Body) -> Answered {
         }
     };
     let dim = model.dim(request.parameters.get("dimension").and_then(Value::as_i64))?;
-    let embedder = models::embedder(&app.indexes().tenants().settings().embedder, dim)?;
     let total_tokens = words(&texts.iter().map(String::as_str).collect::<Vec<_>>());
-    let vectors = app.run(move |_| {
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        Ok(embedder.embed(&texts, kind)?)
-    });
-    let data = vectors.await?.into_iter().map(|values| Embedding { values, vector_type: "dense" }).collect();
+    let data = if model.is_sparse() {
+        let with_tokens = request.parameters.get("return_tokens").and_then(Value::as_bool).unwrap_or(false);
+        app.run(move |_| Ok(texts.iter().map(|text| sparse_embedding(text, kind, with_tokens)).collect()))
+            .await?
+    } else {
+        let embedder = models::embedder(&app.indexes().tenants().settings().embedder, dim)?;
+        let vectors = app.run(move |_| {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            Ok(embedder.embed(&texts, kind)?)
+        });
+        let dense = |values| Embedding::Dense { values, vector_type: "dense" };
+        vectors.await?.into_iter().map(dense).collect()
+    };
     let usage = TokenUsage { total_tokens };
-    let response = EmbedTextsResponse { model: request.model, vector_type: "dense", data, usage };
+    let response = EmbedTextsResponse { model: request.model, vector_type: model.vector_type(), data, usage };
     Ok(Json(response).into_response())
+}
+
+fn sparse_embedding(text: &str, kind: InputKind, with_tokens: bool) -> Embedding {
+    let SparseEmbedding { vector, tokens } = SparseHashEmbedder.embed(text, kind);
+    let components = vector.as_ref();
+    Embedding::Sparse {
+        sparse_values: components.values.to_vec(),
+        sparse_indices: components.indices.to_vec(),
+        sparse_tokens: with_tokens.then_some(tokens),
+        vector_type: "sparse",
+    }
 }
 
 async fn rerank(State(app): State<App>, body: Body) -> Answered {

@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 
 /// The reserved field of dense vectors.
 pub(super) const VALUES: &str = "_values";
+/// The reserved field of sparse vectors.
+pub(super) const SPARSE_VALUES: &str = "_sparse_values";
 
 /// An index, as a client of this version reads it.
 pub(super) fn model(index: &Index, host: &str, version: ApiVersion) -> Value {
@@ -22,7 +24,7 @@ pub(super) fn model(index: &Index, host: &str, version: ApiVersion) -> Value {
         "dimension": index.dim.get(),
         "metric": index.metric.name(),
         "host": host,
-        "vector_type": "dense",
+        "vector_type": vector_type(index),
         "deletion_protection": protection(index),
         "tags": tags(index),
         "spec": spec(&attributes, version),
@@ -33,47 +35,72 @@ pub(super) fn model(index: &Index, host: &str, version: ApiVersion) -> Value {
             "model": embed.model,
             "metric": index.metric.name(),
             "dimension": index.dim.get(),
-            "vector_type": "dense",
+            "vector_type": vector_type(index),
             "field_map": {"text": embed.field},
             "read_parameters": embed.read_parameters,
             "write_parameters": embed.write_parameters,
         });
     }
+    // Old clients cannot read a model without a dimension; newer ones take 0 for one.
+    if index.dim.is_none() && version > ApiVersion::Before2025 {
+        without_dimension(&mut model);
+        model.get_mut("embed").map(without_dimension);
+    }
     model
 }
 
-fn schema_model(index: &IndexDescription, attributes: &Attributes, host: &str) -> Value {
-    let mut fields = Map::new();
-    match &attributes.embed {
-        Some(embed) => {
-            let field = json!({
-                "type": "semantic_text",
-                "model": embed.model,
-                "dimension": index.dim.get(),
-                "metric": index.metric.name(),
-                "read_parameters": embed.read_parameters,
-                "write_parameters": embed.write_parameters,
-                "description": null,
-            });
-            fields.insert(embed.field.clone(), field);
-        }
-        None => {
-            let field = json!({
-                "type": "dense_vector",
-                "dimension": index.dim.get(),
-                "metric": index.metric.name(),
-                "description": null,
-            });
-            fields.insert(VALUES.into(), field);
-        }
+fn without_dimension(model: &mut Value) {
+    if let Some(fields) = model.as_object_mut() {
+        fields.remove("dimension");
     }
+}
+
+fn vector_type(index: &IndexDescription) -> &'static str {
+    if index.dim.is_none() { "sparse" } else { "dense" }
+}
+
+/// The fields that were declared: the text of an integrated model, or the reserved ones of vectors.
+fn schema_fields(index: &IndexDescription, attributes: &Attributes) -> Map<String, Value> {
+    let mut fields = Map::new();
+    if let Some(embed) = &attributes.embed {
+        let mut field = json!({
+            "type": "semantic_text",
+            "model": embed.model,
+            "dimension": index.dim.get(),
+            "metric": index.metric.name(),
+            "read_parameters": embed.read_parameters,
+            "write_parameters": embed.write_parameters,
+            "description": null,
+        });
+        if index.dim.is_none() {
+            without_dimension(&mut field);
+        }
+        fields.insert(embed.field.clone(), field);
+        return fields;
+    }
+    if !index.dim.is_none() {
+        let field = json!({
+            "type": "dense_vector",
+            "dimension": index.dim.get(),
+            "metric": index.metric.name(),
+            "description": null,
+        });
+        fields.insert(VALUES.into(), field);
+    }
+    if index.dim.is_none() || attributes.has_sparse_field {
+        fields.insert(SPARSE_VALUES.into(), json!({"type": "sparse_vector", "description": null}));
+    }
+    fields
+}
+
+fn schema_model(index: &IndexDescription, attributes: &Attributes, host: &str) -> Value {
     json!({
         "name": index.name,
         "host": host,
         "status": {"ready": true, "state": "Ready"},
         "deployment": deployment(&attributes.deployment),
         "read_capacity": read_capacity(attributes),
-        "schema": {"fields": fields},
+        "schema": {"fields": schema_fields(index, attributes)},
         "tags": tags(index),
         "deletion_protection": protection(index),
     })

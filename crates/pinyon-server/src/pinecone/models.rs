@@ -1,8 +1,9 @@
 //! Pinecone's models by name. Behind each stands what this server is configured with: the hashing embedder in any
-//! dimension, or a remote one in its own. The names promise the vendor's interface, not its quality.
+//! dimension, or a remote one in its own; behind sparse models an embedder of words. The names promise the vendor's interface, not its quality.
 
-use super::envelope::ControlFailure;
-use pinyon_embed::{Embedder, HashEmbedder};
+use super::{envelope::ControlFailure, operations::Vectors};
+use pinyon_core::{EngineError, Index};
+use pinyon_embed::{Embedder, HashEmbedder, InputKind, SparseHashEmbedder};
 use pinyon_types::{Dim, Metric};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct EmbeddingModel {
     pub(super) name: &'static str,
-    /// The first is the default.
+    /// The first is the default. None: its vectors are sparse.
     pub(super) dimensions: &'static [u32],
     pub(super) metrics: &'static [Metric],
     provider: &'static str,
@@ -19,7 +20,7 @@ pub(super) struct EmbeddingModel {
     tokens_max: u32,
 }
 
-const EMBEDDING: [EmbeddingModel; 2] = [
+const EMBEDDING: [EmbeddingModel; 4] = [
     EmbeddingModel {
         name: "multilingual-e5-large",
         dimensions: &[1024],
@@ -36,7 +37,26 @@ const EMBEDDING: [EmbeddingModel; 2] = [
         description: "Stands for llama-text-embed-v2; answered by this server's own embedder.",
         tokens_max: 2048,
     },
+    EmbeddingModel {
+        name: "pinecone-sparse-english-v0",
+        dimensions: &[],
+        metrics: &[Metric::DotProduct],
+        provider: "Pinecone",
+        description: "Stands for pinecone-sparse-english-v0; answered by this server's own embedder of words.",
+        tokens_max: 2048,
+    },
+    EmbeddingModel {
+        name: "pinecone-sparse-multilingual-v0",
+        dimensions: &[],
+        metrics: &[Metric::DotProduct],
+        provider: "Pinecone",
+        description: "Stands for pinecone-sparse-multilingual-v0; answered by this server's own embedder of words.",
+        tokens_max: 2048,
+    },
 ];
+
+/// The model that searches may demand terms of.
+pub(super) const MODEL_WITH_TERMS: &str = "pinecone-sparse-english-v0";
 
 /// A model for reranking: its name, its provider, and how many fields it ranks by.
 const RERANKING: [(&str, &str, usize); 3] = [
@@ -63,8 +83,24 @@ pub(super) fn missing(name: &str) -> ControlFailure {
 }
 
 impl EmbeddingModel {
+    pub(super) const fn is_sparse(&self) -> bool {
+        self.dimensions.is_empty()
+    }
+
+    pub(super) const fn vector_type(&self) -> &'static str {
+        if self.is_sparse() { "sparse" } else { "dense" }
+    }
+
     /// The dimension that was asked for, if the model has it.
     pub(super) fn dim(&self, asked: Option<i64>) -> Result<Dim, ControlFailure> {
+        if self.is_sparse() {
+            return match asked {
+                None => Ok(Dim::NONE),
+                Some(_) => {
+                    Err(ControlFailure::invalid(format!("{} is sparse and has no dimension", self.name)))
+                }
+            };
+        }
         let asked = asked.unwrap_or_else(|| i64::from(self.dimensions[0]));
         let known = self.dimensions.iter().find(|known| i64::from(**known) == asked);
         let refused = || {
@@ -74,6 +110,37 @@ impl EmbeddingModel {
             ))
         };
         Ok(Dim::new(*known.ok_or_else(refused)?)?)
+    }
+}
+
+/// What embeds the texts of an index.
+#[derive(Debug)]
+pub(super) enum TextEmbedder {
+    Dense(Arc<dyn Embedder>),
+    /// Of an index of sparse vectors.
+    Sparse(SparseHashEmbedder),
+}
+
+impl TextEmbedder {
+    pub(super) fn of(index: &Index, configured: &Arc<dyn Embedder>) -> Result<Self, ControlFailure> {
+        match index.description.dim {
+            Dim::NONE => Ok(Self::Sparse(SparseHashEmbedder)),
+            dim => Ok(Self::Dense(embedder(configured, dim)?)),
+        }
+    }
+
+    /// One for each text, in their order.
+    pub(super) fn embed(&self, texts: &[&str], kind: InputKind) -> Result<Vec<Vectors>, EngineError> {
+        Ok(match self {
+            Self::Dense(embedder) => {
+                let vectors = embedder.embed(texts, kind)?.into_iter();
+                vectors.map(|dense| Vectors { dense, sparse: None }).collect()
+            }
+            Self::Sparse(embedder) => {
+                let vectors = texts.iter().map(|text| embedder.embed(text, kind).vector);
+                vectors.map(|sparse| Vectors { dense: Vec::new(), sparse: Some(sparse) }).collect()
+            }
+        })
     }
 }
 
@@ -111,24 +178,34 @@ fn embedding_info(model: &EmbeddingModel) -> Value {
             "allowed_values": values, "default": default,
         })
     };
-    json!({
+    let mut parameters = vec![
+        one_of("input_type", json!(["query", "passage"]), Value::Null, true),
+        one_of("truncate", json!(["END", "NONE"]), json!("END"), false),
+    ];
+    if model.is_sparse() {
+        parameters.push(json!({
+            "parameter": "return_tokens", "type": "any", "value_type": "boolean", "required": false, "default": false,
+        }));
+    } else {
+        parameters.push(one_of("dimension", json!(model.dimensions), json!(model.dimensions[0]), false));
+    }
+    let mut info = json!({
         "model": model.name,
         "short_description": model.description,
         "type": "embed",
-        "vector_type": "dense",
-        "default_dimension": model.dimensions[0],
+        "vector_type": model.vector_type(),
         "modality": "text",
         "max_sequence_length": model.tokens_max,
         "max_batch_size": INPUTS_MAX,
         "provider_name": model.provider,
-        "supported_dimensions": model.dimensions,
         "supported_metrics": metrics,
-        "supported_parameters": [
-            one_of("input_type", json!(["query", "passage"]), Value::Null, true),
-            one_of("truncate", json!(["END", "NONE"]), json!("END"), false),
-            one_of("dimension", json!(model.dimensions), json!(model.dimensions[0]), false),
-        ],
-    })
+        "supported_parameters": parameters,
+    });
+    if let Some(default) = model.dimensions.first() {
+        info["default_dimension"] = json!(default);
+        info["supported_dimensions"] = json!(model.dimensions);
+    }
+    info
 }
 
 fn reranking_info(name: &str, provider: &str) -> Value {

@@ -7,8 +7,8 @@ use super::{
     tokens,
 };
 use crate::http::App;
-use pinyon_core::{Change, Engine, EngineError, Index, Reach, VectorQuery};
-use pinyon_types::{Metadata, RecordId, SeqNo};
+use pinyon_core::{Change, Engine, EngineError, Index, Reach, Stored, VectorQuery};
+use pinyon_types::{Metadata, RecordId, SeqNo, SparseVector, TopK, limits};
 use pinyon_wire::vectors::{
     DeleteRequest, DeleteResponse, FetchByMetadataRequest, FetchRequest, FetchResponse, ListItem,
     ListRequest, ListResponse, MatchJson, NamespaceSummary, Pagination, QueryRequest, QueryResponse,
@@ -35,45 +35,63 @@ pub(super) enum Position {
 /// What an operation gives.
 pub(super) type Done<T> = Result<(T, Position), RpcError>;
 
-fn shape(index: &Index) -> Shape {
-    Shape { dim: index.description.dim, metric: index.description.metric }
-}
-
 pub(super) async fn upsert(app: &App, index: Arc<Index>, body: UpsertRequest) -> Done<UpsertResponse> {
     let namespace = convert::namespace(&body.namespace)?.to_owned();
     let upserted_count = u32::try_from(body.vectors.len()).unwrap_or(u32::MAX);
-    let records = convert::records(body.vectors, shape(&index))?;
+    let records = convert::records(body.vectors, Shape::of(&index))?;
     let receipt = app.run_in(index, move |engine| engine.write(&namespace, Change::Upsert(records))).await?;
     Ok((UpsertResponse { upserted_count }, Position::Written(receipt.seq)))
 }
 
 /// What a query is near to.
 enum Near {
-    Vector(Vec<f32>),
+    Vectors(Vectors),
     Record(RecordId),
+}
+
+/// What a record or a query has: a dense vector, a sparse one, or both.
+pub(super) struct Vectors {
+    /// Empty if there is none.
+    pub(super) dense: Vec<f32>,
+    pub(super) sparse: Option<SparseVector>,
+}
+
+impl Vectors {
+    /// Those of a record, if it is there.
+    pub(super) fn of(engine: &Engine, namespace: &str, id: RecordId) -> Result<Option<Self>, EngineError> {
+        let found = engine.fetch(namespace, &[id])?.into_iter().next();
+        Ok(found.map(|Stored { record, .. }| Self {
+            dense: record.vector.as_slice().to_vec(),
+            sparse: record.sparse,
+        }))
+    }
 }
 
 pub(super) async fn query(app: &App, index: Arc<Index>, body: QueryRequest) -> Done<QueryResponse> {
     let top_k = body.top_k.ok_or_else(|| RpcError::invalid("top_k is missing: give topK, 1 to 10000"))?;
-    let top_k = u32::try_from(top_k)
-        .map_err(|_| RpcError::invalid(format!("top_k must be 1 to 10000, is {top_k}")))?;
-    let near = near(&body)?;
-    convert::refuse_sparse(body.sparse_vector.as_ref(), shape(&index))?;
+    // Before anything else: a number that is missing in protobuf is 0, and both get the same kind of answer.
+    let refused = || RpcError::invalid(format!("top_k must be 1 to {}, is {top_k}", limits::TOP_K_MAX));
+    let top_k = u32::try_from(top_k).ok().filter(|top_k| TopK::new(*top_k).is_ok()).ok_or_else(refused)?;
+    let near = near(&body, Shape::of(&index))?;
     let filter = convert::optional_filter(body.filter.as_ref())?;
     let namespace = convert::namespace(&body.namespace)?.to_owned();
     let (with_values, with_metadata) = (body.include_values, body.include_metadata);
     let found = app.run_in(index, move |engine| {
         // Read first: what the search sees is not older.
         let seen = engine.visible_seq(&namespace)?;
-        let Some(vector) = vector_of(engine, &namespace, near)? else { return Ok((seen, Some(Vec::new()))) };
-        let reach = Reach::Tenant(namespace);
-        let query = VectorQuery { vector, reach, top_k, filter, timeout: Some(QUERY_TIME_MAX) };
+        let vectors = match near {
+            Near::Vectors(vectors) => Some(vectors),
+            Near::Record(id) => Vectors::of(engine, &namespace, id)?,
+        };
+        let Some(Vectors { dense, sparse }) = vectors else { return Ok((seen, Some(Vec::new()))) };
+        let query = VectorQuery::dense(dense, Reach::Tenant(namespace), top_k);
+        let query = VectorQuery { sparse, filter, timeout: Some(QUERY_TIME_MAX), ..query };
         let found = engine.query_records(query)?;
         let matches = found.hits.iter().map(|(score, hit)| MatchJson {
             id: hit.id().to_string(),
             score: Some(score.get()),
             values: if with_values { hit.vector().as_slice().to_vec() } else { Vec::new() },
-            sparse_values: None,
+            sparse_values: with_values.then(|| hit.sparse().as_ref().map(convert::sparse_json)).flatten(),
             metadata: with_metadata.then(|| convert::metadata_json(&hit.metadata())).flatten(),
         });
         Ok((seen, (!found.is_partial).then(|| matches.collect())))
@@ -86,25 +104,27 @@ pub(super) async fn query(app: &App, index: Arc<Index>, body: QueryRequest) -> D
     Ok((response, Position::Seen(seen)))
 }
 
-fn near(body: &QueryRequest) -> Result<Near, RpcError> {
+fn near(body: &QueryRequest, shape: Shape) -> Result<Near, RpcError> {
+    let sparse = convert::sparse_vector(body.sparse_vector.clone(), shape)?;
     let both =
         |other: &str| RpcError::invalid(format!("Cannot provide both 'ID' and '{other}' at the same time"));
-    match (body.id.is_empty(), body.vector.is_empty()) {
-        (false, false) => Err(both("vector")),
-        (false, true) if body.sparse_vector.is_some() => Err(both("sparse_vector")),
-        (false, true) => Ok(Near::Record(convert::record_id(&body.id)?)),
-        (true, false) => Ok(Near::Vector(body.vector.clone())),
-        (true, true) => Err(RpcError::invalid("vector is missing: give a vector or an id to query by")),
+    if !body.id.is_empty() {
+        return match (body.vector.is_empty(), sparse) {
+            (false, _) => Err(both("vector")),
+            (true, Some(_)) => Err(both("sparse_vector")),
+            (true, None) => Ok(Near::Record(convert::record_id(&body.id)?)),
+        };
     }
-}
-
-fn vector_of(engine: &Engine, namespace: &str, near: Near) -> Result<Option<Vec<f32>>, EngineError> {
-    match near {
-        Near::Vector(vector) => Ok(Some(vector)),
-        Near::Record(id) => {
-            let found = engine.fetch(namespace, &[id])?;
-            Ok(found.first().map(|stored| stored.record.vector.as_slice().to_vec()))
-        }
+    convert::refuse_dense(&body.vector, shape)?;
+    match (body.vector.is_empty(), &sparse) {
+        (true, None) => Err(RpcError::invalid(match shape.dim.is_none() {
+            true => "sparse_vector is missing: give a sparse vector or an id to query by",
+            false => "vector is missing: give a vector or an id to query by",
+        })),
+        (true, Some(_)) if !shape.dim.is_none() => Err(RpcError::invalid(
+            "vector is missing: a query with a sparse vector needs the dense one too, which may be all zeros",
+        )),
+        _ => Ok(Near::Vectors(Vectors { dense: body.vector.clone(), sparse })),
     }
 }
 
@@ -154,11 +174,12 @@ fn after(question: &str, token: Option<&str>) -> Result<Option<RecordId>, RpcErr
 
 pub(super) async fn update(app: &App, index: Arc<Index>, body: UpdateRequest) -> Done<UpdateResponse> {
     let namespace = convert::namespace(&body.namespace)?.to_owned();
-    convert::refuse_sparse(body.sparse_values.as_ref(), shape(&index))?;
+    let shape = Shape::of(&index);
+    let sparse = convert::sparse_vector(body.sparse_values, shape)?;
     // When both are given the filter wins.
     if let Some(filter) = &body.filter {
         let filter = convert::needed_filter(filter, "Update with empty metadata filter is not allowed")?;
-        if !body.values.is_empty() || body.sparse_values.is_some() {
+        if !body.values.is_empty() || sparse.is_some() {
             let message = "Update by metadata request does not support updating vector values.";
             return Err(RpcError::invalid(message));
         }
@@ -170,13 +191,14 @@ pub(super) async fn update(app: &App, index: Arc<Index>, body: UpdateRequest) ->
         return Err(RpcError::invalid("id is missing: give an id, or a filter with setMetadata"));
     }
     let id = convert::record_id(&body.id)?;
+    convert::refuse_dense(&body.values, shape)?;
     let vector = match body.values.is_empty() {
         true => None,
-        false => Some(convert::stored_vector(body.values, shape(&index))?),
+        false => Some(convert::stored_vector(body.values, shape)?),
     };
     let set = convert::metadata(body.set_metadata)?;
-    let written =
-        app.run_in(index, move |engine| engine.write(&namespace, Change::UpdateOne { id, vector, set }));
+    let written = app
+        .run_in(index, move |engine| engine.write(&namespace, Change::UpdateOne { id, vector, sparse, set }));
     let receipt = written.await?;
     Ok((UpdateResponse { matched_records: None }, Position::Written(receipt.seq)))
 }
@@ -250,7 +272,7 @@ pub(super) async fn list(app: &App, index: Arc<Index>, body: ListRequest) -> Don
 
 pub(super) async fn stats(app: &App, index: Arc<Index>, body: StatsRequest) -> Done<StatsResponse> {
     let filter = convert::optional_filter(body.filter.as_ref())?;
-    let shape = shape(&index);
+    let shape = Shape::of(&index);
     let counted = app.run_in(index, move |engine| {
         let mut namespaces = BTreeMap::new();
         for one in engine.namespaces("").into_iter().filter(|one| one.records > 0) {
@@ -265,11 +287,11 @@ pub(super) async fn stats(app: &App, index: Arc<Index>, body: StatsRequest) -> D
     });
     let namespaces = counted.await?;
     let response = StatsResponse {
-        dimension: Some(shape.dim.get()),
+        dimension: Some(shape.dim.get()).filter(|dimension| *dimension > 0),
         index_fullness: 0.0,
         total_vector_count: namespaces.values().map(|one| one.vector_count).sum(),
         metric: shape.metric.name().into(),
-        vector_type: "dense".into(),
+        vector_type: shape.vector_type().into(),
         namespaces,
     };
     Ok((response, Position::None))

@@ -2,11 +2,12 @@
 
 use super::{
     attributes::{Attributes, Embed},
-    convert,
+    convert::{self, Shape},
     data::{WRITTEN_AT, answer},
     envelope::ControlFailure,
-    inference, models,
-    operations::Position,
+    inference,
+    models::{self, TextEmbedder},
+    operations::{Position, Vectors},
 };
 use crate::http::{App, body_bytes};
 use axum::{
@@ -17,19 +18,22 @@ use axum::{
     routing::post,
 };
 use pinyon_core::{Change, Index, Reach, VectorQuery};
-use pinyon_embed::InputKind;
+use pinyon_embed::{InputKind, SparseHashEmbedder};
 use pinyon_types::{Record, RecordId, SeqNo, Vector};
 use pinyon_wire::{
     json::MetadataJson,
     records::{
-        RecordLine, Rerank, SearchHit, SearchQuery, SearchRequest, SearchResponse, SearchResult, SearchUsage,
+        MatchTerms, RecordLine, Rerank, SearchHit, SearchQuery, SearchRequest, SearchResponse, SearchResult,
+        SearchUsage, SearchVector,
     },
-    vectors::MetadataFields,
+    vectors::{MetadataFields, SparseValues},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 const SEARCH_TIME_MAX: Duration = Duration::from_secs(20);
+/// Most terms that a search may demand.
+const TERMS_MAX: usize = 64;
 
 type Answered = Result<Response, ControlFailure>;
 
@@ -63,13 +67,14 @@ async fn upsert(
     let body = body_bytes(request, app.limits()).await?;
     let records = read_records(&body, &embed.field)?;
     let dim = index.description.dim;
-    let embedder = models::embedder(&app.indexes().tenants().settings().embedder, dim)?;
+    let embedder = TextEmbedder::of(&index, &app.indexes().tenants().settings().embedder)?;
     let receipt = app.run_in(index, move |engine| {
         let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
         let vectors = embedder.embed(&texts, InputKind::Passage)?;
-        let records = records.into_iter().zip(vectors).map(|(given, vector)| {
+        let records = records.into_iter().zip(vectors).map(|(given, vectors)| {
             let metadata = convert::metadata(Some(given.fields))?;
-            Ok(Record { id: given.id, vector: Vector::new(vector, dim)?, metadata })
+            let Vectors { dense, sparse } = vectors;
+            Ok(Record { id: given.id, vector: Vector::new(dense, dim)?, sparse, metadata })
         });
         let records = records.collect::<Result<_, pinyon_types::Invalid>>()?;
         engine.write(&namespace, Change::Upsert(records))
@@ -111,7 +116,7 @@ fn read_records(body: &[u8], text_field: &str) -> Result<Vec<TextRecord>, Contro
 /// What a search is near to.
 enum Near {
     Text(String),
-    Vector(Vec<f32>),
+    Vectors(Vectors),
     Record(RecordId),
 }
 
@@ -124,11 +129,12 @@ async fn search(
     let namespace = named(&path)?;
     let request: SearchRequest = body.read()?;
     let near = near(&request.query, &index)?;
+    let required = required(request.query.match_terms.as_ref(), &index)?;
     if let Some(rerank) = &request.rerank {
         inference::check_rank_fields(&rerank.model, &rerank.rank_fields)?;
     }
     let text = if let Near::Text(text) = &near { Some(text.clone()) } else { None };
-    let (seen, hits) = find(&app, index, namespace, near, &request.query).await?;
+    let (seen, hits) = find(&app, index, namespace, (near, required), &request.query).await?;
     let rerank_units = request.rerank.as_ref().map(|_| 1);
     let embed_total_tokens = text.as_deref().map(|text| inference::words(&[text]));
     let mut hits = match request.rerank {
@@ -144,9 +150,6 @@ async fn search(
 }
 
 fn near(query: &SearchQuery, index: &Index) -> Result<Near, ControlFailure> {
-    if query.match_terms.is_some() {
-        return Err(ControlFailure::invalid("match_terms is only supported with pinecone-sparse-english-v0"));
-    }
     match (&query.inputs, &query.vector, &query.id) {
         (Some(inputs), None, None) => {
             integrated(index)?;
@@ -154,39 +157,76 @@ fn near(query: &SearchQuery, index: &Index) -> Result<Near, ControlFailure> {
             let missing = || ControlFailure::invalid("inputs must have a text");
             Ok(Near::Text(text.ok_or_else(missing)?.to_owned()))
         }
-        (None, Some(vector), None) => {
-            let missing = || ControlFailure::invalid("vector must have values: this index is dense");
-            Ok(Near::Vector(vector.values.clone().ok_or_else(missing)?))
-        }
+        (None, Some(vector), None) => given_vectors(vector, Shape::of(index)).map(Near::Vectors),
         (None, None, Some(id)) => Ok(Near::Record(convert::record_id(id)?)),
         _ => Err(ControlFailure::invalid("query must have exactly one of inputs, vector and id")),
     }
+}
+
+/// The vectors of a search that brings its own.
+fn given_vectors(given: &SearchVector, shape: Shape) -> Result<Vectors, ControlFailure> {
+    let dense = given.values.clone().unwrap_or_default();
+    let sparse = match (given.sparse_indices.clone(), given.sparse_values.clone()) {
+        (Some(indices), Some(values)) => Some(SparseValues { indices, values }),
+        (None, None) => None,
+        _ => {
+            let message = "vector must have both sparse_indices and sparse_values, or neither";
+            return Err(ControlFailure::invalid(message));
+        }
+    };
+    convert::refuse_dense(&dense, shape)?;
+    let sparse = convert::sparse_vector(sparse, shape)?;
+    match shape.dim.is_none() {
+        true if sparse.is_none() => Err(ControlFailure::invalid(
+            "vector must have sparse_indices and sparse_values: this index is sparse",
+        )),
+        false if dense.is_empty() => {
+            Err(ControlFailure::invalid("vector must have values: this index is dense"))
+        }
+        _ => Ok(Vectors { dense, sparse }),
+    }
+}
+
+/// The indices of terms that every hit must have.
+fn required(terms: Option<&MatchTerms>, index: &Index) -> Result<Vec<u32>, ControlFailure> {
+    let Some(terms) = terms else { return Ok(Vec::new()) };
+    if Attributes::of(index).embed.is_none_or(|embed| embed.model != models::MODEL_WITH_TERMS) {
+        let message = format!("match_terms is only supported with {}", models::MODEL_WITH_TERMS);
+        return Err(ControlFailure::invalid(message));
+    }
+    if terms.strategy.as_deref().is_some_and(|strategy| strategy != "all") {
+        return Err(ControlFailure::invalid("match_terms.strategy must be all"));
+    }
+    if terms.terms.is_empty() || terms.terms.len() > TERMS_MAX {
+        let message = format!("match_terms.terms must be 1 to {TERMS_MAX} terms, are {}", terms.terms.len());
+        return Err(ControlFailure::invalid(message));
+    }
+    let indices = terms.terms.iter().map(|term| SparseHashEmbedder.term(term));
+    Ok(indices.collect::<Result<_, _>>()?)
 }
 
 async fn find(
     app: &App,
     index: Arc<Index>,
     namespace: String,
-    near: Near,
+    (near, required): (Near, Vec<u32>),
     query: &SearchQuery,
 ) -> Result<(SeqNo, Vec<SearchHit>), ControlFailure> {
     let top_k = query.top_k.and_then(|top_k| u32::try_from(top_k).ok());
     let top_k = top_k.ok_or_else(|| ControlFailure::invalid("top_k must be given, 1 to 10000"))?;
     let filter = convert::optional_filter(query.filter.as_ref())?;
-    let embedder = models::embedder(&app.indexes().tenants().settings().embedder, index.description.dim)?;
+    let embedder = TextEmbedder::of(&index, &app.indexes().tenants().settings().embedder)?;
     let found = app.run_in(index, move |engine| {
         let seen = engine.visible_seq(&namespace)?;
-        let vector = match near {
-            Near::Vector(vector) => Some(vector),
+        let vectors = match near {
+            Near::Vectors(vectors) => Some(vectors),
             Near::Text(text) => embedder.embed(&[&text], InputKind::Query)?.pop(),
-            Near::Record(id) => {
-                let found = engine.fetch(&namespace, &[id])?;
-                found.first().map(|stored| stored.record.vector.as_slice().to_vec())
-            }
+            Near::Record(id) => Vectors::of(engine, &namespace, id)?,
         };
-        let Some(vector) = vector else { return Ok((seen, Vec::new())) };
-        let reach = Reach::Tenant(namespace);
-        let query = VectorQuery { vector, reach, top_k, filter, timeout: Some(SEARCH_TIME_MAX) };
+        let Some(Vectors { dense, sparse }) = vectors else { return Ok((seen, Vec::new())) };
+        let query = VectorQuery::dense(dense, Reach::Tenant(namespace), top_k);
+        let timeout = Some(SEARCH_TIME_MAX);
+        let query = VectorQuery { sparse, required, filter, timeout, ..query };
         let hits = engine.query_records(query)?.hits;
         let hit = |(score, hit): &(pinyon_types::Score, pinyon_core::Hit)| SearchHit {
             id: hit.id().to_string(),

@@ -16,14 +16,16 @@ use std::{ops::Range, sync::Arc};
 /// Above this share of dead rows a graph would spend most of its walk on rows that do not count.
 const GRAPH_DEAD_SHARE_MAX: f64 = 0.3;
 
-type Best = BestK<(Distance, SlotId)>;
+pub(super) type Best = BestK<(Distance, SlotId)>;
 
 impl Search<'_> {
     /// Adds the best of one layer to the hits.
     pub(super) fn layer(&mut self, view: &LayerView, scope: Scope<'_>) {
         let mut best = Best::new(self.query.top_k.get());
         match scope {
-            Scope::All if self.query.filter.is_none() => self.whole_layer(view, &mut best),
+            Scope::All if self.query.filter.is_none() && self.scorer.sparse.is_none() => {
+                self.whole_layer(view, &mut best);
+            }
             Scope::All => {
                 view.layer.namespaces().iter().for_each(|entry| self.namespace(view, entry, &mut best));
             }
@@ -61,7 +63,13 @@ impl Search<'_> {
         if let Some(filter) = self.query.filter {
             let slots = survivors(view, entry, filter);
             self.work.rows_filtered += u64::from(entry.len());
-            return self.scan_slots(view, &slots, best);
+            return match self.scorer.sparse {
+                Some(query) => self.sparse_namespace(view, entry, query, Some(&slots), best),
+                None => self.scan_slots(view, &slots, best),
+            };
+        }
+        if let Some(query) = self.scorer.sparse {
+            return self.sparse_namespace(view, entry, query, None, best);
         }
         let graph = view.layer.segment().and_then(|segment| segment.graph(entry.namespace.id()));
         let walked = graph.is_some_and(|graph| self.walk_graph(view, entry, &graph, best));
@@ -84,9 +92,9 @@ impl Search<'_> {
         let plan = graph
             .plan(k, dead_share, self.settings.graph_rows_per_effort)
             .filter(|_| dead_share <= GRAPH_DEAD_SHARE_MAX);
-        let Some((graph, ef)) = plan else { return false };
+        let Some(((graph, ef), vector)) = plan.zip(self.query.vector) else { return false };
         let request = GraphRequest { k: ef, ef };
-        let found = graph.search(self.query.vector.as_slice(), request, &mut self.work);
+        let found = graph.search(vector.as_slice(), request, &mut self.work);
         let slots = found.into_iter().map(|row| SlotId::new(entry.slots.start + row.get()));
         let alive: Vec<SlotId> = slots.filter(|&slot| view.is_live(slot)).collect();
         // QRY-3: never fewer than k while more are alive.
@@ -95,7 +103,7 @@ impl Search<'_> {
         }
         for slot in alive {
             let row = view.layer.row(slot);
-            best.push((self.scorer.distance(row.vector, row.inverse_norm), slot));
+            best.push((self.scorer.distance(&row), slot));
             self.work.distances += 1;
         }
         true
@@ -105,40 +113,43 @@ impl Search<'_> {
         if slots.is_empty() || self.is_stopped() {
             return;
         }
-        match &view.layer.rows {
-            Rows::Sealed(segment) => {
+        match (&view.layer.rows, &self.scorer.dense) {
+            (Rows::Sealed(segment), Some(scorer)) => {
                 let block = row_block(segment, slots);
-                let end = scan(block, &self.scorer, Some(&*view.dead), best, &mut self.work, self.stop);
+                let end = scan(block, scorer, Some(&*view.dead), best, &mut self.work, self.stop);
                 self.complete &= end == ScanEnd::Done;
             }
-            Rows::Frozen(_) => self.score_each(view, slots.filter(|&slot| !view.dead.contains(slot)), best),
+            _ => self.score_each(view, slots.filter(|&slot| !view.dead.contains(slot)), best),
         }
     }
 
     fn scan_slots(&mut self, view: &LayerView, slots: &RoaringBitmap, best: &mut Best) {
-        match &view.layer.rows {
-            Rows::Sealed(segment) => {
+        match (&view.layer.rows, &self.scorer.dense) {
+            (Rows::Sealed(segment), Some(scorer)) => {
                 let block = row_block(segment, 0..segment.len());
-                let end = scan_slots(block, &self.scorer, slots, best, &mut self.work, self.stop);
+                let end = scan_slots(block, scorer, slots, best, &mut self.work, self.stop);
                 self.complete &= end == ScanEnd::Done;
             }
-            Rows::Frozen(_) => self.score_each(view, slots.iter(), best),
+            _ => self.score_each(view, slots.iter(), best),
         }
     }
 
-    fn score_each(&mut self, view: &LayerView, slots: impl Iterator<Item = u32>, best: &mut Best) {
+    pub(super) fn score_each(&mut self, view: &LayerView, slots: impl Iterator<Item = u32>, best: &mut Best) {
         for (visited, slot) in slots.enumerate() {
             if visited % 1024 == 1023 && self.is_stopped() {
                 return;
             }
             let row = view.layer.row(SlotId::new(slot));
-            best.push((self.scorer.distance(row.vector, row.inverse_norm), SlotId::new(slot)));
+            if !self.scorer.wants(row.sparse) {
+                continue;
+            }
+            best.push((self.scorer.distance(&row), SlotId::new(slot)));
             self.work.distances += 1;
         }
     }
 }
 
-fn row_block(segment: &Segment, slots: Range<u32>) -> RowBlock<'_> {
+pub(super) fn row_block(segment: &Segment, slots: Range<u32>) -> RowBlock<'_> {
     RowBlock {
         vectors: segment.vectors(slots.clone()),
         inverse_norms: segment.inverse_norms(slots.clone()),

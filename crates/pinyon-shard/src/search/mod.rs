@@ -2,9 +2,11 @@
 
 pub(crate) mod filtering;
 mod layers;
+mod scorer;
+mod sparse;
 
 use crate::{
-    ShardError,
+    ShardError, ShardShape,
     fields::MetadataRef,
     namespace::Namespace,
     read,
@@ -13,7 +15,10 @@ use crate::{
 use filtering::rows_passing;
 use pinyon_distance::QueryScorer;
 use pinyon_index::{TopK as BestK, Work};
-use pinyon_types::{Distance, Filter, Invalid, Metadata, Metric, NamespaceId, RecordId, TopK, Vector};
+use pinyon_types::{
+    Distance, Filter, Invalid, Metadata, Metric, NamespaceId, RecordId, SparseVector, TopK, Vector,
+};
+use scorer::RowScorer;
 use std::sync::Arc;
 
 /// Which namespaces a query looks at.
@@ -28,8 +33,12 @@ pub enum Scope<'a> {
 /// A query.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'a> {
-    /// The vector to be near to.
-    pub vector: &'a Vector,
+    /// The dense vector to be near to; none in an index of sparse ones.
+    pub vector: Option<&'a Vector>,
+    /// The sparse vector to be near to; scores of dense and sparse parts are added.
+    pub sparse: Option<&'a SparseVector>,
+    /// Only records whose sparse vector has all of these indices.
+    pub required: &'a [u32],
     /// How many results.
     pub top_k: TopK,
     /// Only records that pass this.
@@ -70,6 +79,11 @@ impl Hit {
         Vector::stored(self.place.row().vector)
     }
 
+    /// Its sparse vector, if it has one.
+    pub fn sparse(&self) -> Option<SparseVector> {
+        SparseVector::stored(self.place.row().sparse)
+    }
+
     /// The order of results: nearest first; equals by namespace number, then by id.
     pub fn cmp_rank(&self, other: &Self) -> std::cmp::Ordering {
         let key = |hit: &Self| (hit.distance, hit.namespace.id());
@@ -98,7 +112,7 @@ pub(crate) struct SearchSettings {
 /// What every step of one search needs.
 struct Search<'a> {
     settings: SearchSettings,
-    scorer: QueryScorer<'a>,
+    scorer: RowScorer<'a>,
     query: Query<'a>,
     stop: &'a dyn Fn() -> bool,
     work: Work,
@@ -114,7 +128,11 @@ pub(crate) fn search(
     query: Query<'_>,
     stop: &dyn Fn() -> bool,
 ) -> Result<Found, ShardError> {
-    let scorer = QueryScorer::new(settings.metric, query.vector.as_slice());
+    let scorer = RowScorer {
+        dense: query.vector.map(|vector| QueryScorer::new(settings.metric, vector.as_slice())),
+        sparse: query.sparse.map(SparseVector::as_ref),
+        required: query.required,
+    };
     let mut search =
         Search { settings, scorer, query, stop, work: Work::default(), complete: true, hits: Vec::new() };
     search.memtable(state, scope);
@@ -127,14 +145,26 @@ pub(crate) fn search(
     Ok(Found { hits, work, complete })
 }
 
-/// Refuses a query vector of another length than the shard's.
-pub(crate) fn check_query(query: Query<'_>, dim: pinyon_types::Dim) -> Result<(), Invalid> {
-    let given = query.vector.as_slice().len();
-    if given == dim.as_usize() {
-        return Ok(());
+/// Refuses a query of another shape than the shard's: an index has dense vectors and may add sparse ones if their scores
+/// can be added, or it has sparse ones alone.
+pub(crate) fn check_query(query: Query<'_>, shape: ShardShape) -> Result<(), Invalid> {
+    let given = query.vector.map_or(0, |vector| vector.as_slice().len());
+    if given != shape.dim.as_usize() {
+        let problem =
+            format!("Vector dimension {given} does not match the dimension of the index {}", shape.dim);
+        return Err(Invalid::new("vector", problem));
     }
-    let problem = format!("Vector dimension {given} does not match the dimension of the index {dim}");
-    Err(Invalid::new("vector", problem))
+    match query.sparse {
+        Some(_) if shape.metric != Metric::DotProduct => Err(Invalid::new(
+            "sparse_vector",
+            format!("is for the metric dotproduct, the index has {}", shape.metric),
+        )),
+        None if shape.dim.is_none() => {
+            Err(Invalid::new("sparse_vector", "is missing: the index has sparse vectors only"))
+        }
+        None if !query.required.is_empty() => Err(Invalid::new("match_terms", "needs a sparse vector")),
+        _ => Ok(()),
+    }
 }
 
 impl Search<'_> {
@@ -150,13 +180,16 @@ impl Search<'_> {
 
     fn tail(&mut self, tail: &crate::memtable::Tail) {
         let mut best: BestK<(Distance, &str)> = BestK::new(self.query.top_k.get());
-        for (row, stored) in rows_passing(tail, self.query.filter).enumerate() {
-            if row % 1024 == 1023 && (self.stop)() {
+        for (visited, stored) in rows_passing(tail, self.query.filter).enumerate() {
+            if visited % 1024 == 1023 && (self.stop)() {
                 self.complete = false;
                 break;
             }
-            let distance = self.scorer.distance(stored.record.vector.as_slice(), stored.inverse_norm);
-            best.push((distance, stored.record.id.as_str()));
+            let row = stored.row();
+            if !self.scorer.wants(row.sparse) {
+                continue;
+            }
+            best.push((self.scorer.distance(&row), row.id));
             self.work.distances += 1;
         }
         for (distance, id) in best.into_sorted() {

@@ -22,6 +22,22 @@ pub(crate) mod tag {
     pub(crate) const METADATA: u32 = 9;
     /// Slots of older segments that writes into this one made dead.
     pub(crate) const KILLS: u32 = 10;
+    /// Offsets into the sparse components, u64, one more than rows. This and what follows is there if any row is sparse.
+    pub(crate) const SPARSE_OFFSETS: u32 = 11;
+    /// Indices of sparse components, u32, ascending within a row.
+    pub(crate) const SPARSE_INDICES: u32 = 12;
+    /// Their weights, f32.
+    pub(crate) const SPARSE_VALUES: u32 = 13;
+    /// Posting lists, namespace after namespace: pairs of a slot and a weight's bits.
+    pub(crate) const POSTINGS: u32 = 14;
+    /// How many posting lists come before each namespace's, u64, one more than namespaces.
+    pub(crate) const FIRST_LISTS: u32 = 15;
+    /// Which index each list is of, u32, ascending within a namespace.
+    pub(crate) const LIST_INDICES: u32 = 16;
+    /// Where each list begins in the postings, u64, one more than lists.
+    pub(crate) const LIST_STARTS: u32 = 17;
+    /// Least and greatest weight of each list, pairs of f32.
+    pub(crate) const LIST_BOUNDS: u32 = 18;
 }
 
 /// Most rows of one segment: slots are u32, and roaring bitmaps of fewer than 2^31 keep ranges from wrapping.

@@ -3,6 +3,7 @@
 mod kills;
 pub(crate) mod layout;
 mod reader;
+mod sparse;
 mod writer;
 
 pub(crate) use reader::Segment;

@@ -4,6 +4,7 @@
 use super::{
     kills,
     layout::{ROWS_MAX, tag},
+    sparse,
 };
 use crate::{
     ShardError, ShardShape,
@@ -14,7 +15,7 @@ use crate::{
     namespace::Namespace,
 };
 use arc_swap::ArcSwap;
-use pinyon_index::FilterIndex;
+use pinyon_index::{FilterIndex, PostingLists, SparseRows};
 use pinyon_storage::{
     bytes::Reader,
     io::SharedIo,
@@ -59,6 +60,8 @@ impl Segment {
         let namespaces = read_namespaces(&file).map_err(damaged)?;
         let rows = namespaces.last().map_or(0, |entry| entry.slots.end);
         check_sections(&file, rows, shape.dim.as_usize()).map_err(damaged)?;
+        let slots: Vec<_> = namespaces.iter().map(|entry| entry.slots.clone()).collect();
+        sparse::check(&file, &slots).map_err(damaged)?;
         let kills = kills::decode(file.section(tag::KILLS).unwrap_or_default())
             .map_err(|error| damaged(error.to_string()))?;
         Ok(Self {
@@ -104,15 +107,29 @@ impl Segment {
         let at = slot.get() as usize;
         let seqs = self.file.u64s(tag::SEQS).unwrap_or_default();
         Row {
-            id: self.id(at),
+            id: self.id(slot),
             vector: self.vectors(slot.get()..slot.get() + 1),
             inverse_norm: self.inverse_norms(slot.get()..slot.get() + 1)[0],
+            sparse: self.sparse_rows().row(slot.get()),
             seq: SeqNo::new(seqs[at]),
             metadata: MetadataRef::Encoded(self.metadata(at)),
         }
     }
 
-    fn id(&self, at: usize) -> &str {
+    /// The rows' sparse vectors; empty if none has one.
+    pub(crate) fn sparse_rows(&self) -> SparseRows<'_> {
+        sparse::rows(&self.file)
+    }
+
+    /// A namespace's posting lists; empty if none of its rows has a sparse vector.
+    pub(crate) fn posting_lists(&self, namespace: NamespaceId) -> PostingLists<'_> {
+        let at = self.namespaces.binary_search_by_key(&namespace, |entry| entry.namespace.id());
+        at.map_or_else(|_| PostingLists::default(), |at| sparse::lists(&self.file, at))
+    }
+
+    /// A row's id.
+    pub(crate) fn id(&self, slot: SlotId) -> &str {
+        let at = slot.get() as usize;
         let offsets = self.file.u32s(tag::ID_OFFSETS).unwrap_or_default();
         let bytes = self.file.section(tag::IDS).unwrap_or_default();
         let id = &bytes[offsets[at] as usize..offsets[at + 1] as usize];

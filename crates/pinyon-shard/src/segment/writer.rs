@@ -3,6 +3,7 @@
 use super::{
     kills,
     layout::{ID_BYTES_TOTAL_MAX, ROWS_MAX, tag},
+    sparse,
 };
 use crate::{
     ShardError,
@@ -54,6 +55,7 @@ pub(crate) fn write_segment(
     }
     write_ids(&mut writer, source)?;
     write_metadata(&mut writer, source)?;
+    sparse::write(&mut writer, source)?;
     writer.begin(tag::KILLS)?;
     writer.write(&kills::encode(dead_elsewhere))?;
     writer.finish()?;

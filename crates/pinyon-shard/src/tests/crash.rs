@@ -78,8 +78,7 @@ fn contents(shard: &Shard) -> Model {
     for space in 0..NAMESPACES {
         let ids = shard.list(&namespace(space), "", None, 1000).unwrap().ids;
         let records = shard.fetch(&namespace(space), &ids).unwrap();
-        let records =
-            records.into_iter().map(|one| (one.record.id, (one.record.vector, one.record.metadata)));
+        let records = records.into_iter().map(|one| (one.record.id.clone(), one.record));
         model.0.insert(space, records.collect());
     }
     model.0.retain(|_, records| !records.is_empty());

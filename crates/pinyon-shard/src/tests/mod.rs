@@ -8,8 +8,8 @@ mod recall;
 use crate::{Change, Namespace, Shard, ShardError, ShardOptions, ShardShape};
 use pinyon_storage::io::SharedIo;
 use pinyon_types::{
-    Dim, Epoch, Metadata, MetadataValue, Metric, NamespaceId, Record, RecordId, SeededRng, ShardId, TenantId,
-    Vector,
+    Dim, Epoch, Metadata, MetadataValue, Metric, NamespaceId, Record, RecordId, SeededRng, ShardId,
+    SparseVector, TenantId, Vector,
 };
 use std::path::Path;
 
@@ -18,6 +18,11 @@ const DIM: usize = 5;
 
 fn shape(metric: Metric) -> ShardShape {
     ShardShape { shard: ShardId::new(2), dim: Dim::new(DIM as u32).unwrap(), metric }
+}
+
+/// An index of sparse vectors only.
+fn sparse_shape() -> ShardShape {
+    ShardShape { dim: Dim::NONE, ..shape(Metric::DotProduct) }
 }
 
 /// Small enough that a test seals and merges often.
@@ -32,7 +37,11 @@ fn options() -> ShardOptions {
 }
 
 fn open(io: &SharedIo, metric: Metric) -> Result<Shard, ShardError> {
-    Shard::open(io, Path::new(DIR), shape(metric), options())
+    open_as(io, shape(metric))
+}
+
+fn open_as(io: &SharedIo, shape: ShardShape) -> Result<Shard, ShardError> {
+    Shard::open(io, Path::new(DIR), shape, options())
 }
 
 fn namespace(number: u64) -> Namespace {
@@ -69,11 +78,33 @@ fn random_metadata(rng: &mut SeededRng) -> Metadata {
     metadata(&fields)
 }
 
+/// Few indices and few weights, some below zero, so that equal products and products of zero are common.
+fn random_sparse(rng: &mut SeededRng) -> Option<SparseVector> {
+    let mut components = std::collections::BTreeMap::new();
+    for _ in 0..rng.below(5) {
+        components.insert(rng.below(8) as u32 * 500_000_000, rng.below(4) as f32 - 1.0);
+    }
+    let (indices, values) = components.into_iter().unzip();
+    SparseVector::new(indices, values).ok()
+}
+
 fn random_record(rng: &mut SeededRng) -> Record {
     let id = id(&format!("r-{:02}", rng.below(40)));
-    Record { id, vector: random_vector(rng), metadata: random_metadata(rng) }
+    Record { id, vector: random_vector(rng), sparse: random_sparse(rng), metadata: random_metadata(rng) }
 }
 
 fn upsert(count: u64, rng: &mut SeededRng) -> Change {
     Change::Upsert((0..count).map(|_| random_record(rng)).collect())
+}
+
+/// The change for an index of sparse vectors only.
+fn without_dense(change: Change) -> Change {
+    let none = || Vector::new(Vec::new(), Dim::NONE).unwrap();
+    match change {
+        Change::Upsert(records) => {
+            Change::Upsert(records.into_iter().map(|record| Record { vector: none(), ..record }).collect())
+        }
+        Change::UpdateOne { id, sparse, set, .. } => Change::UpdateOne { id, vector: None, sparse, set },
+        other => other,
+    }
 }

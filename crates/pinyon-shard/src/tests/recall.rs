@@ -37,6 +37,7 @@ impl Corpus {
                 .map(|number| Record {
                     id: id(&format!("r{number}")),
                     vector: self.vector(),
+                    sparse: None,
                     metadata: metadata(&[("n", MetadataValue::Number(self.rng.below(1000) as f64))]),
                 })
                 .collect();
@@ -62,7 +63,13 @@ impl Corpus {
                 .collect();
             truth.sort_unstable();
             truth.truncate(10);
-            let query = Query { vector: &vector, top_k: TopK::new(10).unwrap(), filter };
+            let query = Query {
+                vector: Some(&vector),
+                sparse: None,
+                required: &[],
+                top_k: TopK::new(10).unwrap(),
+                filter,
+            };
             let hits = shard.search(Scope::Namespaces(&[namespace(1)]), query, &|| false).unwrap().hits;
             assert_eq!(hits.len(), truth.len(), "QRY-3");
             found += truth.iter().filter(|(_, id)| hits.iter().any(|hit| hit.id() == *id)).count();

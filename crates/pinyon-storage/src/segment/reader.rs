@@ -80,6 +80,22 @@ impl SegmentFile {
         self.numbers(tag)
     }
 
+    /// A section as pairs of numbers.
+    ///
+    /// # Errors
+    /// As [`Self::f32s`].
+    pub fn u32_pairs(&self, tag: u32) -> Result<&[[u32; 2]], SegmentError> {
+        self.numbers(tag)
+    }
+
+    /// A section as pairs of numbers.
+    ///
+    /// # Errors
+    /// As [`Self::f32s`].
+    pub fn f32_pairs(&self, tag: u32) -> Result<&[[f32; 2]], SegmentError> {
+        self.numbers(tag)
+    }
+
     /// Tag and length of every section, in the order of the file.
     pub fn sections(&self) -> impl Iterator<Item = (u32, u64)> {
         self.sections.iter().map(|section| (section.tag, section.length))

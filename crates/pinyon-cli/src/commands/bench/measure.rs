@@ -155,13 +155,7 @@ fn run(
         if number == WARM_UP {
             cpu_from = cpu_time()?;
         }
-        let query = VectorQuery {
-            vector: vector.clone(),
-            reach: reach(tenant),
-            top_k: TOP_K,
-            filter: None,
-            timeout: None,
-        };
+        let query = VectorQuery::dense(vector.clone(), reach(tenant), TOP_K);
         let started = Instant::now();
         let answer = engine.query_vector(query)?;
         let latency = started.elapsed();

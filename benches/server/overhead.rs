@@ -1,0 +1,179 @@
+//! What a query costs the server beside the search: CPU time of the real binary per query of 1536 components, over REST and
+//! over gRPC, in an index of one record. Prints one JSON line a case with the median of the rounds and all of them.
+//!
+//! CPU time is read from `/proc`, in steps of 10 ms: a round is long enough for that to be below one in a hundred.
+
+#![allow(clippy::print_stdout)] // a bench talks to its terminal
+
+use pinyon_types::SeededRng;
+use pinyon_wire::grpc::{QueryRequest, UpsertRequest, Vector, vector_service_client::VectorServiceClient};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Instant,
+};
+
+const DIM: usize = 1536;
+const QUERIES: usize = 20_000;
+const ROUNDS: usize = 5;
+/// Ticks of CPU time in a second, as Linux counts them for programs.
+const TICKS: f64 = 100.0;
+
+struct Server {
+    child: Child,
+    control: String,
+    data_dir: PathBuf,
+}
+
+impl Server {
+    fn start() -> Self {
+        let bench = std::env::current_exe().expect("a bench knows where it is");
+        let target = bench.ancestors().nth(2).expect("benches lie below target/release/deps").to_owned();
+        let build = ["build", "--quiet", "--release", "--package", "pinyon-cli", "--bin", "pinyon"];
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        assert!(Command::new(cargo).args(build).status().is_ok_and(|status| status.success()));
+        let data_dir = std::env::temp_dir().join(format!("pinyon-overhead-{}", std::process::id()));
+        let mut child = Command::new(target.join("pinyon"))
+            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(&data_dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("it was asked for");
+        BufReader::new(output).read_line(&mut line).expect("the server says where it is");
+        let said: serde_json::Value = serde_json::from_str(&line).expect("in JSON");
+        let control =
+            said["url"].as_str().expect("with its address").trim_start_matches("http://").to_owned();
+        Self { child, control, data_dir }
+    }
+
+    /// CPU time so far, in seconds: fields 14 and 15 of proc_pid_stat(5).
+    fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("Linux");
+        let (_, fields) = stat.rsplit_once(") ").expect("the name ends");
+        let field = |at: usize| fields.split(' ').nth(at).and_then(|ticks| ticks.parse().ok()).unwrap_or(0.0);
+        (field(11) + field(12)) / TICKS
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.data_dir);
+    }
+}
+
+/// One connection, kept.
+struct Rest {
+    stream: BufReader<TcpStream>,
+    host: String,
+}
+
+impl Rest {
+    fn connect(host: &str) -> Self {
+        let stream = TcpStream::connect(host).expect("the server listens");
+        stream.set_nodelay(true).expect("a socket");
+        Self { stream: BufReader::new(stream), host: host.to_owned() }
+    }
+
+    fn post(&mut self, path: &str, body: &str) -> serde_json::Value {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            self.host,
+            body.len()
+        );
+        self.stream.get_mut().write_all(&[head.as_bytes(), body.as_bytes()].concat()).expect("sent");
+        let (mut line, mut length) = (String::new(), 0);
+        self.stream.read_line(&mut line).expect("a status");
+        let is_good = line.contains(" 200 ") || line.contains(" 201 ");
+        loop {
+            line.clear();
+            self.stream.read_line(&mut line).expect("a header");
+            if line == "\r\n" {
+                break;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().expect("a length");
+            }
+        }
+        let mut answer = vec![0; length];
+        self.stream.read_exact(&mut answer).expect("a body");
+        assert!(is_good, "{}", String::from_utf8_lossy(&answer));
+        serde_json::from_slice(&answer).expect("JSON")
+    }
+}
+
+fn vector(rng: &mut SeededRng) -> Vec<f32> {
+    (0..DIM).map(|_| (rng.unit() - 0.5) as f32 / 10.0).collect()
+}
+
+/// Components as Python writes them: as doubles, with up to 17 digits.
+fn json_query(rng: &mut SeededRng) -> String {
+    let components: Vec<String> = vector(rng).iter().map(|one| f64::from(*one).to_string()).collect();
+    format!(
+        r#"{{"topK":10,"includeValues":false,"includeMetadata":true,"vector":[{}]}}"#,
+        components.join(",")
+    )
+}
+
+fn report(case: &str, server: &Server, mut round: impl FnMut()) {
+    round();
+    let mut costs = Vec::new();
+    let began = Instant::now();
+    for _ in 0..ROUNDS {
+        let before = server.cpu();
+        round();
+        costs.push((server.cpu() - before) / QUERIES as f64 * 1e6);
+    }
+    let wall = began.elapsed().as_secs_f64() / (ROUNDS * QUERIES) as f64 * 1e6;
+    let mut sorted = costs.clone();
+    sorted.sort_by(f64::total_cmp);
+    let line = serde_json::json!({
+        "case": case, "queries": QUERIES, "cpu_us_per_query": sorted[ROUNDS / 2], "rounds": costs,
+        "wall_us_per_query": wall,
+    });
+    println!("{line}");
+}
+
+fn main() {
+    let server = Server::start();
+    let mut rng = SeededRng::new(1536);
+    let mut control = Rest::connect(&server.control);
+    let spec = r#""spec":{"serverless":{"cloud":"aws","region":"us-east-1"}}"#;
+    let made = control.post("/indexes", &format!(r#"{{"name":"overhead","dimension":{DIM},{spec}}}"#));
+    let host = made["host"].as_str().expect("a host").trim_start_matches("http://").to_owned();
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{host}")).expect("an address");
+    let channel = runtime.block_on(endpoint.connect()).expect("the server speaks gRPC");
+    let mut client = VectorServiceClient::new(channel);
+    let record = Vector { id: "a".into(), values: vector(&mut rng), metadata: None, sparse_values: None };
+    let upsert = UpsertRequest { vectors: vec![record], namespace: String::new() };
+    runtime.block_on(client.upsert(upsert)).expect("an upsert");
+
+    let mut rest = Rest::connect(&host);
+    let bodies: Vec<String> = (0..200).map(|_| json_query(&mut rng)).collect();
+    report("rest_query_1536", &server, || {
+        for body in bodies.iter().cycle().take(QUERIES) {
+            assert_eq!(rest.post("/query", body)["matches"][0]["id"], "a");
+        }
+    });
+    let queries: Vec<QueryRequest> = (0..200)
+        .map(|_| QueryRequest {
+            vector: vector(&mut rng),
+            top_k: 10,
+            include_metadata: true,
+            ..Default::default()
+        })
+        .collect();
+    report("grpc_query_1536", &server, || {
+        for query in queries.iter().cycle().take(QUERIES) {
+            let answer = runtime.block_on(client.query(query.clone())).expect("an answer").into_inner();
+            assert_eq!(answer.matches[0].id, "a");
+        }
+    });
+}
