@@ -91,7 +91,10 @@ fn read(root: &Path) -> anyhow::Result<Vec<Source>> {
                 if is_ours && name != "target" && name != "out" {
                     open.push(entry.path());
                 }
-            } else if let Ok(text) = fs::read_to_string(entry.path()) {
+            // In a linked work tree `.git` is a file with the path of the repository.
+            } else if name != ".git"
+                && let Ok(text) = fs::read_to_string(entry.path())
+            {
                 let path = entry.path();
                 let path = path.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
                 sources.push(Source { path, text });
