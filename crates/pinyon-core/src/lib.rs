@@ -38,6 +38,7 @@ mod indexes;
 mod latency;
 mod placement;
 mod settings;
+mod side_files;
 
 pub use advise::{Advice, AdviceInput, advise};
 pub use catalog::{Assignment, CatalogKind, Pin};
@@ -53,5 +54,7 @@ pub use health::{HealthReport, ShardHealth, ShardStatus};
 pub use indexes::{INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexRequest, Indexes, check_index_name};
 pub use latency::Quantiles;
 pub use pinyon_shard::{Change, Hit, Page, Receipt, ShardOptions, Stored};
+pub use pinyon_storage::SystemClock;
 pub use placement::PlacementPolicy;
 pub use settings::{EngineSettings, Thresholds};
+pub use side_files::{Readers, read_side_file, write_side_file};

@@ -31,6 +31,14 @@ pub trait Io: Debug + Send + Sync {
     /// The file exists, or the system's.
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>>;
 
+    /// As [`Io::create`], for a secret: a file that only its owner may read, where files have owners.
+    ///
+    /// # Errors
+    /// As [`Io::create`].
+    fn create_private(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.create(path)
+    }
+
     /// Opens a file for reading and writing.
     ///
     /// # Errors
@@ -169,6 +177,17 @@ pub fn write_file_atomically(io: &dyn Io, path: &Path, bytes: &[u8]) -> io::Resu
     write_pieces_atomically(io, path, &mut std::iter::once(bytes.to_vec()))
 }
 
+/// As [`write_file_atomically`], for a secret: only the owner may read the file, at no time anybody else.
+///
+/// # Errors
+/// As [`write_file_atomically`].
+pub fn write_private_file_atomically(io: &dyn Io, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = free_unfinished_path(io, path)?;
+    let file = io.create_private(&unfinished)?;
+    file.write_at(bytes, 0)?;
+    put_in_place(io, file, &unfinished, path)
+}
+
 /// As [`write_file_atomically`], for a file that is made piece by piece.
 ///
 /// # Errors
@@ -178,19 +197,29 @@ pub fn write_pieces_atomically(
     path: &Path,
     pieces: &mut dyn Iterator<Item = Vec<u8>>,
 ) -> io::Result<()> {
-    let unfinished = unfinished_path(path);
-    if io.exists(&unfinished)? {
-        io.remove(&unfinished)?;
-    }
+    let unfinished = free_unfinished_path(io, path)?;
     let file = io.create(&unfinished)?;
     let mut offset = 0;
     for piece in pieces {
         file.write_at(&piece, offset)?;
         offset += piece.len() as u64;
     }
+    put_in_place(io, file, &unfinished, path)
+}
+
+/// [`unfinished_path`], with what a crash left there removed.
+fn free_unfinished_path(io: &dyn Io, path: &Path) -> io::Result<PathBuf> {
+    let unfinished = unfinished_path(path);
+    if io.exists(&unfinished)? {
+        io.remove(&unfinished)?;
+    }
+    Ok(unfinished)
+}
+
+fn put_in_place(io: &dyn Io, file: Box<dyn File>, unfinished: &Path, path: &Path) -> io::Result<()> {
     file.sync_data()?;
     drop(file);
-    io.rename(&unfinished, path)?;
+    io.rename(unfinished, path)?;
     io.sync_dir(dir_of(path))
 }
 

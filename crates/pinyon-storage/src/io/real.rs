@@ -4,13 +4,16 @@ use super::{File, Io, LockGuard, SealedBytes};
 use rustix::{fs::FallocateFlags, io::Errno};
 use std::{
     fs, io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 /// The machine's file system. Errors name the path.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealIo;
+
+/// Mode of a secret's file.
+const OWNER_ONLY: u32 = 0o600;
 
 #[derive(Debug)]
 struct RealFile {
@@ -32,6 +35,13 @@ impl RealFile {
 impl Io for RealIo {
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
         let options = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        Ok(RealFile::boxed(options.map_err(naming(path))?, path))
+    }
+
+    fn create_private(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        // From the first moment on: whoever opened it before a later chmod could go on reading.
+        let options =
+            fs::OpenOptions::new().read(true).write(true).create_new(true).mode(OWNER_ONLY).open(path);
         Ok(RealFile::boxed(options.map_err(naming(path))?, path))
     }
 

@@ -36,10 +36,18 @@ fn behaves(io: &dyn Io, dir: &Path) {
     io.rename(&a, &b).unwrap();
     assert!(!io.exists(&a).unwrap() && io.exists(&b).unwrap());
     assert_eq!(io.list(dir).unwrap(), ["b"]);
+    replaces_refuses_and_locks(io, dir);
+}
+
+/// The second half, on a directory with the one file `b`.
+fn replaces_refuses_and_locks(io: &dyn Io, dir: &Path) {
+    let (a, b) = (dir.join("a"), dir.join("b"));
     write_file_atomically(io, &b, b"new").unwrap();
     write_file_atomically(io, &b, b"").unwrap();
     assert_eq!(io.map(&b).unwrap().len(), 0);
     assert_eq!(io.list(dir).unwrap(), ["b"]);
+    write_private_file_atomically(io, &b, b"secret").unwrap();
+    assert_eq!(io.read(&b).unwrap(), b"secret");
     io.remove(&b).unwrap();
     assert!(io.remove(&b).is_err() && io.open(&b).is_err() && io.read(&b).is_err());
     assert!(io.len(&b).is_err() && io.map(&b).is_err() && io.rename(&b, &a).is_err());
@@ -60,6 +68,18 @@ fn every_file_system_behaves_alike() {
     std::fs::remove_dir_all(&dir).unwrap();
     behaves(&MemoryIo::new(), Path::new("/deep/er"));
     behaves(&FaultDisk::new(), Path::new("/deep/er"));
+}
+
+#[test]
+fn a_secret_is_read_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = scratch("secret");
+    RealIo.create_dir_all(&dir).unwrap();
+    let path = dir.join("key");
+    write_file_atomically(&RealIo, &path, b"for everybody").unwrap();
+    write_private_file_atomically(&RealIo, &path, b"secret").unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 mod fault_disk {
