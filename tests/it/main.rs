@@ -8,4 +8,5 @@ mod examples;
 mod kill;
 mod pinecone;
 mod server;
+mod tls;
 mod twins;

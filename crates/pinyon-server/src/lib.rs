@@ -12,7 +12,8 @@ mod http;
 mod metrics_text;
 mod pinecone;
 mod serve;
+mod tls;
 
 pub use auth::KeyRing;
 pub use error_table::ApiError;
-pub use serve::{ServeOptions, serve};
+pub use serve::{Listening, ServeOptions, serve};

@@ -2,16 +2,26 @@
 
 use crate::{
     config::Settings,
-    http::{App, Limits, Listeners, router, serve_connections},
+    http::{App, Door, Limits, Listeners, router, serve_connections},
     pinecone::Hosts,
+    tls::{self, Tls},
 };
 use pinyon_core::{EngineError, EngineSettings, ErrorCode, Indexes};
-use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
+
+/// Where a server answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listening {
+    /// The control port's address as it was bound.
+    pub address: SocketAddr,
+    /// The file with the certificate that clients must trust to speak TLS, if the server has an authority of its own.
+    pub authority: Option<PathBuf>,
+}
 
 /// What a caller of [`serve`] wants to know and decide.
 pub struct ServeOptions<Ready, Stop> {
-    /// Called once, when requests are answered, with the address that was bound.
+    /// Called once, when requests are answered.
     pub ready: Ready,
     /// Ends the server when done.
     pub stop: Stop,
@@ -20,34 +30,40 @@ pub struct ServeOptions<Ready, Stop> {
 /// Opens the engine and serves it until `stop` is done; then finishes running requests and ends every log cleanly.
 ///
 /// # Errors
-/// The engine's, or an address that cannot be listened on.
+/// The engine's, an address that cannot be listened on, certificates that cannot be used.
 pub async fn serve<Ready, Stop>(
     settings: Settings,
     options: ServeOptions<Ready, Stop>,
 ) -> Result<(), EngineError>
 where
-    Ready: FnOnce(SocketAddr),
+    Ready: FnOnce(Listening),
     Stop: Future<Output = ()>,
 {
-    let Settings { data_dir, listen, keys, engine, pinecone, .. } = settings;
+    let Settings { data_dir, listen, keys, engine, pinecone, tls, .. } = settings;
     // Listen first: a port in use is known at once, and nobody waits for data that will not be served.
     let refused = |error: std::io::Error| {
         EngineError::new(ErrorCode::Internal, format!("cannot listen on {listen}: {error}"))
     };
     let listener = TcpListener::bind(listen).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
-    let limits = Limits::server();
     let first_port = pinecone.index_port_first.unwrap_or_else(|| address.port().saturating_add(1));
-    let listeners = Arc::new(Listeners::new(address.ip(), first_port, limits));
-    let indexes = open_indexes(data_dir, engine, pinecone.tenants_index, Arc::clone(&listeners)).await?;
+    let listeners = Arc::new(Listeners::new(address.ip(), first_port));
+    let indexes =
+        open_indexes(data_dir.clone(), engine, pinecone.tenants_index, Arc::clone(&listeners)).await?;
+    // Only now: whoever has the data open has the directory, and with it the authority, for himself.
+    let names = tls::names(address.ip(), pinecone.advertised_host.as_deref());
+    let tls = blocking(move || Tls::open(&tls, &data_dir, names)).await?;
+    let authority = tls.as_ref().and_then(|tls| tls.authority.clone());
     let hosts = Hosts::new(pinecone.host_format, pinecone.advertised_host);
-    let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, keys, limits);
+    let door = Door { limits: Limits::server(), tls };
+    let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, keys, door.clone());
     for index in indexes.all() {
         listeners.open(&app, &index.description.name, index.description.port);
     }
-    (options.ready)(address);
-    serve_connections(listener, router(app), limits, options.stop).await;
-    listeners.close_all().await;
+    (options.ready)(Listening { address, authority });
+    let patience = door.limits.shutdown_time_max + Duration::from_secs(1);
+    serve_connections(listener, router(app), door, options.stop).await;
+    listeners.close_all(patience).await;
     blocking(move || indexes.close()).await
 }
 

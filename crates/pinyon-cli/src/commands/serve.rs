@@ -2,24 +2,23 @@
 
 use crate::{access, arguments::Serve, exit::Outcome, output};
 use pinyon_server::{
-    ServeOptions,
+    Listening, ServeOptions,
     config::{self, Partial},
 };
-use std::net::SocketAddr;
 
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// Settings, the address, or the data.
 pub fn run(command: Serve) -> anyhow::Result<Outcome> {
-    let Serve { data_dir, listen, settings: flags, json } = command;
-    let place = Partial { data_dir, listen, ..Partial::default() };
+    let Serve { data_dir, listen, tls, settings: flags, json } = command;
+    let place = Partial { data_dir, listen, tls, ..Partial::default() };
     let settings = config::resolve(access::layers(&flags)?.into_iter().chain([place]))?;
     let shown = settings.shown.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = stop_signal()?;
-        let ready = move |address| announce(address, &shown, json);
+        let ready = move |listening: Listening| announce(&listening, &shown, json);
         pinyon_server::serve(settings, ServeOptions { ready, stop }).await?;
         anyhow::Ok(())
     })?;
@@ -27,15 +26,21 @@ pub fn run(command: Serve) -> anyhow::Result<Outcome> {
 }
 
 /// Says once where it listens and what it was started with.
-fn announce(address: SocketAddr, shown: &[(&'static str, String)], json: bool) {
+fn announce(listening: &Listening, shown: &[(&'static str, String)], json: bool) {
+    let Listening { address, authority } = listening;
     if json {
         let settings: serde_json::Map<String, serde_json::Value> =
             shown.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
         // Whoever started the server may have closed its output; that is no reason to stop.
-        let _ = output::json(&serde_json::json!({"url": format!("http://{address}"), "settings": settings}));
+        let _ = output::json(&serde_json::json!({
+            "url": format!("http://{address}"), "ca": authority, "settings": settings,
+        }));
         return;
     }
     println!("pinyon listens on http://{address} (docs at http://{address}/docs)");
+    if let Some(authority) = authority {
+        println!("TLS is spoken on the same ports; clients trust {}", authority.display());
+    }
     for (name, value) in shown {
         println!("  {name} = {value}");
     }

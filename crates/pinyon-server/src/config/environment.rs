@@ -45,14 +45,33 @@ impl Environment {
     /// # Errors
     /// A value of the wrong kind, or a `PINYON_` name that does not exist.
     pub fn into_partial(mut self) -> Result<Partial, ConfigError> {
-        let partial = Partial {
+        let partial = self.take_server()?.overlaid_by(self.take_engine()?);
+        match self.0.into_keys().next() {
+            Some(unknown) => {
+                Err(ConfigError(format!("environment variable {unknown} is not a setting of Pinyon")))
+            }
+            None => Ok(partial),
+        }
+    }
+
+    fn take_server(&mut self) -> Result<Partial, ConfigError> {
+        Ok(Partial {
             data_dir: self.take("DATA_DIR")?,
             listen: self.take("LISTEN")?,
+            tls: self.take("TLS")?,
+            tls_cert: self.take("TLS_CERT")?,
+            tls_key: self.take("TLS_KEY")?,
             tenants_index: self.take("TENANTS_INDEX")?,
             index_port_first: self.take("INDEX_PORT_FIRST")?,
             advertised_host: self.take("ADVERTISED_HOST")?,
             host_format: self.take("HOST_FORMAT")?,
             api_keys: self.take::<String>("API_KEYS")?.map(|keys| split_keys(&keys)),
+            ..Partial::default()
+        })
+    }
+
+    fn take_engine(&mut self) -> Result<Partial, ConfigError> {
+        Ok(Partial {
             num_shards: self.take("NUM_SHARDS")?,
             shard_prefix: self.take("SHARD_PREFIX")?,
             vector_dimension: self.take("VECTOR_DIMENSION")?,
@@ -71,13 +90,8 @@ impl Environment {
             cross_shard_qps_max: self.take("CROSS_SHARD_QPS_MAX")?,
             cross_shard_cache_mib: self.take("CROSS_SHARD_CACHE_MIB")?,
             search_threads: self.take("SEARCH_THREADS")?,
-        };
-        match self.0.into_keys().next() {
-            Some(unknown) => {
-                Err(ConfigError(format!("environment variable {unknown} is not a setting of Pinyon")))
-            }
-            None => Ok(partial),
-        }
+            ..Partial::default()
+        })
     }
 
     fn take<T: FromStr>(&mut self, setting: &str) -> Result<Option<T>, ConfigError>

@@ -5,11 +5,12 @@ mod environment;
 mod partial;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use environment::{Environment, read_dotenv};
 pub use partial::Partial;
 
-use crate::{KeyRing, pinecone::HostFormat};
+use crate::{KeyRing, pinecone::HostFormat, tls::TlsSettings};
 use pinyon_core::{
     CatalogKind, CrossShardSettings, EngineSettings, PlacementPolicy, ShardOptions, Thresholds,
     check_index_name,
@@ -47,6 +48,8 @@ pub struct Settings {
     pub engine: EngineSettings,
     /// How Pinecone's API is served.
     pub(crate) pinecone: PineconeSettings,
+    /// Whether TLS is spoken, and with what.
+    pub(crate) tls: TlsSettings,
     /// The values as resolved, secrets hidden, for people.
     pub shown: Vec<(&'static str, String)>,
 }
@@ -81,8 +84,10 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
     let engine = engine_settings(&merged)?;
     let pinecone = pinecone_settings(&merged)?;
     let data_dir = merged.data_dir.clone().unwrap_or_else(|| DATA_DIR_DEFAULT.into());
-    let shown = show(&engine, &data_dir, listen, &keys);
-    Ok(Settings { data_dir, listen, keys, engine, pinecone, shown })
+    let tls = tls::settings(&merged)?;
+    let mut shown = show(&engine, &data_dir, listen, &keys);
+    shown.push(("tls", tls::shown(&tls)));
+    Ok(Settings { data_dir, listen, keys, engine, pinecone, tls, shown })
 }
 
 fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> {

@@ -28,6 +28,12 @@ partial! {
     data_dir: PathBuf,
     /// Where to listen: ADDRESS:PORT.
     listen: String,
+    /// TLS beside plain text: off or local.
+    tls: String,
+    /// A certificate in PEM, with its chain, to speak TLS with.
+    tls_cert: PathBuf,
+    /// That certificate's key in PEM.
+    tls_key: PathBuf,
     /// Name under which Pinecone's clients see the tenants' index.
     tenants_index: String,
     /// The first port that indexes are given; the one after the control port if nobody says.

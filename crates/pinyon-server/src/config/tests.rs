@@ -58,6 +58,25 @@ fn beyond_loopback_needs_keys() {
 }
 
 #[test]
+fn tls_is_off_local_or_given_by_two_files() {
+    let tls = |pairs: &[(&str, &str)]| resolve([environment(pairs).unwrap()]).map(|settings| settings.tls);
+    let files = TlsSettings::Files { certificate: "c.pem".into(), key: "k.pem".into() };
+    let (cert, key) = (("PINYON_TLS_CERT", "c.pem"), ("PINYON_TLS_KEY", "k.pem"));
+    assert_eq!(tls(&[]), Ok(TlsSettings::Off));
+    assert_eq!(tls(&[("PINYON_TLS", "local")]), Ok(TlsSettings::Local));
+    assert_eq!(tls(&[cert, key]), Ok(files));
+    assert_eq!(tls(&[cert, key, ("PINYON_TLS", "off")]), Ok(TlsSettings::Off));
+    for (pairs, problem) in [
+        (vec![("PINYON_TLS", "yes")], "off or local"),
+        (vec![cert], "needs tls_key"),
+        (vec![key], "needs tls_cert"),
+        (vec![cert, key, ("PINYON_TLS", "local")], "choose one"),
+    ] {
+        assert!(tls(&pairs).unwrap_err().0.contains(problem));
+    }
+}
+
+#[test]
 fn an_openai_key_alone_makes_no_call_and_offline_forbids_asking_for_one() {
     let keyed = environment(&[("OPENAI_API_KEY", "sk-x"), ("OFFLINE", "true")]).unwrap();
     assert!(!resolve([keyed.clone()]).unwrap().engine.embedder.is_remote());

@@ -1,18 +1,27 @@
-//! The accept loop: bounded connections, a deadline for a connection's first bytes, and hyper with its own timers.
+//! The accept loop: bounded connections, a deadline for a connection's first bytes, TLS and plain text told apart by them,
+//! and hyper with its own timers.
 //! axum's own loop sets neither header timer nor sniffing deadline, so a silent client would hold its place for ever.
 
-use axum::Router;
+use crate::tls::Tls;
+use axum::{Router, http::Request, response::Response};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
     service::TowerToHyperService,
 };
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io::Cursor, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
+use tower::{Service, ServiceExt};
 
 /// How long and how many.
 #[derive(Debug, Clone, Copy)]
@@ -50,14 +59,30 @@ impl Limits {
 /// preface without a timer.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// First byte of a ClientHello: the record type of handshakes (RFC 8446, 5.1). No request of HTTP begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What a port asks of a connection before HTTP. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    pub(crate) limits: Limits,
+    /// Whether TLS is spoken too; plain text always is.
+    pub(crate) tls: Option<Tls>,
+}
+
+/// Marks requests that came over TLS.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OverTls;
+
 /// Accepts connections until `stop` is done, then lets running requests finish.
 pub(crate) async fn serve_connections(
     listener: TcpListener,
     router: Router,
-    limits: Limits,
+    door: Door,
     stop: impl Future<Output = ()>,
 ) {
-    let builder = Arc::new(connection_builder(limits));
+    let limits = door.limits;
+    let server = Arc::new(Server { builder: connection_builder(limits), router, door });
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
@@ -67,9 +92,9 @@ pub(crate) async fn serve_connections(
             () = &mut stop => break,
         };
         let Some((stream, place)) = accepted else { continue };
-        let (builder, router, watcher) = (Arc::clone(&builder), router.clone(), graceful.watcher());
+        let (server, watcher) = (Arc::clone(&server), graceful.watcher());
         tokio::spawn(async move {
-            serve_connection(stream, &builder, router, limits, watcher).await;
+            server.serve_connection(stream, watcher).await;
             drop(place);
         });
     }
@@ -115,38 +140,100 @@ fn connection_builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn serve_connection(
-    stream: TcpStream,
-    builder: &auto::Builder<TokioExecutor>,
+/// What all connections of a port share.
+struct Server {
+    builder: auto::Builder<TokioExecutor>,
     router: Router,
-    limits: Limits,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
-    let Ok(Some(is_http2)) = timeout(limits.header_time_max, speaks_http2(&stream)).await else { return };
-    let _ = stream.set_nodelay(true);
-    // hyper has no timer for writes: a client that does not read would hold its place for ever.
-    if let Err(error) = limit_unread(&stream, limits.unread_time_max) {
-        tracing::warn!(error = %error, "no limit on unread answers");
+    door: Door,
+}
+
+impl Server {
+    async fn serve_connection(&self, stream: TcpStream, watcher: Watcher) {
+        let limits = self.door.limits;
+        let begins = first_bytes(&stream, self.door.tls.is_some());
+        let Ok(Some(begins)) = timeout(limits.header_time_max, begins).await else { return };
+        let _ = stream.set_nodelay(true);
+        // hyper has no timer for writes: a client that does not read would hold its place for ever.
+        if let Err(error) = limit_unread(&stream, limits.unread_time_max) {
+            tracing::warn!(error = %error, "no limit on unread answers");
+        }
+        if let (Begins::Tls, Some(tls)) = (begins, &self.door.tls) {
+            return self.serve_tls(stream, tls, watcher).await;
+        }
+        let builder = self.builder_of(begins == Begins::Http2);
+        self.serve_http(stream, builder, self.router.clone(), watcher).await;
     }
-    let builder = if is_http2 { builder.clone().http2_only() } else { builder.clone().http1_only() };
-    let service = TowerToHyperService::new(router);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(error = %error, "connection ended early");
+
+    fn builder_of(&self, is_http2: bool) -> auto::Builder<TokioExecutor> {
+        let builder = self.builder.clone();
+        if is_http2 { builder.http2_only() } else { builder.http1_only() }
+    }
+
+    /// Shakes hands, then speaks what was agreed on. A client that agreed on nothing speaks HTTP/1.1.
+    async fn serve_tls(&self, stream: TcpStream, tls: &Tls, watcher: Watcher) {
+        let time_max = self.door.limits.header_time_max;
+        let shaken = timeout(time_max, TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream)).await;
+        let mut stream = match shaken {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(error = %error, "no TLS connection"),
+            Err(_) => return,
+        };
+        let router = self.router.clone().map_request(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(OverTls);
+            request
+        });
+        if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+            return self.serve_http(stream, self.builder_of(false), router, watcher).await;
+        }
+        // There is no peeking below TLS: the preface is taken, under the timer, and put in front again.
+        let mut preface = [0; H2_PREFACE.len()];
+        let Ok(Ok(_)) = timeout(time_max, stream.read_exact(&mut preface)).await else { return };
+        let (reader, writer) = tokio::io::split(stream);
+        let stream = tokio::io::join(Cursor::new(preface).chain(reader), writer);
+        self.serve_http(stream, self.builder_of(true), router, watcher).await;
+    }
+
+    async fn serve_http<S, T>(
+        &self,
+        stream: T,
+        builder: auto::Builder<TokioExecutor>,
+        service: S,
+        watcher: Watcher,
+    ) where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+    {
+        let service = TowerToHyperService::new(service);
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(error = %error, "connection ended early");
+        }
     }
 }
 
+/// What a connection's first bytes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    Tls,
+    Http2,
+    Http1,
+}
+
 /// Looks at the first bytes without taking them; `None` when the connection ends before there are any.
-async fn speaks_http2(stream: &TcpStream) -> Option<bool> {
+async fn first_bytes(stream: &TcpStream, speaks_tls: bool) -> Option<Begins> {
     let mut first = [0; H2_PREFACE.len()];
     loop {
         let seen = stream.peek(&mut first).await.ok()?;
         if seen == 0 {
             return None;
         }
-        let begins = first.get(..seen)? == H2_PREFACE.get(..seen)?;
-        if !begins || seen == first.len() {
-            return Some(begins);
+        if speaks_tls && first.first() == Some(&TLS_HANDSHAKE) {
+            return Some(Begins::Tls);
+        }
+        let is_preface = first.get(..seen)? == H2_PREFACE.get(..seen)?;
+        if !is_preface || seen == first.len() {
+            return Some(if is_preface { Begins::Http2 } else { Begins::Http1 });
         }
         // Some of the preface is there: wait for the rest without spinning on what was seen already.
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,6 +1,6 @@
 //! What all handlers share: the indexes, the keys, the limits, and the way into the engine.
 
-use super::{Limits, Listeners};
+use super::{Door, Limits, Listeners};
 use crate::{KeyRing, pinecone::Hosts};
 use axum::http::HeaderMap;
 use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes};
@@ -18,7 +18,7 @@ pub(crate) struct App {
     indexes: Arc<Indexes>,
     listeners: Arc<Listeners>,
     hosts: Hosts,
-    limits: Limits,
+    door: Door,
     keys: Arc<KeyRing>,
     in_flight: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
@@ -30,13 +30,13 @@ impl App {
         listeners: Arc<Listeners>,
         hosts: Hosts,
         keys: KeyRing,
-        limits: Limits,
+        door: Door,
     ) -> Self {
         Self {
             indexes,
             listeners,
             hosts,
-            limits,
+            door,
             keys: Arc::new(keys),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
@@ -55,8 +55,13 @@ impl App {
         &self.hosts
     }
 
+    /// What every port asks of a connection.
+    pub(crate) const fn door(&self) -> &Door {
+        &self.door
+    }
+
     pub(crate) const fn limits(&self) -> &Limits {
-        &self.limits
+        &self.door.limits
     }
 
     /// Whether a request has a key: in Pinecone's header, or in the one that everybody else knows.

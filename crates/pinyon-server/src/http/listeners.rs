@@ -1,6 +1,6 @@
 //! The indexes' own ports: picked once, kept as long as the index lives, served beside the control port.
 
-use super::{App, Limits, index_router, serve_connections};
+use super::{App, index_router, serve_connections};
 use std::{
     collections::HashMap,
     net::{IpAddr, TcpListener},
@@ -28,14 +28,13 @@ struct State {
 pub(crate) struct Listeners {
     ip: IpAddr,
     first: u16,
-    limits: Limits,
     state: Mutex<State>,
 }
 
 impl Listeners {
     /// Ports from `first` on are picked.
-    pub(crate) fn new(ip: IpAddr, first: u16, limits: Limits) -> Self {
-        Self { ip, first, limits, state: Mutex::default() }
+    pub(crate) fn new(ip: IpAddr, first: u16) -> Self {
+        Self { ip, first, state: Mutex::default() }
     }
 
     /// The lowest port that no index has and no other program holds; 0 if there is none.
@@ -81,9 +80,9 @@ impl Listeners {
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let router = index_router(app, index);
-        let limits = self.limits;
+        let door = app.door().clone();
         let task = tokio::spawn(async move {
-            serve_connections(listener, router, limits, async { drop(stopped.await) }).await;
+            serve_connections(listener, router, door, async { drop(stopped.await) }).await;
         });
         state.served.insert(port, Served { _stop: stop, task });
         app.hosts().set_open(port, true);
@@ -95,8 +94,8 @@ impl Listeners {
         self.lock().served.remove(&port);
     }
 
-    /// Ends all of them and waits until their requests have finished.
-    pub(crate) async fn close_all(&self) {
+    /// Ends all of them and waits for their requests to finish, but no longer than this.
+    pub(crate) async fn close_all(&self, patience: Duration) {
         let served: Vec<Served> = self.lock().served.drain().map(|(_, served)| served).collect();
         let tasks: Vec<JoinHandle<()>> = served.into_iter().map(|served| served.task).collect();
         let all = async {
@@ -105,7 +104,6 @@ impl Listeners {
                 let _ = task.await;
             }
         };
-        let patience = self.limits.shutdown_time_max + Duration::from_secs(1);
         if tokio::time::timeout(patience, all).await.is_err() {
             tracing::warn!("some index ports did not end in time");
         }

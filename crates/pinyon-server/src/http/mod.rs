@@ -8,7 +8,7 @@ mod handlers;
 mod listeners;
 mod request;
 
-pub(crate) use accept::{Limits, serve_connections};
+pub(crate) use accept::{Door, Limits, OverTls, serve_connections};
 pub(crate) use app::App;
 pub(crate) use handlers::{index_router, router};
 pub(crate) use listeners::Listeners;

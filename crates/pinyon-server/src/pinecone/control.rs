@@ -4,6 +4,7 @@ use super::{
     attributes::{self, Attributes, Deployment},
     create,
     envelope::ControlFailure,
+    hosts::Caller,
     inference,
     model::model,
     version::ApiVersion,
@@ -12,7 +13,7 @@ use crate::http::{App, body_bytes};
 use axum::{
     Json, Router,
     extract::{FromRequest, Path, Request, State},
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
@@ -77,15 +78,15 @@ async fn no_collection(Path(name): Path<String>) -> ControlFailure {
     ControlFailure::new(404, "NOT_FOUND", format!("Resource {name} not found"))
 }
 
-fn shown(app: &App, index: &Index, headers: &HeaderMap) -> Value {
-    model(index, &app.hosts().of(&index.description, headers), ApiVersion::of(headers))
+fn shown(app: &App, index: &Index, caller: &Caller) -> Value {
+    model(index, &app.hosts().of(&index.description, caller), ApiVersion::of(&caller.headers))
 }
 
-async fn list(State(app): State<App>, headers: HeaderMap) -> Response {
+async fn list(State(app): State<App>, caller: Caller) -> Response {
     // The tenants' own index shows itself once it is used: who only speaks Pinecone's API finds what he made.
     let is_shown = |index: &Arc<Index>| !index.is_of_tenants() || index.engine.has_tenants();
     let indexes = app.indexes().all().into_iter().filter(is_shown);
-    let indexes: Vec<Value> = indexes.map(|index| shown(&app, &index, &headers)).collect();
+    let indexes: Vec<Value> = indexes.map(|index| shown(&app, &index, &caller)).collect();
     Json(json!({"indexes": indexes})).into_response()
 }
 
@@ -94,36 +95,31 @@ fn found(app: &App, name: &str) -> Result<Arc<Index>, ControlFailure> {
     app.indexes().get(name).ok_or_else(missing)
 }
 
-async fn describe(State(app): State<App>, Path(name): Path<String>, headers: HeaderMap) -> Answered {
-    Ok(Json(shown(&app, &*found(&app, &name)?, &headers)).into_response())
+async fn describe(State(app): State<App>, Path(name): Path<String>, caller: Caller) -> Answered {
+    Ok(Json(shown(&app, &*found(&app, &name)?, &caller)).into_response())
 }
 
-async fn create_index(State(app): State<App>, headers: HeaderMap, body: Body) -> Answered {
-    let request = match ApiVersion::of(&headers) {
+async fn create_index(State(app): State<App>, caller: Caller, body: Body) -> Answered {
+    let request = match ApiVersion::of(&caller.headers) {
         ApiVersion::Schema => create::from_schema(body.read()?)?,
         _ => create::from_legacy(body.read()?)?,
     };
-    make(app, request, &headers).await
+    make(app, request, &caller).await
 }
 
-async fn create_for_model(State(app): State<App>, headers: HeaderMap, body: Body) -> Answered {
-    make(app, create::for_model(body.read()?)?, &headers).await
+async fn create_for_model(State(app): State<App>, caller: Caller, body: Body) -> Answered {
+    make(app, create::for_model(body.read()?)?, &caller).await
 }
 
-async fn make(app: App, request: IndexRequest, headers: &HeaderMap) -> Answered {
+async fn make(app: App, request: IndexRequest, caller: &Caller) -> Answered {
     let made = app
         .change_indexes(move |indexes: &Indexes, ports| indexes.create(request, |taken| ports.pick(taken)));
     let made = made.await?;
     app.listeners().open(&app, &made.description.name, made.description.port);
-    Ok((StatusCode::CREATED, Json(shown(&app, &made, headers))).into_response())
+    Ok((StatusCode::CREATED, Json(shown(&app, &made, caller))).into_response())
 }
 
-async fn configure(
-    State(app): State<App>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answered {
+async fn configure(State(app): State<App>, Path(name): Path<String>, caller: Caller, body: Body) -> Answered {
     let change: ConfigureRequest = body.read()?;
     let old = found(&app, &name)?;
     let protected = create::is_protected(change.deletion_protection.as_deref())?;
@@ -139,11 +135,11 @@ async fn configure(
         })
     });
     let changed = changed.await?;
-    let status = match ApiVersion::of(&headers) {
+    let status = match ApiVersion::of(&caller.headers) {
         ApiVersion::Schema => StatusCode::OK,
         _ => StatusCode::ACCEPTED,
     };
-    Ok((status, Json(shown(&app, &changed, &headers))).into_response())
+    Ok((status, Json(shown(&app, &changed, &caller))).into_response())
 }
 
 fn configure_attributes(

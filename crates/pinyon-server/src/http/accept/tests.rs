@@ -1,14 +1,20 @@
 //! Clients that are slow, silent or do not read: each is cut after its time, and the place it held is free again.
 
-use super::{Limits, serve_connections};
+use super::{Door, Limits, serve_connections};
+use crate::tls::{Tls, TlsSettings};
 use axum::{Router, routing::get};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::oneshot,
     time::Instant,
 };
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 const HEADER_TIME: Duration = Duration::from_millis(300);
 
@@ -21,21 +27,34 @@ const LIMITS: Limits = Limits {
     shutdown_time_max: Duration::from_secs(1),
 };
 
+fn door() -> Door {
+    Door { limits: LIMITS, tls: None }
+}
+
+/// A door with a certificate of an authority that nobody but this test knows.
+fn tls_door(dir: &Path) -> Door {
+    let tls = Tls::open(&TlsSettings::Local, dir, vec!["localhost".into()]).unwrap();
+    Door { limits: LIMITS, tls }
+}
+
 /// A server that has one place for a connection, until the sender is dropped.
-async fn start() -> (SocketAddr, oneshot::Sender<()>) {
+async fn start(door: Door) -> (SocketAddr, oneshot::Sender<()>) {
     let large = "x".repeat(32 << 20);
     let router = Router::new().route("/", get(|| async { "good" })).route("/large", get(|| async { large }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    tokio::spawn(serve_connections(listener, router, LIMITS, async { drop(stopped.await) }));
+    tokio::spawn(serve_connections(listener, router, door, async { drop(stopped.await) }));
     (address, stop)
 }
 
 /// How long a server keeps a connection whose client sends this and nothing more.
 async fn held(address: SocketAddr, sent: &[u8]) -> Duration {
+    held_by(TcpStream::connect(address).await.unwrap(), sent).await
+}
+
+async fn held_by(mut stream: impl AsyncRead + AsyncWrite + Unpin, sent: &[u8]) -> Duration {
     let began = Instant::now();
-    let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(sent).await.unwrap();
     let mut answer = Vec::new();
     // A reset is an end too.
@@ -44,7 +63,10 @@ async fn held(address: SocketAddr, sent: &[u8]) -> Duration {
 }
 
 async fn is_served(address: SocketAddr) -> bool {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    is_good(TcpStream::connect(address).await.unwrap()).await
+}
+
+async fn is_good(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> bool {
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -53,7 +75,7 @@ async fn is_served(address: SocketAddr) -> bool {
 
 #[tokio::test]
 async fn a_client_that_stops_half_way_is_cut_and_its_place_is_free() {
-    let (address, _stop) = start().await;
+    let (address, _stop) = start(door()).await;
     let beginnings: [&[u8]; 6] = [
         b"",
         b"PR",
@@ -73,9 +95,60 @@ async fn a_client_that_stops_half_way_is_cut_and_its_place_is_free() {
     }
 }
 
+/// A handshake with a server whose authority is in this directory.
+async fn shake(address: SocketAddr, dir: &Path, protocol: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(dir.join("tls/ca.pem")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = versions.unwrap().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+#[tokio::test]
+async fn tls_and_plain_text_are_told_apart_and_half_a_handshake_is_cut() {
+    let dir = std::env::temp_dir().join(format!("pinyon-server-{}-tls", std::process::id()));
+    let (address, _stop) = start(tls_door(&dir)).await;
+    assert!(is_served(address).await);
+    assert!(is_good(shake(address, &dir, b"http/1.1").await.unwrap()).await);
+    // A record of 512 bytes with a ClientHello is announced; ten of them come.
+    let half_a_hello = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3][..], &[7; 10]].concat();
+    for beginning in [&half_a_hello[..1], &half_a_hello] {
+        assert_cut(held(address, beginning), address).await;
+    }
+    for (protocol, beginning) in [("http/1.1", ""), ("http/1.1", "GET / HT"), ("h2", ""), ("h2", "PRI * HT")]
+    {
+        let stream = shake(address, &dir, protocol.as_bytes()).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol.as_bytes()));
+        assert_cut(held_by(stream, beginning.as_bytes()), address).await;
+    }
+    assert!(shake(address, &dir, b"spdy").await.is_err());
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// The connection ends after its time, not before, and its place is free.
+async fn assert_cut(held: impl Future<Output = Duration>, address: SocketAddr) {
+    let held = tokio::time::timeout(Duration::from_secs(20), held).await.unwrap();
+    assert!(held >= HEADER_TIME / 2 && held < Duration::from_secs(5), "cut after {held:?}");
+    assert!(is_served(address).await);
+}
+
+#[tokio::test]
+async fn without_tls_a_handshake_is_a_bad_request() {
+    let (address, _stop) = start(door()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(&[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 3]).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&answer));
+}
+
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answer_is_cut() {
-    let (address, _stop) = start().await;
+    let (address, _stop) = start(door()).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let served = tokio::time::timeout(Duration::from_secs(20), is_served(address)).await;
@@ -87,14 +160,14 @@ async fn a_client_that_does_not_read_its_answer_is_cut() {
 async fn a_body_that_does_not_come_is_answered_408() {
     let dir = std::env::temp_dir().join(format!("pinyon-server-{}-slow-body", std::process::id()));
     let settings = pinyon_core::EngineSettings::offline(1, 16).unwrap();
-    let listeners = Arc::new(crate::http::Listeners::new([127, 0, 0, 1].into(), 0, LIMITS));
+    let listeners = Arc::new(crate::http::Listeners::new([127, 0, 0, 1].into(), 0));
     let indexes = Arc::new(pinyon_core::Indexes::open(&dir, settings, "tenants", |_| 0).unwrap());
     let hosts = crate::pinecone::Hosts::new(crate::pinecone::HostFormat::Auto, None);
-    let app = crate::http::App::new(indexes, listeners, hosts, crate::KeyRing::default(), LIMITS);
+    let app = crate::http::App::new(indexes, listeners, hosts, crate::KeyRing::default(), door());
     let router = crate::http::router(app);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve_connections(listener, router, LIMITS, std::future::pending()));
+    tokio::spawn(serve_connections(listener, router, door(), std::future::pending()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     let half = b"POST /query HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{\"query_text\":";
     stream.write_all(half).await.unwrap();
