@@ -56,5 +56,5 @@ pub use latency::Quantiles;
 pub use pinyon_shard::{Change, Hit, Page, Receipt, ShardOptions, Stored};
 pub use pinyon_storage::SystemClock;
 pub use placement::PlacementPolicy;
-pub use settings::{EngineSettings, Thresholds};
+pub use settings::{EngineSettings, MissingFields, Thresholds};
 pub use side_files::{Readers, read_side_file, write_side_file};

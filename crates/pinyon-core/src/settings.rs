@@ -7,7 +7,7 @@ use crate::{
 };
 use pinyon_embed::{Embedder, HashEmbedder};
 use pinyon_shard::ShardOptions;
-use pinyon_types::{Dim, Invalid, Metric, limits};
+use pinyon_types::{Dim, Filter, Invalid, Metric, limits};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// When a shard is too full or too slow. The reference module's numbers are the defaults of the server's settings.
@@ -60,6 +60,39 @@ pub struct EngineSettings {
     pub cross_shard: CrossShardSettings,
     /// Threads that answer fan-outs.
     pub search_threads: usize,
+    /// What filters make of records that lack a field.
+    pub missing_fields: MissingFields,
+}
+
+/// Whether `$ne` and `$nin` match a record that lacks the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissingFields {
+    /// No, as in Pinecone's serverless indexes.
+    #[default]
+    Excluded,
+    /// Yes, as in MongoDB and in Pinecone's pods.
+    Included,
+}
+
+impl MissingFields {
+    /// Reads the setting's value.
+    ///
+    /// # Errors
+    /// Anything but `exclude` and `include`.
+    pub fn from_name(name: &str) -> Result<Self, Invalid> {
+        match name {
+            "exclude" => Ok(Self::Excluded),
+            "include" => Ok(Self::Included),
+            other => Err(Invalid::new("missing_fields", format!("must be exclude or include, is {other:?}"))),
+        }
+    }
+
+    pub(crate) fn read(self, filter: Filter) -> Filter {
+        match self {
+            Self::Excluded => filter,
+            Self::Included => filter.matching_missing(),
+        }
+    }
 }
 
 impl EngineSettings {
@@ -81,6 +114,7 @@ impl EngineSettings {
             thresholds: Thresholds::module(),
             cross_shard: CrossShardSettings::default(),
             search_threads: std::thread::available_parallelism().map_or(2, usize::from).max(2),
+            missing_fields: MissingFields::default(),
         };
         settings.check()?;
         Ok(settings)

@@ -79,6 +79,22 @@ impl Filter {
         Ok(self)
     }
 
+    /// The same filter in MongoDB's reading: `Ne` and `NotIn` match records that lack the field.
+    #[must_use]
+    pub fn matching_missing(self) -> Self {
+        let all = |parts: Vec<Self>| parts.into_iter().map(Self::matching_missing).collect();
+        match self {
+            Self::And(parts) => Self::And(all(parts)),
+            Self::Or(parts) => Self::Or(all(parts)),
+            Self::Not(part) => Self::Not(Box::new(part.matching_missing())),
+            Self::Field { name, test: test @ (FieldTest::Ne(_) | FieldTest::NotIn(_)) } => {
+                let missing = Self::field(name.clone(), FieldTest::Exists(false));
+                Self::Or(vec![Self::Field { name, test }, missing])
+            }
+            other @ Self::Field { .. } => other,
+        }
+    }
+
     /// Whether a record passes: the definition of the filter's meaning.
     pub fn matches(&self, record: &impl Fields) -> bool {
         match self {
@@ -177,6 +193,23 @@ fn check_tree(filter: &Filter, depth: usize) -> Result<usize, Invalid> {
 mod tests {
     use super::*;
     use crate::{Metadata, MetadataValue};
+
+    #[test]
+    fn the_other_reading_matches_missing_fields_where_values_are_refused() {
+        let ne = |name: &str| Filter::field(name, FieldTest::Ne(Scalar::String("drama".into())));
+        let not_in = Filter::field("none", FieldTest::NotIn(vec![Scalar::Bool(true)]));
+        for (filter, strict, other) in [
+            (ne("genre"), false, false),
+            (ne("none"), false, true),
+            (not_in.clone(), false, true),
+            (Filter::And(vec![ne("none"), Filter::Not(Box::new(ne("genre")))]), false, true),
+            (Filter::Not(Box::new(not_in)), true, false),
+            (Filter::field("none", FieldTest::Gt(1.0)), false, false),
+        ] {
+            assert_eq!(filter.matches(&record()), strict, "{filter:?}");
+            assert_eq!(filter.clone().matching_missing().matches(&record()), other, "{filter:?}");
+        }
+    }
 
     fn record() -> Metadata {
         let fields = [

@@ -222,7 +222,7 @@ impl Engine {
             sparse: query.sparse,
             required: query.required,
             top_k: TopK::new(query.top_k)?,
-            filter: query.filter.map(Filter::checked).transpose()?,
+            filter: query.filter.map(|filter| self.inner.read_filter(filter)).transpose()?,
             timeout: query.timeout,
         })
     }

@@ -12,6 +12,7 @@ impl Engine {
     /// Refused input, a shard that takes no writes, a full disk: nothing was changed.
     pub fn write(&self, tenant: &str, change: Change) -> Result<Receipt, EngineError> {
         let tenant = TenantId::new(tenant)?;
+        let change = self.inner.read_filters(change)?;
         let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
         let shard = self.inner.shard(assignment.shard);
         match shard.write(&namespace, change.clone()) {
@@ -66,7 +67,10 @@ impl Engine {
         limit: usize,
     ) -> Result<(Vec<Stored>, bool), EngineError> {
         match self.inner.home(tenant)? {
-            Some((shard, namespace)) => Ok(shard.fetch_matching(&namespace, filter, after, limit)?),
+            Some((shard, namespace)) => {
+                let filter = self.inner.read_filter(filter.clone())?;
+                Ok(shard.fetch_matching(&namespace, &filter, after, limit)?)
+            }
             None => Ok((Vec::new(), false)),
         }
     }
@@ -85,11 +89,27 @@ impl Engine {
     /// The name is not one a tenant can have.
     pub fn count(&self, tenant: &str, filter: Option<&Filter>) -> Result<u64, EngineError> {
         let home = self.inner.home(tenant)?;
-        Ok(home.map_or(0, |(shard, namespace)| shard.count(&namespace, filter)))
+        let filter = filter.map(|filter| self.inner.read_filter(filter.clone())).transpose()?;
+        Ok(home.map_or(0, |(shard, namespace)| shard.count(&namespace, filter.as_ref())))
     }
 }
 
 impl Inner {
+    /// A filter that was checked, in the reading that the settings choose.
+    pub(super) fn read_filter(&self, filter: Filter) -> Result<Filter, EngineError> {
+        Ok(self.settings.missing_fields.read(filter.checked()?))
+    }
+
+    fn read_filters(&self, change: Change) -> Result<Change, EngineError> {
+        Ok(match change {
+            Change::UpdateMatching { filter, set } => {
+                Change::UpdateMatching { filter: self.read_filter(filter)?, set }
+            }
+            Change::DeleteMatching(filter) => Change::DeleteMatching(self.read_filter(filter)?),
+            other => other,
+        })
+    }
+
     /// The shard and handle of a tenant that was placed before.
     fn home(&self, tenant: &str) -> Result<Option<(&Shard, Namespace)>, EngineError> {
         let resolved = self.resolve(&TenantId::new(tenant)?);

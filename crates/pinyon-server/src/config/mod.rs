@@ -12,8 +12,8 @@ pub use partial::Partial;
 
 use crate::{KeyRing, pinecone::HostFormat, tls::TlsSettings};
 use pinyon_core::{
-    CatalogKind, CrossShardSettings, EngineSettings, PlacementPolicy, ShardOptions, Thresholds,
-    check_index_name,
+    CatalogKind, CrossShardSettings, EngineSettings, MissingFields, PlacementPolicy, ShardOptions,
+    Thresholds, check_index_name,
 };
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
@@ -146,6 +146,8 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
         search_threads: merged
             .search_threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from).max(2)),
+        missing_fields: MissingFields::from_name(&text(&merged.missing_fields, "exclude"))
+            .map_err(|e| ConfigError(format!("setting {e}")))?,
     };
     if settings.search_threads == 0 || settings.search_threads > 1024 {
         return Err(ConfigError::of("search_threads", "must be 1 to 1024"));

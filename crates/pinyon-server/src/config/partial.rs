@@ -80,6 +80,8 @@ partial! {
     cross_shard_cache_mib: u64,
     /// Threads that answer fan-outs.
     search_threads: usize,
+    /// Whether $ne and $nin match records that lack the field: exclude or include.
+    missing_fields: String,
 }
 
 impl Partial {
