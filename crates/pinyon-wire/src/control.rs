@@ -65,6 +65,15 @@ pub struct SchemaRequest {
     pub fields: Map<String, Value>,
 }
 
+/// Body of `POST /collections`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct CreateCollectionRequest {
+    /// Its name.
+    pub name: String,
+    /// The index that it is a copy of.
+    pub source: String,
+}
+
 /// Body of `PATCH /indexes/{name}`, both shapes.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ConfigureRequest {

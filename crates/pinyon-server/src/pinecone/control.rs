@@ -2,7 +2,7 @@
 
 use super::{
     attributes::{self, Attributes, Deployment},
-    create,
+    collections, create,
     envelope::ControlFailure,
     hosts::Caller,
     inference,
@@ -29,8 +29,6 @@ pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/indexes", get(list).post(create_index))
         .route("/indexes/{index}", get(describe).patch(configure).delete(remove))
-        .route("/collections", get(collections).post(no_collections))
-        .route("/collections/{name}", get(no_collection).delete(no_collection))
         .route("/indexes/create-for-model", post(create_for_model))
         .route("/indexes/{index}/backups", any(not_yet))
         .route("/indexes/{index}/backup-schedules", any(not_yet))
@@ -39,6 +37,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/restore-jobs", any(not_yet))
         .route("/restore-jobs/{*rest}", any(not_yet))
         .route("/backup-schedules/{*rest}", any(not_yet))
+        .merge(collections::router())
         .merge(inference::router())
 }
 
@@ -64,18 +63,6 @@ impl Body {
 
 async fn not_yet() -> ControlFailure {
     ControlFailure::new(501, "UNIMPLEMENTED", "This operation is not supported by this server yet.")
-}
-
-async fn collections() -> Response {
-    Json(json!({"collections": []})).into_response()
-}
-
-async fn no_collections() -> ControlFailure {
-    ControlFailure::invalid("Collections are made of pod indexes on Pinecone's cloud; this server has none.")
-}
-
-async fn no_collection(Path(name): Path<String>) -> ControlFailure {
-    ControlFailure::new(404, "NOT_FOUND", format!("Resource {name} not found"))
 }
 
 fn shown(app: &App, index: &Index, caller: &Caller) -> Value {

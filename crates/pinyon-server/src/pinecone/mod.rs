@@ -2,6 +2,7 @@
 //! official clients read them as they are.
 
 mod attributes;
+mod collections;
 mod control;
 mod convert;
 mod create;

@@ -9,8 +9,10 @@ pub(super) enum ApiVersion {
     Before2025,
     /// 2025-01 to 2025-07, and what is asked for without a version.
     Early2025,
-    /// 2025-10 to 2026-04: read capacity.
+    /// 2025-10: read capacity.
     Late2025,
+    /// 2026-01 to 2026-04: the same shapes; a missing collection is called one.
+    Early2026,
     /// From 2026-07, and its preview 2026-01.alpha: schema and deployment.
     Schema,
 }
@@ -30,7 +32,8 @@ impl ApiVersion {
         Some(match date {
             (..2025, _) => Self::Before2025,
             (2025, ..10) => Self::Early2025,
-            (2025, _) | (2026, ..7) => Self::Late2025,
+            (2025, _) => Self::Late2025,
+            (2026, ..7) => Self::Early2026,
             _ => Self::Schema,
         })
     }
@@ -48,7 +51,7 @@ mod tests {
             ("2025-04", ApiVersion::Early2025),
             ("2025-10", ApiVersion::Late2025),
             ("2026-01.alpha", ApiVersion::Schema),
-            ("2026-04", ApiVersion::Late2025),
+            ("2026-04", ApiVersion::Early2026),
             ("2026-07", ApiVersion::Schema),
             ("2031-01", ApiVersion::Schema),
             ("unstable", ApiVersion::Early2025),
