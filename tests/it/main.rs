@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // tests
 
+mod auth;
 mod bodies;
 mod examples;
 mod kill;

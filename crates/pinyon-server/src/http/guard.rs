@@ -20,9 +20,14 @@ pub(super) async fn authenticate(State(app): State<App>, request: Request, next:
     if app.admits(request.headers()) {
         return next.run(request).await;
     }
+    refused().into_response()
+}
+
+/// The answer to who has no key, outside Pinecone's API.
+pub(super) fn refused() -> ApiError {
     let message =
         "Invalid API key: send one of the server's keys as `Api-Key: KEY` or `Authorization: Bearer KEY`";
-    ApiError::new(401, "UNAUTHENTICATED", message).into_response()
+    ApiError::new(401, "UNAUTHENTICATED", message)
 }
 
 /// Lets in who has a key; Pinecone's control plane.

@@ -1,6 +1,6 @@
 //! Routes and their handlers: each decodes, calls the engine on a thread that may block, encodes.
 
-use super::{App, docs, guard, request::JsonBody};
+use super::{App, by_host::ByHost, docs, guard, request::JsonBody};
 use crate::{
     ApiError,
     convert::{reports, tenant},
@@ -41,7 +41,7 @@ pub(crate) fn router(app: App) -> Router {
         .route_layer(from_fn_with_state(app.clone(), pinecone::by_path))
         .route_layer(from_fn_with_state(app.clone(), guard::authenticate_data))
         .layer(from_fn(guard::number));
-    Router::new()
+    let router = Router::new()
         .merge(keyed)
         .merge(control)
         .nest("/indexes/{index}", data)
@@ -53,7 +53,8 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app)
+        .with_state(app.clone());
+    Router::new().fallback_service(ByHost::new(app, router))
 }
 
 /// The routes of one index's port.
@@ -69,7 +70,7 @@ pub(crate) fn index_router(app: &App, index: &str) -> Router {
         .route_layer(from_fn_with_state(app.clone(), guard::authenticate_data))
         .layer(from_fn(guard::number))
         .merge(grpc)
-        .fallback(not_found)
+        .fallback(pinecone::nothing_there)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app.clone())
@@ -79,15 +80,19 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     ApiError::new(500, "INTERNAL", "the request failed; the server's log has the reason").into_response()
 }
 
-async fn not_found(request: Request) -> ApiError {
-    ApiError::new(
-        404,
-        "NOT_FOUND",
-        format!("there is nothing at {}; /docs lists what there is", request.uri().path()),
-    )
+/// Who has no key learns nothing, not even what there is not.
+async fn not_found(State(app): State<App>, request: Request) -> ApiError {
+    if !app.admits(request.headers()) {
+        return guard::refused();
+    }
+    let message = format!("there is nothing at {}; /docs lists what there is", request.uri().path());
+    ApiError::new(404, "NOT_FOUND", message)
 }
 
-async fn method_not_allowed(request: Request) -> ApiError {
+async fn method_not_allowed(State(app): State<App>, request: Request) -> ApiError {
+    if !app.admits(request.headers()) {
+        return guard::refused();
+    }
     let message =
         format!("{} does not answer to {}; /docs lists what does", request.uri().path(), request.method());
     ApiError::new(405, "METHOD_NOT_ALLOWED", message)

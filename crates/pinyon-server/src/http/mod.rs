@@ -2,6 +2,7 @@
 
 mod accept;
 mod app;
+mod by_host;
 mod docs;
 mod guard;
 mod handlers;

@@ -2,8 +2,8 @@
 
 use crate::http::OverTls;
 use axum::{
-    extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
+    extract::{FromRequestParts, Request},
+    http::{HeaderMap, Uri, header, request::Parts},
 };
 use pinyon_core::IndexDescription;
 use std::{
@@ -28,7 +28,7 @@ pub(crate) enum HostFormat {
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     pub(super) headers: HeaderMap,
-    /// The name and port that the client asked: over HTTP/2 it stands beside the path.
+    /// The name and port that the client asked.
     authority: String,
     is_over_tls: bool,
 }
@@ -37,9 +37,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let in_uri = parts.uri.authority().map(|authority| authority.as_str());
-        let authority =
-            in_uri.or_else(|| parts.headers.get(header::HOST)?.to_str().ok()).unwrap_or("localhost");
+        let authority = authority(&parts.uri, &parts.headers);
         Ok(Self {
             authority: authority.to_owned(),
             is_over_tls: parts.extensions.get::<OverTls>().is_some(),
@@ -72,6 +70,20 @@ impl Hosts {
         }
     }
 
+    /// The index that a request's host names: `movies` of `movies.localhost`, or of `movies.` and the advertised host.
+    /// Nothing else does: an address, or a name that people gave this machine, is never an index.
+    pub(crate) fn index_named(&self, request: &Request) -> Option<String> {
+        let host = without_port(authority(request.uri(), request.headers()));
+        let is_ours = |parent: &str| {
+            let advertised = self.advertised.as_deref();
+            parent.eq_ignore_ascii_case("localhost")
+                || advertised.is_some_and(|name| parent.eq_ignore_ascii_case(name))
+        };
+        let is_advertised = self.advertised.as_deref().is_some_and(|name| host.eq_ignore_ascii_case(name));
+        let (name, parent) = host.split_once('.')?;
+        (is_ours(parent) && !is_advertised).then(|| name.to_ascii_lowercase())
+    }
+
     /// The host of an index, as this client reads it. An index whose port is taken by another program is reached below
     /// the control port's own address.
     pub(super) fn of(&self, index: &IndexDescription, caller: &Caller) -> String {
@@ -93,6 +105,12 @@ impl Hosts {
         let scheme = if caller.is_over_tls { "https" } else { "http" };
         if is_bare { place } else { format!("{scheme}://{place}") }
     }
+}
+
+/// The name and port that a request was sent to: over HTTP/2 they stand beside the path.
+fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
+    let in_uri = uri.authority().map(|authority| authority.as_str());
+    in_uri.or_else(|| headers.get(header::HOST)?.to_str().ok()).unwrap_or("localhost")
 }
 
 /// `[::1]:5080` and `localhost:5080` without their ports.
@@ -149,5 +167,34 @@ mod tests {
         let hosts = Hosts::new(HostFormat::Bare, Some("vectors.internal".into()));
         hosts.set_open(5081, true);
         assert_eq!(hosts.of(&index(), &caller("localhost:5080", python)), "vectors.internal:5081");
+    }
+
+    #[test]
+    fn only_names_below_localhost_and_the_advertised_host_are_indexes() {
+        let plain = Hosts::new(HostFormat::Auto, None);
+        let advertised = Hosts::new(HostFormat::Auto, Some("db.example.com".into()));
+        let named = |hosts: &Hosts, host: &str| {
+            let request = Request::builder().uri("/query").header(header::HOST, host);
+            hosts.index_named(&request.body(axum::body::Body::empty()).unwrap())
+        };
+        for (host, by_plain, by_advertised) in [
+            ("movies.localhost:5080", Some("movies"), Some("movies")),
+            ("Movies.LOCALHOST", Some("movies"), Some("movies")),
+            ("movies.db.example.com:5080", None, Some("movies")),
+            ("db.example.com:5080", None, None),
+            ("localhost:5080", None, None),
+            ("localhost", None, None),
+            ("127.0.0.1:5080", None, None),
+            ("[::1]:5080", None, None),
+            ("movies.example.com", None, None),
+            ("a.b.localhost", None, None),
+            ("movies", None, None),
+        ] {
+            assert_eq!(named(&plain, host).as_deref(), by_plain, "{host}");
+            assert_eq!(named(&advertised, host).as_deref(), by_advertised, "{host}");
+        }
+        let over_http2 = Request::builder().uri("http://movies.localhost:5080/query");
+        let over_http2 = over_http2.body(axum::body::Body::empty()).unwrap();
+        assert_eq!(plain.index_named(&over_http2).as_deref(), Some("movies"));
     }
 }

@@ -23,5 +23,5 @@ mod version;
 pub(crate) use control::router as control_router;
 pub(crate) use data::{Named, by_name, by_path, router as data_router};
 pub(crate) use envelope::unauthenticated;
-pub(crate) use grpc::{guard as grpc_guard, service as grpc_service};
+pub(crate) use grpc::{guard as grpc_guard, nothing_there, service as grpc_service};
 pub(crate) use hosts::{HostFormat, Hosts};

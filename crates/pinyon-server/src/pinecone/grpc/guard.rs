@@ -1,11 +1,14 @@
 //! What stands before the service: the key, the client's deadline. Refusals are gRPC's own: HTTP 200 and a status.
 
-use crate::http::App;
+use crate::{
+    http::App,
+    pinecone::envelope::{RpcCode, RpcError, unauthenticated},
+};
 use axum::{
     extract::{Request, State},
-    http::HeaderMap,
+    http::{HeaderMap, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use std::time::Duration;
 use tonic::Status;
@@ -18,6 +21,22 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
     match tokio::time::timeout(time, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Status::deadline_exceeded("the client's deadline has passed").into_http(),
+    }
+}
+
+/// The answer of an index's port to what it does not know, in the caller's protocol.
+pub(crate) async fn nothing_there(State(app): State<App>, request: Request) -> Response {
+    let (headers, path) = (request.headers(), request.uri().path());
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let (is_grpc, is_admitted) = (kind.starts_with("application/grpc"), app.admits(headers));
+    match (is_grpc, is_admitted) {
+        (true, false) => Status::unauthenticated("Invalid API key").into_http(),
+        (true, true) => Status::unimplemented(format!("{path} is not a method of this server")).into_http(),
+        (false, false) => unauthenticated(headers, "Unauthorized"),
+        (false, true) => {
+            RpcError::new(RpcCode::NotFound, format!("there is nothing at {path} on an index's port"))
+                .into_response()
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 mod guard;
 mod shapes;
 
-pub(crate) use guard::guard;
+pub(crate) use guard::{guard, nothing_there};
 
 use super::{
     data::{Named, SEEN_UP_TO, WRITTEN_AT},
