@@ -1,8 +1,8 @@
 //! The control plane: indexes made, described, configured, deleted.
 
 use super::{
-    attributes::{self, Attributes, Deployment},
-    collections, create,
+    attributes::{self, Attributes},
+    collections, configure as changes, create,
     envelope::ControlFailure,
     hosts::Caller,
     inference,
@@ -112,7 +112,7 @@ async fn configure(State(app): State<App>, Path(name): Path<String>, caller: Cal
     let protected = create::is_protected(change.deletion_protection.as_deref())?;
     let tags = create::changed_tags(old.description.tags.clone(), change.tags.clone().unwrap_or_default())?;
     let mut attributes = Attributes::of(&old);
-    configure_attributes(&mut attributes, &change)?;
+    changes::apply(&mut attributes, &change, &old.description)?;
     let changed = app.change_indexes(move |indexes, _| {
         indexes.change(&name, |description| {
             description.is_protected = protected.unwrap_or(description.is_protected);
@@ -127,33 +127,6 @@ async fn configure(State(app): State<App>, Path(name): Path<String>, caller: Cal
         _ => StatusCode::ACCEPTED,
     };
     Ok((status, Json(shown(&app, &changed, &caller))).into_response())
-}
-
-fn configure_attributes(
-    attributes: &mut Attributes,
-    change: &ConfigureRequest,
-) -> Result<(), ControlFailure> {
-    if change.embed.is_some() || change.schema.is_some() {
-        let message = "Changing the integrated model is not supported by this server yet.";
-        return Err(ControlFailure::new(501, "UNIMPLEMENTED", message));
-    }
-    let spec = |kind: &str| change.spec.as_ref().and_then(|spec| spec.get(kind)?.as_object());
-    if let Some(pods) = spec("pod").or(change.deployment.as_ref()) {
-        let Deployment::Pod(pod) = &mut attributes.deployment else {
-            return Err(ControlFailure::invalid("replicas and pod_type belong to pod indexes; this is none"));
-        };
-        let replicas = pods.get("replicas").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-        pod.replicas = replicas.filter(|n| *n > 0).unwrap_or(pod.replicas);
-        if let Some(pod_type) = pods.get("pod_type").and_then(Value::as_str) {
-            pod_type.clone_into(&mut pod.pod_type);
-        }
-        pod.pods = Some(pod.replicas.saturating_mul(pod.shards));
-    }
-    let capacity = ["serverless", "byoc"].iter().find_map(|kind| spec(kind)?.get("read_capacity"));
-    if let Some(capacity) = change.read_capacity.as_ref().or(capacity) {
-        attributes.read_capacity = Some(capacity.clone());
-    }
-    Ok(())
 }
 
 async fn remove(State(app): State<App>, Path(name): Path<String>) -> Answered {

@@ -80,7 +80,7 @@ pub(super) fn record_ids(ids: &[String]) -> Result<Vec<RecordId>, RpcError> {
 /// Reads the records of an upsert.
 pub(super) fn records(vectors: Vec<VectorJson>, shape: Shape) -> Result<Vec<Record>, RpcError> {
     if vectors.is_empty() {
-        return Err(RpcError::invalid("vectors must have at least one vector"));
+        return Err(RpcError::invalid("Invalid request: vectors must have at least one vector"));
     }
     if vectors.len() > BATCH_MAX {
         let message = format!("vectors must be at most {BATCH_MAX} in one request, are {}", vectors.len());

@@ -18,6 +18,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Most documents in one reranking (Pinecone's limit).
 const DOCUMENTS_MAX: usize = 100;
+/// Most characters of a client's own text in a message.
+const SHOWN_MAX: usize = 80;
 
 type Answered = Result<Response, ControlFailure>;
 
@@ -50,8 +52,10 @@ pub(super) fn words(texts: &[&str]) -> u32 {
     u32::try_from(words.max(1)).unwrap_or(u32::MAX)
 }
 
-fn text_of(value: &Value) -> Option<String> {
-    value.as_str().or_else(|| value.get("text")?.as_str()).map(str::to_owned)
+fn text_of(value: &Value) -> Result<String, ControlFailure> {
+    let text = value.as_str().or_else(|| value.get("text")?.as_str()).map(str::to_owned);
+    let found = || value.to_string().chars().take(SHOWN_MAX).collect::<String>();
+    text.ok_or_else(|| ControlFailure::invalid(format!("every input must have a text, got {}", found())))
 }
 
 async fn embed(State(app): State<App>, body: Body) -> Answered {
@@ -62,8 +66,7 @@ async fn embed(State(app): State<App>, body: Body) -> Answered {
             format!("inputs must be 1 to {} texts, are {}", models::INPUTS_MAX, request.inputs.len());
         return Err(ControlFailure::invalid(message));
     }
-    let texts: Option<Vec<String>> = request.inputs.iter().map(text_of).collect();
-    let texts = texts.ok_or_else(|| ControlFailure::invalid("every input must be an object with a text"))?;
+    let texts: Vec<String> = request.inputs.iter().map(text_of).collect::<Result<_, _>>()?;
     let kind = match request.parameters.get("input_type").and_then(Value::as_str) {
         Some("query") => InputKind::Query,
         Some("passage") | None => InputKind::Passage,
@@ -115,16 +118,7 @@ async fn rerank(State(app): State<App>, body: Body) -> Answered {
     if request.top_n == Some(0) {
         return Err(ControlFailure::invalid("top_n must be at least 1"));
     }
-    let texts = request.documents.iter().enumerate().map(|(at, document)| {
-        let text = document
-            .as_str()
-            .map(str::to_owned)
-            .or_else(|| joined(&fields, |field| document.get(field).and_then(Value::as_str)));
-        text.ok_or_else(|| {
-            ControlFailure::invalid(format!("document {at} has no field {fields:?} to rank by"))
-        })
-    });
-    let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
+    let texts = rank_texts(&request.documents, &fields)?;
     let order = ranked(&app, request.query, texts, request.top_n).await?;
     let with_documents = request.return_documents.unwrap_or(true);
     let document = |at: usize| {
@@ -138,6 +132,19 @@ async fn rerank(State(app): State<App>, body: Body) -> Answered {
     });
     let usage = RerankUsage { rerank_units: 1 };
     Ok(Json(RerankResponse { model: request.model, data: data.collect(), usage }).into_response())
+}
+
+/// What documents are ranked by; a plain string is its own text.
+fn rank_texts(documents: &[Value], fields: &[String]) -> Result<Vec<String>, ControlFailure> {
+    let texts = documents.iter().enumerate().map(|(at, document)| {
+        let field = |name: &str| document.get(name).and_then(Value::as_str);
+        let text = document.as_str().map(str::to_owned).or_else(|| joined(fields, field));
+        text.ok_or_else(|| {
+            let missing = fields.iter().find(|name| field(name).is_none()).map_or("", String::as_str);
+            ControlFailure::invalid(format!("field '{missing}' not found in document at index {at}"))
+        })
+    });
+    texts.collect()
 }
 
 /// Refuses an unknown model, and more fields than it ranks by.

@@ -3,6 +3,7 @@
 
 mod attributes;
 mod collections;
+mod configure;
 mod control;
 mod convert;
 mod create;

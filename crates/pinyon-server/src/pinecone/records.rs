@@ -141,7 +141,9 @@ async fn search(
         Some(rerank) => reranked(&app, hits, rerank, text).await?,
         None => hits,
     };
-    if let Some(fields) = request.fields.filter(|fields| !fields.is_empty()) {
+    if let Some(fields) =
+        request.fields.filter(|fields| !fields.is_empty() && !fields.iter().any(|field| field == "*"))
+    {
         hits.iter_mut().for_each(|hit| hit.fields.retain(|name, _| fields.contains(name)));
     }
     let usage = SearchUsage { read_units: 1, embed_total_tokens, rerank_units };
