@@ -54,8 +54,8 @@ pub struct Recovered {
     pub torn: Option<TornTail>,
 }
 
-/// Calls `visit` with every entry behind the floor, in order. Removes logs that a crash left without any entry, and
-/// cuts a torn tail, both durably.
+/// Calls `visit` with every entry behind the floor, in order. Removes logs that a crash left without any entry, cuts a
+/// torn tail, and makes durable what a killed process wrote and did not sync. Afterwards a new log may follow.
 ///
 /// # Errors
 /// Damage to acknowledged entries, a missing file or a gap, another shard's log, what `visit` returns, the system's.
@@ -90,7 +90,8 @@ pub fn recover<E: From<WalError>>(
         let is_last = logs.iter().skip(at + 1).all(|later| later.is_empty() && later.first_seq <= expected);
         let offset = reader.offset as u64;
         match reader.end() {
-            LogEnd::Open | LogEnd::Closed => {}
+            LogEnd::Closed => {}
+            LogEnd::Open => settle(io, log, offset)?,
             LogEnd::Torn if is_last => recovered.torn = Some(cut(io, log, offset)?),
             LogEnd::Torn | LogEnd::Damaged => {
                 let what = format!("log entry {expected} does not read back");
@@ -184,11 +185,19 @@ fn remove_durably(io: &dyn Io, dir: &Path, path: &Path) -> Result<(), WalError> 
 }
 
 fn cut(io: &dyn Io, log: &LogBytes, offset: u64) -> Result<TornTail, WalError> {
-    let cut = || {
+    settle(io, log, offset)?;
+    Ok(TornTail { path: log.path.clone(), offset, bytes: log.bytes.len() as u64 - offset })
+}
+
+/// Makes what was read durable, before anything goes behind it: a killed process may have written entries that were
+/// never synced. Gives back what was reserved: the file takes no more entries, and each crash would leave another.
+fn settle(io: &dyn Io, log: &LogBytes, offset: u64) -> Result<(), WalError> {
+    let settle = || {
         let file = io.open(&log.path)?;
-        file.set_len(offset)?;
+        if log.bytes.len() as u64 > offset {
+            file.set_len(offset)?;
+        }
         file.sync_data()
     };
-    cut().map_err(|source| WalError::io(&log.path, source))?;
-    Ok(TornTail { path: log.path.clone(), offset, bytes: log.bytes.len() as u64 - offset })
+    settle().map_err(|source| WalError::io(&log.path, source))
 }

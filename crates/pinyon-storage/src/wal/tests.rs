@@ -156,6 +156,40 @@ fn a_log_cut_anywhere_gives_a_prefix() {
     }
 }
 
+/// A killed process leaves entries that nobody synced, and they read back. When the power fails later, what went behind
+/// them must not hang in the air.
+#[test]
+fn what_a_killed_process_left_is_durable_before_anything_goes_behind_it() {
+    let disk = FaultDisk::new();
+    let (wal, _) = write_batches(&disk, &[2]);
+    let mut frame = Vec::new();
+    let head = layout::FrameHead {
+        kind: 1,
+        payload_bytes: payload(3).len(),
+        seq: SeqNo::new(3),
+        synced_seq: SeqNo::new(2),
+    };
+    layout::encode_frame(&mut frame, head, &[&payload(3)]);
+    disk.open(&log_path()).unwrap().write_at(&frame, wal.file_bytes()).unwrap();
+    assert_eq!(read_back(&disk, 0).unwrap().0, expected(3));
+    let mut next = create(&disk, 4).unwrap();
+    next.append(1, &[&payload(4)]).unwrap();
+    next.commit().unwrap();
+    let image = disk.crash_image(disk.op_count(), Keep::Nothing);
+    assert_eq!(read_back(&image, 0).unwrap().0, expected(4));
+}
+
+#[test]
+fn a_recovered_log_gives_back_what_was_reserved() {
+    let disk = FaultDisk::new();
+    let (wal, _) = write_batches(&disk, &[2]);
+    assert_eq!(disk.len(&log_path()).unwrap(), OPTIONS.preallocate_bytes);
+    for _ in 0..2 {
+        assert_eq!(read_back(&disk, 0).unwrap().0, expected(2));
+        assert_eq!(disk.len(&log_path()).unwrap(), wal.file_bytes());
+    }
+}
+
 #[test]
 fn gaps_missing_files_and_foreign_logs_are_refused() {
     let disk = FaultDisk::new();
