@@ -63,15 +63,14 @@ pub(crate) fn index_router(app: &App, index: &str) -> Router {
     // By path, because no route of REST begins like this; every side keeps its own answer to what it does not know.
     let grpc = Router::new()
         .route_service("/VectorService/{method}", pinecone::grpc_service(named.clone()))
-        .route_layer(from_fn_with_state(app.clone(), pinecone::grpc_guard))
-        .layer(from_fn(guard::number));
+        .route_layer(from_fn_with_state(app.clone(), pinecone::grpc_guard));
     pinecone::data_router()
         .route_layer(from_fn_with_state(named, pinecone::by_name))
         .route_layer(from_fn_with_state(app.clone(), guard::authenticate_data))
-        .layer(from_fn(guard::number))
         .merge(grpc)
         .fallback(pinecone::nothing_there)
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(wrong_method_of_index)
+        .layer(from_fn(guard::number))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app.clone())
 }
@@ -96,6 +95,14 @@ async fn method_not_allowed(State(app): State<App>, request: Request) -> ApiErro
     let message =
         format!("{} does not answer to {}; /docs lists what does", request.uri().path(), request.method());
     ApiError::new(405, "METHOD_NOT_ALLOWED", message)
+}
+
+/// As [`method_not_allowed`], with the refusal in the words of Pinecone's data plane.
+async fn wrong_method_of_index(State(app): State<App>, request: Request) -> Response {
+    if !app.admits(request.headers()) {
+        return pinecone::unauthenticated(request.headers(), "Unauthorized");
+    }
+    method_not_allowed(State(app), request).await.into_response()
 }
 
 async fn ingest(
