@@ -9,5 +9,6 @@ mod examples;
 mod kill;
 mod pinecone;
 mod server;
+mod single;
 mod tls;
 mod twins;

@@ -2,10 +2,11 @@
 
 use crate::{
     config::Settings,
-    http::{App, Door, Limits, Listeners, router, serve_connections},
-    pinecone::Hosts,
+    http::{App, Door, Limits, Listeners, router, serve_connections, single_router},
+    pinecone::{Hosts, SingleIndex},
     tls::{self, Tls},
 };
+use axum::Router;
 use pinyon_core::{EngineError, EngineSettings, ErrorCode, Indexes};
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
@@ -15,6 +16,8 @@ use tokio::net::TcpListener;
 pub struct Listening {
     /// The control port's address as it was bound.
     pub address: SocketAddr,
+    /// The one index that is served, in single-index mode.
+    pub index: Option<String>,
     /// The file with the certificate that clients must trust to speak TLS, if the server has an authority of its own.
     pub authority: Option<PathBuf>,
 }
@@ -54,17 +57,38 @@ where
     let names = tls::names(address.ip(), pinecone.advertised_host.as_deref());
     let tls = blocking(move || Tls::open(&tls, &data_dir, names)).await?;
     let authority = tls.as_ref().and_then(|tls| tls.authority.clone());
-    let hosts = Hosts::new(pinecone.host_format, pinecone.advertised_host);
+    let mut hosts = Hosts::new(pinecone.host_format, pinecone.advertised_host);
+    if pinecone.single_index.is_some() {
+        hosts = hosts.with_only_port(address.port());
+    }
     let door = Door { limits: Limits::server(), tls };
     let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, keys, door.clone());
-    for index in indexes.all() {
-        listeners.open(&app, &index.description.name, index.description.port);
-    }
-    (options.ready)(Listening { address, authority });
+    let index = pinecone.single_index.as_ref().map(|single| single.name.clone());
+    let router = match pinecone.single_index {
+        Some(single) => single_index(&app, single).await?,
+        None => every_index(app),
+    };
+    (options.ready)(Listening { address, index, authority });
     let patience = door.limits.shutdown_time_max + Duration::from_secs(1);
-    serve_connections(listener, router(app), door, options.stop).await;
+    serve_connections(listener, router, door, options.stop).await;
     listeners.close_all(patience).await;
     blocking(move || indexes.close()).await
+}
+
+/// Opens every index's own port.
+fn every_index(app: App) -> Router {
+    for index in app.indexes().all() {
+        app.listeners().open(&app, &index.description.name, index.description.port);
+    }
+    router(app)
+}
+
+/// Opens the one index; no port but the one that was listened on is kept.
+async fn single_index(app: &App, single: SingleIndex) -> Result<Router, EngineError> {
+    let name = single.name.clone();
+    app.change_indexes(move |indexes, ports| single.open(indexes, |taken| ports.pick(taken))).await?;
+    app.listeners().forget_picked();
+    Ok(single_router(app, &name))
 }
 
 async fn open_indexes(

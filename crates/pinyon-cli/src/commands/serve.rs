@@ -11,8 +11,8 @@ use pinyon_server::{
 /// # Errors
 /// Settings, the address, or the data.
 pub fn run(command: Serve) -> anyhow::Result<Outcome> {
-    let Serve { data_dir, listen, tls, settings: flags, json } = command;
-    let place = Partial { data_dir, listen, tls, ..Partial::default() };
+    let Serve { data_dir, listen, single_index, tls, settings: flags, json } = command;
+    let place = Partial { data_dir, listen, single_index, tls, ..Partial::default() };
     let settings = config::resolve(access::layers(&flags)?.into_iter().chain([place]))?;
     let shown = settings.shown.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -27,7 +27,7 @@ pub fn run(command: Serve) -> anyhow::Result<Outcome> {
 
 /// Says once where it listens and what it was started with.
 fn announce(listening: &Listening, shown: &[(&'static str, String)], json: bool) {
-    let Listening { address, authority } = listening;
+    let Listening { address, index, authority } = listening;
     if json {
         let settings: serde_json::Map<String, serde_json::Value> =
             shown.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
@@ -37,7 +37,10 @@ fn announce(listening: &Listening, shown: &[(&'static str, String)], json: bool)
         }));
         return;
     }
-    println!("pinyon listens on http://{address} (docs at http://{address}/docs)");
+    match index {
+        Some(index) => println!("pinyon serves the index {index} on http://{address}"),
+        None => println!("pinyon listens on http://{address} (docs at http://{address}/docs)"),
+    }
     if let Some(authority) = authority {
         println!("TLS is spoken on the same ports; clients trust {}", authority.display());
     }

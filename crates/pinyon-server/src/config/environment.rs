@@ -16,6 +16,10 @@ const MODULE_NAMES: [(&str, &str); 9] = [
     ("EMBEDDER", "PINYON_EMBEDDER"),
 ];
 
+/// Names of the vendor's image that serves one index. Whoever has them set for something else is not bothered: their values
+/// are looked at in single-index mode only.
+const IMAGE_NAMES: [&str; 5] = ["PORT", "DIMENSION", "METRIC", "INDEX_TYPE", "VECTOR_TYPE"];
+
 /// Variables that belong to the command line, not to these settings.
 const OTHER_NAMES: [&str; 4] = ["PINYON_SERVER", "PINYON_CONFIG", "PINYON_API_KEY", "PINYON_LOG"];
 
@@ -34,6 +38,7 @@ impl Environment {
                 // Our own name for the same setting wins.
                 Some((_, own)) => drop(ours.entry((*own).to_owned()).or_insert(value)),
                 None if name.starts_with("PINYON_") && !is_other(&name) => drop(ours.insert(name, value)),
+                None if IMAGE_NAMES.contains(&name.as_str()) => drop(ours.insert(name, value)),
                 None => {}
             }
         }
@@ -61,6 +66,12 @@ impl Environment {
             tls: self.take("TLS")?,
             tls_cert: self.take("TLS_CERT")?,
             tls_key: self.take("TLS_KEY")?,
+            single_index: self.take("SINGLE_INDEX")?,
+            image_port: self.0.remove("PORT"),
+            image_dimension: self.0.remove("DIMENSION"),
+            image_metric: self.0.remove("METRIC"),
+            image_index_type: self.0.remove("INDEX_TYPE"),
+            image_vector_type: self.0.remove("VECTOR_TYPE"),
             tenants_index: self.take("TENANTS_INDEX")?,
             index_port_first: self.take("INDEX_PORT_FIRST")?,
             advertised_host: self.take("ADVERTISED_HOST")?,

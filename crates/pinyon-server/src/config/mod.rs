@@ -3,6 +3,7 @@
 
 mod environment;
 mod partial;
+mod single;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -10,7 +11,11 @@ mod tls;
 pub use environment::{Environment, read_dotenv};
 pub use partial::Partial;
 
-use crate::{KeyRing, pinecone::HostFormat, tls::TlsSettings};
+use crate::{
+    KeyRing,
+    pinecone::{HostFormat, SingleIndex},
+    tls::TlsSettings,
+};
 use pinyon_core::{
     CatalogKind, CrossShardSettings, EngineSettings, MissingFields, PlacementPolicy, ShardOptions,
     Thresholds, check_index_name,
@@ -61,6 +66,7 @@ pub(crate) struct PineconeSettings {
     pub(crate) index_port_first: Option<u16>,
     pub(crate) advertised_host: Option<String>,
     pub(crate) host_format: HostFormat,
+    pub(crate) single_index: Option<SingleIndex>,
 }
 
 /// Resolves settings from their layers: later ones win.
@@ -69,7 +75,7 @@ pub(crate) struct PineconeSettings {
 /// A value that is out of range or contradicts another; listening beyond loopback without keys.
 pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, ConfigError> {
     let merged = layers.into_iter().fold(Partial::default(), Partial::overlaid_by);
-    let listen_text = merged.listen.clone().unwrap_or_else(|| LISTEN_DEFAULT.into());
+    let listen_text = merged.listen.clone().map_or_else(|| single::listen_default(&merged), Ok)?;
     let listen: SocketAddr = listen_text.parse().map_err(|_| {
         ConfigError(format!("setting listen: {listen_text:?} is not ADDRESS:PORT, like {LISTEN_DEFAULT}"))
     })?;
@@ -87,6 +93,7 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
     let tls = tls::settings(&merged)?;
     let mut shown = show(&engine, &data_dir, listen, &keys);
     shown.push(("tls", tls::shown(&tls)));
+    shown.extend(pinecone.single_index.iter().map(|index| ("single_index", index.name.clone())));
     Ok(Settings { data_dir, listen, keys, engine, pinecone, tls, shown })
 }
 
@@ -106,6 +113,7 @@ fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> 
         index_port_first: merged.index_port_first,
         advertised_host: merged.advertised_host.clone(),
         host_format,
+        single_index: single::index(merged)?,
     })
 }
 

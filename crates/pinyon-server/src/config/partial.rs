@@ -34,6 +34,23 @@ partial! {
     tls_cert: PathBuf,
     /// That certificate's key in PEM.
     tls_key: PathBuf,
+    /// The one index that is served, on the one port.
+    single_index: String,
+    /// `PORT` of the image that serves one index; this and the next four are read with `single_index` only.
+    #[serde(skip)]
+    image_port: String,
+    /// `DIMENSION` of that image.
+    #[serde(skip)]
+    image_dimension: String,
+    /// `METRIC` of that image.
+    #[serde(skip)]
+    image_metric: String,
+    /// `INDEX_TYPE` of that image.
+    #[serde(skip)]
+    image_index_type: String,
+    /// `VECTOR_TYPE` of that image.
+    #[serde(skip)]
+    image_vector_type: String,
     /// Name under which Pinecone's clients see the tenants' index.
     tenants_index: String,
     /// The first port that indexes are given; the one after the control port if nobody says.

@@ -58,6 +58,33 @@ fn beyond_loopback_needs_keys() {
 }
 
 #[test]
+fn the_images_names_mean_something_in_single_index_mode_only() {
+    let nonsense = environment(&[("PORT", "http"), ("DIMENSION", "wide"), ("METRIC", "feet")]).unwrap();
+    let settings = resolve([nonsense]).unwrap();
+    assert_eq!((settings.listen.port(), settings.pinecone.single_index), (5080, None));
+    let image = [("PORT", "5081"), ("DIMENSION", "3"), ("METRIC", "euclidean"), ("INDEX_TYPE", "pod")];
+    let on = Partial { single_index: Some("movies".into()), ..Partial::default() };
+    let settings = resolve([environment(&image).unwrap(), on.clone()]).unwrap();
+    assert_eq!(settings.listen, "127.0.0.1:5081".parse().unwrap());
+    let expected = SingleIndex {
+        name: "movies".into(),
+        dimension: Some(3),
+        metric: Some("euclidean".into()),
+        index_type: Some("pod"),
+        vector_type: None,
+    };
+    assert_eq!(settings.pinecone.single_index, Some(expected));
+    let elsewhere = Partial { listen: Some("127.0.0.1:7000".into()), ..on.clone() };
+    assert_eq!(resolve([environment(&image).unwrap(), elsewhere]).unwrap().listen.port(), 7000);
+    for (name, value) in
+        [("PORT", "http"), ("DIMENSION", "wide"), ("INDEX_TYPE", "bare"), ("VECTOR_TYPE", "thick")]
+    {
+        let refused = resolve([environment(&[(name, value)]).unwrap(), on.clone()]).unwrap_err();
+        assert!(refused.0.contains(name) && refused.0.contains(value), "{refused}");
+    }
+}
+
+#[test]
 fn tls_is_off_local_or_given_by_two_files() {
     let tls = |pairs: &[(&str, &str)]| resolve([environment(pairs).unwrap()]).map(|settings| settings.tls);
     let files = TlsSettings::Files { certificate: "c.pem".into(), key: "k.pem".into() };

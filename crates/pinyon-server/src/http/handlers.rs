@@ -75,6 +75,18 @@ pub(crate) fn index_router(app: &App, index: &str) -> Router {
         .with_state(app.clone())
 }
 
+/// The routes of single-index mode's one port.
+pub(crate) fn single_router(app: &App, index: &str) -> Router {
+    let named = pinecone::Named { app: app.clone(), index: index.into() };
+    let control = pinecone::single_control_router(named)
+        .route_layer(from_fn_with_state(app.clone(), guard::authenticate_control))
+        .layer(from_fn(guard::number));
+    index_router(app, index)
+        .merge(control)
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(|| async { "ok" }))
+}
+
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     ApiError::new(500, "INTERNAL", "the request failed; the server's log has the reason").into_response()
 }

@@ -88,6 +88,11 @@ impl Listeners {
         app.hosts().set_open(port, true);
     }
 
+    /// Lets go of ports that were picked and are not going to be served.
+    pub(crate) fn forget_picked(&self) {
+        self.lock().picked.clear();
+    }
+
     /// Ends a port's service; running requests may finish.
     pub(crate) fn close(&self, app: &App, port: u16) {
         app.hosts().set_open(port, false);

@@ -11,6 +11,6 @@ mod request;
 
 pub(crate) use accept::{Door, Limits, OverTls, serve_connections};
 pub(crate) use app::App;
-pub(crate) use handlers::{index_router, router};
+pub(crate) use handlers::{index_router, router, single_router};
 pub(crate) use listeners::Listeners;
 pub(crate) use request::body_bytes;

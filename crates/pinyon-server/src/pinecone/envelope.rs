@@ -133,6 +133,10 @@ impl ControlFailure {
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, "INVALID_ARGUMENT", message)
     }
+
+    pub(super) fn message(&self) -> &str {
+        &self.0.error.message
+    }
 }
 
 impl From<EngineError> for ControlFailure {

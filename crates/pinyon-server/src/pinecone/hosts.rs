@@ -52,13 +52,20 @@ pub(crate) struct Hosts {
     format: HostFormat,
     /// What clients are told in place of the name under which they reached the control port.
     advertised: Option<String>,
+    /// The one port of single-index mode.
+    only_port: Option<u16>,
     /// Ports that are being served.
     open: Arc<Mutex<BTreeSet<u16>>>,
 }
 
 impl Hosts {
     pub(crate) fn new(format: HostFormat, advertised: Option<String>) -> Self {
-        Self { format, advertised, open: Arc::default() }
+        Self { format, advertised, only_port: None, open: Arc::default() }
+    }
+
+    /// As it is, where one port is all there is.
+    pub(crate) fn with_only_port(self, port: u16) -> Self {
+        Self { only_port: Some(port), ..self }
     }
 
     pub(crate) fn set_open(&self, port: u16, is_open: bool) {
@@ -90,10 +97,12 @@ impl Hosts {
         let authority = caller.authority.as_str();
         let name = self.advertised.as_deref().unwrap_or_else(|| without_port(authority));
         let is_open = self.open.lock().unwrap_or_else(PoisonError::into_inner).contains(&index.port);
-        let place = if is_open {
-            format!("{name}:{}", index.port)
-        } else {
-            format!("{authority}/indexes/{}", index.name)
+        let place = match self.only_port {
+            // Whatever the port is called from outside, the client has just used it.
+            Some(_) if self.advertised.is_none() => authority.to_owned(),
+            Some(port) => format!("{name}:{port}"),
+            None if is_open => format!("{name}:{}", index.port),
+            None => format!("{authority}/indexes/{}", index.name),
         };
         let agent = caller.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         let is_java = agent.is_some_and(|agent| agent.contains("lang=java"));
@@ -162,11 +171,15 @@ mod tests {
         ] {
             assert_eq!(hosts.of(&index(), &caller(host, agent)), expected);
         }
+        let only = hosts.clone().with_only_port(5081);
+        assert_eq!(only.of(&index(), &caller("localhost:15081", python)), "http://localhost:15081");
         let encrypted = Caller { is_over_tls: true, ..caller("localhost:5080", python) };
         assert_eq!(hosts.of(&index(), &encrypted), "https://localhost:5081");
         let hosts = Hosts::new(HostFormat::Bare, Some("vectors.internal".into()));
         hosts.set_open(5081, true);
         assert_eq!(hosts.of(&index(), &caller("localhost:5080", python)), "vectors.internal:5081");
+        let only = hosts.with_only_port(7000);
+        assert_eq!(only.of(&index(), &caller("localhost:15081", python)), "vectors.internal:7000");
     }
 
     #[test]
