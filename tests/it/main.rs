@@ -6,6 +6,7 @@
 mod auth;
 mod bodies;
 mod examples;
+mod frames;
 mod kill;
 mod pinecone;
 mod server;
