@@ -64,10 +64,19 @@ pub fn coverage(root: &Path) -> anyhow::Result<()> {
 }
 
 /// The conformance checks of the official SDKs.
-pub fn sdk(root: &Path) -> anyhow::Result<()> {
-    let status = Command::new("python3").arg("tests/sdk/run.py").current_dir(root).status();
+pub fn sdk(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    python(root, "tests/sdk/run.py", arguments)
+}
+
+/// Requests that Pinecone's API is not meant to get.
+pub fn fuzz(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    python(root, "tests/fuzz/run.py", arguments)
+}
+
+fn python(root: &Path, script: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let status = Command::new("python3").arg(script).args(arguments).current_dir(root).status();
     if !status.context("the checks are started with python3")?.success() {
-        bail!("tests/sdk/run.py failed");
+        bail!("{script} failed");
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ usage: cargo xtask VERB
   tidy         the project's own rules
   tidy --bless remember the counts and the format as they are now
   sdk          the official SDKs against the binary (needs python3 and node; installs them below target/sdk)
+  fuzz         requests that break Pinecone's API (needs python3; --examples N, --seconds N)
   coverage     line coverage of storage and routing (needs cargo-llvm-cov and matching llvm tools)";
 
 fn main() -> ExitCode {
@@ -26,7 +27,8 @@ fn main() -> ExitCode {
         ["ci", "--quick"] => gate::run(&root, &gate::QUICK),
         ["tidy"] => tidy::run(&root),
         ["tidy", "--bless"] => tidy::bless(&root),
-        ["sdk"] => gate::sdk(&root),
+        ["sdk", more @ ..] => gate::sdk(&root, more),
+        ["fuzz", more @ ..] => gate::fuzz(&root, more),
         ["coverage"] => gate::coverage(&root),
         _ => {
             eprintln!("{USAGE}");
