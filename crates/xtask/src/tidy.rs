@@ -21,6 +21,13 @@ pub struct Source {
     pub text: String,
 }
 
+impl Source {
+    /// Whether it is the manifest of a member: one with a workspace of its own is none.
+    pub fn is_member(&self) -> bool {
+        self.path.ends_with("/Cargo.toml") && !self.text.lines().any(|line| line == "[workspace]")
+    }
+}
+
 /// What is wrong, with the place in front.
 pub type Findings = Vec<String>;
 
@@ -91,10 +98,9 @@ fn read(root: &Path) -> anyhow::Result<Vec<Source>> {
                 if is_ours && name != "target" && name != "out" {
                     open.push(entry.path());
                 }
-            // In a linked work tree `.git` is a file with the path of the repository.
-            } else if name != ".git"
-                && let Ok(text) = fs::read_to_string(entry.path())
-            {
+            } else if name == ".git" {
+                // In a linked work tree it is a file that names a path of this machine.
+            } else if let Ok(text) = fs::read_to_string(entry.path()) {
                 let path = entry.path();
                 let path = path.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
                 sources.push(Source { path, text });

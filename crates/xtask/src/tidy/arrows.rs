@@ -22,8 +22,7 @@ const ANY: &[&str] = &["*"];
 
 /// Checks every manifest but the root's.
 pub fn check(sources: &[Source]) -> Findings {
-    let manifests = sources.iter().filter(|source| source.path.ends_with("/Cargo.toml"));
-    manifests.flat_map(check_manifest).collect()
+    sources.iter().filter(|source| source.is_member()).flat_map(check_manifest).collect()
 }
 
 fn check_manifest(source: &Source) -> Findings {

@@ -38,7 +38,7 @@ fn text_of<'a>(sources: &'a [Source], path: &str) -> &'a str {
 }
 
 fn check_headings(sources: &[Source]) -> Findings {
-    let manifests = sources.iter().filter(|source| source.path.ends_with("/Cargo.toml"));
+    let manifests = sources.iter().filter(|source| source.is_member());
     let mut members: Vec<&str> = manifests
         .filter_map(|source| source.path.strip_suffix("/Cargo.toml"))
         .map(|path| path.trim_start_matches("crates/"))
