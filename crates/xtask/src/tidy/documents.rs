@@ -5,13 +5,14 @@ use super::{Findings, Settings, Source};
 const ARCHITECTURE: &str = "crates/ARCHITECTURE.md";
 const FORMAT: &str = "crates/pinyon-storage/FORMAT.md";
 /// Files that lay out bytes on disk.
-const LAYOUTS: [&str; 7] = [
+const LAYOUTS: [&str; 8] = [
     "crates/pinyon-storage/src/wal/layout.rs",
     "crates/pinyon-storage/src/segment/layout.rs",
     "crates/pinyon-storage/src/manifest/codec.rs",
     "crates/pinyon-storage/src/metadata_bytes.rs",
     "crates/pinyon-shard/src/segment/layout.rs",
     "crates/pinyon-shard/src/segment/kills.rs",
+    "crates/pinyon-shard/src/segment/sparse.rs",
     "crates/pinyon-shard/src/log_entry.rs",
 ];
 
