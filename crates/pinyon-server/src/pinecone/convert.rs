@@ -119,7 +119,10 @@ pub(super) fn refuse_dense(values: &[f32], shape: Shape) -> Result<(), Invalid> 
     if !shape.dim.is_none() || values.is_empty() {
         return Ok(());
     }
-    Err(Invalid::new("values", "This index has sparse vectors only: send sparse values and no dense vector"))
+    Err(Invalid::new(
+        "values",
+        "Index configuration does not support dense values - this index has sparse vectors only",
+    ))
 }
 
 /// Reads a sparse vector; one without components is none, as protobuf has it.

@@ -104,7 +104,22 @@ pub(super) async fn query(app: &App, index: Arc<Index>, body: QueryRequest) -> D
     Ok((response, Position::Seen(seen)))
 }
 
+/// Refuses vectors of the kind that an index cannot be asked with, in the vendor's words.
+fn check_kind(body: &QueryRequest, shape: Shape) -> Result<(), RpcError> {
+    let has_sparse = body.sparse_vector.as_ref().is_some_and(|sparse| !sparse.indices.is_empty());
+    match (shape.dim.is_none(), body.vector.is_empty(), has_sparse) {
+        (true, _, false) => Err(RpcError::invalid("Either 'sparse_vector' or 'ID' must be provided")),
+        (false, true, true) => Err(RpcError::invalid(
+            "Cannot query index with dense 'vector_type' with only sparse vector: give the dense one too; it may be all zeros",
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn near(body: &QueryRequest, shape: Shape) -> Result<Near, RpcError> {
+    if body.id.is_empty() {
+        check_kind(body, shape)?;
+    }
     let sparse = convert::sparse_vector(body.sparse_vector.clone(), shape)?;
     let both =
         |other: &str| RpcError::invalid(format!("Cannot provide both 'ID' and '{other}' at the same time"));
@@ -116,16 +131,10 @@ fn near(body: &QueryRequest, shape: Shape) -> Result<Near, RpcError> {
         };
     }
     convert::refuse_dense(&body.vector, shape)?;
-    match (body.vector.is_empty(), &sparse) {
-        (true, None) => Err(RpcError::invalid(match shape.dim.is_none() {
-            true => "sparse_vector is missing: give a sparse vector or an id to query by",
-            false => "vector is missing: give a vector or an id to query by",
-        })),
-        (true, Some(_)) if !shape.dim.is_none() => Err(RpcError::invalid(
-            "vector is missing: a query with a sparse vector needs the dense one too, which may be all zeros",
-        )),
-        _ => Ok(Near::Vectors(Vectors { dense: body.vector.clone(), sparse })),
+    if body.vector.is_empty() && sparse.is_none() {
+        return Err(RpcError::invalid("vector is missing: give a vector or an id to query by"));
     }
+    Ok(Near::Vectors(Vectors { dense: body.vector.clone(), sparse }))
 }
 
 pub(super) async fn fetch(app: &App, index: Arc<Index>, body: FetchRequest) -> Done<FetchResponse> {
