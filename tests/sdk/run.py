@@ -2,7 +2,8 @@
 
 usage: python3 tests/sdk/run.py [--only WORD]
 
-Needs cargo, python3 with venv, node with npm, and their registries. SDKs are installed below target/sdk and kept there.
+Needs cargo with a C compiler and OpenSSL's headers (for the Rust SDK), python3 with venv, node with npm, and their registries.
+SDKs are installed below target/sdk and kept there.
 The server is killed and started again between the two halves of the checks.
 """
 
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +24,8 @@ TOOLS = ROOT / "target" / "sdk"
 KEY = "conformance-key"
 PYTHON_VERSIONS = ["10.2.0", "8.1.0", "7.3.0"]
 TYPESCRIPT_VERSIONS = ["9.0.0", "8.2.0"]
+# LangChain's and LlamaIndex's stores take Python 7 of the SDK.
+FRAMEWORKS = ["langchain-pinecone==0.2.13", "llama-index-vector-stores-pinecone==0.9.0", "pinecone==7.3.0"]
 NOTEBOOK_TOOLS = ["nbclient==0.10.2", "ipykernel==6.30.1", "nbformat==5.10.4"]
 
 
@@ -45,47 +49,76 @@ class Server:
         self.process.wait()
 
 
+def is_done(directory, wanted):
+    """Whether a directory has what is wanted; empties it if not."""
+    done = directory / ".done"
+    if done.exists() and done.read_text() == wanted:
+        return True
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return False
+
+
 def python_with(name, packages):
     """The interpreter of a virtual environment that has these packages."""
-    directory = TOOLS / name
-    done = directory / ".done"
-    if not done.exists():
-        shutil.rmtree(directory, ignore_errors=True)
+    directory, wanted = TOOLS / name, "\n".join(packages)
+    if not is_done(directory, wanted):
         subprocess.run([sys.executable, "-m", "venv", directory], check=True)
         install = [directory / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
         subprocess.run(install, check=True)
-        done.touch()
+        (directory / ".done").write_text(wanted)
     return directory / "bin" / "python"
 
 
 def typescript_with(version):
     """A directory that has this version of the TypeScript SDK, with the checks in it."""
     directory = TOOLS / f"typescript-{version}"
-    done = directory / ".done"
-    if not done.exists():
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
+    if not is_done(directory, version):
         (directory / "package.json").write_text('{"private": true, "type": "module"}\n')
         # Version 9 asks for a newer node than Debian has, and works on it all the same.
         install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--engine-strict=false"]
         subprocess.run([*install, f"@pinecone-database/pinecone@{version}"], check=True, cwd=directory)
-        done.touch()
+        (directory / ".done").write_text(version)
     shutil.copy(HERE / "typescript" / "conformance.mjs", directory)
     return directory / "conformance.mjs"
 
 
+def rust_program():
+    """The checks through the Rust SDK, a cargo project of its own."""
+    target = TOOLS / "rust"
+    command = ["cargo", "build", "--quiet", "--locked", "--target-dir", target]
+    subprocess.run(command, check=True, cwd=HERE / "rust")
+    return target / "debug" / "rust-conformance"
+
+
+def python_clients(version):
+    """Name, command and further arguments of the checks of one version of the Python SDK."""
+    # From version 9 on the extras are empty: gRPC and asyncio are part of the package.
+    extras = "" if int(version.split(".")[0]) >= 9 else "[grpc,asyncio]"
+    packages = [f"pinecone{extras}=={version}"]
+    name, checks = f"python-{version}", HERE / "python"
+    yield name, lambda: [python_with(name, packages), checks / "conformance.py"], []
+    yield f"{name}-grpc", lambda: [python_with(name, packages), checks / "conformance.py"], ["grpc"]
+    yield f"{name}-asyncio", lambda: [python_with(name, packages), checks / "asynchronous.py"], []
+
+
 def clients():
     """Name, command and further arguments of every client."""
+    yield "plain-http", lambda: [sys.executable, HERE / "python" / "plain_http.py"], []
     for version in PYTHON_VERSIONS:
-        # From version 9 on the extra is empty: gRPC is part of the package.
-        extra = "" if int(version.split(".")[0]) >= 9 else "[grpc]"
-        package = f"pinecone{extra}=={version}"
-        checks = HERE / "python" / "conformance.py"
-        for transport in ([], ["grpc"]):
-            command = lambda name=f"python-{version}", package=package: [python_with(name, [package]), checks]
-            yield f"python-{version}" + "".join(f"-{word}" for word in transport), command, transport
+        yield from python_clients(version)
+    yield "frameworks", lambda: [python_with("frameworks", FRAMEWORKS), HERE / "python" / "frameworks.py"], []
     for version in TYPESCRIPT_VERSIONS:
         yield f"typescript-{version}", lambda version=version: ["node", typescript_with(version)], []
+    yield "rust", lambda: [rust_program()], []
+
+
+def install(chosen):
+    """Installs what the clients need, two at a time: the Rust SDK is built while the others are fetched."""
+    # The clients of one Python version share an environment.
+    first = {name.removesuffix("-grpc").removesuffix("-asyncio"): command for name, command, _ in reversed(chosen)}
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda command: command(), first.values()))
 
 
 def run_notebook(server):
@@ -123,6 +156,7 @@ def main():
     only = parser.parse_args().only
     subprocess.run(["cargo", "build", "--quiet", "--package", "pinyon-cli"], check=True, cwd=ROOT)
     chosen = [client for client in clients() if only in client[0]]
+    install(chosen)
     with tempfile.TemporaryDirectory(prefix="pinyon-sdk-") as data_dir:
         server = Server(ROOT / "target" / "debug" / "pinyon", data_dir)
         try:

@@ -229,32 +229,93 @@ def tags_and_protection_are_configured():
     assert dict(pc.describe_index(NAME).tags.to_dict() if VERSION[0] < 9 else pc.describe_index(NAME).tags) == {"stage": "dev"}
 
 
-@check("before", only_rest=True)
+RECORDS = [
+    {"_id": "r1", "chunk_text": "dark beer is brewed with roasted malt", "category": "brewing"},
+    {"_id": "r2", "chunk_text": "the train to the coast leaves at nine", "category": "rail"},
+    {"_id": "r3", "chunk_text": "beer on the train", "category": "rail"},
+]
+
+
+def hits(index, question, **more):
+    """Ids and fields of what a search of records finds."""
+    arguments = question if VERSION[0] >= 9 else {"query": question}
+    found = index.search(namespace="n", **arguments, **more).result.hits
+    return [(hit.id, dict(hit.fields)) if VERSION[0] >= 9 else (hit["_id"], dict(hit["fields"])) for hit in found]
+
+
+def records_go_over_grpc():
+    """Records are spoken of over REST in every client; those of versions 7 and 8 then want TLS."""
+    return not GRPC or VERSION[0] >= 9
+
+
+@check("before")
 def integrated_indexes_embed_search_and_rerank():
+    if not records_go_over_grpc():
+        return
     name = f"{NAME}-texts"
     embed = {"model": "llama-text-embed-v2", "field_map": {"text": "chunk_text"}}
     pc.create_index_for_model(name=name, cloud="aws", region="us-east-1", embed=embed)
-    texts = pc.Index(name)
-    records = [
-        {"_id": "r1", "chunk_text": "dark beer is brewed with roasted malt", "category": "brewing"},
-        {"_id": "r2", "chunk_text": "the train to the coast leaves at nine", "category": "rail"},
-        {"_id": "r3", "chunk_text": "beer on the train", "category": "rail"},
-    ]
-    texts.upsert_records(namespace="n", records=records)
-    rerank = {"model": "bge-reranker-v2-m3", "rank_fields": ["chunk_text"], "top_n": 1}
+    texts = opened(name)
+    texts.upsert_records(namespace="n", records=[dict(record) for record in RECORDS])
     question = {"inputs": {"text": "train to the coast"}, "top_k": 3}
-    if VERSION[0] >= 9:
-        plain = texts.search(namespace="n", **question, fields=["category"])
-        reranked = texts.search(namespace="n", **question, rerank=rerank)
-    else:
-        plain = texts.search(namespace="n", query=question, fields=["category"])
-        reranked = texts.search(namespace="n", query=question, rerank=rerank)
-    hits = plain.result.hits
-    id_of = lambda hit: hit.id if VERSION[0] >= 9 else hit["_id"]
-    assert [id_of(hit) for hit in hits][0] == "r2" and len(hits) == 3
-    assert dict(hits[0].fields if VERSION[0] >= 9 else hits[0]["fields"]) == {"category": "rail"}
-    assert [id_of(hit) for hit in reranked.result.hits] == ["r2"]
+    found = hits(texts, question, fields=["category"])
+    assert found[0] == ("r2", {"category": "rail"}) and len(found) == 3, found
+    whole = {"chunk_text": RECORDS[1]["chunk_text"], "category": "rail"}
+    assert hits(texts, question)[0] == ("r2", whole), "all fields when nobody names any"
+    rerank = {"model": "bge-reranker-v2-m3", "rank_fields": ["chunk_text"], "top_n": 1}
+    assert [id for id, _ in hits(texts, question, rerank=rerank)] == ["r2"]
+    assert hits(texts, {"id": "r1", "top_k": 1})[0][0] == "r1"
+    vector = list(texts.fetch(ids=["r3"], namespace="n").vectors["r3"].values)
+    by_vector = {"vector": {"values": vector}, "top_k": 1}
+    assert hits(texts, by_vector)[0][0] == "r3"
+    refused(400, hits, texts, by_vector, rerank=rerank)
     pc.delete_index(name)
+
+
+@check("before", only_rest=True)
+def plain_indexes_refuse_texts_until_they_have_a_model():
+    name = f"{NAME}-later"
+    pc.create_index(name=name, dimension=1024, metric="cosine", spec=SPEC)
+    texts = opened(name)
+    question = {"inputs": {"text": "beer"}, "top_k": 1}
+    refused(400, hits, texts, question)
+    if VERSION[0] < 9:
+        pc.configure_index(name, embed={"model": "multilingual-e5-large", "field_map": {"text": "chunk_text"}})
+        texts.upsert_records(namespace="n", records=[dict(record) for record in RECORDS])
+        assert hits(texts, question)[0][0] in ("r1", "r3")
+    pc.delete_index(name)
+
+
+@check("before")
+def sparse_vectors_are_scored_alone_and_beside_dense_ones():
+    sparse, hybrid = f"{NAME}-sparse", f"{NAME}-hybrid"
+    pc.create_index(name=sparse, vector_type="sparse", metric="dotproduct", spec=SPEC)
+    alone = opened(sparse)
+    alone.upsert(
+        vectors=[
+            {"id": "a", "sparse_values": {"indices": [1, 7], "values": [0.5, 0.25]}, "metadata": {"k": "v"}},
+            {"id": "b", "sparse_values": {"indices": [7, 4_000_000_000], "values": [2.0, 1.0]}},
+        ],
+        namespace="n",
+    )
+    question = {"indices": [7], "values": [2.0]}
+    found = alone.query(sparse_vector=question, top_k=2, namespace="n", include_metadata=True).matches
+    assert [(one.id, one.score) for one in found] == [("b", 4.0), ("a", 0.5)] and found[1].metadata == {"k": "v"}
+    kept = alone.fetch(ids=["b"], namespace="n").vectors["b"]
+    assert list(kept.sparse_values.indices) == [7, 4_000_000_000] and not kept.values
+    pc.create_index(name=hybrid, dimension=2, metric="dotproduct", spec=SPEC)
+    both = opened(hybrid)
+    both.upsert(
+        vectors=[
+            {"id": "a", "values": [1.0, 0.0], "sparse_values": {"indices": [3], "values": [4.0]}},
+            {"id": "b", "values": [2.0, 0.0]},
+        ]
+    )
+    found = both.query(vector=[1.0, 0.0], sparse_vector={"indices": [3], "values": [1.0]}, top_k=2).matches
+    assert [(one.id, one.score) for one in found] == [("a", 5.0), ("b", 2.0)]
+    assert [one.id for one in both.query(vector=[1.0, 0.0], top_k=2).matches] == ["b", "a"]
+    for name in (sparse, hybrid):
+        pc.delete_index(name)
 
 
 @check("before", only_rest=True)
@@ -267,6 +328,16 @@ def texts_are_embedded_and_reranked():
         model="bge-reranker-v2-m3", query="dark beer", documents=["a train", "dark malt beer"], top_n=1
     )
     assert [one.index for one in ranked.data] == [1]
+    bare = pc.inference.rerank(
+        model="bge-reranker-v2-m3",
+        query="beer",
+        documents=[{"body": "a train"}, {"body": "beer"}],
+        rank_fields=["body"],
+        return_documents=False,
+    )
+    assert [one.index for one in bare.data] == [1, 0] and not bare.data[0].document
+    assert "not found" in refused(404, pc.inference.embed, model="nobody", inputs=["x"], parameters={"input_type": "query"})
+    refused(400, pc.inference.rerank, model="bge-reranker-v2-m3", query="x", documents=[{"body": "y"}], rank_fields=["title"])
 
 
 @check("before")

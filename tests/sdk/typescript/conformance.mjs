@@ -76,6 +76,47 @@ const before = {
     assert.deepEqual(ids(await open(name).query({ vector: [1, 1, 1], topK: 3 })), ['e']);
     assert.equal((await open(name).describeIndexStats()).namespaces.__default__.recordCount, 1);
   },
+  async 'records are fetched and updated by metadata'() {
+    const ns = open(name).namespace('by');
+    await ns.upsert(records([1, 2, 3].map((n) => ({ id: `m${n}`, values: [n, 1, 1], metadata: { odd: n % 2 === 1 } }))));
+    const filter = { odd: true };
+    const page = await ns.fetchByMetadata({ filter, limit: 1 });
+    const rest = await ns.fetchByMetadata({ filter, limit: 1, paginationToken: page.pagination.next });
+    assert.deepEqual([...Object.keys(page.records), ...Object.keys(rest.records)].sort(), ['m1', 'm3']);
+    // This SDK has no dry run, and passes no count on.
+    await ns.update({ filter, metadata: { seen: 'yes' } });
+    assert.equal(Object.keys((await ns.fetchByMetadata({ filter: { seen: 'yes' } })).records).length, 2);
+    await ns.deleteAll();
+  },
+  async 'namespaces are made, listed, described, deleted'() {
+    const index = open(name);
+    const made = await index.createNamespace({ name: 'made', schema: { fields: { genre: { filterable: true } } } });
+    assert.equal(made.name, 'made');
+    await refused(/exist|409|Conflict/i, () => index.createNamespace({ name: 'made' }));
+    assert.ok((await index.listNamespaces()).namespaces.some((one) => one.name === 'made'));
+    assert.equal(Number((await index.describeNamespace('made')).recordCount), 0);
+    await index.deleteNamespace('made');
+    await refused(/not found|404/i, () => index.describeNamespace('made'));
+  },
+  async 'integrated indexes embed and search'() {
+    const texts = `${name}-texts`;
+    const embed = { model: 'multilingual-e5-large', fieldMap: { text: 'chunk_text' } };
+    await pc.createIndexForModel({ name: texts, cloud: 'aws', region: 'us-east-1', embed, waitUntilReady: true });
+    const ns = open(texts).namespace('n');
+    await ns.upsertRecords(
+      records([
+        { id: 'r1', chunk_text: 'dark beer is brewed with roasted malt', category: 'brewing' },
+        { id: 'r2', chunk_text: 'the train to the coast leaves at nine', category: 'rail' },
+      ]),
+    );
+    const query = { topK: 2, inputs: { text: 'train to the coast' } };
+    const rerank = { model: 'bge-reranker-v2-m3', rankFields: ['chunk_text'], topN: 1 };
+    const found = await ns.searchRecords({ query, fields: ['category'] });
+    assert.deepEqual(found.result.hits.map((hit) => hit._id), ['r2', 'r1']);
+    assert.deepEqual(found.result.hits[0].fields, { category: 'rail' });
+    assert.deepEqual((await ns.searchRecords({ query, rerank })).result.hits.map((hit) => hit._id), ['r2']);
+    await pc.deleteIndex(texts);
+  },
   async 'mistakes are named'() {
     await refused(/dimension 2 does not match/, () => open(name).upsert(records([{ id: 'x', values: [1, 2] }])));
   },

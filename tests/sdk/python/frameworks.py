@@ -1,0 +1,137 @@
+"""LangChain and LlamaIndex against a server, as their users have them: only the host of Pinecone is another.
+
+usage: frameworks.py SERVER_URL API_KEY before|after
+"""
+
+import os
+import sys
+import traceback
+import zlib
+
+SERVER, KEY, PHASE = sys.argv[1:4]
+os.environ.update(PINECONE_API_KEY=KEY, PINECONE_CONTROLLER_HOST=SERVER)
+
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_pinecone import PineconeEmbeddings, PineconeRerank, PineconeVectorStore
+from llama_index.core.schema import TextNode
+from llama_index.core.vector_stores import MetadataFilter, MetadataFilters, VectorStoreQuery
+from llama_index.vector_stores.pinecone import PineconeVectorStore as LlamaStore
+from pinecone import Pinecone, ServerlessSpec
+
+DIMENSION = 32
+SPEC = ServerlessSpec(cloud="aws", region="us-east-1")
+TEXTS = {
+    "beer": "dark beer is brewed with roasted malt",
+    "rail": "the train to the coast leaves at nine",
+    "wood": "the old forest begins behind the mill",
+}
+
+pc = Pinecone(api_key=KEY, host=SERVER)
+
+
+class Words(Embeddings):
+    """Every word adds one to a component: the same text always gives the same vector."""
+
+    def embed_query(self, text):
+        vector = [0.01] * DIMENSION
+        for word in text.lower().split():
+            vector[zlib.crc32(word.encode()) % DIMENSION] += 1.0
+        return vector
+
+    def embed_documents(self, texts):
+        return [self.embed_query(text) for text in texts]
+
+
+def made(name):
+    pc.create_index(name=name, dimension=DIMENSION, metric="cosine", spec=SPEC)
+    return name
+
+
+def langchain_store(name, **more):
+    return PineconeVectorStore(index_name=name, embedding=Words(), pinecone_api_key=KEY, **more)
+
+
+def langchain_stores_searches_and_deletes():
+    store = langchain_store(made("langchain"))
+    metadatas = [{"topic": topic, "page": page} for page, topic in enumerate(TEXTS)]
+    assert store.add_texts(list(TEXTS.values()), metadatas=metadatas, ids=list(TEXTS)) == list(TEXTS)
+    best = store.similarity_search("the train to the coast", k=1)[0]
+    assert best.page_content == TEXTS["rail"] and best.metadata["topic"] == "rail", best
+    assert isinstance(best.metadata["page"], float), "whole numbers come back as the vendor writes them"
+    found = store.similarity_search_with_score("the train", k=3, filter={"topic": {"$ne": "rail"}})
+    assert {document.metadata["topic"] for document, _ in found} == {"beer", "wood"}
+    assert found[0][1] >= found[1][1]
+    store.delete(ids=["beer"])
+    store.delete(filter={"topic": "wood"})
+    assert [one.metadata["topic"] for one in store.similarity_search("anything", k=9)] == ["rail"]
+
+
+def langchain_retrieves_from_a_namespace():
+    documents = [Document(page_content=text, metadata={"topic": topic}) for topic, text in TEXTS.items()]
+    store = langchain_store("langchain", namespace="shelf")
+    store.add_documents(documents, ids=list(TEXTS))
+    retriever = store.as_retriever(search_type="mmr", search_kwargs={"k": 2, "fetch_k": 3})
+    found = retriever.invoke("roasted malt in dark beer")
+    assert len(found) == 2 and found[0].metadata["topic"] == "beer"
+    close = store.as_retriever(search_type="similarity_score_threshold", search_kwargs={"score_threshold": 0.99})
+    assert [one.metadata["topic"] for one in close.invoke(TEXTS["wood"])] == ["wood"]
+    store.delete(delete_all=True, namespace="shelf")
+    assert retriever.invoke("beer") == []
+
+
+def langchain_embeds_and_reranks_through_the_server():
+    embeddings = PineconeEmbeddings(model="multilingual-e5-large", pinecone_api_key=KEY)
+    vectors = embeddings.embed_documents(list(TEXTS.values()))
+    assert [len(vector) for vector in vectors] == [1024] * 3 and len(embeddings.embed_query("beer")) == 1024
+    reranker = PineconeRerank(model="bge-reranker-v2-m3", top_n=1, pinecone_api_key=KEY)
+    ranked = reranker.rerank([Document(page_content=text) for text in TEXTS.values()], "dark malt beer")
+    assert [one["index"] for one in ranked] == [0], ranked
+
+
+def llama_store(name):
+    return LlamaStore(pinecone_index=pc.Index(name), namespace="nodes")
+
+
+def llama_index_adds_queries_and_deletes():
+    store, words = llama_store(made("llama-index")), Words()
+    nodes = [
+        TextNode(id_=topic, text=text, metadata={"topic": topic, "size": len(text)}, embedding=words.embed_query(text))
+        for topic, text in TEXTS.items()
+    ]
+    assert store.add(nodes, show_progress=False) == list(TEXTS)
+    ask = lambda text, **more: store.query(VectorStoreQuery(query_embedding=words.embed_query(text), similarity_top_k=2, **more))
+    answer = ask("the train to the coast")
+    assert answer.ids[0] == "rail" and answer.nodes[0].get_content() == TEXTS["rail"]
+    only_beer = MetadataFilters(filters=[MetadataFilter(key="topic", value="beer")])
+    assert ask("the train to the coast", filters=only_beer).ids == ["beer"]
+    store.delete_nodes(node_ids=["wood"])
+    assert "wood" not in ask("the old forest").ids
+
+
+def both_are_there_after_a_kill():
+    assert [one.metadata["topic"] for one in langchain_store("langchain").similarity_search("train", k=9)] == ["rail"]
+    answer = llama_store("llama-index").query(VectorStoreQuery(query_embedding=[1.0] * DIMENSION, similarity_top_k=9))
+    assert sorted(answer.ids) == ["beer", "rail"]
+    for name in ("langchain", "llama-index"):
+        pc.delete_index(name)
+
+
+BEFORE = [
+    langchain_stores_searches_and_deletes,
+    langchain_retrieves_from_a_namespace,
+    langchain_embeds_and_reranks_through_the_server,
+    llama_index_adds_queries_and_deletes,
+]
+checks = BEFORE if PHASE == "before" else [both_are_there_after_a_kill]
+failed = 0
+for check in checks:
+    try:
+        check()
+        print(f"ok     {check.__name__}")
+    except Exception:
+        failed += 1
+        print(f"FAILED {check.__name__}")
+        traceback.print_exc(file=sys.stdout)
+print(f"langchain-pinecone and llama-index {PHASE}: {len(checks) - failed} of {len(checks)} checks hold")
+sys.exit(failed)
