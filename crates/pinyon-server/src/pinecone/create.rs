@@ -58,7 +58,7 @@ fn check_sparse(body: &LegacyCreateRequest, attributes: &Attributes) -> Result<(
         return Err(ControlFailure::invalid("dimension should not be specified for sparse indexes"));
     }
     if body.metric.as_deref().is_some_and(|metric| metric != "dotproduct") {
-        return Err(ControlFailure::invalid("Sparse vector indexes must use the metric dotproduct"));
+        return Err(ControlFailure::invalid("Sparse vector indexes must use the metric dotproduct."));
     }
     if matches!(attributes.deployment, Deployment::Pod(_)) {
         return Err(ControlFailure::invalid("Sparse vector type is not supported for pod indexes"));
