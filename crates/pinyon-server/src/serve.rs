@@ -54,7 +54,7 @@ where
     let indexes =
         open_indexes(data_dir.clone(), engine, pinecone.tenants_index, Arc::clone(&listeners)).await?;
     // Only now: whoever has the data open has the directory, and with it the authority, for himself.
-    let names = tls::names(address.ip(), pinecone.advertised_host.as_deref());
+    let names = tls::names(address.ip(), pinecone.advertised_host.as_ref());
     let tls = blocking(move || Tls::open(&tls, &data_dir, names)).await?;
     let authority = tls.as_ref().and_then(|tls| tls.authority.clone());
     let mut hosts = Hosts::new(pinecone.host_format, pinecone.advertised_host);

@@ -12,9 +12,13 @@ use super::store::{CatalogError, CatalogStore, Change, Entry, guarded};
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 const CACHE_BYTES: u64 = 32 << 20;
+/// Two seconds in all: sled lets go within milliseconds, on a busy machine within tenths of a second.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) struct SledStore {
     tree: sled::Db,
@@ -33,7 +37,7 @@ impl SledStore {
     pub(super) fn open(path: &Path) -> Result<Self, CatalogError> {
         let failed = |problem: String| CatalogError::Store { path: path.to_owned(), problem };
         remove_unfinished_snapshots(path).map_err(|error| failed(error.to_string()))?;
-        let tree = match open_guarded(path) {
+        let tree = match open_when_unlocked(path) {
             Ok(tree) => tree,
             // Another process at work is no damage: its snapshots stay where they are.
             Err(error) if is_locked(&error) => return Err(error),
@@ -85,6 +89,18 @@ fn open_guarded(path: &Path) -> Result<sled::Db, CatalogError> {
             .open()
             .map_err(|error| CatalogError::Store { path: path.to_owned(), problem: error.to_string() })
     })
+}
+
+/// sled's own threads give its lock back a moment after it was dropped, so whoever closes and opens again in one process
+/// may come too early. Other processes are kept out by the data directory's lock before they come here.
+fn open_when_unlocked(path: &Path) -> Result<sled::Db, CatalogError> {
+    for _ in 0..LOCK_TRIES {
+        match open_guarded(path) {
+            Err(error) if is_locked(&error) => std::thread::park_timeout(LOCK_PAUSE),
+            opened => return opened,
+        }
+    }
+    open_guarded(path)
 }
 
 fn is_locked(error: &CatalogError) -> bool {

@@ -13,7 +13,7 @@ pub use partial::Partial;
 
 use crate::{
     KeyRing,
-    pinecone::{HostFormat, SingleIndex},
+    pinecone::{AdvertisedHost, HostFormat, SingleIndex},
     tls::TlsSettings,
 };
 use pinyon_core::{
@@ -64,7 +64,7 @@ pub struct Settings {
 pub(crate) struct PineconeSettings {
     pub(crate) tenants_index: String,
     pub(crate) index_port_first: Option<u16>,
-    pub(crate) advertised_host: Option<String>,
+    pub(crate) advertised_host: Option<AdvertisedHost>,
     pub(crate) host_format: HostFormat,
     pub(crate) single_index: Option<SingleIndex>,
 }
@@ -100,6 +100,7 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
 fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> {
     let tenants_index = merged.tenants_index.clone().unwrap_or_else(|| "tenants".into());
     check_index_name(&tenants_index).map_err(|error| ConfigError::of("tenants_index", error.problem))?;
+    let advertised = merged.advertised_host.as_deref().map(AdvertisedHost::read);
     let host_format = match merged.host_format.as_deref() {
         None | Some("auto") => HostFormat::Auto,
         Some("url") => HostFormat::Url,
@@ -111,7 +112,7 @@ fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> 
     Ok(PineconeSettings {
         tenants_index,
         index_port_first: merged.index_port_first,
-        advertised_host: merged.advertised_host.clone(),
+        advertised_host: advertised.transpose().map_err(|error| ConfigError::of("advertised_host", error))?,
         host_format,
         single_index: single::index(merged)?,
     })

@@ -24,6 +24,36 @@ pub(crate) enum HostFormat {
     Bare,
 }
 
+/// What clients are told in place of the name under which they reached the control port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AdvertisedHost {
+    /// A name or an address.
+    pub(crate) domain: String,
+    /// Whether every index has a name of its own before the domain: `{index}.DOMAIN`, for a wildcard in the DNS.
+    pub(crate) names_indexes: bool,
+}
+
+impl AdvertisedHost {
+    /// Reads the setting.
+    ///
+    /// # Errors
+    /// Nothing, or a placeholder that does not stand alone in front.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        let (domain, names_indexes) = match text.strip_prefix("{index}.") {
+            Some(domain) => (domain, true),
+            None => (text, false),
+        };
+        if domain.is_empty() || domain.contains(['{', '}', '/']) {
+            return Err(format!("must be a host name, or {{index}}. and one, is {text:?}"));
+        }
+        Ok(Self { domain: domain.to_owned(), names_indexes })
+    }
+
+    fn of(&self, index: &str) -> String {
+        if self.names_indexes { format!("{index}.{}", self.domain) } else { self.domain.clone() }
+    }
+}
+
 /// Who asks, and how he came.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
@@ -50,8 +80,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 #[derive(Debug, Clone)]
 pub(crate) struct Hosts {
     format: HostFormat,
-    /// What clients are told in place of the name under which they reached the control port.
-    advertised: Option<String>,
+    advertised: Option<AdvertisedHost>,
     /// The one port of single-index mode.
     only_port: Option<u16>,
     /// Ports that are being served.
@@ -59,7 +88,7 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    pub(crate) fn new(format: HostFormat, advertised: Option<String>) -> Self {
+    pub(crate) fn new(format: HostFormat, advertised: Option<AdvertisedHost>) -> Self {
         Self { format, advertised, only_port: None, open: Arc::default() }
     }
 
@@ -81,21 +110,19 @@ impl Hosts {
     /// Nothing else does: an address, or a name that people gave this machine, is never an index.
     pub(crate) fn index_named(&self, request: &Request) -> Option<String> {
         let host = without_port(authority(request.uri(), request.headers()));
-        let is_ours = |parent: &str| {
-            let advertised = self.advertised.as_deref();
-            parent.eq_ignore_ascii_case("localhost")
-                || advertised.is_some_and(|name| parent.eq_ignore_ascii_case(name))
-        };
-        let is_advertised = self.advertised.as_deref().is_some_and(|name| host.eq_ignore_ascii_case(name));
+        let domain = self.advertised.as_ref().map(|advertised| advertised.domain.as_str());
+        let is_advertised = |host: &str| domain.is_some_and(|domain| host.eq_ignore_ascii_case(domain));
+        let is_ours = |parent: &str| parent.eq_ignore_ascii_case("localhost") || is_advertised(parent);
         let (name, parent) = host.split_once('.')?;
-        (is_ours(parent) && !is_advertised).then(|| name.to_ascii_lowercase())
+        (is_ours(parent) && !is_advertised(host)).then(|| name.to_ascii_lowercase())
     }
 
     /// The host of an index, as this client reads it. An index whose port is taken by another program is reached below
     /// the control port's own address.
     pub(super) fn of(&self, index: &IndexDescription, caller: &Caller) -> String {
         let authority = caller.authority.as_str();
-        let name = self.advertised.as_deref().unwrap_or_else(|| without_port(authority));
+        let advertised = self.advertised.as_ref().map(|advertised| advertised.of(&index.name));
+        let name = advertised.as_deref().unwrap_or_else(|| without_port(authority));
         let is_open = self.open.lock().unwrap_or_else(PoisonError::into_inner).contains(&index.port);
         let place = match self.only_port {
             // Whatever the port is called from outside, the client has just used it.
@@ -175,17 +202,36 @@ mod tests {
         assert_eq!(only.of(&index(), &caller("localhost:15081", python)), "http://localhost:15081");
         let encrypted = Caller { is_over_tls: true, ..caller("localhost:5080", python) };
         assert_eq!(hosts.of(&index(), &encrypted), "https://localhost:5081");
-        let hosts = Hosts::new(HostFormat::Bare, Some("vectors.internal".into()));
+        let hosts = Hosts::new(HostFormat::Bare, Some(advertised("vectors.internal")));
         hosts.set_open(5081, true);
         assert_eq!(hosts.of(&index(), &caller("localhost:5080", python)), "vectors.internal:5081");
         let only = hosts.with_only_port(7000);
         assert_eq!(only.of(&index(), &caller("localhost:15081", python)), "vectors.internal:7000");
     }
 
+    fn advertised(text: &str) -> AdvertisedHost {
+        AdvertisedHost::read(text).unwrap()
+    }
+
+    #[test]
+    fn indexes_can_have_names_of_their_own() {
+        let hosts = Hosts::new(HostFormat::Auto, Some(advertised("{index}.vectors.internal")));
+        hosts.set_open(5081, true);
+        let python = caller("localhost:5080", "python-client-10.2.0");
+        assert_eq!(hosts.of(&index(), &python), "http://movies.vectors.internal:5081");
+        let request = Request::builder().uri("/query").header(header::HOST, "movies.vectors.internal:5080");
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        assert_eq!(hosts.index_named(&request).as_deref(), Some("movies"));
+        for bad in ["", "{index}", "{index}.", "a.{index}.b", "{name}.b", "http://db"] {
+            assert!(AdvertisedHost::read(bad).is_err(), "{bad}");
+        }
+    }
+
     #[test]
     fn only_names_below_localhost_and_the_advertised_host_are_indexes() {
         let plain = Hosts::new(HostFormat::Auto, None);
-        let advertised = Hosts::new(HostFormat::Auto, Some("db.example.com".into()));
+        let advertised =
+            Hosts::new(HostFormat::Auto, Some(super::AdvertisedHost::read("db.example.com").unwrap()));
         let named = |hosts: &Hosts, host: &str| {
             let request = Request::builder().uri("/query").header(header::HOST, host);
             hosts.index_named(&request.body(axum::body::Body::empty()).unwrap())

@@ -8,6 +8,7 @@ mod tests;
 
 pub(crate) use authority::Authority;
 
+use crate::pinecone::AdvertisedHost;
 use pinyon_core::{EngineError, ErrorCode, SystemClock};
 use renewing::Renewing;
 use rustls::{ServerConfig, crypto::CryptoProvider, server::ResolvesServerCert, sign::SingleCertAndKey};
@@ -63,11 +64,14 @@ impl Tls {
 }
 
 /// The names of this machine's certificate: this machine itself, where it listens, and what clients are told.
-pub(crate) fn names(listen: IpAddr, advertised: Option<&str>) -> Vec<String> {
+pub(crate) fn names(listen: IpAddr, advertised: Option<&AdvertisedHost>) -> Vec<String> {
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
     let listen = (!listen.is_unspecified()).then(|| listen.to_string());
-    let advertised = advertised.map(|name| name.trim_matches(['[', ']']).to_owned());
-    names.extend(listen.into_iter().chain(advertised));
+    names.extend(listen);
+    if let Some(AdvertisedHost { domain, names_indexes }) = advertised {
+        names.push(domain.trim_matches(['[', ']']).to_owned());
+        names.extend(names_indexes.then(|| format!("*.{domain}")));
+    }
     names.sort_unstable();
     names.dedup();
     names

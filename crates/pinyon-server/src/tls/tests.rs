@@ -56,7 +56,7 @@ fn the_servers_certificate_is_replaced_before_it_ends() {
     let clock = Arc::new(ManualClock::default());
     let scratch = scratch("renewing");
     let authority = Authority::open(&scratch.0).unwrap();
-    let names = names(IpAddr::from([127, 0, 0, 1]), Some("vectors.internal"));
+    let names = names(IpAddr::from([127, 0, 0, 1]), Some(&AdvertisedHost::read("vectors.internal").unwrap()));
     let renewing = Renewing::new(authority, names, Arc::clone(&clock) as _).unwrap();
     let first = renewing.current();
     clock.advance(Duration::from_secs(190 * 24 * 3600));
@@ -71,8 +71,11 @@ fn the_servers_certificate_is_replaced_before_it_ends() {
 fn names_are_this_machines_and_the_advertised_one() {
     let any = IpAddr::from([0, 0, 0, 0]);
     assert_eq!(names(any, None), ["127.0.0.1", "::1", "localhost"]);
-    let names = names(IpAddr::from([10, 0, 0, 7]), Some("[fd00::7]"));
-    assert_eq!(names, ["10.0.0.7", "127.0.0.1", "::1", "fd00::7", "localhost"]);
+    let advertised = |text: &str| AdvertisedHost::read(text).unwrap();
+    let found = names(IpAddr::from([10, 0, 0, 7]), Some(&advertised("[fd00::7]")));
+    assert_eq!(found, ["10.0.0.7", "127.0.0.1", "::1", "fd00::7", "localhost"]);
+    let found = names(any, Some(&advertised("{index}.db.internal")));
+    assert_eq!(found, ["*.db.internal", "127.0.0.1", "::1", "db.internal", "localhost"]);
 }
 
 #[test]
