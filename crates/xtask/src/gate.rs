@@ -57,10 +57,24 @@ pub fn coverage(root: &Path) -> anyhow::Result<()> {
         "--ignore-filename-regex",
         "tests|pinyon-(types|distance|index|embed)",
     ];
-    cargo(root, &arguments).context(
-        "coverage needs `cargo install cargo-llvm-cov` and llvm-profdata and llvm-cov of the compiler's LLVM version, \
-         named by LLVM_PROFDATA and LLVM_COV or as the rustup component llvm-tools",
+    run_cargo(root, &arguments, &llvm_tools()).context(
+        "coverage needs `cargo install cargo-llvm-cov` and llvm-profdata and llvm-cov of the compiler's LLVM version: the \
+         system's package (Debian: llvm-22), the rustup component llvm-tools, or files named by LLVM_PROFDATA and LLVM_COV",
     )
+}
+
+/// Where Debian keeps the LLVM tools of the compiler's version, unless the environment says or there are none.
+fn llvm_tools() -> Vec<(&'static str, String)> {
+    let said = Command::new("rustc").arg("-vV").output().map(|done| done.stdout).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let version = said.lines().find_map(|line| line.strip_prefix("LLVM version: ")).unwrap_or_default();
+    let major = version.split('.').next().unwrap_or_default();
+    let tools = [("LLVM_COV", "llvm-cov"), ("LLVM_PROFDATA", "llvm-profdata")];
+    let found = tools.map(|(variable, tool)| (variable, format!("/usr/bin/{tool}-{major}")));
+    let is_wanted = |(variable, path): &(&'static str, String)| {
+        std::env::var_os(variable).is_none() && Path::new(path).exists()
+    };
+    found.into_iter().filter(is_wanted).collect()
 }
 
 /// The conformance checks of the official SDKs.
@@ -82,8 +96,16 @@ fn python(root: &Path, script: &str, arguments: &[&str]) -> anyhow::Result<()> {
 }
 
 fn cargo(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    run_cargo(root, arguments, &[])
+}
+
+fn run_cargo(root: &Path, arguments: &[&str], variables: &[(&str, String)]) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(arguments).current_dir(root).status()?;
+    let status = Command::new(cargo)
+        .args(arguments)
+        .envs(variables.iter().map(|(name, value)| (*name, value.as_str())))
+        .current_dir(root)
+        .status()?;
     if !status.success() {
         bail!("cargo {} failed", arguments.join(" "));
     }
