@@ -89,6 +89,20 @@ impl App {
         self.admit(move || work(&index.engine)).await
     }
 
+    /// Runs a read in an index. Where it touches little it runs here and now: waking another thread and being woken by it
+    /// costs more than such a read does.
+    pub(crate) async fn read_in<T: Send + 'static>(
+        &self,
+        index: Arc<Index>,
+        namespace: &str,
+        work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        if index.engine.is_small(namespace) {
+            return work(&index.engine);
+        }
+        self.run_in(index, work).await
+    }
+
     /// Makes, changes or deletes indexes.
     pub(crate) async fn change_indexes<T: Send + 'static>(
         &self,

@@ -90,9 +90,12 @@ impl<T: DeserializeOwned> FromRequest<App> for RpcBody<T> {
         let bytes = body_bytes(request, app.limits()).await?;
         let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         let read = serde_json::from_slice(bytes);
-        read.map(RpcBody)
-            .map_err(|error| RpcError::invalid(format!("Failed to parse the JSON body: {error}")))
+        read.map(RpcBody).map_err(|error| not_json(&error))
     }
+}
+
+pub(super) fn not_json(error: &serde_json::Error) -> RpcError {
+    RpcError::invalid(format!("Failed to parse the JSON body: {error}"))
 }
 
 /// An answer, with the log position that it wrote or saw.

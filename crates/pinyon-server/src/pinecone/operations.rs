@@ -76,7 +76,8 @@ pub(super) async fn query(app: &App, index: Arc<Index>, body: QueryRequest) -> D
     let filter = convert::optional_filter(body.filter.as_ref())?;
     let namespace = convert::namespace(&body.namespace)?.to_owned();
     let (with_values, with_metadata) = (body.include_values, body.include_metadata);
-    let found = app.run_in(index, move |engine| {
+    let place = namespace.clone();
+    let found = app.read_in(index, &place, move |engine| {
         // Read first: what the search sees is not older.
         let seen = engine.visible_seq(&namespace)?;
         let vectors = match near {

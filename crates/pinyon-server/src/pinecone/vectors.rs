@@ -1,20 +1,20 @@
 //! The data plane's vector operations over REST.
 
 use super::{
-    data::{RpcBody, answer, number, parameter, parameters},
+    data::{RpcBody, answer, not_json, number, parameter, parameters},
     envelope::RpcError,
     operations,
 };
-use crate::http::App;
+use crate::http::{App, body_bytes};
 use axum::{
     Extension, Router,
-    extract::State,
+    extract::{Request, State},
     http::Uri,
     response::Response,
     routing::{get, post},
 };
 use pinyon_core::Index;
-use pinyon_wire::vectors::{FetchRequest, ListRequest};
+use pinyon_wire::vectors::{FetchRequest, ListRequest, QueryRequest};
 use std::sync::Arc;
 
 type Answered = Result<Response, RpcError>;
@@ -35,11 +35,23 @@ macro_rules! by_body {
 
 by_body! {
     upsert: UpsertRequest,
-    query: QueryRequest,
     fetch_by_metadata: FetchByMetadataRequest,
     update: UpdateRequest,
     delete: DeleteRequest,
     stats: StatsRequest,
+}
+
+/// As the others, with a reader of its own: most of a query is one long array of numbers.
+async fn query(
+    State(app): State<App>,
+    Extension(index): Extension<Arc<Index>>,
+    request: Request,
+) -> Answered {
+    let body = body_bytes(request, app.limits()).await?;
+    let body = if body.is_empty() { b"{}" } else { &*body };
+    let body = QueryRequest::read(body).map_err(|error| not_json(&error))?;
+    let (response, position) = operations::query(&app, index, body).await?;
+    Ok(answer(&response, position))
 }
 
 /// The routes of vector operations.
