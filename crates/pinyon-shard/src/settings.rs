@@ -52,4 +52,14 @@ impl ShardOptions {
             dead_share_max: 0.2,
         }
     }
+
+    /// The same with memtables of another size: a smaller one is read back sooner after a crash and takes less memory, a
+    /// larger one is sealed and merged less often.
+    pub const fn sealing_at(seal_bytes: usize) -> Self {
+        let server = Self::server();
+        // Always room for a few memtables; never less than usual, or a single large write would wait.
+        let few = seal_bytes.saturating_mul(4);
+        let backlog_bytes_max = if few > server.backlog_bytes_max { few } else { server.backlog_bytes_max };
+        Self { seal_bytes, backlog_bytes_max, ..server }
+    }
 }

@@ -29,6 +29,9 @@ pub const LISTEN_DEFAULT: &str = "127.0.0.1:5080";
 /// Where the data are when nobody says otherwise.
 pub const DATA_DIR_DEFAULT: &str = "pinyon-data";
 
+/// Most KiB that a memtable may have: 4 GiB, which a start has to read back from the log.
+const SEAL_KIB_MAX: usize = 4 << 20;
+
 /// A setting that is wrong, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -140,7 +143,7 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
         placement: placement.map_err(|e| ConfigError::of("placement", e))?,
         embedder: embedder(merged, dim)?,
         catalog: catalog.map_err(|e| ConfigError::of("catalog", e))?,
-        shard_options: ShardOptions::server(),
+        shard_options: shard_options(merged)?,
         thresholds: Thresholds {
             vectors_per_shard_max: merged.max_vectors_per_shard.unwrap_or(defaults.vectors_per_shard_max),
             namespaces_per_shard_max: namespaces_max,
@@ -162,6 +165,16 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
         return Err(ConfigError::of("search_threads", "must be 1 to 1024"));
     }
     Ok(settings)
+}
+
+fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
+    match merged.seal_kib {
+        None => Ok(ShardOptions::server()),
+        Some(kib) if (1..=SEAL_KIB_MAX).contains(&kib) => Ok(ShardOptions::sealing_at(kib << 10)),
+        Some(kib) => {
+            Err(ConfigError(format!("setting seal_kib: must be 1 to {SEAL_KIB_MAX} KiB a shard, is {kib}")))
+        }
+    }
 }
 
 /// The embedder that was asked for. An OpenAI key alone asks for nothing.
@@ -209,5 +222,6 @@ fn show(
             engine.cross_shard.per_second_max.map_or("none".into(), |rate| rate.to_string()),
         ),
         ("cross_shard_cache_mib", (engine.cross_shard.cache_bytes >> 20).to_string()),
+        ("seal_kib", (engine.shard_options.seal_bytes >> 10).to_string()),
     ]
 }

@@ -95,6 +95,8 @@ partial! {
     cross_shard_qps_max: u32,
     /// MiB of cross-shard answers that are kept until something is written; 0 keeps none.
     cross_shard_cache_mib: u64,
+    /// KiB of a shard's memtable at which a segment is written.
+    seal_kib: usize,
     /// Threads that answer fan-outs.
     search_threads: usize,
     /// Whether $ne and $nin match records that lack the field: exclude or include.
