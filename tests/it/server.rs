@@ -41,8 +41,18 @@ pub fn scratch(name: &str) -> PathBuf {
 pub struct Server {
     child: Child,
     pub url: String,
+    connection: Connection,
+}
+
+/// What a client needs to talk to a server, also while somebody else kills it.
+#[derive(Clone)]
+pub struct Connection {
+    url: String,
     agent: ureq::Agent,
 }
+
+/// A process that may still be opening its data.
+pub struct Starting(Child);
 
 impl Server {
     /// Starts one on a free port and waits until it answers.
@@ -52,34 +62,17 @@ impl Server {
 
     /// Starts one with environment variables.
     pub fn start_with(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(binary())
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data_dir)
-            .args(arguments)
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said: Value =
-            serde_json::from_str(&line).unwrap_or_else(|_| panic!("the server did not start: {line:?}"));
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)));
-        Self { child, url: said["url"].as_str().unwrap().to_owned(), agent: config.build().into() }
+        Starting::new(data_dir, arguments, environment, Stdio::inherit()).wait()
     }
 
     /// Posts JSON; status and body, or nothing when the connection broke.
     pub fn post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
-        let request =
-            self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
-        read(request.send(body.to_string()))
+        self.connection.post(path, body)
     }
 
     /// Gets JSON.
     pub fn get(&self, path: &str) -> Option<(u16, Value)> {
-        read(self.agent.get(format!("{}{path}", self.url)).header("accept", "application/json").call())
+        self.connection.get(path, &[])
     }
 
     /// Ends the process as a crash would.
@@ -89,7 +82,68 @@ impl Server {
     }
 
     pub fn agent(&self) -> &ureq::Agent {
-        &self.agent
+        &self.connection.agent
+    }
+
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl Connection {
+    /// Posts JSON; status and body, or nothing when the connection broke.
+    pub fn post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+        let request =
+            self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        read(request.send(body.to_string()))
+    }
+
+    /// Gets JSON.
+    pub fn get(&self, path: &str, query: &[(&str, &str)]) -> Option<(u16, Value)> {
+        let request = self.agent.get(format!("{}{path}", self.url)).header("accept", "application/json");
+        read(request.query_pairs(query.iter().copied()).call())
+    }
+}
+
+impl Starting {
+    /// Starts a server on a free port; `errors` is where it writes its log.
+    pub fn new(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)], errors: Stdio) -> Self {
+        let child = Command::new(binary())
+            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir)
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    /// Waits until it answers.
+    pub fn wait(mut self) -> Server {
+        let line = self.line();
+        let said: Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("the server did not start: {line:?}"));
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)));
+        let url = said["url"].as_str().unwrap().to_owned();
+        let connection = Connection { url: url.clone(), agent: config.build().into() };
+        Server { child: self.0, url, connection }
+    }
+
+    /// Ends the process as a crash would; returns whether it was killed before it said that it listens.
+    pub fn kill(mut self) -> bool {
+        self.0.kill().unwrap();
+        let has_said_nothing = self.line().is_empty();
+        self.0.wait().unwrap();
+        has_said_nothing
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        BufReader::new(self.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        line
     }
 }
 

@@ -1,53 +1,34 @@
-//! The real binary killed at random moments under load. A client remembers what was acknowledged; after each kill the
-//! data are opened and every acknowledged document must be there, whole, at the acknowledged version or the one that
-//! was under way; a batch must be there as a whole or not at all.
+//! The real binary killed at random moments under mixed load. Clients remember what was acknowledged; after each kill,
+//! the binary is started again on the same data and every answer is held against that: counts, records whole, searches.
+//! A write that was not answered must be there as a whole or not at all. Memtables are so small that the server seals
+//! and merges all the time, so kills meet that too; now and then it is killed while it opens.
 //!
 //! `PINYON_TEST_KILL_CYCLES=500 cargo test -p pinyon-tests --release kill -- --nocapture` runs more cycles;
 //! `PINYON_TEST_KILL_DATA=FILE.jsonl` takes documents from a file.
 
+mod check;
 mod corpus;
+mod load;
+mod oracle;
 
-use crate::server::{Server, scratch};
-use corpus::{Batch, Corpus};
-use pinyon_core::{Engine, EngineSettings, TextQuery};
-use pinyon_types::{MetadataValue, RecordId, SeededRng};
+use crate::server::{Connection, Server, Starting, scratch};
+use corpus::Corpus;
+use oracle::{Client, Counts};
+use pinyon_types::SeededRng;
+use serde_json::json;
 use std::{
-    path::Path,
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    fs::{File, OpenOptions},
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-const WRITERS: usize = 4;
-
-/// What a client knows of one batch of documents: the last version acknowledged, and the last one tried.
-#[derive(Debug, Clone, Copy, Default)]
-struct Known {
-    acknowledged: u64,
-    attempted: u64,
-}
-
-/// By batch.
-type Oracle = Vec<Known>;
-
-/// What the clients share.
-struct Load<'a> {
-    corpus: &'a Corpus,
-    oracle: &'a Mutex<Oracle>,
-    in_flight: &'a AtomicU64,
-    documents_acknowledged: &'a AtomicU64,
-}
-
-fn settings(corpus: &Corpus) -> EngineSettings {
-    let mut settings = EngineSettings::offline(4, corpus.dimension).unwrap();
-    if !corpus.is_real {
-        // Small batches of small vectors: let sealing and merging happen all the same.
-        settings.shard_options.seal_bytes = 256 << 10;
-    }
-    settings
-}
+const CLIENTS: usize = 4;
+/// Every so many lives one is long enough for merges of merged segments, and after one everything is compared.
+const LONG_LIFE_EVERY: u64 = 10;
+const ALL_CHECKED_EVERY: u64 = 25;
+const KILLED_OPENING_EVERY: u64 = 4;
+const PROGRESS: Duration = Duration::from_secs(10);
 
 fn cycles() -> u64 {
     let cycles = std::env::var("PINYON_TEST_KILL_CYCLES").ok();
@@ -56,137 +37,179 @@ fn cycles() -> u64 {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
-    let dir = scratch("kill");
     let corpus = Corpus::load();
-    let oracle = Mutex::new(vec![Known::default(); corpus.batches.len()]);
-    let (in_flight, documents_acknowledged) = (AtomicU64::new(0), AtomicU64::new(0));
-    let load = Load {
-        corpus: &corpus,
-        oracle: &oracle,
-        in_flight: &in_flight,
-        documents_acknowledged: &documents_acknowledged,
-    };
-    let mut fresh = vec![0; WRITERS];
-    let (mut in_flight_at_kill, mut slowest_answer) = (0, Duration::ZERO);
-    for cycle in 0..cycles() {
-        let dimension = corpus.dimension.to_string();
-        let mut server = Server::start(&dir, &["--vector-dimension", &dimension]);
-        in_flight_at_kill += load_and_kill(&mut server, &load, &mut fresh, cycle);
-        slowest_answer = slowest_answer.max(check(&dir, &corpus, &mut oracle.lock().unwrap(), cycle));
+    let mut run = Run::new(&corpus, cycles());
+    let mut server = run.start();
+    for cycle in 0..run.cycles {
+        run.live_and_die(server, cycle);
+        server = run.start();
+        let is_last = cycle + 1 == run.cycles;
+        run.check(server.connection(), cycle, is_last || cycle.is_multiple_of(ALL_CHECKED_EVERY));
+        run.report_progress(cycle);
     }
-    let there = oracle.into_inner().unwrap();
-    let there = corpus.batches.iter().zip(there).filter(|(_, known)| known.acknowledged > 0);
-    println!(
-        "{} cycles, {} documents acknowledged, 0 lost, {} of {} different ones there at the end, {in_flight_at_kill} \
-         writes in flight at the kills, slowest open with first correct answer {slowest_answer:?}",
-        cycles(),
-        documents_acknowledged.into_inner(),
-        there.map(|(batch, _)| batch.documents.len()).sum::<usize>(),
-        corpus.documents(),
-    );
-    // A kill that never met a write would prove nothing.
-    assert!(in_flight_at_kill >= cycles() / 2, "only {in_flight_at_kill} writes were in flight");
-    std::fs::remove_dir_all(&dir).unwrap();
+    drop(server);
+    run.conclude();
 }
 
-/// Writes from several clients until the server is killed under them; returns how many writes were in flight then.
-fn load_and_kill(server: &mut Server, load: &Load<'_>, fresh: &mut [usize], cycle: u64) -> u64 {
-    let mut rng = SeededRng::new(cycle);
-    let life = Duration::from_millis(20 + rng.below(230));
-    let agent = server.agent().clone();
-    let url = format!("{}/ingest", server.url);
-    std::thread::scope(|scope| {
-        for (writer, fresh) in fresh.iter_mut().enumerate() {
-            let (agent, url) = (&agent, &url);
-            let mut rng = SeededRng::new(cycle * WRITERS as u64 + writer as u64);
-            scope.spawn(move || {
-                // Writers keep to batches of their own, so that versions of one batch have one order.
-                let next = || load.corpus.next(WRITERS, writer, fresh, &mut rng);
-                write_until_dead(agent, url, load, next);
-            });
+/// A run: the clients with all that they know, and what was seen.
+struct Run<'a> {
+    corpus: &'a Corpus,
+    cycles: u64,
+    data_dir: PathBuf,
+    /// What the server says, of all lives.
+    log: PathBuf,
+    clients: Vec<Client<'a>>,
+    rng: SeededRng,
+    seen: Seen,
+    began: Instant,
+    reported: Instant,
+}
+
+#[derive(Default)]
+struct Seen {
+    in_flight: u64,
+    killed_opening: u64,
+    /// Kills that left a segment or a manifest half written.
+    killed_sealing: u64,
+    slowest_start: Duration,
+    last_start: Duration,
+}
+
+impl<'a> Run<'a> {
+    fn new(corpus: &'a Corpus, cycles: u64) -> Self {
+        let dir = scratch("kill");
+        std::fs::create_dir_all(&dir).unwrap();
+        // The binary is built before the first start is measured.
+        crate::server::binary();
+        Self {
+            corpus,
+            cycles,
+            data_dir: dir.join("data"),
+            log: dir.join("server.log"),
+            clients: (0..CLIENTS).map(|number| Client::new(corpus, number, CLIENTS)).collect(),
+            rng: SeededRng::new(cycles),
+            seen: Seen::default(),
+            began: Instant::now(),
+            reported: Instant::now(),
         }
-        std::thread::sleep(life);
-        let at_kill = load.in_flight.load(Ordering::SeqCst);
-        server.kill();
-        at_kill
-    })
-}
+    }
 
-fn write_until_dead(agent: &ureq::Agent, url: &str, load: &Load<'_>, mut next: impl FnMut() -> usize) {
-    loop {
-        let number = next();
-        let batch = &load.corpus.batches[number];
-        let version = {
-            let mut oracle = load.oracle.lock().unwrap();
-            oracle[number].attempted += 1;
-            oracle[number].attempted
-        };
-        let body = batch.body(version);
-        load.in_flight.fetch_add(1, Ordering::SeqCst);
-        let sent = agent.post(url).header("content-type", "application/json").send(body);
-        load.in_flight.fetch_sub(1, Ordering::SeqCst);
-        match sent {
-            Ok(response) if response.status() == 200 => {
-                load.oracle.lock().unwrap()[number].acknowledged = version;
-                load.documents_acknowledged.fetch_add(batch.documents.len() as u64, Ordering::Relaxed);
+    fn spawn(&self) -> Starting {
+        let log: File = OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
+        let dimension = self.corpus.dimension.to_string();
+        let seal_kib = self.corpus.seal_kib.to_string();
+        let environment = [("PINYON_LOG", "pinyon_shard=info"), ("PINYON_SEAL_KIB", &seal_kib)];
+        Starting::new(&self.data_dir, &["--vector-dimension", &dimension], &environment, log.into())
+    }
+
+    fn start(&mut self) -> Server {
+        let began = Instant::now();
+        let server = self.spawn().wait();
+        self.seen.last_start = began.elapsed();
+        self.seen.slowest_start = self.seen.slowest_start.max(self.seen.last_start);
+        server
+    }
+
+    /// Lets the clients work until the server is killed under them; then perhaps kills one that has just begun to open.
+    fn live_and_die(&mut self, mut server: Server, cycle: u64) {
+        let is_long = cycle % LONG_LIFE_EVERY == LONG_LIFE_EVERY - 1;
+        let life = Duration::from_millis(if is_long { 1200 } else { 20 + self.rng.below(400) });
+        let connection = server.connection().clone();
+        let is_ending = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for client in &mut self.clients {
+                let (connection, is_ending) = (&connection, &is_ending);
+                scope.spawn(move || {
+                    load::work_until_dead(client, connection);
+                    assert!(
+                        is_ending.load(Ordering::SeqCst),
+                        "the server did not answer before it was killed"
+                    );
+                });
             }
-            Ok(response) => panic!("the server refused a good write: {}", response.status()),
-            Err(_) => return,
+            std::thread::sleep(life);
+            is_ending.store(true, Ordering::SeqCst);
+            server.kill();
+        });
+        self.seen.in_flight += self.clients.iter().filter(|client| client.in_flight.is_some()).count() as u64;
+        self.seen.killed_sealing += u64::from(self.has_unfinished_files());
+        if cycle % KILLED_OPENING_EVERY == KILLED_OPENING_EVERY - 1 {
+            let opening = self.spawn();
+            let wait = self.rng.below(self.seen.last_start.as_micros() as u64);
+            std::thread::sleep(Duration::from_micros(wait));
+            self.seen.killed_opening += u64::from(opening.kill());
         }
     }
-}
 
-/// Opens what the kill left and holds it against the oracle; returns how long it took to the first correct answer.
-fn check(dir: &Path, corpus: &Corpus, oracle: &mut Oracle, cycle: u64) -> Duration {
-    let started = Instant::now();
-    let engine = Engine::open(dir, settings(corpus)).unwrap_or_else(|error| panic!("cycle {cycle}: {error}"));
-    if corpus.is_real {
-        ask_for_one(&engine, corpus, oracle, cycle);
+    fn has_unfinished_files(&self) -> bool {
+        let shards = std::fs::read_dir(self.data_dir.join("shards")).unwrap();
+        let names = shards.flat_map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap());
+        names.into_iter().any(|file| file.unwrap().path().extension().is_some_and(|kind| kind == "tmp"))
     }
-    let answered = started.elapsed();
-    assert!(engine.diagnose().findings.is_empty(), "cycle {cycle}: {:?}", engine.diagnose().findings);
-    for (batch, known) in corpus.batches.iter().zip(oracle.iter_mut()) {
-        let found = versions(&engine, batch);
-        let context = || {
-            let (tenant, first) = (&batch.tenant, &batch.documents[0].0);
-            format!("cycle {cycle}, batch of {first} in {tenant}: found {found:?}, known {known:?}")
-        };
-        let Some(first) = found.first().copied() else {
-            assert_eq!(known.acknowledged, 0, "lost: {}", context());
-            continue;
-        };
-        let is_whole = found.len() == batch.documents.len() && found.iter().all(|version| *version == first);
-        assert!(is_whole, "half a batch: {}", context());
-        assert!((known.acknowledged..=known.attempted).contains(&first), "wrong version: {}", context());
-        // What was found is durable now, whether it was acknowledged or not.
-        known.acknowledged = first;
-    }
-    if cycle.is_multiple_of(2) {
-        engine.close().unwrap();
-    }
-    answered
-}
 
-/// A document that was acknowledged is the best answer to its own text, or one with the same words is.
-fn ask_for_one(engine: &Engine, corpus: &Corpus, oracle: &Oracle, cycle: u64) {
-    let known = corpus.batches.iter().zip(oracle).filter(|(_, known)| known.acknowledged > 0);
-    let known: Vec<&Batch> = known.map(|(batch, _)| batch).collect();
-    if known.is_empty() {
-        return;
+    fn check(&mut self, server: &Connection, cycle: u64, checks_all: bool) {
+        let diagnosis = server.get("/admin/v1/doctor", &[]).expect("an answer");
+        assert_eq!((diagnosis.0, &diagnosis.1["findings"]), (200, &json!([])), "cycle {cycle}");
+        let counts = server.ask(&format!("{}/describe_index_stats", load::VECTORS), &json!({}));
+        let counts = counts.expect("an answer");
+        std::thread::scope(|scope| {
+            for client in &mut self.clients {
+                let counts = &counts;
+                scope.spawn(move || check::after_kill(client, server, counts, checks_all));
+            }
+        });
     }
-    let batch = known[SeededRng::new(cycle).below(known.len() as u64) as usize];
-    let (id, text) = &batch.documents[0];
-    let answer = engine.query_text(&TextQuery::in_tenant(&batch.tenant, text, 1)).unwrap();
-    let best = answer.results.first().unwrap_or_else(|| panic!("cycle {cycle}: nothing is like {id}"));
-    assert!(best.id.as_str() == id || best.score.get() > 0.9999, "cycle {cycle}: {} is not {id}", best.id);
-}
 
-fn versions(engine: &Engine, batch: &Batch) -> Vec<u64> {
-    let ids: Vec<RecordId> = batch.documents.iter().map(|(id, _)| RecordId::new(id).unwrap()).collect();
-    let stored = engine.fetch(&batch.tenant, &ids).unwrap();
-    let version = |metadata: &pinyon_types::Metadata| match metadata.get("version") {
-        Some(MetadataValue::Number(version)) => *version as u64,
-        other => panic!("a document without its version: {other:?}"),
-    };
-    stored.iter().map(|one| version(&one.record.metadata)).collect()
+    fn counts(&self) -> Counts {
+        let mut all = Counts::default();
+        self.clients.iter().for_each(|client| all += client.counts);
+        all
+    }
+
+    fn living(&self) -> u64 {
+        self.clients.iter().flat_map(|client| &client.tenants).map(|tenant| tenant.living).sum()
+    }
+
+    fn report_progress(&mut self, cycle: u64) {
+        if self.reported.elapsed() >= PROGRESS {
+            self.reported = Instant::now();
+            let (elapsed, counts, living) = (self.began.elapsed().as_secs(), self.counts(), self.living());
+            let (done, cycles) = (cycle + 1, self.cycles);
+            println!(
+                "{elapsed} s: {done} of {cycles} kills, {} writes acknowledged, {living} documents there, 0 lost",
+                counts.writes
+            );
+        }
+    }
+
+    /// How often the server said something.
+    fn said(&self, what: &str) -> usize {
+        std::fs::read_to_string(&self.log).unwrap().matches(what).count()
+    }
+
+    fn conclude(self) {
+        let (seals, merges) = (self.said("memtable sealed"), self.said("segments merged"));
+        let (counts, seen, cycles) = (self.counts(), &self.seen, self.cycles);
+        println!(
+            "{cycles} cycles in {:.0?}: {} writes of {} documents acknowledged, {} reads, {} in flight at kills, 0 lost; {} of \
+             {} documents there at the end, {} compared whole; {seals} seals and {merges} merges in the killed lives, {} kills \
+             in the midst of one, {} while opening; slowest start {:.0?}",
+            self.began.elapsed(),
+            counts.writes,
+            counts.documents,
+            counts.reads,
+            seen.in_flight,
+            self.living(),
+            self.corpus.documents(),
+            counts.checked,
+            seen.killed_sealing,
+            seen.killed_opening,
+            seen.slowest_start,
+        );
+        // Kills that never met a write, a seal or a merge would prove nothing.
+        assert!(seen.in_flight >= cycles / 2, "only {} writes were in flight", seen.in_flight);
+        assert!(seals as u64 >= cycles && merges as u64 >= cycles / 4, "{seals} seals, {merges} merges");
+        assert!(cycles < 20 || seen.killed_opening > 0, "no kill met a start");
+        std::fs::remove_dir_all(self.data_dir.parent().unwrap()).unwrap();
+    }
 }
