@@ -9,7 +9,7 @@ type Request = (&'static str, &'static str, &'static str, Value);
 
 /// All requests, in order: later ones see what earlier ones wrote.
 fn script() -> Vec<Request> {
-    [use_requests(), administration(), mistakes()].concat()
+    [use_requests(), administration(), mistakes(), wrong_types()].concat()
 }
 
 fn use_requests() -> Vec<Request> {
@@ -112,8 +112,44 @@ fn mistakes() -> Vec<Request> {
             json!({"tenant_id": "t", "documents": [{"id": "ok", "text": "x"}, {"id": "", "text": "x"}]}),
         ),
         ("bad_tenant", "POST", "/ingest", json!({"tenant_id": "", "documents": []})),
+        ("path_that_is_no_text", "GET", "/shard/%ff", Value::Null),
         ("not_found", "GET", "/nowhere", Value::Null),
         ("wrong_method", "GET", "/query", Value::Null),
+    ]
+}
+
+/// What the JSON reader refuses: each answer names field and limit, and nothing of our own types.
+fn wrong_types() -> Vec<Request> {
+    let query = |more: Value| {
+        let mut query = json!({"query_text": "beer", "tenant_id": "x"});
+        query.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        query
+    };
+    let deep = (0..200).fold(json!({"a": 1}), |inner, _| json!({"$and": [inner]}));
+    let long = "x".repeat(513);
+    vec![
+        ("tenant_id_a_number", "POST", "/ingest", json!({"tenant_id": 5, "documents": []})),
+        ("no_documents", "POST", "/ingest", json!({"tenant_id": "t"})),
+        ("ingest_as_a_list", "POST", "/ingest", json!(["t", [["a", "t", {}]]])),
+        ("document_as_a_list", "POST", "/ingest", json!({"tenant_id": "t", "documents": [["a", "t", {}]]})),
+        ("query_as_a_list", "POST", "/query", json!(["beer"])),
+        ("top_k_negative", "POST", "/query", query(json!({"top_k": -1}))),
+        ("top_k_a_fraction", "POST", "/query", query(json!({"top_k": 1.5}))),
+        ("top_k_a_text", "POST", "/query", query(json!({"top_k": "5"}))),
+        ("top_k_null", "POST", "/query", query(json!({"top_k": null}))),
+        ("vector_of_texts", "POST", "/query", json!({"tenant_id": "t", "vector": ["a"]})),
+        ("deep_filter", "POST", "/query", query(json!({"filter": deep}))),
+        (
+            "long_name_among_tenants",
+            "POST",
+            "/query",
+            json!({"query_text": "beer", "cross_shard": true, "tenant_ids": ["a", long]}),
+        ),
+        ("place_as_a_list", "POST", "/admin/v1/tenants", json!([["a"]])),
+        ("place_a_number", "POST", "/admin/v1/tenants", json!({"tenants": [1]})),
+        ("place_a_long_name", "POST", "/admin/v1/tenants", json!({"tenants": [long]})),
+        ("assign_as_a_list", "PUT", "/admin/v1/tenants/fresh", json!([1])),
+        ("advise_as_a_list", "POST", "/admin/v1/advise", json!([500])),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Pinecone's control plane as JSON: indexes in the legacy shape (to 2026-04) and in that of 2026-07.
 
+use crate::object;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub struct LegacyCreateRequest {
 #[serde(deny_unknown_fields)]
 pub struct CreateRequest {
     /// Its fields.
+    #[serde(deserialize_with = "object::one")]
     pub schema: SchemaRequest,
     /// Its name; one is made up if there is none.
     #[serde(default)]
@@ -93,7 +95,7 @@ pub struct ConfigureRequest {
     #[serde(default)]
     pub deployment: Option<Map<String, Value>>,
     /// 2026-07: changes of the integrated model.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub schema: Option<SchemaRequest>,
     /// Echoed.
     #[serde(default)]

@@ -7,18 +7,11 @@ use crate::vectors::QueryRequest;
 const COMPONENT_BYTES: usize = 20;
 
 impl QueryRequest {
-    /// Reads a body; the vector by its own reader where it can.
-    ///
-    /// # Errors
-    /// What the body does not have in common with a query.
-    pub fn read(body: &[u8]) -> serde_json::Result<Self> {
-        match take_array(body, "vector") {
-            Some((vector, rest)) => {
-                let request: Self = serde_json::from_slice(&rest)?;
-                Ok(Self { vector, ..request })
-            }
-            None => serde_json::from_slice(body),
-        }
+    /// Reads a body whose vector is a plain array of numbers and in which nothing is wrong; nothing otherwise.
+    pub fn read_plain(body: &[u8]) -> Option<Self> {
+        let (vector, rest) = take_array(body, "vector")?;
+        let request: Self = serde_json::from_slice(&rest).ok()?;
+        Some(Self { vector, ..request })
     }
 }
 

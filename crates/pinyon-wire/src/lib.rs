@@ -10,6 +10,7 @@ pub mod control;
 pub mod floats;
 pub mod grpc;
 pub mod json;
+pub mod object;
 pub mod records;
 pub mod tenant;
 pub mod vectors;

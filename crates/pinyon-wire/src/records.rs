@@ -1,6 +1,6 @@
 //! Records of indexes with an integrated model, and the models themselves, as JSON in snake_case.
 
-use crate::{json::MetadataJson, vectors::MetadataFields};
+use crate::{json::MetadataJson, object, vectors::MetadataFields};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,12 +19,13 @@ pub struct RecordLine {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct SearchRequest {
     /// What is asked.
+    #[serde(deserialize_with = "object::one")]
     pub query: SearchQuery,
     /// The fields that hits carry; all of them if nobody says.
     #[serde(default)]
     pub fields: Option<Vec<String>>,
     /// How hits are ordered again.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub rerank: Option<Rerank>,
 }
 
@@ -38,7 +39,7 @@ pub struct SearchQuery {
     #[serde(default)]
     pub inputs: Option<Map<String, Value>>,
     /// Near to this vector.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub vector: Option<SearchVector>,
     /// Near to this record.
     #[serde(default)]
@@ -47,7 +48,7 @@ pub struct SearchQuery {
     #[serde(default)]
     pub filter: Option<Value>,
     /// Terms that hits must have.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub match_terms: Option<MatchTerms>,
 }
 
@@ -143,6 +144,7 @@ pub struct CreateForModelRequest {
     /// Where it is said to run.
     pub region: String,
     /// The model.
+    #[serde(deserialize_with = "object::one")]
     pub embed: EmbedRequest,
     /// enabled or disabled.
     #[serde(default)]

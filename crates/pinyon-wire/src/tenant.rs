@@ -1,5 +1,6 @@
 //! `/ingest`, `/query`, `/health`, `/metrics`, `/shard/{tenant_id}`.
 
+use crate::object;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub struct IngestRequest {
     /// Whose documents.
     pub tenant_id: String,
     /// Up to 10,000 documents.
+    #[serde(deserialize_with = "object::list")]
     pub documents: Vec<Document>,
 }
 

@@ -1,7 +1,7 @@
 //! Pinecone's data plane as JSON: records, queries, namespaces. Field names are camelCase, and the snake_case spelling of
 //! proto3 JSON is read too; fields that nobody knows are passed over.
 
-use crate::json::MetadataJson;
+use crate::{json::MetadataJson, object};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -28,7 +28,12 @@ pub struct VectorJson {
     #[serde(default)]
     pub values: Vec<f32>,
     /// Its sparse vector.
-    #[serde(default, alias = "sparse_values", rename = "sparseValues")]
+    #[serde(
+        default,
+        alias = "sparse_values",
+        rename = "sparseValues",
+        deserialize_with = "object::optional"
+    )]
     pub sparse_values: Option<SparseValues>,
     /// Its metadata.
     #[serde(default)]
@@ -39,7 +44,7 @@ pub struct VectorJson {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct UpsertRequest {
     /// What to write.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::list")]
     pub vectors: Vec<VectorJson>,
     /// Where; empty is the default namespace.
     #[serde(default)]
@@ -68,7 +73,7 @@ pub struct QueryRequest {
     #[serde(default)]
     pub id: String,
     /// And near to this sparse vector.
-    #[serde(default, alias = "sparse_vector")]
+    #[serde(default, alias = "sparse_vector", deserialize_with = "object::optional")]
     pub sparse_vector: Option<SparseValues>,
     /// Where; empty is the default namespace.
     #[serde(default)]
@@ -211,7 +216,7 @@ pub struct UpdateRequest {
     #[serde(default)]
     pub values: Vec<f32>,
     /// Its new sparse vector.
-    #[serde(default, alias = "sparse_values")]
+    #[serde(default, alias = "sparse_values", deserialize_with = "object::optional")]
     pub sparse_values: Option<SparseValues>,
     /// Fields to set over the old ones.
     #[serde(default, alias = "set_metadata")]
@@ -317,7 +322,7 @@ pub struct CreateNamespaceRequest {
     #[serde(default)]
     pub name: String,
     /// The metadata fields that filters will ask about.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub schema: Option<MetadataSchema>,
 }
 
@@ -325,7 +330,7 @@ pub struct CreateNamespaceRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetadataSchema {
     /// By name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::by_name")]
     pub fields: BTreeMap<String, SchemaField>,
 }
 

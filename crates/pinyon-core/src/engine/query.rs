@@ -265,9 +265,13 @@ impl Inner {
             return Err(Invalid::new("tenant_ids", problem).into());
         }
         let mut by_shard: BTreeMap<ShardId, BTreeMap<NamespaceId, Namespace>> = BTreeMap::new();
-        for name in names {
+        for (at, name) in names.iter().enumerate() {
+            let tenant = TenantId::new(name).map_err(|error| match reach {
+                Reach::Tenants(_) => Invalid::new(format!("tenant_ids[{at}]"), error.problem),
+                Reach::Tenant(_) | Reach::All => error,
+            })?;
             // A tenant that was never placed has nothing to find.
-            if let Some((namespace, assignment)) = self.resolve(&TenantId::new(name)?) {
+            if let Some((namespace, assignment)) = self.resolve(&tenant) {
                 by_shard.entry(assignment.shard).or_default().insert(namespace.id(), namespace);
             }
         }

@@ -36,7 +36,8 @@ impl Engine {
         let mut loads = inner.shard_loads();
         let mut requests = Vec::with_capacity(tenants.len());
         for (at, tenant) in tenants.iter().enumerate() {
-            let tenant = TenantId::new(tenant).map_err(|error| error.within(format!("tenants[{at}]")))?;
+            let tenant = TenantId::new(tenant)
+                .map_err(|error| Invalid::new(format!("tenants[{at}]"), error.problem))?;
             let shard = inner.settings.placement.place(&tenant, &loads);
             if inner.routing.lookup(tenant.as_str()).is_none() {
                 loads[shard.get() as usize].tenants += 1;

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Time for a query that asks for none: nothing runs for ever (LIM-1).
 const TIMEOUT_MS_DEFAULT: u64 = 30_000;
 /// Longest time a query may ask for.
-const TIMEOUT_MS_MAX: u64 = 60_000;
+pub(crate) const TIMEOUT_MS_MAX: u64 = 60_000;
 
 /// A query by text or by vector.
 #[derive(Debug, Clone, PartialEq)]

@@ -46,6 +46,40 @@ pub(super) async fn authenticate_data(State(app): State<App>, request: Request, 
     pinecone::unauthenticated(request.headers(), "Unauthorized")
 }
 
+/// Refuses paths that are no text, before a handler's `Path` does in words of its own and outside every envelope.
+pub(super) async fn readable(
+    State(refuse): State<fn(ApiError) -> Response>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if std::str::from_utf8(&unescaped(request.uri().path())).is_ok() {
+        return next.run(request).await;
+    }
+    let message = format!("the path {} is not UTF-8 once its escapes are read", request.uri().path());
+    refuse(ApiError::new(400, "INVALID_ARGUMENT", message))
+}
+
+/// The bytes that a path stands for. An escape that is none stands for itself.
+fn unescaped(path: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend(before.as_bytes());
+        match after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(b'%');
+                rest = after;
+            }
+        }
+    }
+    bytes.extend(rest.as_bytes());
+    bytes
+}
+
 /// Numbers every answer, so that a client and the log can speak of the same request.
 pub(super) async fn number(request: Request, next: Next) -> Response {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -56,4 +90,16 @@ pub(super) async fn number(request: Request, next: Next) -> Response {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unescaped;
+
+    #[test]
+    fn escapes_are_read_and_what_is_none_stays() {
+        assert_eq!(unescaped("/shard/a%20b%E6%97%A5"), "/shard/a b日".as_bytes());
+        assert_eq!(unescaped("/a%zz%2"), b"/a%zz%2");
+        assert!(std::str::from_utf8(&unescaped("/shard/%ff")).is_err());
+    }
 }

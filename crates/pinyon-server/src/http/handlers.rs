@@ -21,6 +21,12 @@ use pinyon_wire::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
+/// A refusal of the HTTP layer in each API's envelope.
+type Refuse = fn(ApiError) -> Response;
+const OWN: Refuse = ApiError::into_response;
+const CONTROL: Refuse = pinecone::control_refusal;
+const DATA: Refuse = pinecone::data_refusal;
+
 /// The control port's routes.
 pub(crate) fn router(app: App) -> Router {
     let keyed = Router::new()
@@ -33,12 +39,15 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/v1/shards", get(shards))
         .route("/admin/v1/advise", post(advise))
         .route("/admin/v1/doctor", get(doctor))
+        .route_layer(from_fn_with_state(OWN, guard::readable))
         .route_layer(from_fn_with_state(app.clone(), guard::authenticate));
     let control = pinecone::control_router()
+        .route_layer(from_fn_with_state(CONTROL, guard::readable))
         .route_layer(from_fn_with_state(app.clone(), guard::authenticate_control))
         .layer(from_fn(guard::number));
     let data = pinecone::data_router()
         .route_layer(from_fn_with_state(app.clone(), pinecone::by_path))
+        .route_layer(from_fn_with_state(DATA, guard::readable))
         .route_layer(from_fn_with_state(app.clone(), guard::authenticate_data))
         .layer(from_fn(guard::number));
     let router = Router::new()
@@ -66,6 +75,7 @@ pub(crate) fn index_router(app: &App, index: &str) -> Router {
         .route_layer(from_fn_with_state(app.clone(), pinecone::grpc_guard));
     pinecone::data_router()
         .route_layer(from_fn_with_state(named, pinecone::by_name))
+        .route_layer(from_fn_with_state(DATA, guard::readable))
         .route_layer(from_fn_with_state(app.clone(), guard::authenticate_data))
         .merge(grpc)
         .fallback(pinecone::nothing_there)
@@ -79,6 +89,7 @@ pub(crate) fn index_router(app: &App, index: &str) -> Router {
 pub(crate) fn single_router(app: &App, index: &str) -> Router {
     let named = pinecone::Named { app: app.clone(), index: index.into() };
     let control = pinecone::single_control_router(named)
+        .route_layer(from_fn_with_state(CONTROL, guard::readable))
         .route_layer(from_fn_with_state(app.clone(), guard::authenticate_control))
         .layer(from_fn(guard::number));
     index_router(app, index)

@@ -6,11 +6,13 @@ mod by_host;
 mod docs;
 mod guard;
 mod handlers;
+mod json;
 mod listeners;
 mod request;
 
 pub(crate) use accept::{Door, Limits, OverTls, serve_connections};
 pub(crate) use app::App;
 pub(crate) use handlers::{index_router, router, single_router};
+pub(crate) use json::{BadBody, read as read_json};
 pub(crate) use listeners::Listeners;
 pub(crate) use request::body_bytes;

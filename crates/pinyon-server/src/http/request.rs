@@ -1,6 +1,6 @@
 //! Reading a request's body: bounded in bytes and in time, as JSON, with errors that say what is wrong.
 
-use super::{App, Limits};
+use super::{App, BadBody, Limits, json};
 use crate::ApiError;
 use axum::{
     body::{Body, Bytes},
@@ -22,9 +22,16 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let bytes = body_bytes(request, app.limits()).await?;
-        serde_json::from_slice(&bytes).map(JsonBody).map_err(|error| {
-            ApiError::new(400, "INVALID_ARGUMENT", format!("Failed to deserialize the JSON body: {error}"))
-        })
+        Ok(Self(json::read(&bytes)?))
+    }
+}
+
+impl From<BadBody> for ApiError {
+    fn from(bad: BadBody) -> Self {
+        match bad.field {
+            Some(field) => Self::invalid(&field, bad.problem),
+            None => Self::new(400, "INVALID_ARGUMENT", bad.problem),
+        }
     }
 }
 

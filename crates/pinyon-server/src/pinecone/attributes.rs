@@ -195,8 +195,8 @@ fn is_region(cloud: &str, region: &str) -> bool {
 
 fn pod(fields: &Map<String, Value>) -> Read<Pod> {
     text(fields, "environment")?;
-    let mut pod: Pod =
-        serde_json::from_value(Value::Object(fields.clone())).map_err(|error| unprocessable(&error))?;
+    let written = Value::Object(fields.clone()).to_string();
+    let mut pod: Pod = crate::http::read_json(written.as_bytes()).map_err(|bad| unprocessable(&bad))?;
     if pod.replicas == 0 || pod.shards == 0 {
         return Err(ControlFailure::invalid("replicas and shards must be at least 1"));
     }
@@ -214,7 +214,7 @@ fn text(fields: &Map<String, Value>, name: &str) -> Read<String> {
     given.map(str::to_owned).ok_or_else(missing)
 }
 
-pub(super) fn unprocessable(error: &serde_json::Error) -> ControlFailure {
+pub(super) fn unprocessable(error: &impl std::fmt::Display) -> ControlFailure {
     let message = format!("Failed to deserialize the JSON body into the target type: {error}");
     ControlFailure::new(422, "UNPROCESSABLE_ENTITY", message)
 }

@@ -9,7 +9,7 @@ use super::{
     model::model,
     version::ApiVersion,
 };
-use crate::http::{App, body_bytes};
+use crate::http::{App, body_bytes, read_json};
 use axum::{
     Json, Router,
     extract::{FromRequest, Path, Request, State},
@@ -54,9 +54,12 @@ impl FromRequest<App> for Body {
 
 impl Body {
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, ControlFailure> {
-        serde_json::from_slice(&self.0).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => attributes::unprocessable(&error),
-            _ => ControlFailure::invalid(format!("Failed to parse the request body as JSON: {error}")),
+        read_json(&self.0).map_err(|bad| match (&bad.said, &bad.field) {
+            (Some(said), _) => attributes::unprocessable(said),
+            (None, Some(_)) => attributes::unprocessable(&bad),
+            (None, None) => {
+                ControlFailure::invalid(format!("Failed to parse the request body as JSON: {bad}"))
+            }
         })
     }
 }

@@ -6,7 +6,7 @@ use super::{
     operations::Position,
     records, vectors,
 };
-use crate::http::{App, body_bytes};
+use crate::http::{App, BadBody, body_bytes, read_json};
 use axum::{
     Router,
     body::Body,
@@ -89,13 +89,12 @@ impl<T: DeserializeOwned> FromRequest<App> for RpcBody<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, RpcError> {
         let bytes = body_bytes(request, app.limits()).await?;
         let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        let read = serde_json::from_slice(bytes);
-        read.map(RpcBody).map_err(|error| not_json(&error))
+        read_json(bytes).map(RpcBody).map_err(|bad| not_json(&bad))
     }
 }
 
-pub(super) fn not_json(error: &serde_json::Error) -> RpcError {
-    RpcError::invalid(format!("Failed to parse the JSON body: {error}"))
+pub(super) fn not_json(bad: &BadBody) -> RpcError {
+    RpcError::invalid(format!("Failed to parse the JSON body: {bad}"))
 }
 
 /// An answer, with the log position that it wrote or saw.

@@ -173,6 +173,16 @@ pub(crate) fn unauthenticated(headers: &HeaderMap, text: &'static str) -> Respon
     ControlFailure::new(401, "UNAUTHENTICATED", "Invalid API key.").into_response()
 }
 
+/// What the HTTP layer refuses, in the control plane's envelope.
+pub(crate) fn control_refusal(error: ApiError) -> Response {
+    ControlFailure::from(error).into_response()
+}
+
+/// What the HTTP layer refuses, in the data plane's envelope.
+pub(crate) fn data_refusal(error: ApiError) -> Response {
+    RpcError::from(error).into_response()
+}
+
 fn response(status: u16, body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -9,7 +9,7 @@ use super::{
     models::{self, TextEmbedder},
     operations::{Position, Vectors},
 };
-use crate::http::{App, body_bytes};
+use crate::http::{App, body_bytes, read_json};
 use axum::{
     Extension, Router,
     extract::{Path, Request, State},
@@ -96,7 +96,7 @@ fn read_records(body: &[u8], text_field: &str) -> Result<Vec<TextRecord>, Contro
     let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
     let records = (1..).zip(lines).map(|(number, line): (usize, &[u8])| {
         let refused = |problem: &str| ControlFailure::invalid(format!("record {number}: {problem}"));
-        let line: RecordLine = serde_json::from_slice(line).map_err(|error| refused(&error.to_string()))?;
+        let line: RecordLine = read_json(line).map_err(|bad| refused(&bad.to_string()))?;
         let (id, fields) = line.into_parts().map_err(refused)?;
         let Some(MetadataJson::String(text)) = fields.get(text_field) else {
             return Err(refused(&format!(

@@ -5,7 +5,7 @@ use super::{
     envelope::RpcError,
     operations,
 };
-use crate::http::{App, body_bytes};
+use crate::http::{App, body_bytes, read_json};
 use axum::{
     Extension, Router,
     extract::{Request, State},
@@ -49,7 +49,10 @@ async fn query(
 ) -> Answered {
     let body = body_bytes(request, app.limits()).await?;
     let body = if body.is_empty() { b"{}" } else { &*body };
-    let body = QueryRequest::read(body).map_err(|error| not_json(&error))?;
+    let body = match QueryRequest::read_plain(body) {
+        Some(body) => body,
+        None => read_json(body).map_err(|bad| not_json(&bad))?,
+    };
     let (response, position) = operations::query(&app, index, body).await?;
     Ok(answer(&response, position))
 }

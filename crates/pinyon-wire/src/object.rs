@@ -1,0 +1,114 @@
+//! Structs read from JSON objects only. Code that serde derives takes a list of a struct's values for the struct, too: a
+//! body like `["acme", [["a", "text"]]]` would be an ingest.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
+
+/// What stands in a message where derived code would name a struct of ours.
+pub const EXPECTED: &str = "a JSON object";
+
+/// A struct that only an object is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(EXPECTED)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+/// For `deserialize_with`: one struct.
+pub(crate) fn one<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Object::deserialize(deserializer).map(|Object(read)| read)
+}
+
+/// For `deserialize_with`: a struct, or null.
+pub(crate) fn optional<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|Object(read)| read))
+}
+
+/// For `deserialize_with`: a list of structs.
+pub(crate) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    // The wrapper has the layout of what it wraps, so collecting copies nothing.
+    Ok(Vec::<Object<T>>::deserialize(deserializer)?.into_iter().map(|Object(read)| read).collect())
+}
+
+/// For `deserialize_with`: structs by name.
+pub(crate) fn by_name<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    let read = BTreeMap::<String, Object<T>>::deserialize(deserializer)?;
+    Ok(read.into_iter().map(|(name, Object(read))| (name, read)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{control, records, tenant, vectors};
+    use serde_json::json;
+
+    fn check<T: serde::de::DeserializeOwned>(good: &serde_json::Value, bad: &serde_json::Value) {
+        assert!(serde_json::from_value::<Object<T>>(good.clone()).is_ok(), "{good}");
+        let refused = serde_json::from_value::<Object<T>>(bad.clone()).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("invalid type: sequence, expected a JSON object"), "{bad}: {refused}");
+    }
+
+    #[test]
+    fn lists_are_refused_where_objects_are_meant_at_every_level() {
+        check::<tenant::IngestRequest>(
+            &json!({"tenant_id": "t", "documents": [{"id": "a", "text": "x"}]}),
+            &json!({"tenant_id": "t", "documents": [["a", "x", {}]]}),
+        );
+        check::<tenant::IngestRequest>(
+            &json!({"tenant_id": "t", "documents": []}),
+            &json!(["t", [["a", "x", {}]]]),
+        );
+        check::<vectors::UpsertRequest>(&json!({"vectors": [{"id": "a"}]}), &json!({"vectors": [["a"]]}));
+        check::<vectors::UpsertRequest>(
+            &json!({"vectors": [{"sparseValues": {"indices": [], "values": []}}]}),
+            &json!({"vectors": [{"sparseValues": [[], []]}]}),
+        );
+        check::<vectors::QueryRequest>(
+            &json!({"sparseVector": null}),
+            &json!({"sparseVector": [[1], [1.0]]}),
+        );
+        check::<vectors::UpdateRequest>(&json!({}), &json!({"sparseValues": [[1], [1.0]]}));
+        check::<vectors::CreateNamespaceRequest>(
+            &json!({"schema": {"fields": {"a": {}}}}),
+            &json!({"schema": {"fields": {"a": [true]}}}),
+        );
+        check::<vectors::CreateNamespaceRequest>(&json!({"schema": null}), &json!({"schema": [{}]}));
+        check::<control::CreateRequest>(&json!({"schema": {"fields": {}}}), &json!({"schema": [{}]}));
+        check::<control::ConfigureRequest>(&json!({"schema": null}), &json!({"schema": [{}]}));
+        check::<records::SearchRequest>(&json!({"query": {}}), &json!({"query": [1]}));
+        for field in ["vector", "match_terms"] {
+            check::<records::SearchRequest>(&json!({"query": {}}), &json!({"query": {field: [[1.0]]}}));
+        }
+        check::<records::SearchRequest>(&json!({"query": {}}), &json!({"query": {}, "rerank": ["m", ["f"]]}));
+        check::<records::CreateForModelRequest>(
+            &json!({"name": "n", "cloud": "c", "region": "r", "embed": {"model": "m", "field_map": {}}}),
+            &json!({"name": "n", "cloud": "c", "region": "r", "embed": ["m", {}]}),
+        );
+    }
+}
