@@ -13,3 +13,4 @@ mod server;
 mod single;
 mod tls;
 mod twins;
+mod verbs;

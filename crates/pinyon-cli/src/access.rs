@@ -1,7 +1,10 @@
 //! How a verb reaches the data: through a server's API, or by opening the directory itself. Both answer in wire shapes,
 //! so verbs need not know which it is.
 
-use crate::arguments::{SettingFlags, Target};
+use crate::{
+    arguments::{SettingFlags, Target},
+    exit::Usage,
+};
 use anyhow::{Context, anyhow, bail};
 use pinyon_core::Engine;
 use pinyon_server::{
@@ -30,11 +33,22 @@ pub struct Client {
 }
 
 impl Access {
-    /// Connects, or opens.
+    /// Connects, or opens data that are there: a verb that reads makes none.
+    ///
+    /// # Errors
+    /// Settings that make no sense, a directory without data, or data that cannot be opened.
+    pub fn to(target: &Target) -> anyhow::Result<Self> {
+        if let Some(dir) = &target.data_dir {
+            refuse_without_data(dir)?;
+        }
+        Self::to_fill(target)
+    }
+
+    /// Connects, or opens a directory, which is made if need be.
     ///
     /// # Errors
     /// Settings that make no sense, or data that cannot be opened.
-    pub fn to(target: &Target) -> anyhow::Result<Self> {
+    pub fn to_fill(target: &Target) -> anyhow::Result<Self> {
         match &target.data_dir {
             None => Ok(Self::Remote(Client::new(target))),
             Some(dir) => {
@@ -166,6 +180,22 @@ impl Access {
 
 fn local(error: ApiError) -> anyhow::Error {
     anyhow!(error.body.error.message)
+}
+
+/// An empty engine in place of the data that were meant would report that all is well.
+///
+/// # Errors
+/// A directory that is not there, or holds no data.
+pub fn refuse_without_data(dir: &Path) -> anyhow::Result<()> {
+    if Engine::holds_data(dir)? {
+        return Ok(());
+    }
+    let problem = if dir.exists() { "holds no data of Pinyon" } else { "does not exist" };
+    let message = format!(
+        "--data-dir {}: {problem}; is the path right? (`pinyon serve` and `pinyon ingest` make new data)",
+        dir.display()
+    );
+    Err(Usage(message).into())
 }
 
 /// Settings for data that are opened here: file, `.env`, environment, flags.

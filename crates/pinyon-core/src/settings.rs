@@ -120,7 +120,11 @@ impl EngineSettings {
         Ok(settings)
     }
 
-    pub(crate) fn check(&self) -> Result<(), EngineError> {
+    /// Checks what can be told without looking at data.
+    ///
+    /// # Errors
+    /// A number of shards out of range, or an embedder of another dimension.
+    pub fn check(&self) -> Result<(), EngineError> {
         if !(1..=limits::SHARDS_MAX).contains(&self.shards) {
             let problem = format!("must be 1 to {}, is {}", limits::SHARDS_MAX, self.shards);
             return Err(Invalid::new("num_shards", problem).into());

@@ -1,7 +1,7 @@
 //! `pinyon doctor`.
 
 use crate::{
-    access::{Access, local_settings},
+    access::{Access, local_settings, refuse_without_data},
     arguments::Doctor,
     exit::Outcome,
     output,
@@ -17,6 +17,7 @@ use pinyon_wire::admin::DoctorResponse;
 pub fn run(command: &Doctor) -> anyhow::Result<Outcome> {
     let response = match &command.target.data_dir {
         Some(dir) => {
+            refuse_without_data(dir)?;
             let settings = local_settings(dir, &command.target.settings)?;
             let engine = Engine::open_for_repair(dir, settings.engine)?;
             let diagnosis =

@@ -28,7 +28,7 @@ struct Line {
 /// # Errors
 /// A line that is no document (named by its number), or what the engine says; documents before it are kept.
 pub fn run(command: &Ingest) -> anyhow::Result<Outcome> {
-    let access = Access::to(&command.target)?;
+    let access = Access::to_fill(&command.target)?;
     let started = Instant::now();
     let bar = progress(&command.file)?;
     let mut writer =

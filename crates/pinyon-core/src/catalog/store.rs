@@ -83,7 +83,7 @@ pub enum CatalogError {
         problem: String,
     },
     /// What was read is not what was written.
-    #[error("catalog {path} is damaged: {problem}; `pinyon doctor --repair` rebuilds it from the shards", path = .path.display())]
+    #[error("catalog {path} is damaged: {problem}; `pinyon doctor --data-dir DIR --repair` rebuilds it from the shards", path = .path.display())]
     Damaged {
         /// The store.
         path: PathBuf,
@@ -92,7 +92,7 @@ pub enum CatalogError {
     },
     /// The store went back to an older state than the shards have seen.
     #[error(
-        "the routing table is at epoch {have}, but the shards have seen epoch {seen}: it was rolled back; `pinyon doctor --repair` rebuilds it from the shards"
+        "the routing table is at epoch {have}, but the shards have seen epoch {seen}: it was rolled back; `pinyon doctor --data-dir DIR --repair` rebuilds it from the shards"
     )]
     RolledBack {
         /// The table's epoch.

@@ -1,4 +1,5 @@
-//! Opening: lock, catalog, settings, shards, in this order; then the threads. And closing.
+//! Opening: lock, catalog, settings, shards, in this order; then the threads. And closing. Settings that are wrong by
+//! themselves are refused before anything is made.
 
 use super::{Engine, Fleet, Inner, Member, Threads};
 use crate::{
@@ -36,12 +37,22 @@ impl Engine {
         Self::open_with(dir, settings, &pools)
     }
 
+    /// Whether a directory holds an engine's data, or what is left of them. Makes nothing.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn holds_data(dir: &Path) -> Result<bool, EngineError> {
+        let exists = |path: PathBuf| RealIo.exists(&path).map_err(|error| EngineError::io(&path, &error));
+        Ok(exists(catalog_dir(dir))? || exists(dir.join("shards"))?)
+    }
+
     /// Opens an engine that shares its threads with others.
     pub(crate) fn open_with(
         dir: &Path,
         settings: EngineSettings,
         pools: &Pools,
     ) -> Result<Self, EngineError> {
+        settings.check()?;
         let lock = lock_dir(dir)?;
         let routing = open_catalog(dir, &settings)?;
         check_not_lost(dir, &routing)?;
@@ -56,6 +67,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`], but for what a repair can mend.
     pub fn open_for_repair(dir: &Path, settings: EngineSettings) -> Result<Self, EngineError> {
+        settings.check()?;
         let lock = lock_dir(dir)?;
         let routing = match open_catalog(dir, &settings) {
             Err(error) if error.code == ErrorCode::DataDamaged || error.code == ErrorCode::Internal => {
@@ -75,7 +87,6 @@ impl Engine {
         lock: Box<dyn LockGuard>,
         pools: &Pools,
     ) -> Result<Self, EngineError> {
-        settings.check()?;
         match routing.settings() {
             Some(found) => check_stored(dir, &found, &settings.stored())?,
             None => routing.store_settings(&settings.stored())?,
@@ -173,7 +184,9 @@ fn check_not_lost(dir: &Path, routing: &RoutingTable) -> Result<(), EngineError>
         return Ok(());
     }
     let message = format!(
-        "{} holds shards, but the routing table is empty: `pinyon doctor --repair` rebuilds it from the shards",
+        "{} holds shards, but the routing table is empty: `pinyon doctor --data-dir {} --repair` rebuilds it from \
+         the shards",
+        dir.display(),
         dir.display()
     );
     Err(EngineError::new(ErrorCode::DataDamaged, message))

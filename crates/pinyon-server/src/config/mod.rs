@@ -164,6 +164,8 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
     if settings.search_threads == 0 || settings.search_threads > 1024 {
         return Err(ConfigError::of("search_threads", "must be 1 to 1024"));
     }
+    // The engine checks again; here the mistake is known before anything is opened.
+    settings.check().map_err(|error| ConfigError(format!("setting {error}")))?;
     Ok(settings)
 }
 

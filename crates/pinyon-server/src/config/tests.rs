@@ -36,6 +36,7 @@ fn unknown_keys_are_refused_in_every_layer() {
 fn wrong_values_name_their_setting() {
     assert!(environment(&[("VECTOR_DIMENSION", "many")]).unwrap_err().0.contains("PINYON_VECTOR_DIMENSION"));
     for (partial, named) in [
+        (Partial { num_shards: Some(0), ..Partial::default() }, "setting num_shards: must be 1 to 256, is 0"),
         (Partial { vector_dimension: Some(0), ..Partial::default() }, "vector_dimension"),
         (Partial { metric: Some("l2".into()), ..Partial::default() }, "metric"),
         (Partial { listen: Some("here".into()), ..Partial::default() }, "listen"),
