@@ -252,3 +252,34 @@ fn cross_shard_queries_beyond_their_rate_are_told_when_to_come_back() {
     drop(server);
     std::fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn health_tells_how_the_remote_embedders_last_call_ended_and_makes_none_itself() {
+    use std::io::{Read, Write};
+    let endpoint = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}/v1", endpoint.local_addr().unwrap());
+    let calls = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = std::sync::Arc::clone(&calls);
+    std::thread::spawn(move || {
+        for stream in endpoint.incoming() {
+            let mut stream = stream.unwrap();
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let _ = stream.read(&mut [0; 4096]);
+            let refusal = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_all(refusal.as_bytes());
+        }
+    });
+    let dir = scratch("health");
+    let environment = [("EMBEDDER", "openai"), ("OPENAI_BASE_URL", base_url.as_str())];
+    let server = Server::start_with(&dir, &["--vector-dimension", "64"], &environment);
+    let health = || server.get("/health").unwrap().1;
+    assert_eq!(health()["services"], json!({"pinecone": true, "redis": true, "openai": true}));
+    assert_eq!(calls.load(std::sync::atomic::Ordering::SeqCst), 0);
+    let document = json!({"tenant_id": "t", "documents": [{"id": "a", "text": "Dark beer"}]});
+    assert_eq!(server.post("/ingest", &document).unwrap().0, 502);
+    let after = health();
+    assert_eq!(after["services"], json!({"pinecone": true, "redis": true, "openai": false}));
+    assert_eq!(after["status"], "degraded");
+    drop(server);
+    std::fs::remove_dir_all(&dir).unwrap();
+}

@@ -45,8 +45,8 @@ pub use catalog::{Assignment, CatalogKind, Pin};
 pub use cross_shard::{CrossShardCounts, CrossShardSettings};
 pub use doctor::{Diagnosis, Finding, FindingKind};
 pub use engine::{
-    Document, Engine, EngineStats, IngestReport, Match, NamespaceReport, QueryAnswer, RecordAnswer,
-    ShardOutcome, ShardReport, TenantReport, TextQuery, VectorQuery,
+    Document, Engine, EngineServices, EngineStats, IngestReport, Match, NamespaceReport, QueryAnswer,
+    RecordAnswer, ShardOutcome, ShardReport, TenantReport, TextQuery, VectorQuery,
 };
 pub use error::{EngineError, ErrorCode};
 pub use fan_out::Reach;

@@ -62,4 +62,10 @@ pub trait Embedder: Send + Sync + Debug {
 
     /// Whether embedding sends the texts to another machine.
     fn is_remote(&self) -> bool;
+
+    /// Whether it can be expected to work. Makes no call: a remote one tells how its last call ended and, before the
+    /// first, whether its settings could work.
+    fn is_working(&self) -> bool {
+        true
+    }
 }

@@ -10,7 +10,11 @@ pub use pause::{Pause, ThreadPause};
 
 use crate::{EmbedError, Embedder, InputKind};
 use pinyon_types::Dim;
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 /// Texts in one request: below the limits of the endpoints in use.
 const BATCH_TEXTS_MAX: usize = 96;
@@ -62,6 +66,8 @@ pub struct OpenAiEmbedder {
     model_id: String,
     agent: ureq::Agent,
     pause: Box<dyn Pause>,
+    /// Whether the last call succeeded; before the first, whether one could.
+    is_working: AtomicBool,
 }
 
 /// How one attempt ended.
@@ -82,6 +88,7 @@ impl OpenAiEmbedder {
             url: format!("{}/embeddings", settings.base_url.trim_end_matches('/')),
             model_id: format!("openai:{}/{}", settings.model, settings.dim),
             agent: config.build().into(),
+            is_working: is_plausible(&settings).into(),
             settings,
             pause,
         }
@@ -159,6 +166,24 @@ impl Embedder for OpenAiEmbedder {
     }
 
     fn embed(&self, texts: &[&str], _kind: InputKind) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let embedded = self.embed_all(texts);
+        if !texts.is_empty() {
+            self.is_working.store(embedded.is_ok(), Ordering::Relaxed);
+        }
+        embedded
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+
+    fn is_working(&self) -> bool {
+        self.is_working.load(Ordering::Relaxed)
+    }
+}
+
+impl OpenAiEmbedder {
+    fn embed_all(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
         let mut vectors = Vec::with_capacity(texts.len());
         let mut rest = texts;
         while !rest.is_empty() {
@@ -168,10 +193,14 @@ impl Embedder for OpenAiEmbedder {
         }
         Ok(vectors)
     }
+}
 
-    fn is_remote(&self) -> bool {
-        true
-    }
+/// Whether a call could succeed, as far as the settings tell: an address of HTTP, and a key where OpenAI itself is asked.
+fn is_plausible(settings: &OpenAiSettings) -> bool {
+    let Ok(address) = settings.base_url.parse::<ureq::http::Uri>() else { return false };
+    let is_http = matches!(address.scheme_str(), Some("http" | "https"));
+    let needs_key = address.host() == Some("api.openai.com");
+    is_http && address.host().is_some() && (settings.key.is_some() || !needs_key)
 }
 
 /// How many texts go into the next request: at least one.

@@ -150,11 +150,12 @@ pub struct QueryResponse {
 /// store and the embedder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Services {
-    /// The vector engine takes reads and writes.
+    /// The vector engine: every shard of every index is open, takes writes, and seals.
     pub pinecone: bool,
-    /// The routing store is open.
+    /// The routing store: no change of it has failed since the start.
     pub redis: bool,
-    /// The embedder is ready.
+    /// The embedder: always true of the local one; of a remote one, whether its last call succeeded and, before the first,
+    /// whether its address and key could work. Asking makes no call.
     pub openai: bool,
 }
 
@@ -172,7 +173,7 @@ pub struct HealthConfig {
 /// Answer of `GET /health`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HealthResponse {
-    /// `healthy`, or `degraded` when a shard takes no writes.
+    /// `healthy`, or `degraded` when one of the services is false.
     pub status: String,
     /// What the service leans on.
     pub services: Services,

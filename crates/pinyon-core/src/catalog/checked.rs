@@ -10,6 +10,10 @@ use pinyon_types::Epoch;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 const META_KEY: &[u8] = b"!meta";
@@ -29,6 +33,8 @@ pub(crate) struct CheckedStore {
     /// Checksum of every entry, so that the sum can follow each change.
     checksums: BTreeMap<Vec<u8>, u64>,
     poisoned: Option<String>,
+    /// Whether it takes changes, for who does not want to wait for one that is on its way.
+    takes_changes: Arc<AtomicBool>,
 }
 
 /// What the store holds.
@@ -75,11 +81,26 @@ impl CheckedStore {
             None => return Err(damaged("its entries are there, but not what they must add up to".into())),
             Some(meta) => check_meta(&meta, &checksums).map_err(damaged)?,
         };
-        Ok((Self { raw, path: path.to_owned(), epoch, checksums, poisoned: None }, Image { entries }))
+        Ok((
+            Self {
+                raw,
+                path: path.to_owned(),
+                epoch,
+                checksums,
+                poisoned: None,
+                takes_changes: Arc::new(true.into()),
+            },
+            Image { entries },
+        ))
     }
 
     pub(crate) const fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// Whether it takes changes (none failed); the same value as long as the store lives.
+    pub(crate) fn takes_changes(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.takes_changes)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -107,6 +128,7 @@ impl CheckedStore {
         sealed.push(seal_change(&Change { key: META_KEY.to_vec(), value: Some(meta) }));
         if let Err(error) = guarded(&self.path, || self.raw.commit(&sealed)) {
             self.poisoned = Some(error.to_string());
+            self.takes_changes.store(false, Ordering::Relaxed);
             return Err(error);
         }
         self.checksums = checksums;
@@ -162,4 +184,35 @@ fn check_meta(meta: &[u8], checksums: &BTreeMap<Vec<u8>, u64>) -> Result<Epoch, 
 
 fn show(key: &[u8]) -> String {
     String::from_utf8_lossy(key).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps nothing, and fails from the second commit on.
+    #[derive(Debug, Default)]
+    struct Failing(u32);
+
+    impl CatalogStore for Failing {
+        fn load_all(&mut self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, CatalogError> {
+            Ok(Vec::new())
+        }
+
+        fn commit(&mut self, _changes: &[Change]) -> Result<(), CatalogError> {
+            self.0 += 1;
+            let full = CatalogError::Store { path: "store".into(), problem: "no space left".into() };
+            if self.0 == 1 { Ok(()) } else { Err(full) }
+        }
+    }
+
+    #[test]
+    fn a_failed_change_is_seen_from_outside() {
+        let (mut store, _) = CheckedStore::open(Box::new(Failing::default()), Path::new("store")).unwrap();
+        let takes_changes = store.takes_changes();
+        assert!(store.commit(&[], Epoch::new(1)).is_ok() && takes_changes.load(Ordering::Relaxed));
+        assert!(store.commit(&[], Epoch::new(2)).is_err() && !takes_changes.load(Ordering::Relaxed));
+        let again = store.commit(&[], Epoch::new(2)).unwrap_err();
+        assert!(matches!(again, CatalogError::Poisoned { .. }), "{again}");
+    }
 }

@@ -17,7 +17,10 @@ use pinyon_types::{Epoch, NamespaceId, ShardId, TenantId};
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 const SETTINGS_KEY: &[u8] = b"settings";
@@ -48,6 +51,7 @@ pub struct RoutingTable {
     pub(super) declared: ArcSwap<Declared>,
     pub(super) writer: Mutex<Writer>,
     settings: Mutex<Option<StoredSettings>>,
+    takes_changes: Arc<AtomicBool>,
     export_path: PathBuf,
 }
 
@@ -106,12 +110,14 @@ impl RoutingTable {
         writer.read_base_and_deltas(image, &mut view)?;
         writer.drop_stale_bases(image)?;
         view.epoch = writer.store.epoch();
+        let takes_changes = writer.store.takes_changes();
         Ok(Self {
             view: ArcSwap::from_pointee(view),
             queue: Mutex::default(),
             declared: ArcSwap::from_pointee(declared),
             writer: Mutex::new(writer),
             settings: Mutex::new(settings),
+            takes_changes,
             export_path: dir.join("catalog.json"),
         })
     }
@@ -124,6 +130,11 @@ impl RoutingTable {
     /// The table's version.
     pub fn epoch(&self) -> Epoch {
         self.view.load().epoch
+    }
+
+    /// Whether it takes changes: none failed since it was opened. Takes no lock.
+    pub fn takes_changes(&self) -> bool {
+        self.takes_changes.load(Ordering::Relaxed)
     }
 
     /// Number of tenants.

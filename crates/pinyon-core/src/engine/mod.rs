@@ -14,7 +14,7 @@ pub use documents::{Document, IngestReport};
 pub use namespaces::NamespaceReport;
 pub(crate) use open::Pools;
 pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
-pub use reports::{EngineStats, TenantReport};
+pub use reports::{EngineServices, EngineStats, TenantReport};
 
 use crate::{EngineSettings, catalog::RoutingTable, cross_shard::CrossShard, latency::LatencyMeter};
 use pinyon_shard::{Keeper, Shard};

@@ -1,6 +1,6 @@
 //! What the engine tells of itself: contents, latency, health, advice.
 
-use super::Engine;
+use super::{Engine, Member};
 use crate::{
     Advice, AdviceInput, CrossShardCounts, EngineSettings, HealthReport, Quantiles, advise,
     health::{self, ShardLoadSample},
@@ -49,7 +49,29 @@ pub struct EngineStats {
     pub failure: Option<String>,
 }
 
+/// Whether the parts that an engine leans on work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineServices {
+    /// Every shard is open and takes writes.
+    pub shards: bool,
+    /// The routing store takes changes: none failed since the start.
+    pub routing: bool,
+    /// The embedder is local, or its last call succeeded, or before the first one its settings could work.
+    pub embedder: bool,
+}
+
 impl Engine {
+    /// Whether the parts it leans on work. Waits for nothing and calls nobody.
+    pub fn services(&self) -> EngineServices {
+        let is_good =
+            |member: &Member| member.shard.poisoned().is_none() && member.shard.step_failure().is_none();
+        EngineServices {
+            shards: self.inner.fleet.members.iter().all(is_good),
+            routing: self.inner.routing.takes_changes(),
+            embedder: self.inner.settings.embedder.is_working(),
+        }
+    }
+
     /// The settings it was opened with.
     pub fn settings(&self) -> &EngineSettings {
         &self.inner.settings

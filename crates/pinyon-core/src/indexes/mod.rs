@@ -5,7 +5,7 @@ mod registry;
 #[cfg(test)]
 mod tests;
 
-use crate::{Engine, EngineError, EngineSettings, ErrorCode, catalog, engine::Pools};
+use crate::{Engine, EngineError, EngineServices, EngineSettings, ErrorCode, catalog, engine::Pools};
 use arc_swap::ArcSwap;
 use pinyon_embed::HashEmbedder;
 use pinyon_types::{Dim, Invalid, Metric};
@@ -130,6 +130,16 @@ impl Indexes {
     /// The index that the tenant API speaks to.
     pub const fn tenants(&self) -> &Engine {
         &self.tenants
+    }
+
+    /// Whether the parts work that all indexes lean on; the embedder is that of the tenants' index.
+    pub fn services(&self) -> EngineServices {
+        let of_each = self.all().into_iter().map(|index| index.engine.services());
+        of_each.fold(self.tenants.services(), |sum, one| EngineServices {
+            shards: sum.shards && one.shards,
+            routing: sum.routing && one.routing,
+            embedder: sum.embedder,
+        })
     }
 
     /// An index by its name. Takes no lock.

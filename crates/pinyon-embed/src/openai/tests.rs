@@ -140,3 +140,33 @@ fn large_inputs_are_cut_into_batches() {
     endpoint.thread.join().unwrap();
     assert_eq!(endpoint.requests.lock().unwrap().len(), 2);
 }
+
+#[test]
+fn it_tells_how_the_last_call_ended_and_before_the_first_whether_one_could_succeed() {
+    let embedder = |base_url: &str, key: Option<&str>| {
+        let key = key.map(|key| ApiKey::new(key.into()));
+        let dim = Dim::new(2).unwrap();
+        let settings = OpenAiSettings { base_url: base_url.into(), model: "small".into(), dim, key };
+        OpenAiEmbedder::new(settings, Box::new(Recorded::default()))
+    };
+    assert!(embedder("https://api.openai.com/v1", Some("sk-x")).is_working());
+    assert!(embedder("http://127.0.0.1:8000/v1", None).is_working());
+    for (base_url, key) in [
+        ("https://api.openai.com/v1", None),
+        ("not an address", Some("sk-x")),
+        ("ftp://127.0.0.1/v1", Some("sk-x")),
+        ("/v1", Some("sk-x")),
+    ] {
+        assert!(!embedder(base_url, key).is_working(), "{base_url}");
+    }
+    let vector = [(0, [1.0, 0.0])];
+    let endpoint = serve(vec![good(&vector), response("401 Unauthorized", "", "no"), good(&vector)]);
+    let client = client(&endpoint, &Recorded::default());
+    for expected in [true, false, true] {
+        assert_eq!(client.embed(&["x"], InputKind::Query).is_ok(), expected);
+        assert_eq!(client.is_working(), expected);
+        // Nothing to embed makes no call and tells nothing.
+        assert!(client.embed(&[], InputKind::Query).is_ok() && client.is_working() == expected);
+    }
+    endpoint.thread.join().unwrap();
+}

@@ -1,7 +1,10 @@
 //! What the engine tells of itself, as JSON.
 
 use super::tenant::millis;
-use pinyon_core::{Advice, AdviceInput, Diagnosis, Engine, EngineStats, Quantiles, ShardStatus, Thresholds};
+use pinyon_core::{
+    Advice, AdviceInput, Diagnosis, Engine, EngineServices, EngineSettings, EngineStats, Quantiles,
+    ShardStatus, Thresholds,
+};
 use pinyon_wire::{admin, tenant};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,12 +16,11 @@ fn ms(latency_us: u64) -> f64 {
 }
 
 /// The answer of `GET /health`.
-pub fn health(engine: &Engine) -> tenant::HealthResponse {
-    let settings = engine.settings();
-    let takes_writes = engine.shards().iter().all(|shard| shard.failure.is_none());
+pub fn health(settings: &EngineSettings, services: EngineServices) -> tenant::HealthResponse {
+    let EngineServices { shards, routing, embedder } = services;
     tenant::HealthResponse {
-        status: if takes_writes { "healthy" } else { "degraded" }.into(),
-        services: tenant::Services { pinecone: takes_writes, redis: true, openai: true },
+        status: if shards && routing && embedder { "healthy" } else { "degraded" }.into(),
+        services: tenant::Services { pinecone: shards, redis: routing, openai: embedder },
         config: tenant::HealthConfig {
             num_shards: settings.shards,
             shard_prefix: settings.shard_prefix.clone(),
@@ -165,5 +167,23 @@ pub fn diagnosis(diagnosis: Diagnosis) -> admin::DoctorResponse {
         tenants: diagnosis.tenants,
         namespaces: diagnosis.namespaces,
         findings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_degraded_when_one_service_is_and_says_which() {
+        let settings = EngineSettings::offline(4, 64).unwrap();
+        for (shards, routing, embedder) in
+            [(true, true, true), (false, true, true), (true, false, true), (true, true, false)]
+        {
+            let health = health(&settings, EngineServices { shards, routing, embedder });
+            let services = tenant::Services { pinecone: shards, redis: routing, openai: embedder };
+            let status = if shards && routing && embedder { "healthy" } else { "degraded" };
+            assert_eq!((health.services, health.status.as_str()), (services, status));
+        }
     }
 }
