@@ -17,9 +17,11 @@ type Metric = (&'static str, &'static str, fn(&EngineStats) -> f64);
 const METRICS: [Metric; 9] = [
     ("pinyon_shard_tenants", "Tenants assigned to a shard", |shard| shard.assigned_tenants as f64),
     ("pinyon_shard_vectors", "Live records of a shard", |shard| shard.stats.records as f64),
-    ("pinyon_shard_disk_bytes", "Bytes of a shard's segments and current log", |shard| {
-        shard.stats.disk_bytes() as f64
-    }),
+    (
+        "pinyon_shard_disk_bytes",
+        "Bytes of a shard's segments and log files, reserved space included",
+        |shard| shard.stats.disk_bytes() as f64,
+    ),
     ("pinyon_shard_segments", "Segments of a shard", |shard| shard.stats.segments.len() as f64),
     ("pinyon_shard_memtable_bytes", "Bytes not sealed yet", |shard| shard.stats.memtable_bytes as f64),
     ("pinyon_shard_queries", "Queries a shard answered since the start", |shard| shard.queries as f64),

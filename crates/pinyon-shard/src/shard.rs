@@ -160,6 +160,11 @@ impl Shard {
         self.snapshot().namespaces()
     }
 
+    /// How many records there are in all namespaces.
+    pub fn records(&self) -> u64 {
+        self.snapshot().namespaces().values().map(|(_, records)| records).sum()
+    }
+
     /// What the shard holds and what it costs.
     pub fn stats(&self) -> ShardStats {
         stats::collect(&self.inner)

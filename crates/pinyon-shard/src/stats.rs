@@ -1,8 +1,8 @@
 //! What a shard holds, counted from a snapshot.
 
 use crate::shard::Inner;
+use pinyon_storage::wal;
 use pinyon_types::{Epoch, NamespaceId, SegmentId, SeqNo, TenantId};
-use std::sync::PoisonError;
 
 /// One namespace's share of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct ShardStats {
     pub memtable_rows: usize,
     /// Bytes of the memtable, about.
     pub memtable_bytes: usize,
-    /// Bytes of the current log file.
+    /// Bytes of all log files as they lie on disk, the space that the current one has reserved included.
     pub log_bytes: u64,
     /// Position of the last visible write.
     pub last_seq: SeqNo,
@@ -54,10 +54,19 @@ pub struct ShardStats {
 }
 
 impl ShardStats {
-    /// Bytes on disk: segments and the current log.
+    /// Bytes on disk: segments and every log file, with the space that is reserved for what comes (a log grows in steps, so
+    /// an empty shard takes one step).
     pub fn disk_bytes(&self) -> u64 {
         self.log_bytes + self.segments.iter().map(|segment| segment.bytes).sum::<u64>()
     }
+}
+
+/// Asks the disk, not the log: the log's lock is held through syncs, and older files than the current one count too. A
+/// file that is removed meanwhile, or a directory that cannot be listed, counts nothing.
+fn log_bytes(inner: &Inner) -> u64 {
+    let names = inner.io.list(&inner.dir).unwrap_or_default();
+    let logs = names.iter().filter(|name| wal::is_log_file_name(name));
+    logs.filter_map(|name| inner.io.len(&inner.dir.join(name)).ok()).sum()
 }
 
 pub(crate) fn collect(inner: &Inner) -> ShardStats {
@@ -84,7 +93,7 @@ pub(crate) fn collect(inner: &Inner) -> ShardStats {
         segments: segments.collect(),
         memtable_rows: state.memtable.rows,
         memtable_bytes: state.memtable.bytes,
-        log_bytes: inner.writer.lock().unwrap_or_else(PoisonError::into_inner).log.file_bytes(),
+        log_bytes: log_bytes(inner),
         last_seq: state.seq,
         epoch_seen: state.epoch_seen,
     }

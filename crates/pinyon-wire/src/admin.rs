@@ -75,7 +75,7 @@ pub struct ShardInfo {
     pub vectors: u64,
     /// Records that are not sealed yet.
     pub memtable_rows: usize,
-    /// Bytes on disk.
+    /// Bytes of its segments and log files on disk; the space that the log has reserved (8 MiB at first) counts.
     pub disk_bytes: u64,
     /// Its segments, newest first.
     pub segments: Vec<SegmentInfo>,

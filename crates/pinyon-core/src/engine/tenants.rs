@@ -131,7 +131,7 @@ impl Inner {
                 loads[assignment.shard.get() as usize].tenants += 1;
             }
             for (load, member) in loads.iter_mut().zip(&self.fleet.members) {
-                load.vectors = member.shard.stats().records;
+                load.vectors = member.shard.records();
             }
         }
         loads

@@ -4,6 +4,7 @@ mod crash;
 mod model;
 mod operations;
 mod recall;
+mod sizes;
 
 use crate::{Change, Namespace, Shard, ShardError, ShardOptions, ShardShape};
 use pinyon_storage::io::SharedIo;

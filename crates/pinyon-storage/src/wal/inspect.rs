@@ -2,7 +2,7 @@
 
 use super::{
     WalError,
-    layout::{HEADER_BYTES, decode_header},
+    layout::{HEADER_BYTES, decode_header, first_seq_of_name},
     reader::{LogEnd, LogReader},
 };
 use crate::io::Io;
@@ -37,6 +37,11 @@ pub struct LogReport {
     pub used_bytes: u64,
     /// What stands there.
     pub end: LogEnd,
+}
+
+/// Whether a file of this name is a log file.
+pub fn is_log_file_name(name: &str) -> bool {
+    first_seq_of_name(name).is_some()
 }
 
 /// Reads a log file and says what it holds.
