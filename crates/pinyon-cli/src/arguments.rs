@@ -238,7 +238,7 @@ pub struct Fanout {
     #[arg(long, value_delimiter = ',', default_value = "1,2,4,8")]
     pub shards: Vec<u32>,
     /// Generated documents.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub documents: u32,
     /// Tenants of generated documents.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]

@@ -31,13 +31,15 @@ pub(super) fn in_words(rows: &[Measured]) -> Vec<String> {
 fn single(first: &Measured, last: &Measured) -> String {
     let change = last.single.p50_ms / first.single.p50_ms;
     let verdict = match change {
-        change if change > 1.0 + NOISE => "slower",
-        change if change < 1.0 - NOISE => "faster",
-        _ => "about the same",
+        change if change > 1.0 + NOISE => "slower, although",
+        change if change < 1.0 - NOISE => "faster, although",
+        _ => "about the same, because",
     };
+    // A difference has a cause that is not measured here: the size of a shard's graphs, caches, other work on the machine.
+    let caution = if verdict.ends_with("although") { "; measure again before you count on it" } else { "" };
     format!(
-        "a query in one tenant takes {:.3} ms with {} shard(s) and {:.3} ms with {}: {verdict}, because it touches one \
-         namespace on one shard either way",
+        "a query in one tenant takes {:.3} ms with {} shard(s) and {:.3} ms with {}: {verdict} it touches one namespace \
+         on one shard either way{caution}",
         first.single.p50_ms, first.shards, last.single.p50_ms, last.shards
     )
 }
@@ -65,4 +67,28 @@ fn cpu(first: &Measured, last: &Measured) -> String {
         last.shards,
         last.cross.cpu_ms / first.cross.cpu_ms.max(1e-9)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::measure::Cost, *};
+
+    fn row(shards: u32, p50_ms: f64) -> Measured {
+        let cost = |p50_ms| Cost { p50_ms, p95_ms: 1.0, p99_ms: 1.0, cpu_ms: 1.0 };
+        let (single, cross) = (cost(p50_ms), cost(1.0));
+        Measured { shards, single, cross, overhead_p50_ms: 0.1, ingest_seconds: 1.0 }
+    }
+
+    #[test]
+    fn the_reason_fits_the_verdict() {
+        for (p50_ms, verdict) in [
+            (2.0, "slower, although it touches one namespace on one shard either way; measure again"),
+            (0.5, "faster, although it touches one namespace on one shard either way; measure again"),
+            (1.1, "about the same, because it touches one namespace on one shard either way"),
+        ] {
+            let sentence = &in_words(&[row(1, 1.0), row(8, p50_ms)])[0];
+            assert!(sentence.contains(verdict), "{sentence}");
+            assert_eq!(sentence.contains("measure again"), verdict.contains("although"), "{sentence}");
+        }
+    }
 }

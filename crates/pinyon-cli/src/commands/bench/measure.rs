@@ -63,14 +63,21 @@ impl Corpus {
         Ok(Self(corpus))
     }
 
-    /// Texts of common word parts; tenants' sizes fall off as in real systems (Zipf), the first being the largest.
+    /// Texts of common word parts; tenants' sizes fall off as in real systems (Zipf), the first being the largest. Every
+    /// tenant has a document; where there are fewer documents than tenants, the last tenants are left out.
     pub(super) fn generate(documents: u32, tenants: u32) -> Self {
         let mut rng = SeededRng::new(42);
-        let weights: Vec<f64> = (1..=tenants).map(|rank| 1.0 / f64::from(rank)).collect();
-        let total: f64 = weights.iter().sum();
+        let tenants = tenants.min(documents);
+        let weight = |rank: u32| 1.0 / f64::from(rank);
+        let total: f64 = (1..=tenants).map(weight).sum();
+        let spare = f64::from(documents - tenants);
+        let (mut weight_before, mut given) = (0.0, 0);
         let mut corpus = BTreeMap::new();
-        for (tenant, weight) in weights.iter().enumerate() {
-            let count = (f64::from(documents) * weight / total).ceil() as usize;
+        for tenant in 0..tenants {
+            // Rounding the running sum, not each share, makes the counts add up.
+            weight_before += weight(tenant + 1);
+            let given_before = std::mem::replace(&mut given, (spare * weight_before / total).round() as u32);
+            let count = 1 + given - given_before;
             let document = |number| (format!("doc-{number}"), sentence(&mut rng));
             corpus.insert(format!("tenant-{tenant:04}"), (0..count).map(document).collect());
         }
@@ -183,4 +190,21 @@ fn run(
 fn cpu_time() -> anyhow::Result<Duration> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Ok(Duration::new(u64::try_from(time.tv_sec)?, u32::try_from(time.tv_nsec)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_documents_are_generated_as_were_asked_for() {
+        for (documents, tenants) in [(20_000, 64), (1, 1), (5, 64), (64, 64), (1_001, 7)] {
+            let corpus = Corpus::generate(documents, tenants);
+            assert_eq!(corpus.len(), documents as usize);
+            assert_eq!(corpus.tenants(), tenants.min(documents) as usize);
+            assert!(corpus.0.values().all(|documents| !documents.is_empty()));
+            let sizes: Vec<usize> = corpus.0.values().map(Vec::len).collect();
+            assert!(sizes.first() >= sizes.last(), "{sizes:?}");
+        }
+    }
 }
