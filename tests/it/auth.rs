@@ -114,6 +114,27 @@ fn rest_asks_for_a_key_before_it_reads_or_says_anything() {
 }
 
 #[test]
+fn a_tenant_is_placed_for_who_has_a_key_and_under_a_name_that_tenants_can_have() {
+    let (dir, server, host) = start("auth-shard");
+    let get = |path: &str| {
+        let request = server.agent().get(format!("{}{path}", server.url)).header("api-key", KEY);
+        let mut answer = request.call().unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        (answer.status().as_u16(), serde_json::from_str::<Value>(&text).unwrap())
+    };
+    for path in ["/shard/stranger", "/shard/%ff"] {
+        assert_eq!(without_key(&server.url, &host, ("GET", path), "2025-04").0, 401, "{path}");
+    }
+    let (status, refused) = get(&format!("/shard/{}", "x".repeat(513)));
+    assert_eq!((status, &refused["error"]["field"]), (400, &json!("tenant_id")), "{refused}");
+    assert_eq!(get("/admin/v1/tenants").1, json!({"tenants": []}), "nobody was placed");
+    assert_eq!(get(&format!("/shard/{}", "x".repeat(512))).0, 200);
+    assert_eq!(get("/admin/v1/tenants").1["tenants"].as_array().unwrap().len(), 1);
+    drop(server);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
 fn grpc_asks_for_a_key_on_the_indexs_port() {
     let (dir, server, index) = start("auth-grpc");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
