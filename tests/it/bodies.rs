@@ -111,6 +111,7 @@ fn mistakes() -> Vec<Request> {
             "/ingest",
             json!({"tenant_id": "t", "documents": [{"id": "ok", "text": "x"}, {"id": "", "text": "x"}]}),
         ),
+        ("bad_share", "POST", "/admin/v1/advise", json!({"top_10_share": 7})),
         ("bad_tenant", "POST", "/ingest", json!({"tenant_id": "", "documents": []})),
         ("path_that_is_no_text", "GET", "/shard/%ff", Value::Null),
         ("not_found", "GET", "/nowhere", Value::Null),

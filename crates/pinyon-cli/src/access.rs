@@ -5,7 +5,7 @@ use crate::{
     arguments::{SettingFlags, Target},
     exit::Usage,
 };
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use pinyon_core::Engine;
 use pinyon_server::{
     ApiError,
@@ -149,6 +149,7 @@ impl Access {
         match self {
             Self::Remote(client) => client.send("POST", "/admin/v1/advise", &request),
             Self::Local(engine) => {
+                reports::check_advice(&request).map_err(local)?;
                 let input = reports::advice_input(request, Some(engine.advice_input()));
                 Ok(reports::advice(pinyon_core::advise(&input), input))
             }
@@ -179,7 +180,15 @@ impl Access {
 }
 
 fn local(error: ApiError) -> anyhow::Error {
-    anyhow!(error.body.error.message)
+    refusal(error.body)
+}
+
+/// What was refused because of what was asked is the caller's to mend.
+fn refusal(body: wire::ErrorBody) -> anyhow::Error {
+    match body.error.code.as_str() {
+        "INVALID_ARGUMENT" => Usage(body.error.message).into(),
+        _ => anyhow!(body.error.message),
+    }
 }
 
 /// An empty engine in place of the data that were meant would report that all is well.
@@ -288,7 +297,7 @@ impl Client {
         let text = response.body_mut().with_config().limit(256 << 20).read_to_string()?;
         if !status.is_success() {
             let body: Option<wire::ErrorBody> = serde_json::from_str(&text).ok();
-            bail!("{}", body.map_or_else(|| format!("{status}: {text}"), |body| body.error.message));
+            return Err(body.map_or_else(|| anyhow!("{status}: {text}"), refusal));
         }
         serde_json::from_str(&text).context("the server's answer is not what this version of pinyon expects")
     }

@@ -1,6 +1,7 @@
 //! What the command line takes.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::RangedI64ValueParser};
+use pinyon_types::limits;
 use std::path::PathBuf;
 
 /// A self-hosted, multi-tenant, sharded vector engine.
@@ -9,7 +10,7 @@ use std::path::PathBuf;
     name = "pinyon",
     version,
     about,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 the answer is no (unhealthy, findings left, partial result)."
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 the answer is no (unhealthy, findings left, partial result)."
 )]
 pub struct Arguments {
     /// What to do.
@@ -143,6 +144,10 @@ pub struct Ingest {
     pub target: Target,
 }
 
+fn top_k() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(limits::TOP_K_MAX))
+}
+
 /// `pinyon query`.
 #[derive(Debug, Args)]
 pub struct Query {
@@ -152,7 +157,7 @@ pub struct Query {
     #[arg(long, value_name = "NAME")]
     pub tenant: Vec<String>,
     /// How many results.
-    #[arg(long, short = 'k', default_value_t = 5)]
+    #[arg(long, short = 'k', default_value_t = limits::TOP_K_DEFAULT, value_parser = top_k())]
     pub top_k: u32,
     /// A filter as JSON, like '{"year": {"$gte": 2020}}'.
     #[arg(long, value_name = "JSON")]

@@ -1,6 +1,8 @@
-//! Exit codes: 0 done; 1 failed; 2 the arguments make no sense (clap's own, too); 3 the answer is no (unhealthy,
+//! Exit codes: 0 done; 1 failed; 2 the arguments or settings make no sense (clap's own, too); 3 the answer is no (unhealthy,
 //! findings left, partial result).
 
+use pinyon_core::{EngineError, ErrorCode};
+use pinyon_server::config::ConfigError;
 use std::process::ExitCode;
 
 /// How a verb ended when it did not fail.
@@ -33,9 +35,17 @@ pub fn report(done: anyhow::Result<Outcome>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("pinyon: {error:#}");
-            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+            ExitCode::from(if is_wrong_argument(&error) { 2 } else { 1 })
         }
     }
+}
+
+/// Whether what the user gave is to blame: on the command line, in the environment, or in a file of settings.
+fn is_wrong_argument(error: &anyhow::Error) -> bool {
+    let engine = error.downcast_ref::<EngineError>();
+    error.is::<Usage>()
+        || error.is::<ConfigError>()
+        || engine.is_some_and(|error| error.code == ErrorCode::InvalidArgument)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::io::Write;
+use unicode_width::UnicodeWidthStr;
 
 /// Prints a value as JSON on one line.
 ///
@@ -19,8 +20,8 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// Standard output is closed.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
     let width = |at: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
-        cells.chain([headings[at].chars().count()]).max().unwrap_or(0)
+        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.width());
+        cells.chain([headings[at].width()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
     let mut out = std::io::stdout().lock();
@@ -34,7 +35,9 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
 
 fn align(cell: &str, width: usize) -> String {
     let is_number = cell.starts_with(|c: char| c.is_ascii_digit()) && !cell.contains(char::is_alphabetic);
-    if is_number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+    // By the cells that a terminal gives a text: Chinese, Japanese and Korean letters take two each.
+    let space = " ".repeat(width.saturating_sub(cell.width()));
+    if is_number { space + cell } else { format!("{cell}{space}") }
 }
 
 /// Bytes for people.
@@ -57,5 +60,6 @@ mod tests {
     fn bytes_read_well() {
         assert_eq!([bytes(7), bytes(1536), bytes(5 << 30)], ["7 B", "1.5 KiB", "5.0 GiB"]);
         assert_eq!([align("12.5", 6), align("abc", 5)], ["  12.5", "abc  "]);
+        assert_eq!(align("日本語", 8), "日本語  ", "six cells of a terminal");
     }
 }

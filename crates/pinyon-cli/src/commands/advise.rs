@@ -1,6 +1,11 @@
 //! `pinyon advise`.
 
-use crate::{access::Access, arguments::Advise, exit::Outcome, output};
+use crate::{
+    access::Access,
+    arguments::Advise,
+    exit::{Outcome, Usage},
+    output,
+};
 use pinyon_server::convert::reports;
 use pinyon_wire::admin::{AdviceRequest, AdviceResponse};
 
@@ -23,6 +28,7 @@ pub fn run(command: &Advise) -> anyhow::Result<Outcome> {
         access.close()?;
         response
     } else {
+        reports::check_advice(&request).map_err(|error| Usage(error.body.error.message))?;
         let input = reports::advice_input(request, None);
         reports::advice(pinyon_core::advise(&input), input)
     };

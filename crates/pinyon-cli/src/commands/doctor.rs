@@ -9,6 +9,7 @@ use crate::{
 use pinyon_core::Engine;
 use pinyon_server::convert::reports;
 use pinyon_wire::admin::DoctorResponse;
+use std::path::Path;
 
 /// Compares routing with the shards, and mends it when asked; exit code 3 when they differ in the end.
 ///
@@ -30,7 +31,7 @@ pub fn run(command: &Doctor) -> anyhow::Result<Outcome> {
     if command.target.json {
         output::json(&response)?;
     } else {
-        print(&response);
+        print(&response, &repair_command(command.target.data_dir.as_deref()));
     }
     Ok(if response.healthy { Outcome::Good } else { Outcome::Bad })
 }
@@ -45,9 +46,17 @@ fn repair(engine: &Engine, json: bool) -> anyhow::Result<pinyon_core::Diagnosis>
     Ok(after)
 }
 
-fn print(response: &DoctorResponse) {
+/// The command that mends: on the directory itself, which no server may have open.
+fn repair_command(data_dir: Option<&Path>) -> String {
+    let dir = data_dir.map_or_else(|| "DIR".into(), |dir| dir.display().to_string());
+    let first = if data_dir.is_none() { "stop the server, then " } else { "" };
+    format!("{first}pinyon doctor --data-dir {dir} --repair")
+}
+
+fn print(response: &DoctorResponse, repair: &str) {
     for finding in &response.findings {
-        let remedy = if finding.repairable { "--repair mends it" } else { "needs a decision" };
+        let remedy =
+            if finding.repairable { format!("`{repair}` mends it") } else { "needs a decision".into() };
         println!("{}: {} ({remedy})", finding.kind, finding.message);
     }
     let verdict = if response.healthy { "routing and shards agree" } else { "routing and shards differ" };

@@ -1,5 +1,6 @@
 //! `pinyon ingest`.
 
+use super::serve::stop_signal;
 use crate::{access::Access, arguments::Ingest, exit::Outcome, output};
 use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,6 +11,10 @@ use std::{
     fs::File,
     io::{BufRead, BufReader},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -26,13 +31,41 @@ struct Line {
 /// Reads the file line by line and writes batches per tenant, each durable before the next is sent.
 ///
 /// # Errors
-/// A line that is no document (named by its number), or what the engine says; documents before it are kept.
+/// A line that is no document (named by its number), or what the engine says; it is said how many documents are kept.
 pub fn run(command: &Ingest) -> anyhow::Result<Outcome> {
-    let access = Access::to_fill(&command.target)?;
     let started = Instant::now();
+    let durable = Arc::new(AtomicU64::new(0));
+    speak_when_interrupted(&durable)?;
+    let access = Access::to_fill(&command.target)?;
+    let ended = write_all(command, &access, &durable);
+    let written = durable.load(Ordering::Relaxed);
+    ended.with_context(|| format!("stopped with {written} documents durable"))?;
+    access.close()?;
+    report(command, written, started)
+}
+
+/// A signal ends the program at once: a write that is on its way becomes durable as a whole or not at all, and it is not
+/// counted.
+fn speak_when_interrupted(durable: &Arc<AtomicU64>) -> anyhow::Result<()> {
+    let durable = Arc::clone(durable);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stop = {
+        let _inside = runtime.enter();
+        stop_signal()?
+    };
+    let speak = move || {
+        runtime.block_on(stop);
+        let written = durable.load(Ordering::Relaxed);
+        eprintln!("pinyon: interrupted with at least {written} documents durable");
+        std::process::exit(1);
+    };
+    std::thread::Builder::new().name("interruption".into()).spawn(speak)?;
+    Ok(())
+}
+
+fn write_all(command: &Ingest, access: &Access, durable: &AtomicU64) -> anyhow::Result<()> {
     let bar = progress(&command.file)?;
-    let mut writer =
-        Writer { access: &access, waiting: BTreeMap::new(), batch: command.batch as usize, written: 0 };
+    let mut writer = Writer { access, waiting: BTreeMap::new(), batch: command.batch as usize, durable };
     for (number, line) in (1_u64..).zip(open(&command.file)?.lines()) {
         let line = line?;
         bar.inc(line.len() as u64 + 1);
@@ -42,13 +75,11 @@ pub fn run(command: &Ingest) -> anyhow::Result<Outcome> {
         let named = || format!("{} line {number}", command.file.display());
         let (tenant_id, document) = read_line(&line, command.tenant.as_deref()).with_context(named)?;
         writer.add(tenant_id, document).with_context(named)?;
-        bar.set_message(format!("{} documents durable", writer.written));
+        bar.set_message(format!("{} documents durable", durable.load(Ordering::Relaxed)));
     }
     writer.flush()?;
-    let written = writer.written;
     bar.finish_and_clear();
-    access.close()?;
-    report(command, written, started)
+    Ok(())
 }
 
 fn report(command: &Ingest, written: u64, started: Instant) -> anyhow::Result<Outcome> {
@@ -91,7 +122,7 @@ struct Writer<'a> {
     access: &'a Access,
     waiting: BTreeMap<String, Vec<Document>>,
     batch: usize,
-    written: u64,
+    durable: &'a AtomicU64,
 }
 
 impl Writer<'_> {
@@ -114,8 +145,10 @@ impl Writer<'_> {
 
     fn write(&mut self, tenant_id: String, documents: Vec<Document>) -> anyhow::Result<()> {
         if !documents.is_empty() {
-            let response = self.access.ingest(IngestRequest { tenant_id, documents })?;
-            self.written += response.count;
+            // What is wrong with a document is no wrong argument of this verb's.
+            let response = self.access.ingest(IngestRequest { tenant_id, documents });
+            let response = response.map_err(|error| anyhow!("{error:#}"))?;
+            self.durable.fetch_add(response.count, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -23,9 +23,9 @@ const IMAGE_NAMES: [&str; 5] = ["PORT", "DIMENSION", "METRIC", "INDEX_TYPE", "VE
 /// Variables that belong to the command line, not to these settings.
 const OTHER_NAMES: [&str; 4] = ["PINYON_SERVER", "PINYON_CONFIG", "PINYON_API_KEY", "PINYON_LOG"];
 
-/// Environment variables, from the process or a `.env` file.
+/// Environment variables, from the process or a `.env` file: by our own name, with the name that was written and the value.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment(BTreeMap<String, (String, String)>);
 
 impl Environment {
     /// Takes variables; those with neither our prefix nor a name of the module's are left out. Empty ones count as
@@ -34,11 +34,13 @@ impl Environment {
         let mut ours = BTreeMap::new();
         for (name, value) in variables.into_iter().filter(|(_, value)| !value.is_empty()) {
             let known = MODULE_NAMES.iter().find(|(module, _)| *module == name);
+            let is_ours = name.starts_with("PINYON_") && !is_other(&name);
             match known {
                 // Our own name for the same setting wins.
-                Some((_, own)) => drop(ours.entry((*own).to_owned()).or_insert(value)),
-                None if name.starts_with("PINYON_") && !is_other(&name) => drop(ours.insert(name, value)),
-                None if IMAGE_NAMES.contains(&name.as_str()) => drop(ours.insert(name, value)),
+                Some((_, own)) => drop(ours.entry((*own).to_owned()).or_insert((name, value))),
+                None if is_ours || IMAGE_NAMES.contains(&name.as_str()) => {
+                    ours.insert(name.clone(), (name, value));
+                }
                 None => {}
             }
         }
@@ -67,11 +69,11 @@ impl Environment {
             tls_cert: self.take("TLS_CERT")?,
             tls_key: self.take("TLS_KEY")?,
             single_index: self.take("SINGLE_INDEX")?,
-            image_port: self.0.remove("PORT"),
-            image_dimension: self.0.remove("DIMENSION"),
-            image_metric: self.0.remove("METRIC"),
-            image_index_type: self.0.remove("INDEX_TYPE"),
-            image_vector_type: self.0.remove("VECTOR_TYPE"),
+            image_port: self.take_as_is("PORT"),
+            image_dimension: self.take_as_is("DIMENSION"),
+            image_metric: self.take_as_is("METRIC"),
+            image_index_type: self.take_as_is("INDEX_TYPE"),
+            image_vector_type: self.take_as_is("VECTOR_TYPE"),
             tenants_index: self.take("TENANTS_INDEX")?,
             index_port_first: self.take("INDEX_PORT_FIRST")?,
             advertised_host: self.take("ADVERTISED_HOST")?,
@@ -90,7 +92,7 @@ impl Environment {
             placement: self.take("PLACEMENT")?,
             catalog: self.take("CATALOG")?,
             embedder: self.take("EMBEDDER")?,
-            offline: self.take::<String>("OFFLINE")?.map(|text| flag(&text)).transpose()?,
+            offline: self.take::<Flag>("OFFLINE")?.map(|Flag(value)| value),
             openai_base_url: self.take("OPENAI_BASE_URL")?,
             openai_model: self.take("OPENAI_MODEL")?,
             openai_api_key: self.take("OPENAI_API_KEY")?,
@@ -111,9 +113,14 @@ impl Environment {
     where
         T::Err: std::fmt::Display,
     {
-        let name = format!("PINYON_{setting}");
-        let Some(text) = self.0.remove(&name) else { return Ok(None) };
-        text.parse().map(Some).map_err(|error| ConfigError(format!("environment variable {name}: {error}")))
+        let Some((written, text)) = self.0.remove(&format!("PINYON_{setting}")) else { return Ok(None) };
+        text.parse()
+            .map(Some)
+            .map_err(|error| ConfigError(format!("environment variable {written}: {error}; it is {text:?}")))
+    }
+
+    fn take_as_is(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name).map(|(_, text)| text)
     }
 }
 
@@ -126,13 +133,18 @@ fn split_keys(keys: &str) -> Vec<String> {
     keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned).collect()
 }
 
-fn flag(text: &str) -> Result<bool, ConfigError> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" => Ok(true),
-        "false" | "0" | "no" | "off" => Ok(false),
-        other => Err(ConfigError(format!(
-            "environment variable PINYON_OFFLINE: must be true or false, is {other:?}"
-        ))),
+/// A value that is on or off, as people write it.
+struct Flag(bool);
+
+impl FromStr for Flag {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(Self(true)),
+            "false" | "0" | "no" | "off" => Ok(Self(false)),
+            _ => Err("must be true or false"),
+        }
     }
 }
 

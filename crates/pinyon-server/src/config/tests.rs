@@ -34,7 +34,11 @@ fn unknown_keys_are_refused_in_every_layer() {
 
 #[test]
 fn wrong_values_name_their_setting() {
-    assert!(environment(&[("VECTOR_DIMENSION", "many")]).unwrap_err().0.contains("PINYON_VECTOR_DIMENSION"));
+    for (name, value) in [("NUM_SHARDS", "x"), ("PINYON_NUM_SHARDS", "x"), ("OFFLINE", "perhaps")] {
+        let refused = environment(&[(name, value)]).unwrap_err().0;
+        assert!(refused.starts_with(&format!("environment variable {name}: ")), "{refused}");
+        assert!(refused.ends_with(&format!("it is {value:?}")), "{refused}");
+    }
     for (partial, named) in [
         (Partial { num_shards: Some(0), ..Partial::default() }, "setting num_shards: must be 1 to 256, is 0"),
         (Partial { vector_dimension: Some(0), ..Partial::default() }, "vector_dimension"),

@@ -1,6 +1,7 @@
 //! What the engine tells of itself, as JSON.
 
 use super::tenant::millis;
+use crate::ApiError;
 use pinyon_core::{
     Advice, AdviceInput, Diagnosis, Engine, EngineServices, EngineSettings, EngineStats, Quantiles,
     ShardStatus, Thresholds,
@@ -123,6 +124,23 @@ fn shard(one: EngineStats) -> admin::ShardInfo {
         p95_ms: ms(one.latency.p95_us),
         p99_ms: ms(one.latency.p99_us),
         failure: one.failure,
+    }
+}
+
+/// Checks what a request for advice gives.
+///
+/// # Errors
+/// A share that is none, or a latency below zero.
+pub fn check_advice(request: &admin::AdviceRequest) -> Result<(), ApiError> {
+    let shares = [("top_10_share", request.top_10_share), ("cross_tenant_share", request.cross_tenant_share)];
+    for (field, share) in shares {
+        if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
+            return Err(ApiError::invalid(field, format!("must be a share from 0 to 1, is {share}")));
+        }
+    }
+    match request.p95_ms.filter(|p95_ms| *p95_ms < 0.0) {
+        Some(p95_ms) => Err(ApiError::invalid("p95_ms", format!("must be at least 0, is {p95_ms}"))),
+        None => Ok(()),
     }
 }
 

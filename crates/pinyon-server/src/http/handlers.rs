@@ -233,6 +233,7 @@ async fn advise(
     State(app): State<App>,
     JsonBody(body): JsonBody<AdviceRequest>,
 ) -> Result<Response, ApiError> {
+    reports::check_advice(&body)?;
     let advice = app.run(move |engine| {
         let input = reports::advice_input(body, Some(engine.advice_input()));
         Ok(reports::advice(pinyon_core::advise(&input), input))
