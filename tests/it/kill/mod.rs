@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
     /// Lets the clients work until the server is killed under them; then perhaps kills one that has just begun to open.
     fn live_and_die(&mut self, mut server: Server, cycle: u64) {
         let is_long = cycle % LONG_LIFE_EVERY == LONG_LIFE_EVERY - 1;
-        let life = Duration::from_millis(if is_long { 1200 } else { 20 + self.rng.below(400) });
+        let life = Duration::from_millis(if is_long { 1000 } else { 20 + self.rng.below(300) });
         let connection = server.connection().clone();
         let is_ending = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -134,11 +134,15 @@ impl<'a> Run<'a> {
         self.seen.in_flight += self.clients.iter().filter(|client| client.in_flight.is_some()).count() as u64;
         self.seen.killed_sealing += u64::from(self.has_unfinished_files());
         if cycle % KILLED_OPENING_EVERY == KILLED_OPENING_EVERY - 1 {
-            let opening = self.spawn();
-            let wait = self.rng.below(self.seen.last_start.as_micros() as u64);
-            std::thread::sleep(Duration::from_micros(wait));
-            self.seen.killed_opening += u64::from(opening.kill());
+            self.open_and_die();
         }
+    }
+
+    fn open_and_die(&mut self) {
+        let opening = self.spawn();
+        let wait = self.rng.below(self.seen.last_start.as_micros() as u64);
+        std::thread::sleep(Duration::from_micros(wait));
+        self.seen.killed_opening += u64::from(opening.kill());
     }
 
     fn has_unfinished_files(&self) -> bool {
@@ -153,10 +157,14 @@ impl<'a> Run<'a> {
         let counts = server.ask(&format!("{}/describe_index_stats", load::VECTORS), &json!({}));
         let counts = counts.expect("an answer");
         std::thread::scope(|scope| {
-            for client in &mut self.clients {
-                let counts = &counts;
-                scope.spawn(move || check::after_kill(client, server, counts, checks_all));
-            }
+            let check = |client| scope.spawn(|| check::after_kill(client, server, &counts, checks_all));
+            let checks: Vec<_> = self.clients.iter_mut().map(check).collect();
+            let failed = checks.into_iter().filter_map(|check| check.join().err()).count();
+            assert!(
+                failed == 0,
+                "cycle {cycle}: {failed} clients found what must not be; see {}",
+                self.log.display()
+            );
         });
     }
 
