@@ -1,8 +1,12 @@
 //! `/openapi.json`, made from the wire shapes, and `/docs`, a page that shows it. Both are inside the binary.
 
+use super::request::BODY_BYTES_MAX;
 use axum::response::{Html, IntoResponse, Response};
 use pinyon_wire::{admin, tenant};
-use utoipa::OpenApi;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{self, ContentBuilder, Ref, ResponseBuilder, path::Operation},
+};
 
 macro_rules! operation {
     ($name:ident, $method:ident, $path:literal, $summary:literal, $($rest:tt)*) => {
@@ -109,15 +113,83 @@ operation!(
     responses((status = 200, body = admin::DoctorResponse))
 );
 
+operation!(
+    livez,
+    get,
+    "/livez",
+    "Whether the process answers",
+    responses((status = 200, description = "ok", content_type = "text/plain", body = String))
+);
+operation!(
+    readyz,
+    get,
+    "/readyz",
+    "Whether requests are answered; not before every shard is open",
+    responses((status = 200, description = "ok", content_type = "text/plain", body = String))
+);
+
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Pinyon",
-        description = "Self-hosted, multi-tenant, sharded vector engine: tenant API and administration"
+        description = "Self-hosted, multi-tenant, sharded vector engine: tenant API and administration. Routes of Pinecone's \
+                       API (indexes, records, inference) are served as Pinecone's own documentation describes them."
     ),
-    paths(ingest, query, health, metrics, shard, tenants, place, assign, shards, advise, doctor)
+    paths(ingest, query, health, metrics, shard, tenants, place, assign, shards, advise, doctor, livez, readyz),
+    modifiers(&CommonAnswers)
 )]
 struct Document;
+
+/// Routes that need no key and do no work.
+const OPEN: [&str; 3] = ["/health", "/livez", "/readyz"];
+/// Routes that a catalog or a shard may refuse to write for.
+const WRITING: [(&str, &str); 4] = [
+    ("post", "/ingest"),
+    ("get", "/shard/{tenant_id}"),
+    ("post", "/admin/v1/tenants"),
+    ("put", "/admin/v1/tenants/{tenant_id}"),
+];
+/// Routes that embed.
+const EMBEDDING: [&str; 2] = ["/ingest", "/query"];
+
+/// Adds what many operations answer with, in one place.
+struct CommonAnswers;
+
+impl Modify for CommonAnswers {
+    fn modify(&self, document: &mut openapi::OpenApi) {
+        for (path, item) in &mut document.paths.paths {
+            if OPEN.contains(&path.as_str()) {
+                continue;
+            }
+            let operations = [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put)];
+            for (method, operation) in operations {
+                if let Some(operation) = operation {
+                    add_common(operation, WRITING.contains(&(method, path.as_str())), path);
+                }
+            }
+        }
+    }
+}
+
+fn add_common(operation: &mut Operation, writes: bool, path: &str) {
+    let has_body = operation.request_body.is_some();
+    let too_large = format!("The body has more than {BODY_BYTES_MAX} bytes");
+    let answers = [
+        ("401", true, "No key of the server's came with the request"),
+        ("408", has_body, "The body did not arrive in time"),
+        ("413", has_body, too_large.as_str()),
+        ("429", true, "Too many requests at once; Retry-After says when to come back"),
+        ("500", true, "The server's own failure, or bytes on disk that are not as they were written"),
+        ("502", EMBEDDING.contains(&path), "A remote embedder failed"),
+        ("503", writes, "The shard or the routing store takes no writes until a restart"),
+        ("507", writes, "The disk is full; nothing was written"),
+    ];
+    for (status, _, description) in answers.into_iter().filter(|(_, applies, _)| *applies) {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
+        let answer = ResponseBuilder::new().description(description).content("application/json", content);
+        operation.responses.responses.entry(status.into()).or_insert_with(|| answer.build().into());
+    }
+}
 
 #[derive(rust_embed::RustEmbed)]
 #[folder = "assets"]
@@ -141,9 +213,29 @@ mod tests {
     #[test]
     fn the_document_names_every_operation_and_the_page_is_there() {
         let document = Document::openapi().to_json().unwrap();
-        for path in ["/ingest", "/query", "/health", "/metrics", "/shard/{tenant_id}", "/admin/v1/doctor"] {
+        for path in
+            ["/livez", "/ingest", "/query", "/health", "/metrics", "/shard/{tenant_id}", "/admin/v1/doctor"]
+        {
             assert!(document.contains(&format!("\"{path}\"")), "{path}");
         }
         assert!(Assets::get("docs.html").is_some());
+    }
+
+    #[test]
+    fn operations_name_the_answers_that_are_common_to_many() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let answers = |method: &str, path: &str| -> Vec<String> {
+            let answers = document["paths"][path][method]["responses"].as_object().unwrap();
+            answers.keys().cloned().collect()
+        };
+        let whole = ["200", "400", "401", "408", "413", "429", "500", "502", "503", "507"];
+        assert_eq!(answers("post", "/ingest"), whole);
+        assert_eq!(answers("get", "/admin/v1/doctor"), ["200", "401", "429", "500"]);
+        assert_eq!(answers("get", "/health"), ["200"]);
+        let too_large = &document["paths"]["/query"]["post"]["responses"]["413"];
+        let shape = &too_large["content"]["application/json"]["schema"]["$ref"];
+        assert_eq!(shape, "#/components/schemas/ErrorBody");
+        let patience = &document["paths"]["/query"]["post"]["responses"]["429"]["description"];
+        assert!(patience.as_str().unwrap().starts_with("Too many cross-shard queries"), "its own text stays");
     }
 }
