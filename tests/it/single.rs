@@ -61,23 +61,24 @@ fn one_port_speaks_for_one_index_and_keeps_it() {
 fn what_contradicts_the_data_or_cannot_be_made_is_refused_with_the_way_out() {
     let dir = scratch("single-refused");
     drop(start(&dir, &IMAGE));
-    let refused = |name: &str, environment: &[(&str, &str)]| {
+    // The data say no with 1, an argument or setting that cannot be with 2.
+    let refused = |code: i32, name: &str, environment: &[(&str, &str)]| {
         let mut command = Command::new(binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--single-index", name, "--data-dir"]).arg(&dir);
         let output = command.envs(environment.iter().copied()).output().unwrap();
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(code), "{environment:?}");
         String::from_utf8(output.stderr).unwrap()
     };
     for (name, value) in
         [("DIMENSION", "3"), ("METRIC", "cosine"), ("INDEX_TYPE", "serverless"), ("VECTOR_TYPE", "sparse")]
     {
-        let said = refused("movies", &[(name, value)]);
+        let said = refused(1, "movies", &[(name, value)]);
         let stored = IMAGE.iter().find(|(image, _)| *image == name).unwrap().1;
         for part in [format!("{name}={stored}"), format!("{name}={value}"), "another data directory".into()] {
             assert!(said.contains(&part), "{said}");
         }
     }
-    assert!(refused("songs", &[]).contains("dimension is missing"));
-    assert!(refused("songs", &[("DIMENSION", "3"), ("METRIC", "feet")]).contains("METRIC"));
+    assert!(refused(2, "songs", &[]).contains("dimension is missing"));
+    assert!(refused(2, "songs", &[("DIMENSION", "3"), ("METRIC", "feet")]).contains("METRIC"));
     std::fs::remove_dir_all(&dir).unwrap();
 }
