@@ -1,6 +1,9 @@
 //! What a query costs the server beside the search: CPU time of the real binary per query of 1536 components, over REST and
 //! over gRPC, in an index of one record. Prints one JSON line a case with the median of the rounds and all of them.
 //!
+//! Each is measured twice: with one query in flight, where the server falls asleep and is woken for every one of them, and with
+//! sixteen on as many connections, as under load.
+//!
 //! CPU time is read from `/proc`, in steps of 10 ms: a round is long enough for that to be below one in a hundred.
 
 #![allow(clippy::print_stdout)] // a bench talks to its terminal
@@ -18,6 +21,8 @@ use std::{
 const DIM: usize = 1536;
 const QUERIES: usize = 20_000;
 const ROUNDS: usize = 5;
+/// Queries in flight at once, each on a connection of its own.
+const IN_FLIGHT: [usize; 2] = [1, 16];
 /// Ticks of CPU time in a second, as Linux counts them for programs.
 const TICKS: f64 = 100.0;
 
@@ -81,12 +86,20 @@ impl Rest {
     }
 
     fn post(&mut self, path: &str, body: &str) -> serde_json::Value {
+        self.send(path, body);
+        self.receive()
+    }
+
+    fn send(&mut self, path: &str, body: &str) {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             self.host,
             body.len()
         );
         self.stream.get_mut().write_all(&[head.as_bytes(), body.as_bytes()].concat()).expect("sent");
+    }
+
+    fn receive(&mut self) -> serde_json::Value {
         let (mut line, mut length) = (String::new(), 0);
         self.stream.read_line(&mut line).expect("a status");
         let is_good = line.contains(" 200 ") || line.contains(" 201 ");
@@ -120,7 +133,7 @@ fn json_query(rng: &mut SeededRng) -> String {
     )
 }
 
-fn report(case: &str, server: &Server, mut round: impl FnMut()) {
+fn report(case: &str, in_flight: usize, server: &Server, mut round: impl FnMut()) {
     round();
     let mut costs = Vec::new();
     let began = Instant::now();
@@ -133,35 +146,56 @@ fn report(case: &str, server: &Server, mut round: impl FnMut()) {
     let mut sorted = costs.clone();
     sorted.sort_by(f64::total_cmp);
     let line = serde_json::json!({
-        "case": case, "queries": QUERIES, "cpu_us_per_query": sorted[ROUNDS / 2], "rounds": costs,
-        "wall_us_per_query": wall,
+        "case": case, "in_flight": in_flight, "queries": QUERIES, "cpu_us_per_query": sorted[ROUNDS / 2],
+        "rounds": costs, "wall_us_per_query": wall,
     });
     println!("{line}");
 }
 
-fn main() {
-    let server = Server::start();
+fn rest(server: &Server, host: &str, in_flight: usize) {
     let mut rng = SeededRng::new(1536);
-    let mut control = Rest::connect(&server.control);
-    let spec = r#""spec":{"serverless":{"cloud":"aws","region":"us-east-1"}}"#;
-    let made = control.post("/indexes", &format!(r#"{{"name":"overhead","dimension":{DIM},{spec}}}"#));
-    let host = made["host"].as_str().expect("a host").trim_start_matches("http://").to_owned();
-
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{host}")).expect("an address");
-    let channel = runtime.block_on(endpoint.connect()).expect("the server speaks gRPC");
-    let mut client = VectorServiceClient::new(channel);
-    let record = Vector { id: "a".into(), values: vector(&mut rng), metadata: None, sparse_values: None };
-    let upsert = UpsertRequest { vectors: vec![record], namespace: String::new() };
-    runtime.block_on(client.upsert(upsert)).expect("an upsert");
-
-    let mut rest = Rest::connect(&host);
+    let mut connections: Vec<Rest> = (0..in_flight).map(|_| Rest::connect(host)).collect();
     let bodies: Vec<String> = (0..200).map(|_| json_query(&mut rng)).collect();
-    report("rest_query_1536", &server, || {
-        for body in bodies.iter().cycle().take(QUERIES) {
-            assert_eq!(rest.post("/query", body)["matches"][0]["id"], "a");
+    let mut bodies = bodies.iter().cycle();
+    report("rest_query_1536", in_flight, server, || {
+        for _ in 0..QUERIES / in_flight {
+            for (connection, body) in connections.iter_mut().zip(&mut bodies) {
+                connection.send("/query", body);
+            }
+            for connection in &mut connections {
+                assert_eq!(connection.receive()["matches"][0]["id"], "a");
+            }
         }
     });
+}
+
+type Client = VectorServiceClient<tonic::transport::Channel>;
+
+async fn client(host: &str) -> Client {
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{host}")).expect("an address");
+    VectorServiceClient::new(endpoint.connect().await.expect("the server speaks gRPC"))
+}
+
+/// Each client asks its share of the queries, one after the other; the clients run beside each other.
+async fn ask(clients: &[Client], queries: &[QueryRequest]) {
+    let each = clients.iter().map(|client| {
+        let mut client = client.clone();
+        let queries: Vec<QueryRequest> =
+            queries.iter().cycle().take(QUERIES / clients.len()).cloned().collect();
+        tokio::task::spawn_local(async move {
+            for query in queries {
+                let answer = client.query(query).await.expect("an answer").into_inner();
+                assert_eq!(answer.matches[0].id, "a");
+            }
+        })
+    });
+    for one in each.collect::<Vec<_>>() {
+        one.await.expect("a client");
+    }
+}
+
+fn grpc(server: &Server, host: &str, in_flight: usize) {
+    let mut rng = SeededRng::new(1536);
     let queries: Vec<QueryRequest> = (0..200)
         .map(|_| QueryRequest {
             vector: vector(&mut rng),
@@ -170,10 +204,35 @@ fn main() {
             ..Default::default()
         })
         .collect();
-    report("grpc_query_1536", &server, || {
-        for query in queries.iter().cycle().take(QUERIES) {
-            let answer = runtime.block_on(client.query(query.clone())).expect("an answer").into_inner();
-            assert_eq!(answer.matches[0].id, "a");
-        }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let local = tokio::task::LocalSet::new();
+    let clients: Vec<Client> = (0..in_flight).map(|_| local.block_on(&runtime, client(host))).collect();
+    report("grpc_query_1536", in_flight, server, || {
+        local.block_on(&runtime, ask(&clients, &queries));
     });
+}
+
+/// An index of one record, and where it is served.
+fn fill(server: &Server) -> String {
+    let mut rng = SeededRng::new(1);
+    let mut control = Rest::connect(&server.control);
+    let spec = r#""spec":{"serverless":{"cloud":"aws","region":"us-east-1"}}"#;
+    let made = control.post("/indexes", &format!(r#"{{"name":"overhead","dimension":{DIM},{spec}}}"#));
+    let host = made["host"].as_str().expect("a host").trim_start_matches("http://").to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let record = Vector { id: "a".into(), values: vector(&mut rng), metadata: None, sparse_values: None };
+    let upsert = UpsertRequest { vectors: vec![record], namespace: String::new() };
+    runtime.block_on(async { client(&host).await.upsert(upsert).await }).expect("an upsert");
+    host
+}
+
+fn main() {
+    let server = Server::start();
+    let host = fill(&server);
+    // `-- 16` for one of them.
+    let chosen: Option<usize> = std::env::args().find_map(|argument| argument.parse().ok());
+    for in_flight in IN_FLIGHT.into_iter().filter(|one| chosen.is_none_or(|chosen| chosen == *one)) {
+        rest(&server, &host, in_flight);
+        grpc(&server, &host, in_flight);
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     config::Settings,
-    http::{App, Door, Limits, Listeners, router, serve_connections, single_router},
+    http::{App, Door, Limits, Listeners, Workers, router, serve_connections, single_router},
     pinecone::{Hosts, SingleIndex},
     tls::{self, Tls},
 };
@@ -61,7 +61,9 @@ where
     if pinecone.single_index.is_some() {
         hosts = hosts.with_only_port(address.port());
     }
-    let door = Door { limits: Limits::server(), tls };
+    let workers =
+        Workers::start().map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))?;
+    let door = Door { limits: Limits::server(), tls, workers };
     let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, keys, door.clone());
     let index = pinecone.single_index.as_ref().map(|single| single.name.clone());
     let router = match pinecone.single_index {

@@ -1,7 +1,7 @@
 //! The one array that makes a query long, read faster than a general reader of JSON can: a vector of 1536 components is 30 KB
 //! of digits and nearly all of a query's body.
 
-use crate::vectors::QueryRequest;
+use crate::{decimal, vectors::QueryRequest};
 
 /// Bytes that a component and the comma behind it take about, for the first allocation.
 const COMPONENT_BYTES: usize = 20;
@@ -75,32 +75,23 @@ fn skip_space(bytes: &[u8], from: usize) -> usize {
 /// The numbers up to the closing bracket, and how many bytes stand before it.
 fn numbers(bytes: &[u8]) -> Option<(Vec<f32>, usize)> {
     let mut numbers = Vec::with_capacity(bytes.len() / COMPONENT_BYTES);
-    let mut at = 0;
+    let mut at = skip_space(bytes, 0);
     loop {
-        at = skip_space(bytes, at);
-        let (number, length) = number(bytes.get(at..)?)?;
+        let (number, length) = decimal::number(bytes.get(at..)?)?;
         numbers.push(number);
-        at = skip_space(bytes, at + length);
+        at += length;
+        if bytes.get(at)?.is_ascii_whitespace() {
+            at = skip_space(bytes, at);
+        }
         match bytes.get(at)? {
             b',' => at += 1,
             b']' => return Some((numbers, at)),
             _ => return None,
         }
+        if bytes.get(at)?.is_ascii_whitespace() {
+            at = skip_space(bytes, at);
+        }
     }
-}
-
-/// A number as JSON writes it; what only other notations allow is nothing.
-fn number(bytes: &[u8]) -> Option<(f32, usize)> {
-    let digits = if bytes.first()? == &b'-' { bytes.get(1..)? } else { bytes };
-    let is_padded = digits.first()? == &b'0' && digits.get(1).is_some_and(u8::is_ascii_digit);
-    if !digits.first()?.is_ascii_digit() || is_padded {
-        return None;
-    }
-    let (number, length): (f32, usize) = fast_float2::parse_partial(bytes).ok()?;
-    let written = bytes.get(..length)?;
-    let point = written.iter().position(|byte| *byte == b'.');
-    let has_fraction = point.is_none_or(|point| written.get(point + 1).is_some_and(u8::is_ascii_digit));
-    (number.is_finite() && has_fraction && written.last()?.is_ascii_digit()).then_some((number, length))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod control;
+mod decimal;
 pub mod floats;
 pub mod grpc;
 pub mod json;

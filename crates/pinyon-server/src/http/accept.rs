@@ -2,6 +2,7 @@
 //! and hyper with its own timers.
 //! axum's own loop sets neither header timer nor sniffing deadline, so a silent client would hold its place for ever.
 
+use super::Workers;
 use crate::tls::Tls;
 use axum::{Router, http::Request, response::Response};
 use hyper::body::Incoming;
@@ -68,6 +69,8 @@ pub(crate) struct Door {
     pub(crate) limits: Limits,
     /// Whether TLS is spoken too; plain text always is.
     pub(crate) tls: Option<Tls>,
+    /// Who speaks to it.
+    pub(crate) workers: Workers,
 }
 
 /// Marks requests that came over TLS.
@@ -81,7 +84,7 @@ pub(crate) async fn serve_connections(
     door: Door,
     stop: impl Future<Output = ()>,
 ) {
-    let limits = door.limits;
+    let (limits, workers) = (door.limits, door.workers.clone());
     let server = Arc::new(Server { builder: connection_builder(limits), router, door });
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let graceful = GracefulShutdown::new();
@@ -93,8 +96,12 @@ pub(crate) async fn serve_connections(
         };
         let Some((stream, place)) = accepted else { continue };
         let (server, watcher) = (Arc::clone(&server), graceful.watcher());
-        tokio::spawn(async move {
-            server.serve_connection(stream, watcher).await;
+        workers.spawn(async move {
+            // A socket belongs to the scheduler on whose thread it was made.
+            match TcpStream::from_std(stream) {
+                Ok(stream) => server.serve_connection(stream, watcher).await,
+                Err(error) => tracing::warn!(error = %error, "connection not served"),
+            }
             drop(place);
         });
     }
@@ -107,10 +114,10 @@ pub(crate) async fn serve_connections(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(std::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+    match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+        Ok(stream) => Some((stream, place)),
         Err(error) => {
             tracing::warn!(error = %error, "connection not accepted");
             // Out of file descriptors, mostly: give connections time to end.

@@ -5,26 +5,32 @@ use crate::{KeyRing, pinecone::Hosts};
 use axum::http::HeaderMap;
 use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::{runtime::Handle, sync::Semaphore};
 
 /// Requests that may be in the engine at once; more are told to come back (LIM-1).
 const IN_FLIGHT_MAX: usize = 64;
 /// Requests that may wait for one of those places.
 const WAITING_MAX: usize = 256;
 
-/// What handlers share. Cheap to clone.
+/// What handlers share. Cheap to clone: every request does so more than once.
 #[derive(Debug, Clone)]
-pub(crate) struct App {
+pub(crate) struct App(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     indexes: Arc<Indexes>,
     listeners: Arc<Listeners>,
     hosts: Hosts,
     door: Door,
-    keys: Arc<KeyRing>,
+    /// Where the accept loops and the threads that may block belong.
+    runtime: Handle,
+    keys: KeyRing,
     in_flight: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    waiting: Semaphore,
 }
 
 impl App {
+    /// To be made in the runtime that the server was started in.
     pub(crate) fn new(
         indexes: Arc<Indexes>,
         listeners: Arc<Listeners>,
@@ -32,43 +38,48 @@ impl App {
         keys: KeyRing,
         door: Door,
     ) -> Self {
-        Self {
+        Self(Arc::new(Shared {
             indexes,
             listeners,
             hosts,
             door,
-            keys: Arc::new(keys),
+            runtime: Handle::current(),
+            keys,
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
-            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
-        }
+            waiting: Semaphore::new(WAITING_MAX),
+        }))
     }
 
     pub(crate) fn indexes(&self) -> &Indexes {
-        &self.indexes
+        &self.0.indexes
     }
 
     pub(crate) fn listeners(&self) -> &Listeners {
-        &self.listeners
+        &self.0.listeners
     }
 
-    pub(crate) const fn hosts(&self) -> &Hosts {
-        &self.hosts
+    pub(crate) fn hosts(&self) -> &Hosts {
+        &self.0.hosts
     }
 
     /// What every port asks of a connection.
-    pub(crate) const fn door(&self) -> &Door {
-        &self.door
+    pub(crate) fn door(&self) -> &Door {
+        &self.0.door
     }
 
-    pub(crate) const fn limits(&self) -> &Limits {
-        &self.door.limits
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.door.limits
     }
 
     /// Whether a request has a key: in Pinecone's header, or in the one that everybody else knows.
     pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let key = header("api-key").or_else(|| header("authorization")?.strip_prefix("Bearer "));
-        self.keys.admits(key)
+        self.0.keys.admits(key)
     }
 
     /// Runs work in the tenants' index on a thread that may block, if there is room.
@@ -76,7 +87,7 @@ impl App {
         &self,
         work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let indexes = Arc::clone(&self.indexes);
+        let indexes = Arc::clone(&self.0.indexes);
         self.admit(move || work(indexes.tenants())).await
     }
 
@@ -108,7 +119,7 @@ impl App {
         &self,
         work: impl FnOnce(&Indexes, &Listeners) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let (indexes, listeners) = (Arc::clone(&self.indexes), Arc::clone(&self.listeners));
+        let (indexes, listeners) = (Arc::clone(&self.0.indexes), Arc::clone(&self.0.listeners));
         self.admit(move || work(&indexes, &listeners)).await
     }
 
@@ -118,9 +129,9 @@ impl App {
     ) -> Result<T, EngineError> {
         let busy =
             || EngineError::new(ErrorCode::Overloaded, "too many requests at once; try again in a second");
-        let _waiting = self.waiting.try_acquire().map_err(|_| busy())?;
-        let permit = Arc::clone(&self.in_flight).acquire_owned().await.map_err(|_| busy())?;
-        let done = tokio::task::spawn_blocking(move || {
+        let _waiting = self.0.waiting.try_acquire().map_err(|_| busy())?;
+        let permit = Arc::clone(&self.0.in_flight).acquire_owned().await.map_err(|_| busy())?;
+        let done = self.0.runtime.spawn_blocking(move || {
             let result = work();
             drop(permit);
             result

@@ -10,7 +10,10 @@ use axum::{
 };
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-pinecone-request-id");
@@ -38,12 +41,12 @@ pub(super) async fn authenticate_control(State(app): State<App>, request: Reques
     pinecone::unauthenticated(request.headers(), "Invalid API key")
 }
 
-/// Lets in who has a key; Pinecone's data plane.
-pub(super) async fn authenticate_data(State(app): State<App>, request: Request, next: Next) -> Response {
-    if app.admits(request.headers()) {
-        return next.run(request).await;
+/// Lets in who has a key and asks for a path that is text; Pinecone's data plane.
+pub(crate) fn admit_data(app: &App, request: &Request) -> Result<(), Box<Response>> {
+    if !app.admits(request.headers()) {
+        return Err(Box::new(pinecone::unauthenticated(request.headers(), "Unauthorized")));
     }
-    pinecone::unauthenticated(request.headers(), "Unauthorized")
+    check_readable(request).map_err(|error| Box::new(pinecone::data_refusal(error)))
 }
 
 /// Refuses paths that are no text, before a handler's `Path` does in words of its own and outside every envelope.
@@ -52,11 +55,19 @@ pub(super) async fn readable(
     request: Request,
     next: Next,
 ) -> Response {
-    if std::str::from_utf8(&unescaped(request.uri().path())).is_ok() {
-        return next.run(request).await;
+    match check_readable(&request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => refuse(error),
     }
-    let message = format!("the path {} is not UTF-8 once its escapes are read", request.uri().path());
-    refuse(ApiError::new(400, "INVALID_ARGUMENT", message))
+}
+
+fn check_readable(request: &Request) -> Result<(), ApiError> {
+    let path = request.uri().path();
+    if !path.contains('%') || std::str::from_utf8(&unescaped(path)).is_ok() {
+        return Ok(());
+    }
+    let message = format!("the path {path} is not UTF-8 once its escapes are read");
+    Err(ApiError::new(400, "INVALID_ARGUMENT", message))
 }
 
 /// The bytes that a path stands for. An escape that is none stands for itself.
@@ -83,9 +94,10 @@ fn unescaped(path: &str) -> Vec<u8> {
 /// Numbers every answer, so that a client and the log can speak of the same request.
 pub(super) async fn number(request: Request, next: Next) -> Response {
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    static RANDOM: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     let mut response = next.run(request).await;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let random = RandomState::new().hash_one(number);
+    let random = RANDOM.hash_one(number);
     if let Ok(value) = HeaderValue::from_str(&format!("{random:016x}{number:08x}")) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

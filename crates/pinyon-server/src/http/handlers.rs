@@ -25,7 +25,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 type Refuse = fn(ApiError) -> Response;
 const OWN: Refuse = ApiError::into_response;
 const CONTROL: Refuse = pinecone::control_refusal;
-const DATA: Refuse = pinecone::data_refusal;
 
 /// The control port's routes.
 pub(crate) fn router(app: App) -> Router {
@@ -47,8 +46,6 @@ pub(crate) fn router(app: App) -> Router {
         .layer(from_fn(guard::number));
     let data = pinecone::data_router()
         .route_layer(from_fn_with_state(app.clone(), pinecone::by_path))
-        .route_layer(from_fn_with_state(DATA, guard::readable))
-        .route_layer(from_fn_with_state(app.clone(), guard::authenticate_data))
         .layer(from_fn(guard::number));
     let router = Router::new()
         .merge(keyed)
@@ -75,8 +72,6 @@ pub(crate) fn index_router(app: &App, index: &str) -> Router {
         .route_layer(from_fn_with_state(app.clone(), pinecone::grpc_guard));
     pinecone::data_router()
         .route_layer(from_fn_with_state(named, pinecone::by_name))
-        .route_layer(from_fn_with_state(DATA, guard::readable))
-        .route_layer(from_fn_with_state(app.clone(), guard::authenticate_data))
         .merge(grpc)
         .fallback(pinecone::nothing_there)
         .method_not_allowed_fallback(wrong_method_of_index)

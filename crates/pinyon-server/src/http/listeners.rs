@@ -62,6 +62,8 @@ impl Listeners {
     /// Serves an index on its port. A port that another program has taken is said in the log; the index is then reached
     /// below the control port.
     pub(crate) fn open(&self, app: &App, index: &str, port: u16) {
+        // The request that made the index came on a thread of connections, which has no time for accept loops.
+        let _here = app.runtime().enter();
         let mut state = self.lock();
         let bound = match state.picked.remove(&port) {
             Some(listener) => Ok(listener),

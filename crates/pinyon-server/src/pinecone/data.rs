@@ -6,9 +6,9 @@ use super::{
     operations::Position,
     records, vectors,
 };
-use crate::http::{App, BadBody, body_bytes, read_json};
+use crate::http::{App, BadBody, admit_data, body_bytes, read_json};
 use axum::{
-    Router,
+    RequestPartsExt, Router,
     body::Body,
     extract::{FromRequest, Path, Request, State},
     http::{HeaderName, HeaderValue, Uri, header},
@@ -49,19 +49,20 @@ async fn not_yet_rpc() -> RpcError {
     RpcError::new(RpcCode::Unimplemented, NOT_YET)
 }
 
-/// Finds the index that the path names.
-pub(crate) async fn by_path(
-    State(app): State<App>,
-    Path(parameters): Path<BTreeMap<String, String>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+/// Lets in who may, and finds the index that the path names.
+pub(crate) async fn by_path(State(app): State<App>, request: Request, next: Next) -> Response {
+    if let Err(refused) = admit_data(&app, &request) {
+        return *refused;
+    }
+    let (mut parts, body) = request.into_parts();
+    let parameters =
+        parts.extract::<Path<BTreeMap<String, String>>>().await.map(|path| path.0).unwrap_or_default();
     let name = parameters.get("index").map_or("", String::as_str);
     let Some(index) = app.indexes().get(name) else {
         return RpcError::new(RpcCode::NotFound, format!("Index {name} not found.")).into_response();
     };
-    request.extensions_mut().insert(index);
-    next.run(request).await
+    parts.extensions.insert(index);
+    next.run(Request::from_parts(parts, body)).await
 }
 
 /// The index that a port serves.
@@ -71,8 +72,12 @@ pub(crate) struct Named {
     pub(crate) index: Arc<str>,
 }
 
-/// Finds the index that the port serves: what is remembered of it may have changed since the last request.
+/// Lets in who may, and finds the index that the port serves: what is remembered of it may have changed since the last
+/// request.
 pub(crate) async fn by_name(State(named): State<Named>, mut request: Request, next: Next) -> Response {
+    if let Err(refused) = admit_data(&named.app, &request) {
+        return *refused;
+    }
     let Some(index) = named.app.indexes().get(&named.index) else {
         return RpcError::new(RpcCode::NotFound, format!("Index {} not found.", named.index)).into_response();
     };

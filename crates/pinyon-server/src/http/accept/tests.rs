@@ -1,6 +1,6 @@
 //! Clients that are slow, silent or do not read: each is cut after its time, and the place it held is free again.
 
-use super::{Door, Limits, serve_connections};
+use super::{Door, Limits, Workers, serve_connections};
 use crate::tls::{Tls, TlsSettings};
 use axum::{Router, routing::get};
 use rustls::{
@@ -28,13 +28,13 @@ const LIMITS: Limits = Limits {
 };
 
 fn door() -> Door {
-    Door { limits: LIMITS, tls: None }
+    Door { limits: LIMITS, tls: None, workers: Workers::start().unwrap() }
 }
 
 /// A door with a certificate of an authority that nobody but this test knows.
 fn tls_door(dir: &Path) -> Door {
     let tls = Tls::open(&TlsSettings::Local, dir, vec!["localhost".into()]).unwrap();
-    Door { limits: LIMITS, tls }
+    Door { limits: LIMITS, tls, workers: Workers::start().unwrap() }
 }
 
 /// A server that has one place for a connection, until the sender is dropped.
