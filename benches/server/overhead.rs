@@ -9,7 +9,8 @@
 #![allow(clippy::print_stdout)] // a bench talks to its terminal
 
 use pinyon_types::SeededRng;
-use pinyon_wire::grpc::{QueryRequest, UpsertRequest, Vector, vector_service_client::VectorServiceClient};
+use pinyon_wire::grpc::{QueryRequest, QueryResponse};
+use prost::Message;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
@@ -169,46 +170,110 @@ fn rest(server: &Server, host: &str, in_flight: usize) {
     });
 }
 
-type Client = VectorServiceClient<tonic::transport::Channel>;
-
-async fn client(host: &str) -> Client {
-    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{host}")).expect("an address");
-    VectorServiceClient::new(endpoint.connect().await.expect("the server speaks gRPC"))
+/// One connection of HTTP/2 (RFC 9113) that knows enough of it to ask: a client that does more costs more than the server,
+/// which then sleeps between queries.
+struct Grpc {
+    stream: BufReader<TcpStream>,
+    /// The next request's number: odd ones are the client's.
+    next: u32,
+    headers: Vec<u8>,
 }
 
-/// Each client asks its share of the queries, one after the other; the clients run beside each other.
-async fn ask(clients: &[Client], queries: &[QueryRequest]) {
-    let each = clients.iter().map(|client| {
-        let mut client = client.clone();
-        let queries: Vec<QueryRequest> =
-            queries.iter().cycle().take(QUERIES / clients.len()).cloned().collect();
-        tokio::task::spawn_local(async move {
-            for query in queries {
-                let answer = client.query(query).await.expect("an answer").into_inner();
-                assert_eq!(answer.matches[0].id, "a");
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const ACK: u8 = 1;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a small frame").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A header that is in no table, with a new name (RFC 7541, 6.2.2); both are shorter than 127 bytes.
+fn header(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
+    [vec![0], text(name), text(value)].concat()
+}
+
+impl Grpc {
+    fn connect(host: &str) -> Self {
+        let mut stream = TcpStream::connect(host).expect("the server listens");
+        stream.set_nodelay(true).expect("a socket");
+        let window = 0x7fff_0000_u32.to_be_bytes();
+        let greeting = [frame(SETTINGS, 0, 0, &[]), frame(WINDOW_UPDATE, 0, 0, &window)].concat();
+        stream
+            .write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &greeting].concat())
+            .expect("sent");
+        let headers = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", "/VectorService/Query"),
+            (":authority", host),
+            ("te", "trailers"),
+            ("content-type", "application/grpc"),
+            ("user-agent", "bench"),
+        ];
+        let headers = headers.into_iter().flat_map(|(name, value)| header(name, value)).collect();
+        Self { stream: BufReader::new(stream), next: 1, headers }
+    }
+
+    fn send(&mut self, message: &[u8]) {
+        let length = u32::try_from(message.len()).expect("a small message").to_be_bytes();
+        let body = [&[0], length.as_slice(), message].concat();
+        let request = [
+            frame(HEADERS, END_HEADERS, self.next, &self.headers),
+            frame(DATA, END_STREAM, self.next, &body),
+        ];
+        self.next += 2;
+        self.stream.get_mut().write_all(&request.concat()).expect("sent");
+    }
+
+    /// The message of the one answer that is awaited.
+    fn receive(&mut self) -> QueryResponse {
+        let mut message = Vec::new();
+        loop {
+            let mut head = [0; 9];
+            self.stream.read_exact(&mut head).expect("a frame");
+            let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+            self.stream.read_exact(&mut payload).expect("a whole frame");
+            let (kind, flags) = (head[3], head[4]);
+            match kind {
+                SETTINGS | PING if flags & ACK == 0 => {
+                    let echo = if kind == PING { payload.as_slice() } else { &[] };
+                    self.stream.get_mut().write_all(&frame(kind, ACK, 0, echo)).expect("sent");
+                }
+                DATA => message.extend(payload),
+                HEADERS if flags & END_STREAM != 0 => break,
+                _ => {}
             }
-        })
-    });
-    for one in each.collect::<Vec<_>>() {
-        one.await.expect("a client");
+        }
+        QueryResponse::decode(message.get(5..).expect("a message")).expect("an answer")
     }
 }
 
 fn grpc(server: &Server, host: &str, in_flight: usize) {
     let mut rng = SeededRng::new(1536);
-    let queries: Vec<QueryRequest> = (0..200)
-        .map(|_| QueryRequest {
-            vector: vector(&mut rng),
-            top_k: 10,
-            include_metadata: true,
-            ..Default::default()
-        })
-        .collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let local = tokio::task::LocalSet::new();
-    let clients: Vec<Client> = (0..in_flight).map(|_| local.block_on(&runtime, client(host))).collect();
+    let query = |rng: &mut SeededRng| {
+        let query =
+            QueryRequest { vector: vector(rng), top_k: 10, include_metadata: true, ..Default::default() };
+        query.encode_to_vec()
+    };
+    let queries: Vec<Vec<u8>> = (0..200).map(|_| query(&mut rng)).collect();
+    let mut queries = queries.iter().cycle();
+    let mut connections: Vec<Grpc> = (0..in_flight).map(|_| Grpc::connect(host)).collect();
     report("grpc_query_1536", in_flight, server, || {
-        local.block_on(&runtime, ask(&clients, &queries));
+        for _ in 0..QUERIES / in_flight {
+            for (connection, query) in connections.iter_mut().zip(&mut queries) {
+                connection.send(query);
+            }
+            for connection in &mut connections {
+                assert_eq!(connection.receive().matches[0].id, "a");
+            }
+        }
     });
 }
 
@@ -219,10 +284,8 @@ fn fill(server: &Server) -> String {
     let spec = r#""spec":{"serverless":{"cloud":"aws","region":"us-east-1"}}"#;
     let made = control.post("/indexes", &format!(r#"{{"name":"overhead","dimension":{DIM},{spec}}}"#));
     let host = made["host"].as_str().expect("a host").trim_start_matches("http://").to_owned();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let record = Vector { id: "a".into(), values: vector(&mut rng), metadata: None, sparse_values: None };
-    let upsert = UpsertRequest { vectors: vec![record], namespace: String::new() };
-    runtime.block_on(async { client(&host).await.upsert(upsert).await }).expect("an upsert");
+    let upsert = format!(r#"{{"vectors":[{{"id":"a","values":{:?}}}]}}"#, vector(&mut rng));
+    Rest::connect(&host).post("/vectors/upsert", &upsert);
     host
 }
 

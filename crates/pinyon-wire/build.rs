@@ -2,7 +2,10 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let described = protox::compile(["proto/vector_service.proto"], ["proto"])?;
-    tonic_prost_build::configure().build_transport(false).compile_fds(described)?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .codec_path("crate::codec::MessageCodec")
+        .compile_fds(described)?;
     println!("cargo::rerun-if-changed=proto/vector_service.proto");
     Ok(())
 }

@@ -57,10 +57,8 @@ where
     let names = tls::names(address.ip(), pinecone.advertised_host.as_ref());
     let tls = blocking(move || Tls::open(&tls, &data_dir, names)).await?;
     let authority = tls.as_ref().and_then(|tls| tls.authority.clone());
-    let mut hosts = Hosts::new(pinecone.host_format, pinecone.advertised_host);
-    if pinecone.single_index.is_some() {
-        hosts = hosts.with_only_port(address.port());
-    }
+    let only_port = pinecone.single_index.as_ref().map(|_| address.port());
+    let hosts = Hosts::new(pinecone.host_format, pinecone.advertised_host, only_port);
     let workers =
         Workers::start().map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))?;
     let door = Door { limits: Limits::server(), tls, workers };

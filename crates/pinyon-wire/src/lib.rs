@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod admin;
+pub mod codec;
 pub mod control;
 mod decimal;
 pub mod floats;

@@ -1,7 +1,7 @@
 //! What all handlers share: the indexes, the keys, the limits, and the way into the engine.
 
 use super::{Door, Limits, Listeners};
-use crate::{KeyRing, pinecone::Hosts};
+use crate::{ApiError, KeyRing, pinecone::Hosts};
 use axum::http::HeaderMap;
 use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes};
 use std::sync::Arc;
@@ -11,6 +11,10 @@ use tokio::{runtime::Handle, sync::Semaphore};
 const IN_FLIGHT_MAX: usize = 64;
 /// Requests that may wait for one of those places.
 const WAITING_MAX: usize = 256;
+
+/// Bytes from which on reading or writing them would keep the other connections of the thread waiting for longer than
+/// handing them over takes.
+const LARGE_BYTES: usize = 64 << 10;
 
 /// What handlers share. Cheap to clone: every request does so more than once.
 #[derive(Debug, Clone)]
@@ -114,6 +118,18 @@ impl App {
         self.run_in(index, work).await
     }
 
+    /// Turns about so many bytes into something else: here and now if they are few, else on a thread that may block.
+    pub(crate) async fn transform<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        if bytes < LARGE_BYTES {
+            return Ok(work());
+        }
+        self.0.runtime.spawn_blocking(work).await.map_err(|error| panicked(&error).into())
+    }
+
     /// Makes, changes or deletes indexes.
     pub(crate) async fn change_indexes<T: Send + 'static>(
         &self,
@@ -136,9 +152,11 @@ impl App {
             drop(permit);
             result
         });
-        done.await.unwrap_or_else(|error| {
-            tracing::error!(error = %error, "request panicked");
-            Err(EngineError::new(ErrorCode::Internal, "the request failed; the server's log has the reason"))
-        })
+        done.await.unwrap_or_else(|error| Err(panicked(&error)))
     }
+}
+
+fn panicked(error: &tokio::task::JoinError) -> EngineError {
+    tracing::error!(error = %error, "request panicked");
+    EngineError::new(ErrorCode::Internal, "the request failed; the server's log has the reason")
 }

@@ -17,12 +17,12 @@ pub(super) const BODY_BYTES_MAX: usize = 64 << 20;
 /// A JSON body.
 pub(super) struct JsonBody<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let bytes = body_bytes(request, app.limits()).await?;
-        Ok(Self(json::read(&bytes)?))
+        Ok(Self(app.transform(bytes.len(), move || json::read(&bytes)).await??))
     }
 }
 

@@ -88,14 +88,19 @@ pub(crate) async fn by_name(State(named): State<Named>, mut request: Request, ne
 /// A JSON body, with errors in the data plane's envelope. An empty one counts as `{}`.
 pub(super) struct RpcBody<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for RpcBody<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for RpcBody<T> {
     type Rejection = RpcError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, RpcError> {
         let bytes = body_bytes(request, app.limits()).await?;
-        let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        read_json(bytes).map(RpcBody).map_err(|bad| not_json(&bad))
+        let read = app.transform(bytes.len(), move || read_json(or_empty_object(&bytes)));
+        read.await?.map(RpcBody).map_err(|bad| not_json(&bad))
     }
+}
+
+/// The same, but `{}` for nothing.
+pub(super) fn or_empty_object(body: &[u8]) -> &[u8] {
+    if body.is_empty() { b"{}" } else { body }
 }
 
 pub(super) fn not_json(bad: &BadBody) -> RpcError {
@@ -104,7 +109,22 @@ pub(super) fn not_json(bad: &BadBody) -> RpcError {
 
 /// An answer, with the log position that it wrote or saw.
 pub(super) fn answer(body: &impl Serialize, position: Position) -> Response {
-    let bytes = serde_json::to_vec(body).unwrap_or_default();
+    written(serde_json::to_vec(body).unwrap_or_default(), position)
+}
+
+/// The same for what may have many vectors of this many components together.
+pub(super) async fn answer_vectors(
+    app: &App,
+    components: usize,
+    body: impl Serialize + Send + 'static,
+    position: Position,
+) -> Result<Response, RpcError> {
+    // About as many bytes as a component has digits.
+    let bytes = app.transform(components * 12, move || serde_json::to_vec(&body).unwrap_or_default());
+    Ok(written(bytes.await?, position))
+}
+
+fn written(bytes: Vec<u8>, position: Position) -> Response {
     let mut response = Response::new(Body::from(bytes));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let position = match position {

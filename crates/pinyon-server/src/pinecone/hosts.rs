@@ -88,13 +88,13 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    pub(crate) fn new(format: HostFormat, advertised: Option<AdvertisedHost>) -> Self {
-        Self { format, advertised, only_port: None, open: Arc::default() }
-    }
-
-    /// As it is, where one port is all there is.
-    pub(crate) fn with_only_port(self, port: u16) -> Self {
-        Self { only_port: Some(port), ..self }
+    /// With the port, where one is all there is.
+    pub(crate) fn new(
+        format: HostFormat,
+        advertised: Option<AdvertisedHost>,
+        only_port: Option<u16>,
+    ) -> Self {
+        Self { format, advertised, only_port, open: Arc::default() }
     }
 
     pub(crate) fn set_open(&self, port: u16, is_open: bool) {
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn hosts_are_those_under_which_the_client_came_with_the_indexs_port() {
-        let hosts = Hosts::new(HostFormat::Auto, None);
+        let hosts = Hosts::new(HostFormat::Auto, None, None);
         let python = "python-client-10.2.0";
         assert_eq!(
             hosts.of(&index(), &caller("localhost:5080", python)),
@@ -198,14 +198,14 @@ mod tests {
         ] {
             assert_eq!(hosts.of(&index(), &caller(host, agent)), expected);
         }
-        let only = hosts.clone().with_only_port(5081);
+        let only = Hosts::new(HostFormat::Auto, None, Some(5081));
         assert_eq!(only.of(&index(), &caller("localhost:15081", python)), "http://localhost:15081");
         let encrypted = Caller { is_over_tls: true, ..caller("localhost:5080", python) };
         assert_eq!(hosts.of(&index(), &encrypted), "https://localhost:5081");
-        let hosts = Hosts::new(HostFormat::Bare, Some(advertised("vectors.internal")));
+        let hosts = Hosts::new(HostFormat::Bare, Some(advertised("vectors.internal")), None);
         hosts.set_open(5081, true);
         assert_eq!(hosts.of(&index(), &caller("localhost:5080", python)), "vectors.internal:5081");
-        let only = hosts.with_only_port(7000);
+        let only = Hosts::new(HostFormat::Bare, Some(advertised("vectors.internal")), Some(7000));
         assert_eq!(only.of(&index(), &caller("localhost:15081", python)), "vectors.internal:7000");
     }
 
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn indexes_can_have_names_of_their_own() {
-        let hosts = Hosts::new(HostFormat::Auto, Some(advertised("{index}.vectors.internal")));
+        let hosts = Hosts::new(HostFormat::Auto, Some(advertised("{index}.vectors.internal")), None);
         hosts.set_open(5081, true);
         let python = caller("localhost:5080", "python-client-10.2.0");
         assert_eq!(hosts.of(&index(), &python), "http://movies.vectors.internal:5081");
@@ -229,9 +229,9 @@ mod tests {
 
     #[test]
     fn only_names_below_localhost_and_the_advertised_host_are_indexes() {
-        let plain = Hosts::new(HostFormat::Auto, None);
+        let plain = Hosts::new(HostFormat::Auto, None, None);
         let advertised =
-            Hosts::new(HostFormat::Auto, Some(super::AdvertisedHost::read("db.example.com").unwrap()));
+            Hosts::new(HostFormat::Auto, Some(super::AdvertisedHost::read("db.example.com").unwrap()), None);
         let named = |hosts: &Hosts, host: &str| {
             let request = Request::builder().uri("/query").header(header::HOST, host);
             hosts.index_named(&request.body(axum::body::Body::empty()).unwrap())

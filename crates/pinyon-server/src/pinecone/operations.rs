@@ -38,7 +38,9 @@ pub(super) type Done<T> = Result<(T, Position), RpcError>;
 pub(super) async fn upsert(app: &App, index: Arc<Index>, body: UpsertRequest) -> Done<UpsertResponse> {
     let namespace = convert::namespace(&body.namespace)?.to_owned();
     let upserted_count = u32::try_from(body.vectors.len()).unwrap_or(u32::MAX);
-    let records = convert::records(body.vectors, Shape::of(&index))?;
+    let shape = Shape::of(&index);
+    let bytes = body.vectors.iter().map(|vector| vector.values.len() * size_of::<f32>()).sum();
+    let records = app.transform(bytes, move || convert::records(body.vectors, shape)).await??;
     let receipt = app.run_in(index, move |engine| engine.write(&namespace, Change::Upsert(records))).await?;
     Ok((UpsertResponse { upserted_count }, Position::Written(receipt.seq)))
 }

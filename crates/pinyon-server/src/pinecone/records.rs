@@ -65,7 +65,7 @@ async fn upsert(
     let namespace = named(&path)?;
     let embed = integrated(&index)?;
     let body = body_bytes(request, app.limits()).await?;
-    let records = read_records(&body, &embed.field)?;
+    let records = app.transform(body.len(), move || read_records(&body, &embed.field)).await??;
     let dim = index.description.dim;
     let embedder = TextEmbedder::of(&index, &app.indexes().tenants().settings().embedder)?;
     let receipt = app.run_in(index, move |engine| {

@@ -1,9 +1,9 @@
 //! The data plane's vector operations over REST.
 
 use super::{
-    data::{RpcBody, answer, not_json, number, parameter, parameters},
+    data::{RpcBody, answer, answer_vectors, not_json, number, or_empty_object, parameter, parameters},
     envelope::RpcError,
-    operations,
+    operations::{self, Position},
 };
 use crate::http::{App, body_bytes, read_json};
 use axum::{
@@ -14,7 +14,7 @@ use axum::{
     routing::{get, post},
 };
 use pinyon_core::Index;
-use pinyon_wire::vectors::{FetchRequest, ListRequest, QueryRequest};
+use pinyon_wire::vectors::{FetchByMetadataRequest, FetchRequest, FetchResponse, ListRequest, QueryRequest};
 use std::sync::Arc;
 
 type Answered = Result<Response, RpcError>;
@@ -35,7 +35,6 @@ macro_rules! by_body {
 
 by_body! {
     upsert: UpsertRequest,
-    fetch_by_metadata: FetchByMetadataRequest,
     update: UpdateRequest,
     delete: DeleteRequest,
     stats: StatsRequest,
@@ -48,13 +47,13 @@ async fn query(
     request: Request,
 ) -> Answered {
     let body = body_bytes(request, app.limits()).await?;
-    let body = if body.is_empty() { b"{}" } else { &*body };
-    let body = match QueryRequest::read_plain(body) {
-        Some(body) => body,
-        None => read_json(body).map_err(|bad| not_json(&bad))?,
-    };
+    let read = app.transform(body.len(), move || {
+        QueryRequest::read_plain(&body).map_or_else(|| read_json(or_empty_object(&body)), Ok)
+    });
+    let body = read.await?.map_err(|bad| not_json(&bad))?;
     let (response, position) = operations::query(&app, index, body).await?;
-    Ok(answer(&response, position))
+    let components = response.matches.iter().map(|one| one.values.len()).sum();
+    answer_vectors(&app, components, response, position).await
 }
 
 /// The routes of vector operations.
@@ -74,8 +73,20 @@ async fn fetch(State(app): State<App>, Extension(index): Extension<Arc<Index>>, 
     let pairs = parameters(&uri)?;
     let ids = pairs.iter().filter(|(name, _)| name == "ids").map(|(_, id)| id.clone()).collect();
     let namespace = parameter(&pairs, &["namespace"]).unwrap_or_default().to_owned();
-    let (response, position) = operations::fetch(&app, index, FetchRequest { ids, namespace }).await?;
-    Ok(answer(&response, position))
+    fetched(&app, operations::fetch(&app, index, FetchRequest { ids, namespace }).await?).await
+}
+
+async fn fetch_by_metadata(
+    State(app): State<App>,
+    Extension(index): Extension<Arc<Index>>,
+    RpcBody(body): RpcBody<FetchByMetadataRequest>,
+) -> Answered {
+    fetched(&app, operations::fetch_by_metadata(&app, index, body).await?).await
+}
+
+async fn fetched(app: &App, (response, position): (FetchResponse, Position)) -> Answered {
+    let components = response.vectors.values().map(|one| one.values.len()).sum();
+    answer_vectors(app, components, response, position).await
 }
 
 async fn list(State(app): State<App>, Extension(index): Extension<Arc<Index>>, uri: Uri) -> Answered {

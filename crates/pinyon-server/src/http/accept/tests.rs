@@ -162,7 +162,7 @@ async fn a_body_that_does_not_come_is_answered_408() {
     let settings = pinyon_core::EngineSettings::offline(1, 16).unwrap();
     let listeners = Arc::new(crate::http::Listeners::new([127, 0, 0, 1].into(), 0));
     let indexes = Arc::new(pinyon_core::Indexes::open(&dir, settings, "tenants", |_| 0).unwrap());
-    let hosts = crate::pinecone::Hosts::new(crate::pinecone::HostFormat::Auto, None);
+    let hosts = crate::pinecone::Hosts::new(crate::pinecone::HostFormat::Auto, None, None);
     let app = crate::http::App::new(indexes, listeners, hosts, crate::KeyRing::default(), door());
     let router = crate::http::router(app);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
