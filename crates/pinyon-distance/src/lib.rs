@@ -19,9 +19,10 @@
 #![allow(unsafe_code)] // the one crate whose job it is; every block says what makes it sound
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod codes;
 mod kernels;
 pub mod reference;
 mod scorer;
 
-pub use kernels::Kernels;
+pub use kernels::{CodeKernels, Kernels};
 pub use scorer::{QueryScorer, inverse_norm};

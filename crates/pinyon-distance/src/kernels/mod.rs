@@ -4,8 +4,11 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod codes;
 #[cfg(test)]
 mod tests;
+
+pub use codes::CodeKernels;
 
 use crate::reference;
 use std::sync::OnceLock;

@@ -1,0 +1,213 @@
+//! A byte a component: each row scaled so that its largest component is 127.
+
+use super::{LINE_BYTES, Line, PointSpace, Rotation};
+use crate::kernels::CodeKernels;
+
+/// The largest component of a code.
+const CODE_MAX: f32 = 127.0;
+/// What is added to a component to store it: instructions multiply unsigned bytes with signed ones.
+pub(crate) const OFFSET: i32 = 128;
+/// Rows fetched ahead of the one that is computed, where rows are read in no order.
+const AHEAD: usize = 8;
+
+/// Coded rows.
+#[derive(Debug, Clone)]
+pub struct Int8Rows {
+    space: PointSpace,
+    rotation: Rotation,
+    lines_per_row: usize,
+    codes: Vec<Line>,
+    /// What a unit of a row's components is worth, and the square of its point's length.
+    scales: Vec<[f32; 2]>,
+}
+
+/// A query, or a row that is held against others, as codes.
+#[derive(Debug, Clone)]
+pub struct Int8Query {
+    kernels: CodeKernels,
+    codes: Vec<Line>,
+    /// Of the signed components.
+    sum: i32,
+    /// What a unit is worth, twice.
+    factor: f32,
+    /// Added to every distance.
+    base: f32,
+}
+
+impl Int8Rows {
+    /// Room for rows of `dim` components.
+    pub fn new(space: PointSpace, dim: usize, seed: u64) -> Self {
+        let dim = space.dim(dim);
+        let lines_per_row = dim.div_ceil(LINE_BYTES);
+        let rotation = Rotation::new(dim, seed);
+        Self { space, rotation, lines_per_row, codes: Vec::new(), scales: Vec::new() }
+    }
+
+    /// Codes of consecutive rows, each with one over its length.
+    pub fn encode(space: PointSpace, vectors: &[f32], inverse_norms: &[f32], seed: u64) -> Self {
+        let dim = vectors.len() / inverse_norms.len().max(1);
+        let mut rows = Self::new(space, dim, seed);
+        rows.codes.reserve_exact(inverse_norms.len() * rows.lines_per_row);
+        rows.scales.reserve_exact(inverse_norms.len());
+        let mut point = Vec::new();
+        for (row, norm) in vectors.chunks_exact(dim.max(1)).zip(inverse_norms) {
+            rows.point(row, *norm, &mut point);
+            rows.push(&point);
+        }
+        rows
+    }
+
+    /// The rotated point of a row.
+    pub fn point(&self, row: &[f32], inverse_norm: f32, point: &mut Vec<f32>) {
+        self.space.point(row, inverse_norm, point);
+        self.rotation.apply(point);
+    }
+
+    /// Adds a row, given its rotated point.
+    pub fn push(&mut self, point: &[f32]) {
+        let scale = scale_of(point);
+        let from = self.codes.len();
+        self.codes.resize(from + self.lines_per_row, Line([OFFSET as u8; LINE_BYTES]));
+        let code: &mut [u8] = bytemuck::cast_slice_mut(&mut self.codes[from..]);
+        for (code, component) in code.iter_mut().zip(point) {
+            *code = (quantised(*component, scale) + OFFSET) as u8;
+        }
+        self.scales.push([scale, self.space.norm_squared(point)]);
+    }
+
+    /// Number of rows.
+    pub const fn len(&self) -> usize {
+        self.scales.len()
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.scales.is_empty()
+    }
+
+    /// Memory, in bytes.
+    pub const fn bytes(&self) -> usize {
+        self.codes.len() * LINE_BYTES + self.scales.len() * size_of::<[f32; 2]>()
+    }
+
+    /// A query's rotated point.
+    pub fn query_point(&self, query: &[f32]) -> Vec<f32> {
+        let mut point = Vec::with_capacity(self.rotation.dim());
+        self.space.query(query, &mut point);
+        self.rotation.apply(&mut point);
+        point
+    }
+
+    /// A query to hold against the rows, given its rotated point. Its distances order as the metric does; they lack what
+    /// is the same for all rows.
+    pub fn query(&self, point: &[f32]) -> Int8Query {
+        let scale = scale_of(point);
+        let mut codes = vec![Line::ZERO; self.lines_per_row];
+        let signed: &mut [i8] = bytemuck::cast_slice_mut(&mut codes);
+        for (code, component) in signed.iter_mut().zip(point) {
+            *code = quantised(*component, scale) as i8;
+        }
+        Int8Query::new(codes, scale, 0.0)
+    }
+
+    /// A row as a query: its distances are squared distances between points.
+    ///
+    /// # Panics
+    /// There is no such row.
+    pub fn row_query(&self, row: usize) -> Int8Query {
+        let [scale, norm_squared] = self.scales[row];
+        let mut codes = self.codes[row * self.lines_per_row..(row + 1) * self.lines_per_row].to_vec();
+        // 128 more or less is the highest bit.
+        codes.iter_mut().for_each(|line| line.0.iter_mut().for_each(|byte| *byte ^= OFFSET as u8));
+        Int8Query::new(codes, scale, norm_squared)
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.lines_per_row * LINE_BYTES
+    }
+}
+
+/// 1 for a vector of zeros, so that nothing is divided by 0.
+fn scale_of(point: &[f32]) -> f32 {
+    let largest = point.iter().fold(0.0_f32, |largest, component| largest.max(component.abs()));
+    if largest > f32::MIN_POSITIVE * CODE_MAX { largest / CODE_MAX } else { 1.0 }
+}
+
+fn quantised(component: f32, scale: f32) -> i32 {
+    (component / scale).round().clamp(-CODE_MAX, CODE_MAX) as i32
+}
+
+impl Int8Query {
+    fn new(codes: Vec<Line>, scale: f32, base: f32) -> Self {
+        let signed: &[i8] = bytemuck::cast_slice(&codes);
+        let sum = signed.iter().map(|code| i32::from(*code)).sum();
+        Self { kernels: CodeKernels::detect(), codes, sum, factor: 2.0 * scale, base }
+    }
+
+    /// The same with other kernels: for tests and benches.
+    #[must_use]
+    pub fn with(self, kernels: CodeKernels) -> Self {
+        Self { kernels, ..self }
+    }
+
+    /// Distances of consecutive rows from `first` on: `out[i]` of row `first + i`.
+    ///
+    /// # Panics
+    /// There are not so many rows.
+    pub fn distances(&self, rows: &Int8Rows, first: usize, out: &mut [f32]) {
+        let bytes: &[u8] = bytemuck::cast_slice(&rows.codes);
+        let row_bytes = rows.row_bytes();
+        let block = &bytes[first * row_bytes..(first + out.len()) * row_bytes];
+        let scales = &rows.scales[first..first + out.len()];
+        let mut dots = [0_i32; 64];
+        for ((block, scales), out) in
+            block.chunks(64 * row_bytes.max(1)).zip(scales.chunks(64)).zip(out.chunks_mut(64))
+        {
+            let dots = &mut dots[..out.len()];
+            self.kernels.int8_dots(self.query_bytes(), block, dots);
+            for ((out, dot), scale) in out.iter_mut().zip(dots).zip(scales) {
+                *out = self.finish(*dot, *scale);
+            }
+        }
+    }
+
+    /// Distances of these rows: `out[i]` of row `at[i]`. Rows are fetched ahead.
+    ///
+    /// # Panics
+    /// A row that there is not; `out` is shorter than `at`.
+    pub fn distances_at(&self, rows: &Int8Rows, at: &[u32], out: &mut [f32]) {
+        let bytes: &[u8] = bytemuck::cast_slice(&rows.codes);
+        let row_bytes = rows.row_bytes();
+        let row = |at: u32| &bytes[at as usize * row_bytes..(at as usize + 1) * row_bytes];
+        at.iter().take(AHEAD).for_each(|at| self.prefetch(rows, *at));
+        let mut dots = [0_i32; 4];
+        for (group, (four, out)) in at.chunks(4).zip(out[..at.len()].chunks_mut(4)).enumerate() {
+            at.iter().skip(group * 4 + AHEAD).take(4).for_each(|at| self.prefetch(rows, *at));
+            // A group that is not full repeats its last row.
+            let last = four[four.len() - 1];
+            let picked = [0, 1, 2, 3].map(|place| row(four.get(place).copied().unwrap_or(last)));
+            self.kernels.int8_dots_of(self.query_bytes(), picked, &mut dots);
+            for ((out, dot), at) in out.iter_mut().zip(dots).zip(four) {
+                *out = self.finish(dot, rows.scales[*at as usize]);
+            }
+        }
+    }
+
+    /// Asks for a row's codes before they are needed.
+    pub fn prefetch(&self, rows: &Int8Rows, row: u32) {
+        let row = row as usize;
+        if let Some(lines) = rows.codes.get(row * rows.lines_per_row..(row + 1) * rows.lines_per_row) {
+            lines.iter().for_each(|line| self.kernels.prefetch(line));
+            self.kernels.prefetch(&rows.scales[row]);
+        }
+    }
+
+    fn query_bytes(&self) -> &[i8] {
+        bytemuck::cast_slice(&self.codes)
+    }
+
+    fn finish(&self, dot: i32, [scale, norm_squared]: [f32; 2]) -> f32 {
+        let dot = dot - OFFSET * self.sum;
+        self.base + norm_squared - self.factor * scale * dot as f32
+    }
+}

@@ -1,0 +1,205 @@
+//! Codes against the vectors they stand for, and every set of kernels against the plain one.
+
+use super::*;
+use crate::{CodeKernels, inverse_norm, reference};
+use pinyon_types::{Metric, SeededRng};
+
+const METRICS: [Metric; 3] = [Metric::Cosine, Metric::DotProduct, Metric::Euclidean];
+
+fn gauss(rng: &mut SeededRng) -> f32 {
+    ((0..12).map(|_| rng.unit()).sum::<f64>() - 6.0) as f32
+}
+
+fn random(rng: &mut SeededRng, length: usize) -> Vec<f32> {
+    (0..length).map(|_| gauss(rng)).collect()
+}
+
+struct Set {
+    dim: usize,
+    vectors: Vec<f32>,
+    norms: Vec<f32>,
+}
+
+impl Set {
+    fn new(rng: &mut SeededRng, rows: usize, dim: usize) -> Self {
+        let vectors = random(rng, rows * dim);
+        let norms = vectors.chunks(dim).map(inverse_norm).collect();
+        Self { dim, vectors, norms }
+    }
+
+    fn int8(&self, metric: Metric) -> Int8Rows {
+        let space = PointSpace::of(metric, &self.vectors, self.dim);
+        Int8Rows::encode(space, &self.vectors, &self.norms, 7)
+    }
+
+    fn signs(&self, int8: &Int8Rows, space: PointSpace) -> SignRows {
+        let points: Vec<Vec<f32>> = self
+            .vectors
+            .chunks(self.dim)
+            .zip(&self.norms)
+            .map(|(row, norm)| {
+                let mut point = Vec::new();
+                int8.point(row, *norm, &mut point);
+                point
+            })
+            .collect();
+        let mean = (0..space.dim(self.dim)).map(|at| points.iter().map(|point| point[at]).sum::<f32>());
+        let mean = mean.map(|sum| sum / points.len() as f32).collect();
+        let mut signs = SignRows::new(space, mean);
+        points.iter().for_each(|point| signs.push(point));
+        signs
+    }
+
+    /// What codes estimate, exactly, up to what is the same for all rows.
+    fn expected(&self, metric: Metric, query: &[f32], row: usize) -> f64 {
+        let vector = &self.vectors[row * self.dim..(row + 1) * self.dim];
+        let dot = reference::dot_f64(query, vector);
+        match metric {
+            Metric::Cosine => {
+                let lengths = reference::dot_f64(query, query) * reference::dot_f64(vector, vector);
+                1.0 - 2.0 * dot / lengths.sqrt()
+            }
+            Metric::DotProduct => {
+                let longest = self.vectors.chunks(self.dim).map(|row| reference::dot_f64(row, row));
+                longest.fold(0.0, f64::max) - 2.0 * dot
+            }
+            Metric::Euclidean => reference::dot_f64(vector, vector) - 2.0 * dot,
+        }
+    }
+}
+
+#[test]
+fn a_rotation_keeps_inner_products_and_spreads_what_is_in_one_component() {
+    let mut rng = SeededRng::new(31);
+    for dim in [1, 2, 3, 7, 64, 100, 384, 385, 1536] {
+        let rotation = Rotation::new(dim, 5);
+        let (mut a, mut b) = (random(&mut rng, dim), random(&mut rng, dim));
+        let before = reference::dot_f64(&a, &b);
+        let length = reference::dot_f64(&a, &a);
+        rotation.apply(&mut a);
+        rotation.apply(&mut b);
+        assert!((reference::dot_f64(&a, &b) - before).abs() < 1e-4 * dim as f64, "{dim}");
+        assert!((reference::dot_f64(&a, &a) - length).abs() < 1e-4 * length, "{dim}");
+        if dim >= 64 {
+            let mut single = vec![0.0; dim];
+            single[dim / 3] = 1.0;
+            rotation.apply(&mut single);
+            assert!(single.iter().all(|component| component.abs() < 0.5), "{dim}");
+        }
+    }
+    Rotation::new(0, 1).apply(&mut []);
+}
+
+#[test]
+fn bytes_estimate_distances_of_every_metric() {
+    let mut rng = SeededRng::new(32);
+    for dim in [1, 3, 64, 65, 384, 1536] {
+        let set = Set::new(&mut rng, 70, dim);
+        for metric in METRICS {
+            let rows = set.int8(metric);
+            let query = random(&mut rng, dim);
+            let asked = rows.query(&rows.query_point(&query));
+            let mut out = vec![0.0; 70];
+            asked.distances(&rows, 0, &mut out);
+            for (row, found) in out.iter().enumerate() {
+                let expected = set.expected(metric, &query, row);
+                // Half a unit of 127 in every component of both, and they do not all err in one direction.
+                let spread = if metric == Metric::Cosine { 0.05 } else { 0.05 * dim as f64 };
+                assert!(
+                    (f64::from(*found) - expected).abs() < spread.max(0.2),
+                    "{metric} {dim}: {found} {expected}"
+                );
+            }
+            let at: Vec<u32> = (0..70).rev().step_by(3).collect();
+            let mut picked = vec![0.0; at.len()];
+            asked.distances_at(&rows, &at, &mut picked);
+            for (row, found) in at.iter().zip(picked) {
+                assert_eq!(found.to_bits(), out[*row as usize].to_bits(), "alone and in a batch");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_is_at_about_no_distance_from_itself_and_rows_are_symmetric() {
+    let mut rng = SeededRng::new(33);
+    let set = Set::new(&mut rng, 20, 200);
+    for metric in METRICS {
+        let rows = set.int8(metric);
+        let mut all = [[0.0; 20]; 20];
+        for (row, out) in all.iter_mut().enumerate() {
+            rows.row_query(row).distances(&rows, 0, out);
+        }
+        let scale = all[0].iter().fold(0.0_f32, |most, one| most.max(*one));
+        for a in 0..20 {
+            assert!(all[a][a].abs() < 0.02 * scale, "{metric}: {} of {scale}", all[a][a]);
+            for b in 0..20 {
+                assert!((all[a][b] - all[b][a]).abs() < 1e-4 * scale);
+            }
+        }
+    }
+}
+
+#[test]
+fn signs_order_rows_about_as_distances_do() {
+    let mut rng = SeededRng::new(34);
+    for dim in [64, 100, 384] {
+        let set = Set::new(&mut rng, 500, dim);
+        for metric in METRICS {
+            let int8 = set.int8(metric);
+            let signs = set.signs(&int8, PointSpace::of(metric, &set.vectors, dim));
+            // Near to row 123, which must be among the best tenth.
+            let query: Vec<f32> = set.vectors[123 * dim..124 * dim]
+                .iter()
+                .map(|component| component + 0.5 * gauss(&mut rng))
+                .collect();
+            let mut out = vec![0.0; 500];
+            signs.query(&int8.query_point(&query)).distances(&signs, 0, &mut out);
+            let better = out.iter().filter(|one| **one < out[123]).count();
+            assert!(better < 50, "{metric} {dim}: {better} rows before it");
+        }
+    }
+}
+
+#[test]
+fn all_kernels_agree_bit_for_bit() {
+    let mut rng = SeededRng::new(35);
+    for dim in [1, 63, 64, 65, 300, 384, 1536] {
+        let set = Set::new(&mut rng, 45, dim);
+        for metric in METRICS {
+            let rows = set.int8(metric);
+            let signs = set.signs(&rows, PointSpace::of(metric, &set.vectors, dim));
+            let point = rows.query_point(&random(&mut rng, dim));
+            let mut seen: Option<(Vec<u32>, Vec<u32>)> = None;
+            for kernels in CodeKernels::available() {
+                let (mut bytes, mut bits) = (vec![0.0; 45], vec![0.0; 37]);
+                rows.query(&point).with(kernels).distances(&rows, 0, &mut bytes);
+                signs.query(&point).with(kernels).distances(&signs, 8, &mut bits);
+                let found = (
+                    bytes.iter().map(|one| one.to_bits()).collect(),
+                    bits.iter().map(|one| one.to_bits()).collect(),
+                );
+                if let Some(seen) = &seen {
+                    assert_eq!(&found, seen, "{} {metric} {dim}", kernels.name());
+                }
+                seen = Some(found);
+            }
+        }
+    }
+}
+
+#[test]
+fn extreme_rows_have_no_distance_that_is_not_a_number() {
+    for extreme in [0.0, f32::MIN_POSITIVE, 1e-40, 1e15] {
+        let vectors = [vec![extreme; 8], vec![1.0; 8]].concat();
+        let norms: Vec<f32> = vectors.chunks(8).map(inverse_norm).collect();
+        for metric in METRICS {
+            let rows = Int8Rows::encode(PointSpace::of(metric, &vectors, 8), &vectors, &norms, 1);
+            let mut out = [0.0; 2];
+            for query in [[0.0; 8], [extreme; 8], [1.0; 8]] {
+                rows.query(&rows.query_point(&query)).distances(&rows, 0, &mut out);
+                assert!(out.iter().all(|one| !one.is_nan()), "{metric} {extreme}: {out:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Kernels for codes. They compute in whole numbers, or in the same order: all sets give the same bits.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+pub(crate) mod plain;
+
+use super::Kernels;
+use crate::codes::{Estimate, GROUP, GroupTerms, PLANES};
+use std::sync::OnceLock;
+
+/// A set of kernels for codes that the CPU was seen to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeKernels(Level);
+
+/// Private, so that only the checks below can make one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Plain,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// With VNNI and VPOPCNTDQ.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl CodeKernels {
+    /// The fastest set that this CPU has.
+    pub fn detect() -> Self {
+        static DETECTED: OnceLock<CodeKernels> = OnceLock::new();
+        *DETECTED.get_or_init(|| Self::available().pop().unwrap_or(Self(Level::Plain)))
+    }
+
+    /// Every set that this CPU has, slowest first.
+    pub fn available() -> Vec<Self> {
+        let mut sets = vec![Self(Level::Plain)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            if has!("avx2") && has!("popcnt") {
+                sets.push(Self(Level::Avx2));
+            }
+            if has!("avx512f")
+                && has!("avx512bw")
+                && has!("avx512vl")
+                && has!("avx512vnni")
+                && has!("avx512vpopcntdq")
+            {
+                sets.push(Self(Level::Avx512));
+            }
+        }
+        sets
+    }
+
+    /// The set's name: `plain`, `avx2` or `avx512`.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Level::Plain => "plain",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "avx512",
+        }
+    }
+
+    /// The kernels for vectors of f32.
+    pub(crate) fn f32s() -> Kernels {
+        Kernels::detect()
+    }
+
+    /// Sums of products of a query's signed bytes with each row's unsigned ones. Rows are whole lines.
+    pub(crate) fn int8_dots(self, query: &[i8], rows: &[u8], out: &mut [i32]) {
+        assert_eq!(rows.len(), query.len() * out.len(), "a block holds whole rows");
+        if query.is_empty() {
+            return out.fill(0);
+        }
+        let mut fours = out.chunks_mut(4);
+        for (rows, out) in rows.chunks(4 * query.len()).zip(&mut fours) {
+            let row = |at: usize| &rows[at * query.len()..(at + 1) * query.len()];
+            let last = out.len() - 1;
+            let mut four = [0; 4];
+            self.int8_dots_of(
+                query,
+                [row(0), row(1.min(last)), row(2.min(last)), row(3.min(last))],
+                &mut four,
+            );
+            out.copy_from_slice(&four[..out.len()]);
+        }
+    }
+
+    /// The same of four rows, wherever they are.
+    #[inline]
+    pub(crate) fn int8_dots_of(self, query: &[i8], rows: [&[u8]; 4], out: &mut [i32; 4]) {
+        assert!(rows.iter().all(|row| row.len() == query.len()), "rows and query have one length");
+        assert!(query.len().is_multiple_of(64), "rows are whole lines");
+        match self.0 {
+            Level::Plain => *out = rows.map(|row| plain::int8_dot(query, row)),
+            // SAFETY: a value of this level exists only where the CPU was seen to have AVX2; lengths are equal, in lines.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => *out = unsafe { avx2::int8_dots(query, rows) },
+            // SAFETY: a value of this level exists only where the CPU was seen to have AVX-512 with VNNI; lengths are
+            // equal, in lines.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => *out = unsafe { avx512::int8_dots(query, rows) },
+        }
+    }
+
+    /// Distances that the signs of groups of rows tell of, one for each of `out`.
+    pub(crate) fn sign_distances(
+        self,
+        planes: &[u64],
+        bits: &[u64],
+        terms: &[GroupTerms],
+        estimate: Estimate,
+        out: &mut [f32],
+    ) {
+        let words = planes.len() / PLANES;
+        assert_eq!(planes.len(), words * PLANES, "planes have one length");
+        assert_eq!(bits.len(), terms.len() * words * GROUP, "groups are whole");
+        assert!(out.len() <= terms.len() * GROUP, "a row for each distance");
+        for (at, (terms, out)) in terms.iter().zip(out.chunks_mut(GROUP)).enumerate() {
+            let bits = &bits[at * words * GROUP..(at + 1) * words * GROUP];
+            let eight = match self.0 {
+                Level::Plain => plain::sign_distances(planes, bits, terms, estimate),
+                // SAFETY: a value of this level exists only where the CPU was seen to have POPCNT; lengths were checked.
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => unsafe { avx2::sign_distances(planes, bits, terms, estimate) },
+                // SAFETY: a value of this level exists only where the CPU was seen to have AVX-512 with VPOPCNTDQ; lengths
+                // were checked.
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => unsafe { avx512::sign_distances(planes, bits, terms, estimate) },
+            };
+            out.copy_from_slice(&eight[..out.len()]);
+        }
+    }
+
+    /// Asks for the line that a value lies in.
+    #[inline]
+    pub(crate) fn prefetch<T>(self, value: &T) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: SSE is part of every x86-64 CPU, and a prefetch does not fault.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = value;
+    }
+}
