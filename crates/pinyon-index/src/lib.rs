@@ -25,7 +25,7 @@ mod work;
 
 pub use filter::{FilterIndex, MetadataRows};
 pub use graph::{
-    Calibration, Graph, GraphError, GraphOptions, GraphRequest, HnswRsGraph, SelfTest, calibrate,
+    Calibration, CodeGraph, Graph, GraphError, GraphOptions, GraphRequest, HnswRsGraph, SelfTest, calibrate,
 };
 pub use scan::{RowBlock, ScanEnd, scan, scan_slots};
 pub use sparse::{

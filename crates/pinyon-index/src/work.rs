@@ -5,6 +5,12 @@
 pub struct Work {
     /// Distances computed between the query and a stored row.
     pub distances: u64,
+    /// Distances estimated from codes of a byte a component.
+    pub code_distances: u64,
+    /// Distances estimated from codes of a bit a component.
+    pub sign_distances: u64,
+    /// Rows whose links a walk followed.
+    pub hops: u64,
     /// Rows held against a metadata filter.
     pub rows_filtered: u64,
     /// Postings of sparse vectors read.
@@ -15,8 +21,12 @@ pub struct Work {
 
 impl std::ops::AddAssign for Work {
     fn add_assign(&mut self, other: Self) {
-        let Self { distances, rows_filtered, postings, graph_walks } = other;
+        let Self { distances, code_distances, sign_distances, hops, rows_filtered, postings, graph_walks } =
+            other;
         self.distances += distances;
+        self.code_distances += code_distances;
+        self.sign_distances += sign_distances;
+        self.hops += hops;
         self.rows_filtered += rows_filtered;
         self.postings += postings;
         self.graph_walks += graph_walks;

@@ -75,6 +75,25 @@ impl Int8Rows {
         self.scales.push([scale, self.space.norm_squared(point)]);
     }
 
+    /// Copies of these rows, one after the other.
+    ///
+    /// # Panics
+    /// A row that there is not.
+    #[must_use]
+    pub fn pick(&self, rows: &[u32]) -> Self {
+        let mut picked = self.clone_empty();
+        for row in rows.iter().map(|row| *row as usize) {
+            picked.codes.extend(&self.codes[row * self.lines_per_row..(row + 1) * self.lines_per_row]);
+            picked.scales.push(self.scales[row]);
+        }
+        picked
+    }
+
+    fn clone_empty(&self) -> Self {
+        let (space, rotation, lines_per_row) = (self.space, self.rotation.clone(), self.lines_per_row);
+        Self { space, rotation, lines_per_row, codes: Vec::new(), scales: Vec::new() }
+    }
+
     /// Number of rows.
     pub const fn len(&self) -> usize {
         self.scales.len()
@@ -110,16 +129,19 @@ impl Int8Rows {
         Int8Query::new(codes, scale, 0.0)
     }
 
+    /// A query that is to become rows.
+    pub fn blank_query(&self) -> Int8Query {
+        Int8Query::new(vec![Line::ZERO; self.lines_per_row], 0.0, 0.0)
+    }
+
     /// A row as a query: its distances are squared distances between points.
     ///
     /// # Panics
     /// There is no such row.
     pub fn row_query(&self, row: usize) -> Int8Query {
-        let [scale, norm_squared] = self.scales[row];
-        let mut codes = self.codes[row * self.lines_per_row..(row + 1) * self.lines_per_row].to_vec();
-        // 128 more or less is the highest bit.
-        codes.iter_mut().for_each(|line| line.0.iter_mut().for_each(|byte| *byte ^= OFFSET as u8));
-        Int8Query::new(codes, scale, norm_squared)
+        let mut query = self.blank_query();
+        query.be_row(self, row);
+        query
     }
 
     fn row_bytes(&self) -> usize {
@@ -148,6 +170,22 @@ impl Int8Query {
     #[must_use]
     pub fn with(self, kernels: CodeKernels) -> Self {
         Self { kernels, ..self }
+    }
+
+    /// Becomes another row of the same rows; see [`Int8Rows::row_query`].
+    ///
+    /// # Panics
+    /// There is no such row.
+    pub fn be_row(&mut self, rows: &Int8Rows, row: usize) {
+        let [scale, norm_squared] = rows.scales[row];
+        let (from, to) = (row * rows.lines_per_row, (row + 1) * rows.lines_per_row);
+        self.sum = 0;
+        for (own, line) in self.codes.iter_mut().zip(&rows.codes[from..to]) {
+            // 128 more or less is the highest bit.
+            own.0 = line.0.map(|byte| byte ^ OFFSET as u8);
+            self.sum += own.0.iter().map(|byte| i32::from(byte.cast_signed())).sum::<i32>();
+        }
+        (self.factor, self.base) = (2.0 * scale, norm_squared);
     }
 
     /// Distances of consecutive rows from `first` on: `out[i]` of row `first + i`.
@@ -200,6 +238,11 @@ impl Int8Query {
             lines.iter().for_each(|line| self.kernels.prefetch(line));
             self.kernels.prefetch(&rows.scales[row]);
         }
+    }
+
+    /// Asks for the line that anything else lies in, which belongs to the rows.
+    pub fn prefetch_line<T>(&self, value: &T) {
+        self.kernels.prefetch(value);
     }
 
     fn query_bytes(&self) -> &[i8] {

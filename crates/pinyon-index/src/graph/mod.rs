@@ -1,11 +1,13 @@
 //! Graphs: the seam behind which an approximate-nearest-neighbour structure sits. A graph is immutable, lives in
 //! memory, knows rows by their number in the block it was built from, and knows nothing of filters and deletions.
 
+mod code_graph;
 mod hnsw_rs_graph;
 mod self_test;
 #[cfg(test)]
 mod tests;
 
+pub use code_graph::CodeGraph;
 pub use hnsw_rs_graph::HnswRsGraph;
 pub use self_test::{Calibration, SelfTest, calibrate};
 

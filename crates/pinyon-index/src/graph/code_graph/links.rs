@@ -1,0 +1,90 @@
+//! Who is linked to whom: a fixed number of places for each row, one after the other.
+
+use pinyon_distance::codes::Int8Query;
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+/// No row; ends a list that is not full.
+const NOBODY: u32 = u32::MAX;
+/// Locks that rows share. Only builders that run beside each other ever wait for one.
+const LOCKS: usize = 1024;
+
+/// The links of all rows. Whoever reads a list while another thread changes it sees rows of the old list or of the new
+/// one, which are rows all the same.
+#[derive(Debug)]
+pub(super) struct Links {
+    /// Places for each row.
+    stride: usize,
+    rows: Vec<AtomicU32>,
+}
+
+impl Links {
+    pub(super) fn new(rows: usize, stride: usize) -> Self {
+        Self { stride, rows: (0..rows * stride).map(|_| AtomicU32::new(NOBODY)).collect() }
+    }
+
+    /// The rows that a row is linked to.
+    pub(super) fn of(&self, row: u32) -> impl Iterator<Item = u32> {
+        self.list(row).iter().map(|link| link.load(Relaxed)).take_while(|link| *link != NOBODY)
+    }
+
+    /// Replaces a row's list; what does not fit is left out.
+    pub(super) fn set(&self, row: u32, links: impl Iterator<Item = u32>) {
+        for (place, link) in self.list(row).iter().zip(links.chain(std::iter::repeat(NOBODY))) {
+            place.store(link, Relaxed);
+        }
+    }
+
+    pub(super) fn prefetch(&self, query: &Int8Query, row: u32) {
+        for line in self.list(row).chunks(16) {
+            query.prefetch_line(&line[0]);
+        }
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.rows.len() * size_of::<AtomicU32>()
+    }
+
+    fn list(&self, row: u32) -> &[AtomicU32] {
+        &self.rows[row as usize * self.stride..(row as usize + 1) * self.stride]
+    }
+}
+
+/// The lengths of links, beside the links and needed only while a graph is built, and the locks of their lists.
+#[derive(Debug)]
+pub(super) struct Edges {
+    stride: usize,
+    lengths: Vec<AtomicU32>,
+    locks: Vec<Mutex<()>>,
+}
+
+impl Edges {
+    pub(super) fn new(rows: usize, stride: usize) -> Self {
+        Self {
+            stride,
+            lengths: (0..rows * stride).map(|_| AtomicU32::new(0)).collect(),
+            locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
+        }
+    }
+
+    /// Whoever changes a row's list holds this.
+    pub(super) fn lock(&self, row: u32) -> MutexGuard<'_, ()> {
+        self.locks[row as usize % LOCKS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn of(&self, row: u32) -> impl Iterator<Item = f32> {
+        self.list(row).iter().map(|bits| f32::from_bits(bits.load(Relaxed)))
+    }
+
+    pub(super) fn set(&self, row: u32, lengths: impl Iterator<Item = f32>) {
+        for (place, length) in self.list(row).iter().zip(lengths) {
+            place.store(length.to_bits(), Relaxed);
+        }
+    }
+
+    fn list(&self, row: u32) -> &[AtomicU32] {
+        &self.lengths[row as usize * self.stride..(row as usize + 1) * self.stride]
+    }
+}

@@ -1,0 +1,96 @@
+//! Our own graph: a navigable small world of one level (Malkov and Yashunin, 2018; without the upper levels, which high
+//! dimensions do not need: "Down with the Hierarchy", 2024), walked and built on codes of a byte a component. Links lie in
+//! one array of fixed stride; a walk begins at the nearest of a sample of rows whose codes lie one after the other.
+
+mod build;
+mod links;
+mod pool;
+mod scratch;
+#[cfg(test)]
+mod tests;
+
+use super::{Graph, GraphRequest};
+use crate::Work;
+use links::Links;
+use pinyon_distance::codes::{Int8Query, Int8Rows};
+use pinyon_types::SlotId;
+use scratch::{Scratch, Scratches};
+use std::sync::Arc;
+
+/// Rows among which a walk finds its beginning.
+const ENTRIES: usize = 256;
+/// How many of them a walk begins with.
+const BEGINNINGS: usize = 4;
+
+/// A graph over coded rows.
+#[derive(Debug)]
+pub struct CodeGraph {
+    codes: Arc<Int8Rows>,
+    links: Links,
+    entries: Vec<u32>,
+    /// The codes of the entries.
+    entry_codes: Int8Rows,
+    scratches: Scratches,
+}
+
+impl CodeGraph {
+    /// Fills `scratch.near` with the `ef` rows that seem nearest; only the first `entries` of the entries begin a walk.
+    fn walk(&self, query: &Int8Query, ef: usize, entries: usize, scratch: &mut Scratch, work: &mut Work) {
+        scratch.begin(self.codes.len(), ef);
+        self.enter(query, entries, scratch, work);
+        while let Some(row) = scratch.near.next_to_expand() {
+            if let Some(next) = scratch.near.peek_to_expand() {
+                self.links.prefetch(query, next);
+            }
+            scratch.collect_unvisited(self.links.of(row));
+            let Scratch { near, fresh, distances, .. } = scratch;
+            query.distances_at(&self.codes, fresh, distances);
+            work.hops += 1;
+            work.code_distances += fresh.len() as u64;
+            for (row, distance) in fresh.iter().zip(&*distances) {
+                near.push(*distance, *row);
+            }
+        }
+    }
+
+    fn enter(&self, query: &Int8Query, entries: usize, scratch: &mut Scratch, work: &mut Work) {
+        let entries = &self.entries[..entries.min(self.entries.len())];
+        let mut distances = [0.0; ENTRIES];
+        let distances = &mut distances[..entries.len()];
+        query.distances(&self.entry_codes, 0, distances);
+        work.code_distances += entries.len() as u64;
+        for _ in 0..BEGINNINGS.min(entries.len()) {
+            let nearest = distances.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1));
+            let Some((at, distance)) = nearest.map(|(at, distance)| (at, *distance)) else { return };
+            distances[at] = f32::INFINITY;
+            scratch.visit(entries[at]);
+            scratch.near.push(distance, entries[at]);
+        }
+    }
+}
+
+impl Graph for CodeGraph {
+    fn search(&self, query: &[f32], request: GraphRequest, work: &mut Work) -> Vec<SlotId> {
+        if self.codes.is_empty() {
+            return Vec::new();
+        }
+        let query = self.codes.query(&self.codes.query_point(query));
+        work.graph_walks += 1;
+        self.scratches.with(|scratch| {
+            self.walk(&query, request.ef.max(request.k), ENTRIES, scratch, work);
+            scratch.near.rows().take(request.k).map(SlotId::new).collect()
+        })
+    }
+
+    fn rows(&self) -> usize {
+        self.codes.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.links.bytes() + self.entry_codes.bytes()
+    }
+
+    fn engine(&self) -> &'static str {
+        "codes"
+    }
+}

@@ -1,0 +1,110 @@
+//! Tests of our own graph: recall, and that nothing depends on luck.
+
+use super::*;
+use crate::{GraphOptions, RowBlock, TopK, graph::GraphError, scan};
+use pinyon_distance::{QueryScorer, codes::PointSpace, inverse_norm};
+use pinyon_types::{Metric, SeededRng};
+use rayon::ThreadPool;
+
+const OPTIONS: GraphOptions = GraphOptions { m: 16, ef_construction: 100 };
+const DIM: usize = 48;
+
+fn pool(threads: usize) -> ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
+/// Points around two hundred centres, as embeddings of real texts lie.
+fn clustered(count: usize, seed: u64) -> (Vec<f32>, Vec<f32>) {
+    let mut rng = SeededRng::new(seed);
+    let mut gauss = || (0..12).map(|_| rng.unit()).sum::<f64>() - 6.0;
+    let centres: Vec<f64> = (0..200 * DIM).map(|_| gauss()).collect();
+    let vectors: Vec<f32> = (0..count)
+        .flat_map(|row| {
+            let centre = row * 7919 % 200 * DIM;
+            (0..DIM).map(|at| (centres[centre + at] + 0.6 * gauss()) as f32).collect::<Vec<f32>>()
+        })
+        .collect();
+    let norms = vectors.chunks(DIM).map(inverse_norm).collect();
+    (vectors, norms)
+}
+
+fn build(vectors: &[f32], norms: &[f32], metric: Metric, threads: usize) -> CodeGraph {
+    let space = PointSpace::of(metric, vectors, DIM);
+    let codes = Arc::new(Int8Rows::encode(space, vectors, norms, 3));
+    CodeGraph::build(codes, OPTIONS, 9, &|| false, &pool(threads)).unwrap()
+}
+
+/// How many of the ten nearest are among the 30 that a walk gives, of all queries.
+fn recall(graph: &CodeGraph, vectors: &[f32], norms: &[f32], queries: &[f32], metric: Metric) -> f64 {
+    let block = RowBlock { vectors, inverse_norms: norms, first_slot: SlotId::new(0) };
+    let (mut found, mut work) = (0, Work::default());
+    for query in queries.chunks(DIM) {
+        let mut best = TopK::new(10);
+        scan(block, &QueryScorer::new(metric, query), None, &mut best, &mut work, &|| false);
+        let walked = graph.search(query, GraphRequest { k: 30, ef: 96 }, &mut work);
+        found += best.into_sorted().iter().filter(|(_, slot)| walked.contains(slot)).count();
+    }
+    found as f64 / (queries.len() / DIM * 10) as f64
+}
+
+#[test]
+fn walks_find_what_scans_find_for_every_metric_and_any_number_of_builders() {
+    let (all, _) = clustered(6_100, 41);
+    let (vectors, queries) = all.split_at(6_000 * DIM);
+    let norms: Vec<f32> = vectors.chunks(DIM).map(inverse_norm).collect();
+    for metric in [Metric::Cosine, Metric::DotProduct, Metric::Euclidean] {
+        for threads in [1, 3] {
+            let graph = build(vectors, &norms, metric, threads);
+            let recall = recall(&graph, vectors, &norms, queries, metric);
+            assert!(recall > 0.99, "{metric}, {threads} threads: {recall}");
+        }
+    }
+}
+
+#[test]
+fn one_thread_builds_the_same_graph_again() {
+    let (vectors, norms) = clustered(2_000, 42);
+    let links = |graph: &CodeGraph| -> Vec<Vec<u32>> {
+        (0..2_000).map(|row| graph.links.of(row).collect()).collect()
+    };
+    let first = build(&vectors, &norms, Metric::Cosine, 1);
+    assert_eq!(links(&first), links(&build(&vectors, &norms, Metric::Cosine, 1)));
+}
+
+#[test]
+fn links_are_rows_none_twice_and_never_the_row_itself() {
+    let (vectors, norms) = clustered(3_000, 43);
+    let graph = build(&vectors, &norms, Metric::Euclidean, 3);
+    for row in 0..3_000 {
+        let mut links: Vec<u32> = graph.links.of(row).collect();
+        assert!(
+            !links.is_empty() && links.len() <= 32 && links.iter().all(|link| *link < 3_000 && *link != row)
+        );
+        links.sort_unstable();
+        links.dedup();
+        assert_eq!(links.len(), graph.links.of(row).count());
+    }
+}
+
+#[test]
+fn small_equal_and_empty_sets_of_rows_have_graphs() {
+    for (count, value) in [(0, 0.0), (1, 1.0), (5, 0.0), (500, 2.5)] {
+        let vectors = vec![value; count * DIM];
+        let norms: Vec<f32> = vectors.chunks(DIM).map(inverse_norm).collect();
+        for metric in [Metric::Cosine, Metric::DotProduct, Metric::Euclidean] {
+            let graph = build(&vectors, &norms, metric, 1);
+            let found = graph.search(&[1.0; DIM], GraphRequest { k: 10, ef: 20 }, &mut Work::default());
+            assert_eq!(found.len(), count.min(10), "{metric} {count}");
+        }
+    }
+}
+
+#[test]
+fn a_stopped_build_says_so_and_bad_options_are_refused() {
+    let (vectors, norms) = clustered(3_000, 44);
+    let codes = Arc::new(Int8Rows::encode(PointSpace::Unit, &vectors, &norms, 3));
+    let stopped = CodeGraph::build(Arc::clone(&codes), OPTIONS, 9, &|| true, &pool(1));
+    assert!(matches!(stopped, Err(GraphError::Stopped)));
+    let refused = CodeGraph::build(codes, GraphOptions { m: 1, ef_construction: 9 }, 9, &|| false, &pool(1));
+    assert!(matches!(refused, Err(GraphError::Options { m: 1, .. })));
+}
