@@ -21,8 +21,10 @@
 
 pub mod codes;
 mod kernels;
+mod memory;
 pub mod reference;
 mod scorer;
 
 pub use kernels::{CodeKernels, Kernels};
+pub use memory::ask_for_huge_pages;
 pub use scorer::{QueryScorer, inverse_norm};

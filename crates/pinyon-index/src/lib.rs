@@ -16,6 +16,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod coded;
 mod filter;
 mod graph;
 mod scan;
@@ -23,6 +24,7 @@ mod sparse;
 mod top_k;
 mod work;
 
+pub use coded::{CodedQuery, CodedRows, Depth, Wanted};
 pub use filter::{FilterIndex, MetadataRows};
 pub use graph::{
     Calibration, CodeGraph, Graph, GraphError, GraphOptions, GraphRequest, HnswRsGraph, SelfTest, calibrate,

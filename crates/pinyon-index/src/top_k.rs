@@ -32,6 +32,11 @@ impl<T: Ord> TopK<T> {
         self.heap.peek().filter(|_| self.heap.len() == self.k)
     }
 
+    /// How many items are kept at most.
+    pub const fn capacity(&self) -> usize {
+        self.k
+    }
+
     /// How many items are kept.
     pub fn len(&self) -> usize {
         self.heap.len()

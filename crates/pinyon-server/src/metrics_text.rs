@@ -31,6 +31,9 @@ const METRICS: [Metric; 9] = [
     ("pinyon_shard_writable", "1 while a shard takes writes", |shard| {
         f64::from(u8::from(shard.failure.is_none()))
     }),
+    ("pinyon_shard_codes_bytes", "Bytes of vectors' codes in memory", |shard| {
+        shard.stats.segments.iter().map(|segment| segment.codes_bytes as f64).sum()
+    }),
     ("pinyon_shard_graph_bytes", "Bytes of graphs in memory", |shard| {
         shard.stats.segments.iter().map(|segment| segment.graph_bytes as f64).sum()
     }),

@@ -1,15 +1,22 @@
 //! Graphs of large namespaces: built in the background from sealed rows, tested on those rows, then attached to
 //! their segment. Until one is there, and wherever one does not pass its test, scans answer.
 
-use crate::{Step, layer::NamespaceRows, segment::Segment, shard::Inner};
-use pinyon_index::{Calibration, Graph, GraphOptions, HnswRsGraph, RowBlock, SelfTest, calibrate};
+use crate::{GraphEngine, Step, layer::NamespaceRows, segment::Segment, shard::Inner};
+use pinyon_index::{
+    Calibration, CodeGraph, Graph, GraphError, GraphOptions, HnswRsGraph, RowBlock, SelfTest, calibrate,
+};
 use pinyon_types::SlotId;
 use std::sync::Arc;
 
 /// Links per row and effort of construction: the yardstick's usual settings (RUST-ANN's comparison used the same).
 const GRAPH_OPTIONS: GraphOptions = GraphOptions { m: 16, ef_construction: 200 };
+/// More than these of the rows that codes call nearest change no result of ten (RUST-ANN, section 2).
+const RESCORED_MIN: usize = 30;
 /// Seed of the self-test's sample: the same rows give the same calibration.
 const SELF_TEST_SEED: u64 = 0x5eed;
+/// Seed of the order in which rows are put into a graph.
+const ORDER_SEED: u64 = 0x6f72;
+
 /// A graph with the effort that its self-test found, or the note that none is fit.
 #[derive(Debug, Clone)]
 pub(crate) struct GraphEntry {
@@ -26,6 +33,11 @@ impl GraphEntry {
         self.fit.is_some()
     }
 
+    /// How many of the rows that a walk found have their distances computed from the vectors, when a share of them is dead.
+    pub(crate) fn rescored(&self, k: usize, dead_share: f64) -> usize {
+        ((3 * k).max(RESCORED_MIN) as f64 / (1.0 - dead_share)).ceil() as usize
+    }
+
     /// The graph and the effort of a walk for `k` results when a share of the rows is dead; `None` where a scan is
     /// the better answer.
     pub(crate) fn plan(
@@ -37,16 +49,13 @@ impl GraphEntry {
         let (graph, ef_for_ten) = self.fit.as_ref()?;
         // The self-test measured ten results; more of them need more effort in proportion, dead rows likewise.
         let ef = (*ef_for_ten as f64 * (k as f64 / 10.0).max(1.0) / (1.0 - dead_share)).ceil() as usize;
-        let ef = ef.max(2 * k);
+        let ef = ef.max(3 * k);
         (ef * rows_per_effort < self.rows).then_some((&**graph, ef))
     }
 }
 
 /// Builds the next missing graph.
 pub(crate) fn build_next(inner: &Inner, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
-    if inner.shape.dim.is_none() {
-        return Step::Idle;
-    }
     let state = inner.snapshot.load_full();
     let missing = state.layers.iter().find_map(|view| {
         let segment = view.layer.segment()?;
@@ -66,6 +75,15 @@ pub(crate) fn build_next(inner: &Inner, pool: &rayon::ThreadPool, stop: &dyn Fn(
     }
 }
 
+/// A namespace's rows in a segment, numbered from 0.
+pub(crate) fn block_of<'a>(segment: &'a Segment, entry: &NamespaceRows) -> RowBlock<'a> {
+    RowBlock {
+        vectors: segment.vectors(entry.slots.clone()),
+        inverse_norms: segment.inverse_norms(entry.slots.clone()),
+        first_slot: SlotId::new(0),
+    }
+}
+
 /// Builds and tests one graph; `None` when stopped.
 fn build(
     inner: &Inner,
@@ -74,31 +92,46 @@ fn build(
     pool: &rayon::ThreadPool,
     stop: &dyn Fn() -> bool,
 ) -> Option<GraphEntry> {
-    let block = RowBlock {
-        vectors: segment.vectors(entry.slots.clone()),
-        inverse_norms: segment.inverse_norms(entry.slots.clone()),
-        first_slot: SlotId::new(0),
-    };
     let rows = entry.len() as usize;
     let unfit = GraphEntry { fit: None, rows };
-    let graph = match HnswRsGraph::build(block, inner.shape.metric, GRAPH_OPTIONS, stop, pool) {
-        Ok(graph) => graph,
+    let graph = match raw_graph(inner, segment, entry, pool, stop) {
+        Ok(Some(graph)) => graph,
+        Ok(None) => return Some(unfit),
         Err(_) if stop() => return None,
         Err(error) => {
             tracing::warn!(shard = inner.shape.shard.get(), error = %error, "graph not built, scans go on");
             return Some(unfit);
         }
     };
-    let test = SelfTest {
-        metric: inner.shape.metric,
-        recall_min: inner.options.graph_recall_min,
-        seed: SELF_TEST_SEED,
-    };
-    match calibrate(&graph, block, test) {
-        Calibration::Fit { ef, .. } => Some(GraphEntry { fit: Some((Arc::new(graph), ef)), rows }),
+    let test =
+        SelfTest { metric: inner.shape.metric, recall_min: inner.options.recall_min, seed: SELF_TEST_SEED };
+    match calibrate(&*graph, block_of(segment, entry), test) {
+        Calibration::Fit { ef, .. } => Some(GraphEntry { fit: Some((graph, ef)), rows }),
         Calibration::Unfit { recall, .. } => {
             tracing::warn!(shard = inner.shape.shard.get(), recall, "graph misses its recall, scans go on");
             Some(unfit)
+        }
+    }
+}
+
+/// A graph by the engine that was chosen; none where ours has no codes to walk on.
+fn raw_graph(
+    inner: &Inner,
+    segment: &Segment,
+    entry: &NamespaceRows,
+    pool: &rayon::ThreadPool,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Arc<dyn Graph>>, GraphError> {
+    match inner.options.graph {
+        GraphEngine::HnswRs => {
+            let block = block_of(segment, entry);
+            let graph = HnswRsGraph::build(block, inner.shape.metric, GRAPH_OPTIONS, stop, pool)?;
+            Ok(Some(Arc::new(graph)))
+        }
+        GraphEngine::Codes => {
+            let Some(Some(coded)) = segment.codes(entry.namespace.id()) else { return Ok(None) };
+            let codes = Arc::clone(coded.bytes_codes());
+            Ok(Some(Arc::new(CodeGraph::build(codes, GRAPH_OPTIONS, ORDER_SEED, stop, pool)?)))
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What it does: takes writes of one namespace at a time, makes each durable and visible as a whole (WAL-1), answers
 //! reads from snapshots that no writer and no background step can disturb, seals the memtable into segments, merges
-//! segments, builds graphs for large namespaces, and comes back after a crash with every acknowledged write.
+//! segments, makes codes and graphs that searches are faster with, and comes back after a crash with every acknowledged write.
 //!
 //! What it must not know: other shards, tenants' keys, HTTP, async runtimes. It is synchronous; time, files and
 //! background steps come in through handles.
@@ -13,6 +13,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod codes;
 mod error;
 mod fields;
 mod frozen;
@@ -43,7 +44,7 @@ pub use maintain::Step;
 pub use namespace::Namespace;
 pub use read::{Page, Stored};
 pub use search::{Found, Hit, Query, Scope};
-pub use settings::{ShardOptions, ShardShape};
+pub use settings::{GraphEngine, ShardOptions, ShardShape};
 pub use shard::Shard;
 pub use stats::{NamespaceStats, SegmentStats, ShardStats};
 pub use worker::Keeper;

@@ -17,6 +17,8 @@ pub enum Step {
     Sealed(SegmentId),
     /// Segments became one segment, or none if all their rows were dead.
     Merged(Option<SegmentId>),
+    /// Codes were made, or found unfit and left out.
+    BuiltCodes,
     /// A graph was built, or found unfit and left out.
     BuiltGraph,
     /// A build was ended early.

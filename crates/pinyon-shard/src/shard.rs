@@ -2,7 +2,7 @@
 
 use crate::{
     Change, Found, Namespace, Page, Query, Receipt, Scope, ShardError, ShardOptions, ShardShape, Stored,
-    graphs,
+    codes, graphs,
     maintain::{Maintenance, Step},
     read::{self, ListRequest},
     search,
@@ -221,9 +221,16 @@ impl Shard {
         self.inner.compact_now()
     }
 
-    /// Builds the next missing graph of a large namespace on `pool`. `stop` ends the build early.
-    pub fn build_graph(&self, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
-        graphs::build_next(&self.inner, pool, stop)
+    /// Makes what searches are faster with: the next missing codes, then the next missing graph of a large namespace, which
+    /// is built on `pool`. `stop` ends it early.
+    pub fn derive(&self, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
+        if self.inner.shape.dim.is_none() {
+            return Step::Idle;
+        }
+        match codes::build_next(&self.inner, stop) {
+            Step::Idle => graphs::build_next(&self.inner, pool, stop),
+            step => step,
+        }
     }
 
     /// Ends the log cleanly, so that later damage to its end is noticed. Writes are refused from then on.

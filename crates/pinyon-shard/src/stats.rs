@@ -26,6 +26,8 @@ pub struct SegmentStats {
     pub dead_rows: u64,
     /// Bytes on disk.
     pub bytes: u64,
+    /// Bytes of codes in memory.
+    pub codes_bytes: usize,
     /// Namespaces with a graph in memory.
     pub graphs: usize,
     /// Bytes of those graphs.
@@ -83,6 +85,7 @@ pub(crate) fn collect(inner: &Inner) -> ShardStats {
             rows: view.layer.len(),
             dead_rows: view.dead.len(),
             bytes: segment.map_or(0, |segment| segment.file().bytes()),
+            codes_bytes: segment.map_or(0, crate::segment::Segment::codes_bytes),
             graphs: segment.map_or(0, crate::segment::Segment::graph_count),
             graph_bytes: segment.map_or(0, crate::segment::Segment::graph_bytes),
         }

@@ -239,7 +239,8 @@ fn start_graph_builder(
     let build = move || {
         let is_stopped = || stop.load(Ordering::Acquire);
         while !is_stopped() {
-            let built = shards.iter().any(|shard| shard.build_graph(&pool, &is_stopped) == Step::BuiltGraph);
+            let is_built = |step| matches!(step, Step::BuiltCodes | Step::BuiltGraph);
+            let built = shards.iter().any(|shard| is_built(shard.derive(&pool, &is_stopped)));
             if !built && !is_stopped() {
                 std::thread::park_timeout(GRAPH_REST);
             }

@@ -7,8 +7,8 @@ use crate::kernels::CodeKernels;
 const CODE_MAX: f32 = 127.0;
 /// What is added to a component to store it: instructions multiply unsigned bytes with signed ones.
 pub(crate) const OFFSET: i32 = 128;
-/// Rows fetched ahead of the one that is computed, where rows are read in no order.
-const AHEAD: usize = 8;
+/// Rows whose products are kept until their scales are read.
+const BATCH: usize = 64;
 
 /// Coded rows.
 #[derive(Debug, Clone)]
@@ -49,6 +49,7 @@ impl Int8Rows {
         let mut rows = Self::new(space, dim, seed);
         rows.codes.reserve_exact(inverse_norms.len() * rows.lines_per_row);
         rows.scales.reserve_exact(inverse_norms.len());
+        crate::ask_for_huge_pages(rows.codes.spare_capacity_mut());
         let mut point = Vec::new();
         for (row, norm) in vectors.chunks_exact(dim.max(1)).zip(inverse_norms) {
             rows.point(row, *norm, &mut point);
@@ -197,9 +198,9 @@ impl Int8Query {
         let row_bytes = rows.row_bytes();
         let block = &bytes[first * row_bytes..(first + out.len()) * row_bytes];
         let scales = &rows.scales[first..first + out.len()];
-        let mut dots = [0_i32; 64];
+        let mut dots = [0_i32; BATCH];
         for ((block, scales), out) in
-            block.chunks(64 * row_bytes.max(1)).zip(scales.chunks(64)).zip(out.chunks_mut(64))
+            block.chunks(BATCH * row_bytes.max(1)).zip(scales.chunks(BATCH)).zip(out.chunks_mut(BATCH))
         {
             let dots = &mut dots[..out.len()];
             self.kernels.int8_dots(self.query_bytes(), block, dots);
@@ -214,29 +215,17 @@ impl Int8Query {
     /// # Panics
     /// A row that there is not; `out` is shorter than `at`.
     pub fn distances_at(&self, rows: &Int8Rows, at: &[u32], out: &mut [f32]) {
-        let bytes: &[u8] = bytemuck::cast_slice(&rows.codes);
-        let row_bytes = rows.row_bytes();
-        let row = |at: u32| &bytes[at as usize * row_bytes..(at as usize + 1) * row_bytes];
-        at.iter().take(AHEAD).for_each(|at| self.prefetch(rows, *at));
-        let mut dots = [0_i32; 4];
-        for (group, (four, out)) in at.chunks(4).zip(out[..at.len()].chunks_mut(4)).enumerate() {
-            at.iter().skip(group * 4 + AHEAD).take(4).for_each(|at| self.prefetch(rows, *at));
-            // A group that is not full repeats its last row.
-            let last = four[four.len() - 1];
-            let picked = [0, 1, 2, 3].map(|place| row(four.get(place).copied().unwrap_or(last)));
-            self.kernels.int8_dots_of(self.query_bytes(), picked, &mut dots);
-            for ((out, dot), at) in out.iter_mut().zip(dots).zip(four) {
-                *out = self.finish(dot, rows.scales[*at as usize]);
+        let codes: &[u8] = bytemuck::cast_slice(&rows.codes);
+        let out = &mut out[..at.len()];
+        let mut dots = [0_i32; BATCH];
+        for (at, out) in at.chunks(BATCH).zip(out.chunks_mut(BATCH)) {
+            // The scales are read only when all codes were.
+            at.iter().for_each(|row| self.kernels.prefetch(&rows.scales[*row as usize]));
+            let dots = &mut dots[..at.len()];
+            self.kernels.int8_dots_at(self.query_bytes(), codes, at, dots);
+            for ((out, dot), row) in out.iter_mut().zip(dots).zip(at) {
+                *out = self.finish(*dot, rows.scales[*row as usize]);
             }
-        }
-    }
-
-    /// Asks for a row's codes before they are needed.
-    pub fn prefetch(&self, rows: &Int8Rows, row: u32) {
-        let row = row as usize;
-        if let Some(lines) = rows.codes.get(row * rows.lines_per_row..(row + 1) * rows.lines_per_row) {
-            lines.iter().for_each(|line| self.kernels.prefetch(line));
-            self.kernels.prefetch(&rows.scales[row]);
         }
     }
 

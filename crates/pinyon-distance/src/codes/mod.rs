@@ -21,7 +21,7 @@ pub(crate) use signs::{Estimate, GROUP, GroupTerms, PLANES};
 use bytemuck::{Pod, Zeroable};
 
 /// What a processor moves at once.
-const LINE_BYTES: usize = 64;
+pub(crate) const LINE_BYTES: usize = 64;
 
 /// Bytes that begin where a cache line does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]

@@ -45,6 +45,7 @@ impl SignRows {
     pub fn reserve_exact(&mut self, rows: usize) {
         self.bits.reserve_exact(rows.div_ceil(GROUP) * self.words);
         self.terms.reserve_exact(rows.div_ceil(GROUP));
+        crate::ask_for_huge_pages(self.bits.spare_capacity_mut());
     }
 
     /// Adds a row, given its rotated point.

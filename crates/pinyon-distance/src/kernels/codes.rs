@@ -7,8 +7,11 @@ mod avx512;
 pub(crate) mod plain;
 
 use super::Kernels;
-use crate::codes::{Estimate, GROUP, GroupTerms, PLANES};
+use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, PLANES};
 use std::sync::OnceLock;
+
+/// Rows fetched ahead of the one that is computed, where rows are read in no order.
+const AHEAD: usize = 8;
 
 /// A set of kernels for codes that the CPU was seen to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,37 +75,32 @@ impl CodeKernels {
     /// Sums of products of a query's signed bytes with each row's unsigned ones. Rows are whole lines.
     pub(crate) fn int8_dots(self, query: &[i8], rows: &[u8], out: &mut [i32]) {
         assert_eq!(rows.len(), query.len() * out.len(), "a block holds whole rows");
-        if query.is_empty() {
-            return out.fill(0);
-        }
-        let mut fours = out.chunks_mut(4);
-        for (rows, out) in rows.chunks(4 * query.len()).zip(&mut fours) {
-            let row = |at: usize| &rows[at * query.len()..(at + 1) * query.len()];
-            let last = out.len() - 1;
-            let mut four = [0; 4];
-            self.int8_dots_of(
-                query,
-                [row(0), row(1.min(last)), row(2.min(last)), row(3.min(last))],
-                &mut four,
-            );
-            out.copy_from_slice(&four[..out.len()]);
+        assert!(query.len().is_multiple_of(LINE_BYTES), "rows are whole lines");
+        match self.0 {
+            Level::Plain => plain::int8_dots(query, rows, out),
+            // SAFETY: a value of this level exists only where the CPU was seen to have AVX2; lengths were checked.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { avx2::int8_dots(query, rows, out) },
+            // SAFETY: a value of this level exists only where the CPU was seen to have AVX-512 with VNNI; lengths were checked.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => unsafe { avx512::int8_dots(query, rows, out) },
         }
     }
 
-    /// The same of four rows, wherever they are.
-    #[inline]
-    pub(crate) fn int8_dots_of(self, query: &[i8], rows: [&[u8]; 4], out: &mut [i32; 4]) {
-        assert!(rows.iter().all(|row| row.len() == query.len()), "rows and query have one length");
-        assert!(query.len().is_multiple_of(64), "rows are whole lines");
+    /// The same of some of the rows of `codes`, in any order; they are fetched ahead.
+    pub(crate) fn int8_dots_at(self, query: &[i8], codes: &[u8], at: &[u32], out: &mut [i32]) {
+        assert_eq!(at.len(), out.len(), "a product for each row");
+        assert!(query.len().is_multiple_of(LINE_BYTES), "rows are whole lines");
+        let rows = codes.len() / query.len().max(1);
+        assert!(at.iter().all(|row| (*row as usize) < rows), "rows that there are");
         match self.0 {
-            Level::Plain => *out = rows.map(|row| plain::int8_dot(query, row)),
-            // SAFETY: a value of this level exists only where the CPU was seen to have AVX2; lengths are equal, in lines.
+            Level::Plain => plain::int8_dots_at(query, codes, at, out),
+            // SAFETY: as in `int8_dots`; every row was seen to lie in the codes.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => *out = unsafe { avx2::int8_dots(query, rows) },
-            // SAFETY: a value of this level exists only where the CPU was seen to have AVX-512 with VNNI; lengths are
-            // equal, in lines.
+            Level::Avx2 => unsafe { avx2::int8_dots_at(query, codes, at, out) },
+            // SAFETY: as in `int8_dots`; every row was seen to lie in the codes.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => *out = unsafe { avx512::int8_dots(query, rows) },
+            Level::Avx512 => unsafe { avx512::int8_dots_at(query, codes, at, out) },
         }
     }
 

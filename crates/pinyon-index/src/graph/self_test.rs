@@ -41,7 +41,7 @@ pub enum Calibration {
 
 /// Measures recall@10 on queries that lie near the rows but not on them: mixtures of two random rows.
 pub fn calibrate(graph: &dyn Graph, block: RowBlock<'_>, test: SelfTest) -> Calibration {
-    let queries = draw_queries(block, test.seed);
+    let queries = mixtures(block, QUERIES, test.seed);
     let truth: Vec<Vec<SlotId>> = queries.iter().map(|query| nearest(block, test.metric, query)).collect();
     let mut recall = 0.0;
     // A few dozen queries estimate a recall of 0.995 to within about 0.005, so the next step up is taken: what is promised
@@ -55,11 +55,12 @@ pub fn calibrate(graph: &dyn Graph, block: RowBlock<'_>, test: SelfTest) -> Cali
     Calibration::Unfit { recall }
 }
 
-fn draw_queries(block: RowBlock<'_>, seed: u64) -> Vec<Vec<f32>> {
+/// Queries that lie near rows but not on them: mixtures of two, drawn at random.
+pub(crate) fn mixtures(block: RowBlock<'_>, count: usize, seed: u64) -> Vec<Vec<f32>> {
     let mut rng = SeededRng::new(seed);
     let mut row = || block.vector(rng.below(block.rows() as u64) as usize);
     let mixture = |(a, b): (&[f32], &[f32])| a.iter().zip(b).map(|(a, b)| 0.7 * a + 0.3 * b).collect();
-    (0..QUERIES.min(block.rows())).map(|_| mixture((row(), row()))).collect()
+    (0..count.min(block.rows())).map(|_| mixture((row(), row()))).collect()
 }
 
 fn nearest(block: RowBlock<'_>, metric: Metric, query: &[f32]) -> Vec<SlotId> {

@@ -1,7 +1,7 @@
-//! Search in one layer: a graph where a namespace has one, otherwise an exact scan; filters always scan the rows
-//! that survive them, so that no filter ever costs recall.
+//! Search in one layer: a graph where a namespace has one and it is the cheaper way, otherwise a scan, of codes where there
+//! are any. Filters scan the rows that survive them, or all rows and leave out the others.
 
-use super::{Hit, Scope, Search, filtering::survivors};
+use super::{Hit, Scope, Search, coded, filtering::survivors};
 use crate::{
     graphs::GraphEntry,
     layer::{LayerView, NamespaceRows, Rows},
@@ -40,12 +40,11 @@ impl Search<'_> {
         }
     }
 
-    /// Scans every row but those of namespaces that have a graph.
+    /// Scans every row but those of namespaces that have codes.
     fn whole_layer(&mut self, view: &LayerView, best: &mut Best) {
         let mut run = 0..0;
         for entry in view.layer.namespaces() {
-            let graph = view.layer.segment().and_then(|segment| segment.graph(entry.namespace.id()));
-            if graph.is_none() {
+            if coded::of(view, entry).is_none() {
                 run.end = entry.slots.end;
                 continue;
             }
@@ -65,7 +64,7 @@ impl Search<'_> {
             self.work.rows_filtered += u64::from(entry.len());
             return match self.scorer.sparse {
                 Some(query) => self.sparse_namespace(view, entry, query, Some(&slots), best),
-                None => self.scan_slots(view, &slots, best),
+                None => self.survivors(view, entry, &slots, best),
             };
         }
         if let Some(query) = self.scorer.sparse {
@@ -73,8 +72,15 @@ impl Search<'_> {
         }
         let graph = view.layer.segment().and_then(|segment| segment.graph(entry.namespace.id()));
         let walked = graph.is_some_and(|graph| self.walk_graph(view, entry, &graph, best));
-        if !walked {
+        if !walked && !self.scan_coded(view, entry, None, best) {
             self.scan_run(view, entry.slots.clone(), best);
+        }
+    }
+
+    /// Scans the rows that passed a filter.
+    fn survivors(&mut self, view: &LayerView, entry: &NamespaceRows, slots: &RoaringBitmap, best: &mut Best) {
+        if !self.scan_coded(view, entry, Some(slots), best) {
+            self.scan_slots(view, slots, best);
         }
     }
 
@@ -92,9 +98,9 @@ impl Search<'_> {
         let plan = graph
             .plan(k, dead_share, self.settings.graph_rows_per_effort)
             .filter(|_| dead_share <= GRAPH_DEAD_SHARE_MAX);
-        let Some(((graph, ef), vector)) = plan.zip(self.query.vector) else { return false };
-        let request = GraphRequest { k: ef, ef };
-        let found = graph.search(vector.as_slice(), request, &mut self.work);
+        let Some(((walked, ef), vector)) = plan.zip(self.query.vector) else { return false };
+        let request = GraphRequest { k: graph.rescored(k, dead_share).min(ef), ef };
+        let found = walked.search(vector.as_slice(), request, &mut self.work);
         let slots = found.into_iter().map(|row| SlotId::new(entry.slots.start + row.get()));
         let alive: Vec<SlotId> = slots.filter(|&slot| view.is_live(slot)).collect();
         // QRY-3: never fewer than k while more are alive.

@@ -1,5 +1,6 @@
 //! Search: a snapshot, a plan per namespace by what is cheapest, and one merge. Holds no lock.
 
+mod coded;
 pub(crate) mod filtering;
 mod layers;
 mod scorer;
@@ -14,7 +15,7 @@ use crate::{
 };
 use filtering::rows_passing;
 use pinyon_distance::QueryScorer;
-use pinyon_index::{TopK as BestK, Work};
+use pinyon_index::{CodedQuery, TopK as BestK, Work};
 use pinyon_types::{
     Distance, Filter, Invalid, Metadata, Metric, NamespaceId, RecordId, SparseVector, TopK, Vector,
 };
@@ -118,6 +119,8 @@ struct Search<'a> {
     work: Work,
     complete: bool,
     hits: Vec<Hit>,
+    /// The query as codes are asked with it, made when the first codes are met.
+    coded: Option<Arc<CodedQuery>>,
 }
 
 /// Searches a snapshot. `stop` is asked every thousand rows or so.
@@ -133,8 +136,8 @@ pub(crate) fn search(
         sparse: query.sparse.map(SparseVector::as_ref),
         required: query.required,
     };
-    let mut search =
-        Search { settings, scorer, query, stop, work: Work::default(), complete: true, hits: Vec::new() };
+    let (work, hits) = (Work::default(), Vec::new());
+    let mut search = Search { settings, scorer, query, stop, work, complete: true, hits, coded: None };
     search.memtable(state, scope);
     for view in &state.layers {
         search.layer(view, scope);

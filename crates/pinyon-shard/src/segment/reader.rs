@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     ShardError, ShardShape,
+    codes::CodesEntry,
     fields::MetadataRef,
     graphs::GraphEntry,
     layer::{NamespaceRows, Row},
@@ -40,6 +41,7 @@ pub(crate) struct Segment {
     rows: u32,
     namespaces: Vec<NamespaceRows>,
     kills: Kills,
+    codes: ArcSwap<HashMap<NamespaceId, CodesEntry>>,
     graphs: ArcSwap<HashMap<NamespaceId, GraphEntry>>,
     filter_indexes: FilterIndexes,
 }
@@ -70,6 +72,7 @@ impl Segment {
             rows,
             namespaces,
             kills,
+            codes: ArcSwap::default(),
             graphs: ArcSwap::default(),
             filter_indexes: Mutex::default(),
         })
@@ -140,6 +143,22 @@ impl Segment {
         let offsets = self.file.u64s(tag::METADATA_OFFSETS).unwrap_or_default();
         let bytes = self.file.section(tag::METADATA).unwrap_or_default();
         MetadataView::over_checked(&bytes[offsets[at] as usize..offsets[at + 1] as usize])
+    }
+
+    /// The codes of a namespace, once it is known whether there are any.
+    pub(crate) fn codes(&self, namespace: NamespaceId) -> Option<CodesEntry> {
+        self.codes.load().get(&namespace).cloned()
+    }
+
+    pub(crate) fn codes_bytes(&self) -> usize {
+        self.codes.load().values().flatten().map(|codes| codes.memory_bytes()).sum()
+    }
+
+    /// Adds codes; searches see them from their next look-up on.
+    pub(crate) fn attach_codes(&self, built: Vec<(NamespaceId, CodesEntry)>) {
+        let mut codes = HashMap::clone(&self.codes.load());
+        codes.extend(built);
+        self.codes.store(Arc::new(codes));
     }
 
     /// The graph of a namespace, once it is built.

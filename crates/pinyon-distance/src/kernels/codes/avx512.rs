@@ -1,29 +1,72 @@
 //! Kernels for AVX-512 with VNNI and VPOPCNTDQ.
 
-use crate::codes::{Estimate, GROUP, GroupTerms, PLANES};
+use super::AHEAD;
+use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, PLANES};
 use std::arch::x86_64::{
-    __m512i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_extract_epi32, _mm256_add_epi32, _mm256_add_ps,
-    _mm256_castsi256_si128, _mm256_cvtepi32_ps, _mm256_extracti128_si256, _mm256_loadu_ps, _mm256_mul_ps,
-    _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_epi32, _mm512_add_epi64, _mm512_and_si512,
-    _mm512_castsi512_si256, _mm512_cvtepi64_epi32, _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64,
-    _mm512_loadu_si512, _mm512_popcnt_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_slli_epi64,
-    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    __m512i, _MM_HINT_T0, _mm_add_epi32, _mm_cvtsi128_si32, _mm_extract_epi32, _mm_prefetch,
+    _mm256_add_epi32, _mm256_add_ps, _mm256_castsi256_si128, _mm256_cvtepi32_ps, _mm256_extracti128_si256,
+    _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_epi32,
+    _mm512_add_epi64, _mm512_and_si512, _mm512_castsi512_si256, _mm512_cvtepi64_epi32, _mm512_dpbusd_epi32,
+    _mm512_extracti64x4_epi64, _mm512_loadu_si512, _mm512_popcnt_epi64, _mm512_set1_epi64,
+    _mm512_setzero_si512, _mm512_slli_epi64, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
+    _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
-/// Sums of products of four rows; lengths are equal and whole lines.
+/// Sums of products of four rows.
+///
+/// # Safety
+/// From each pointer on there are `query.len()` bytes, which is a multiple of a line.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-pub(super) fn int8_dots(query: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
-    let length = rows.iter().fold(query.len(), |least, row| least.min(row.len()));
+unsafe fn four_dots(query: &[i8], rows: [*const u8; 4]) -> [i32; 4] {
     let mut sums = [_mm512_setzero_si512(); 4];
-    for at in (0..length).step_by(64) {
-        // SAFETY: at + 64 does not pass the end of the query nor of a row: lengths are whole lines.
+    for at in (0..query.len()).step_by(LINE_BYTES) {
+        // SAFETY: at + 64 does not pass the end of the query nor of a row.
         let load = |pointer: *const u8| unsafe { _mm512_loadu_si512(pointer.add(at).cast::<__m512i>()) };
         let query = load(query.as_ptr().cast());
         for (sum, row) in sums.iter_mut().zip(rows) {
-            *sum = _mm512_dpbusd_epi32(*sum, load(row.as_ptr()), query);
+            *sum = _mm512_dpbusd_epi32(*sum, load(row), query);
         }
     }
     reduce(sums)
+}
+
+/// Of consecutive rows.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn int8_dots(query: &[i8], rows: &[u8], out: &mut [i32]) {
+    let row = |at: usize| rows[at * query.len()..(at + 1) * query.len()].as_ptr();
+    for (group, out) in out.chunks_mut(4).enumerate() {
+        // A group that is not full repeats its last row.
+        let picked = [0, 1, 2, 3].map(|place: usize| row(4 * group + place.min(out.len() - 1)));
+        // SAFETY: the slices above are whole rows.
+        let dots = unsafe { four_dots(query, picked) };
+        out.copy_from_slice(&dots[..out.len()]);
+    }
+}
+
+/// Of rows in any order.
+///
+/// # Safety
+/// Every row of `at` lies in the codes.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(super) unsafe fn int8_dots_at(query: &[i8], codes: &[u8], at: &[u32], out: &mut [i32]) {
+    // SAFETY: the caller's promise.
+    let row = |at: u32| unsafe { codes.as_ptr().add(at as usize * query.len()) };
+    let fetch = |at: &u32| {
+        for line in (0..query.len()).step_by(LINE_BYTES) {
+            // The address need not be one of ours: a prefetch does not fault.
+            _mm_prefetch::<_MM_HINT_T0>(row(*at).wrapping_add(line).cast());
+        }
+    };
+    at.iter().take(AHEAD).for_each(fetch);
+    for (group, (four, out)) in at.chunks(4).zip(out.chunks_mut(4)).enumerate() {
+        at[(4 * group + AHEAD).min(at.len())..].iter().take(4).for_each(fetch);
+        let last = four.len() - 1;
+        let picked = [0, 1, 2, 3].map(|place: usize| row(four[place.min(last)]));
+        // SAFETY: rows that lie in the codes are whole.
+        let dots = unsafe { four_dots(query, picked) };
+        out.copy_from_slice(&dots[..out.len()]);
+    }
 }
 
 /// The sums of four vectors' lanes: transposed pair by pair, so that one addition serves all four.

@@ -3,8 +3,23 @@
 use crate::codes::{Estimate, GROUP, GroupTerms};
 
 /// Sum of products. Lengths are equal.
-pub(crate) fn int8_dot(query: &[i8], row: &[u8]) -> i32 {
+fn int8_dot(query: &[i8], row: &[u8]) -> i32 {
     query.iter().zip(row).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
+}
+
+/// Of consecutive rows.
+pub(super) fn int8_dots(query: &[i8], rows: &[u8], out: &mut [i32]) {
+    for (at, out) in out.iter_mut().enumerate() {
+        *out = int8_dot(query, &rows[at * query.len()..(at + 1) * query.len()]);
+    }
+}
+
+/// Of rows in any order.
+pub(super) fn int8_dots_at(query: &[i8], codes: &[u8], at: &[u32], out: &mut [i32]) {
+    for (row, out) in at.iter().zip(out) {
+        let row = *row as usize;
+        *out = int8_dot(query, &codes[row * query.len()..(row + 1) * query.len()]);
+    }
 }
 
 /// Distances of the rows of one group.

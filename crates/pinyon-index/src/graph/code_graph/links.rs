@@ -22,7 +22,10 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) fn new(rows: usize, stride: usize) -> Self {
-        Self { stride, rows: (0..rows * stride).map(|_| AtomicU32::new(NOBODY)).collect() }
+        let mut places = Vec::with_capacity(rows * stride);
+        pinyon_distance::ask_for_huge_pages(places.spare_capacity_mut());
+        places.extend((0..rows * stride).map(|_| AtomicU32::new(NOBODY)));
+        Self { stride, rows: places }
     }
 
     /// The rows that a row is linked to.

@@ -1,0 +1,233 @@
+//! Rows with codes: a scan that reads fewer bytes. Bits choose some rows, bytes choose few of those, and only of the few is
+//! the distance computed from the vector. How many are kept at each step is found by a self-test on the rows themselves.
+
+mod nearest;
+mod self_test;
+#[cfg(test)]
+mod tests;
+
+use crate::{RowBlock, ScanEnd, TopK, Work};
+use nearest::Nearest;
+use pinyon_distance::{
+    QueryScorer,
+    codes::{Int8Query, Int8Rows, PointSpace, SignRows},
+};
+use pinyon_types::{Distance, Metric, SlotId};
+use std::sync::Arc;
+
+/// Seed of the rotation: one for all, so that a query is rotated once for all rows it is held against.
+const ROTATION_SEED: u64 = 0x0070_696e_796f_6e00;
+/// Below so many rows reading bytes costs less than reading bits first (measured at 384 components).
+const SIGNS_ROWS_MIN: usize = 4096;
+/// Rows whose estimates are computed before they are looked at.
+const CHUNK: usize = 512;
+/// Rows between two looks at whether to stop.
+const ROWS_PER_CHECK: usize = 16 * CHUNK;
+/// What depths are for.
+const K: usize = 10;
+
+/// How many rows are kept after each step, for ten results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// After bits were read.
+    pub by_signs: usize,
+    /// After bytes were read: rows whose vectors are read.
+    pub by_bytes: usize,
+}
+
+impl Depth {
+    /// For `k` results.
+    const fn of(self, k: usize) -> Self {
+        let times = if k > K { k.div_ceil(K) } else { 1 };
+        Self { by_signs: self.by_signs * times, by_bytes: self.by_bytes * times }
+    }
+}
+
+/// Codes of consecutive rows.
+#[derive(Debug)]
+pub struct CodedRows {
+    bytes: Arc<Int8Rows>,
+    signs: Option<SignRows>,
+    depth: Depth,
+}
+
+/// A query as all coded rows of one metric and length are asked with it.
+#[derive(Debug)]
+pub struct CodedQuery {
+    point: Vec<f32>,
+    bytes: Int8Query,
+}
+
+/// What of the rows a search is about.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Whether a row counts.
+    pub is_wanted: &'a dyn Fn(u32) -> bool,
+    /// Whether to stop.
+    pub stop: &'a dyn Fn() -> bool,
+}
+
+impl CodedRows {
+    /// Codes of these rows; `None` if no depth that was tried reaches the recall, and scans of the vectors must go on.
+    pub fn build(block: RowBlock<'_>, metric: Metric, recall_min: f64) -> Option<Self> {
+        let space = PointSpace::of(metric, block.vectors, block.dim());
+        let bytes = Int8Rows::encode(space, block.vectors, block.inverse_norms, ROTATION_SEED);
+        let signs = (block.rows() >= SIGNS_ROWS_MIN).then(|| signs(&bytes, space, block));
+        let mut coded = Self { bytes: Arc::new(bytes), signs, depth: Depth { by_signs: 0, by_bytes: 0 } };
+        coded.depth = self_test::depth(&mut coded, block, metric, recall_min)?;
+        Some(coded)
+    }
+
+    /// The codes of a byte a component.
+    pub const fn bytes_codes(&self) -> &Arc<Int8Rows> {
+        &self.bytes
+    }
+
+    /// The depth that the self-test found.
+    pub const fn depth(&self) -> Depth {
+        self.depth
+    }
+
+    /// Whether codes are the cheaper way to `k` results: not where most rows would be kept on the way.
+    pub fn is_worth(&self, k: usize) -> bool {
+        let Depth { by_signs, by_bytes } = self.depth.of(k);
+        let kept = if self.signs.is_some() { by_signs } else { by_bytes };
+        self.bytes.len() >= 4 * kept
+    }
+
+    /// Memory, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.bytes() + self.signs.as_ref().map_or(0, SignRows::bytes)
+    }
+
+    /// The query, ready for these rows and all others of the same metric and length.
+    pub fn query(&self, query: &[f32]) -> CodedQuery {
+        let point = self.bytes.query_point(query);
+        CodedQuery { bytes: self.bytes.query(&point), point }
+    }
+
+    /// Adds the nearest wanted rows to `best`, whose distances come from the vectors of `block`.
+    pub fn search(
+        &self,
+        (block, scorer): (RowBlock<'_>, &QueryScorer<'_>),
+        query: &CodedQuery,
+        wanted: Wanted<'_>,
+        best: &mut TopK<(Distance, SlotId)>,
+        work: &mut Work,
+    ) -> ScanEnd {
+        let depth = self.depth.of(best.capacity());
+        let (near, end) = match &self.signs {
+            Some(signs) => {
+                let (near, end) = scan_signs(signs, query, depth.by_signs, wanted, work);
+                (self.nearest_of(query, &near, depth.by_bytes, work), end)
+            }
+            None => self.scan_bytes(query, depth.by_bytes, wanted, work),
+        };
+        rescore(block, scorer, &near, best, work);
+        end
+    }
+
+    /// The same of these rows alone.
+    pub fn search_rows(
+        &self,
+        (block, scorer): (RowBlock<'_>, &QueryScorer<'_>),
+        query: &CodedQuery,
+        rows: &[u32],
+        best: &mut TopK<(Distance, SlotId)>,
+        work: &mut Work,
+    ) {
+        let near = self.nearest_of(query, rows, self.depth.of(best.capacity()).by_bytes, work);
+        rescore(block, scorer, &near, best, work);
+    }
+
+    fn nearest_of(&self, query: &CodedQuery, rows: &[u32], depth: usize, work: &mut Work) -> Vec<u32> {
+        let mut nearest = Nearest::new(depth);
+        let mut distances = [0.0; CHUNK];
+        for rows in rows.chunks(CHUNK) {
+            let distances = &mut distances[..rows.len()];
+            query.bytes.distances_at(&self.bytes, rows, distances);
+            nearest.take(distances, |at| rows[at], &|_| true);
+        }
+        work.code_distances += rows.len() as u64;
+        nearest.into_rows()
+    }
+
+    fn scan_bytes(
+        &self,
+        query: &CodedQuery,
+        depth: usize,
+        wanted: Wanted<'_>,
+        work: &mut Work,
+    ) -> (Vec<u32>, ScanEnd) {
+        let distances = |first, out: &mut [f32]| query.bytes.distances(&self.bytes, first, out);
+        let (near, end, seen) = scan(self.bytes.len(), depth, wanted, distances);
+        work.code_distances += seen;
+        (near, end)
+    }
+}
+
+fn scan_signs(
+    signs: &SignRows,
+    query: &CodedQuery,
+    depth: usize,
+    wanted: Wanted<'_>,
+    work: &mut Work,
+) -> (Vec<u32>, ScanEnd) {
+    let query = signs.query(&query.point);
+    let distances = |first, out: &mut [f32]| query.distances(signs, first, out);
+    let (near, end, seen) = scan(signs.len(), depth, wanted, distances);
+    work.sign_distances += seen;
+    (near, end)
+}
+
+/// The `depth` wanted rows that seem nearest, and how many were looked at.
+fn scan(
+    rows: usize,
+    depth: usize,
+    wanted: Wanted<'_>,
+    distances: impl Fn(usize, &mut [f32]),
+) -> (Vec<u32>, ScanEnd, u64) {
+    let mut nearest = Nearest::new(depth);
+    let mut chunk = [0.0; CHUNK];
+    for first in (0..rows).step_by(CHUNK) {
+        if first > 0 && first % ROWS_PER_CHECK == 0 && (wanted.stop)() {
+            return (nearest.into_rows(), ScanEnd::Stopped, first as u64);
+        }
+        let chunk = &mut chunk[..CHUNK.min(rows - first)];
+        distances(first, chunk);
+        nearest.take(chunk, |at| (first + at) as u32, wanted.is_wanted);
+    }
+    (nearest.into_rows(), ScanEnd::Done, rows as u64)
+}
+
+fn rescore(
+    block: RowBlock<'_>,
+    scorer: &QueryScorer<'_>,
+    rows: &[u32],
+    best: &mut TopK<(Distance, SlotId)>,
+    work: &mut Work,
+) {
+    for row in rows {
+        let at = *row as usize;
+        let distance = scorer.distance(block.vector(at), block.inverse_norms[at]);
+        best.push((distance, SlotId::new(block.first_slot.get() + row)));
+    }
+    work.distances += rows.len() as u64;
+}
+
+fn signs(bytes: &Int8Rows, space: PointSpace, block: RowBlock<'_>) -> SignRows {
+    let mut point = Vec::new();
+    let mut sums = vec![0.0_f64; space.dim(block.dim())];
+    for row in 0..block.rows() {
+        bytes.point(block.vector(row), block.inverse_norms[row], &mut point);
+        sums.iter_mut().zip(&point).for_each(|(sum, component)| *sum += f64::from(*component));
+    }
+    let mean = sums.into_iter().map(|sum| (sum / block.rows() as f64) as f32).collect();
+    let mut signs = SignRows::new(space, mean);
+    signs.reserve_exact(block.rows());
+    for row in 0..block.rows() {
+        bytes.point(block.vector(row), block.inverse_norms[row], &mut point);
+        signs.push(&point);
+    }
+    signs
+}

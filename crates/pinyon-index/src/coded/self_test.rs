@@ -1,0 +1,59 @@
+//! The self-test of codes: the least depth at which they find what the vectors say is nearest.
+
+use super::{CodedRows, Depth, K, Wanted};
+use crate::{RowBlock, TopK, Work, graph::mixtures, scan};
+use pinyon_distance::QueryScorer;
+use pinyon_types::{Distance, Metric};
+
+/// Queries: as many rows as are compared with the promise, 640 of them.
+const QUERIES: usize = 64;
+const SEED: u64 = 0x5eed;
+/// Depths tried, least first.
+const LADDER: [Depth; 5] = [
+    Depth { by_signs: 200, by_bytes: 24 },
+    Depth { by_signs: 300, by_bytes: 32 },
+    Depth { by_signs: 600, by_bytes: 48 },
+    Depth { by_signs: 1200, by_bytes: 96 },
+    Depth { by_signs: 2400, by_bytes: 192 },
+];
+
+/// The depth for these rows; `None` if none is enough.
+pub(super) fn depth(
+    coded: &mut CodedRows,
+    block: RowBlock<'_>,
+    metric: Metric,
+    recall_min: f64,
+) -> Option<Depth> {
+    let queries = mixtures(block, QUERIES, SEED);
+    let bounds: Vec<Distance> = queries.iter().map(|query| tenth(block, metric, query)).collect();
+    LADDER.into_iter().find(|depth| {
+        coded.depth = *depth;
+        recall(coded, block, metric, &queries, &bounds) >= recall_min
+    })
+}
+
+/// The distance of the tenth nearest row: what is not farther is as good.
+fn tenth(block: RowBlock<'_>, metric: Metric, query: &[f32]) -> Distance {
+    let mut best = TopK::new(K);
+    scan(block, &QueryScorer::new(metric, query), None, &mut best, &mut Work::default(), &|| false);
+    best.into_sorted().last().map_or(Distance::FARTHEST, |(distance, _)| *distance)
+}
+
+fn recall(
+    coded: &CodedRows,
+    block: RowBlock<'_>,
+    metric: Metric,
+    queries: &[Vec<f32>],
+    bounds: &[Distance],
+) -> f64 {
+    let wanted = Wanted { is_wanted: &|_| true, stop: &|| false };
+    let mut found = 0;
+    for (query, bound) in queries.iter().zip(bounds) {
+        let scorer = QueryScorer::new(metric, query);
+        let mut best = TopK::new(K);
+        coded.search((block, &scorer), &coded.query(query), wanted, &mut best, &mut Work::default());
+        found += best.into_sorted().iter().filter(|(distance, _)| distance <= bound).count();
+    }
+    let total = queries.len() * K.min(block.rows());
+    if total == 0 { 1.0 } else { found as f64 / total as f64 }
+}

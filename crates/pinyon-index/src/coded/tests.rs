@@ -1,0 +1,114 @@
+//! Codes against scans of the vectors.
+
+use super::*;
+use crate::scan as scan_vectors;
+use pinyon_distance::inverse_norm;
+use pinyon_types::SeededRng;
+
+const DIM: usize = 96;
+
+struct Set {
+    vectors: Vec<f32>,
+    norms: Vec<f32>,
+}
+
+impl Set {
+    /// Points around sixty centres, of different lengths.
+    fn clustered(count: usize, seed: u64) -> Self {
+        let mut rng = SeededRng::new(seed);
+        let mut gauss = || (0..12).map(|_| rng.unit()).sum::<f64>() - 6.0;
+        let centres: Vec<f64> = (0..60 * DIM).map(|_| gauss()).collect();
+        let rows = (0..count).flat_map(|row| {
+            let (centre, length) = (row * 7919 % 60 * DIM, 1.0 + 0.2 * gauss().abs());
+            (0..DIM).map(|at| ((centres[centre + at] + 0.7 * gauss()) * length) as f32).collect::<Vec<f32>>()
+        });
+        let vectors: Vec<f32> = rows.collect();
+        let norms = vectors.chunks(DIM).map(inverse_norm).collect();
+        Self { vectors, norms }
+    }
+
+    fn block(&self) -> RowBlock<'_> {
+        RowBlock { vectors: &self.vectors, inverse_norms: &self.norms, first_slot: SlotId::new(1000) }
+    }
+}
+
+fn found(
+    coded: &CodedRows,
+    set: &Set,
+    metric: Metric,
+    query: &[f32],
+    wanted: &dyn Fn(u32) -> bool,
+    k: usize,
+) -> Vec<SlotId> {
+    let scorer = QueryScorer::new(metric, query);
+    let mut best = TopK::new(k);
+    let wanted = Wanted { is_wanted: wanted, stop: &|| false };
+    let end =
+        coded.search((set.block(), &scorer), &coded.query(query), wanted, &mut best, &mut Work::default());
+    assert_eq!(end, ScanEnd::Done);
+    best.into_sorted().into_iter().map(|(_, slot)| slot).collect()
+}
+
+#[test]
+fn codes_find_what_the_vectors_say_with_and_without_rows_left_out() {
+    for count in [300, 5_000] {
+        let all = Set::clustered(count + 40, 61);
+        let set = Set { vectors: all.vectors[..count * DIM].to_vec(), norms: all.norms[..count].to_vec() };
+        for metric in [Metric::Cosine, Metric::DotProduct, Metric::Euclidean] {
+            let coded = CodedRows::build(set.block(), metric, 0.995).unwrap();
+            for is_wanted in [(|_| true) as fn(u32) -> bool, |row| row % 2 == 0, |row| row % 50 == 7] {
+                for k in [1, 10, 60] {
+                    let (mut hits, mut total) = (0, 0);
+                    for query in all.vectors[count * DIM..].chunks(DIM) {
+                        let dead =
+                            (0..count as u32).filter(|row| !is_wanted(*row)).map(|row| row + 1000).collect();
+                        let (scorer, mut best) = (QueryScorer::new(metric, query), TopK::new(k));
+                        scan_vectors(
+                            set.block(),
+                            &scorer,
+                            Some(&dead),
+                            &mut best,
+                            &mut Work::default(),
+                            &|| false,
+                        );
+                        let expected = best.into_sorted();
+                        let found = found(&coded, &set, metric, query, &is_wanted, k);
+                        assert_eq!(found.len(), expected.len());
+                        assert!(found.iter().all(|slot| is_wanted(slot.get() - 1000)));
+                        hits += expected.iter().filter(|(_, slot)| found.contains(slot)).count();
+                        total += expected.len();
+                    }
+                    // Of few results one miss is many of a hundred.
+                    assert!(hits + 2 + total / 100 >= total, "{metric} {count} {k}: {hits} of {total}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_that_are_named_are_the_only_ones() {
+    let set = Set::clustered(900, 62);
+    let coded = CodedRows::build(set.block(), Metric::Cosine, 0.99).unwrap();
+    let query = &set.vectors[..DIM];
+    let scorer = QueryScorer::new(Metric::Cosine, query);
+    let (mut best, mut work) = (TopK::new(5), Work::default());
+    coded.search_rows((set.block(), &scorer), &coded.query(query), &[3, 0, 899], &mut best, &mut work);
+    let slots: Vec<u32> = best.into_sorted().into_iter().map(|(_, slot)| slot.get()).collect();
+    assert_eq!(slots[0], 1000);
+    assert!(slots.len() == 3 && slots.contains(&1003) && slots.contains(&1899));
+    assert_eq!((work.code_distances, work.distances), (3, 3));
+}
+
+#[test]
+fn a_stopped_search_says_so() {
+    let set = Set::clustered(20_000, 63);
+    let coded = CodedRows::build(set.block(), Metric::Cosine, 0.99).unwrap();
+    let query = &set.vectors[..DIM];
+    let scorer = QueryScorer::new(Metric::Cosine, query);
+    let (mut best, mut work) = (TopK::new(5), Work::default());
+    let wanted = Wanted { is_wanted: &|_| true, stop: &|| true };
+    let end = coded.search((set.block(), &scorer), &coded.query(query), wanted, &mut best, &mut work);
+    assert_eq!(end, ScanEnd::Stopped);
+    assert_eq!(work.sign_distances, ROWS_PER_CHECK as u64);
+}
