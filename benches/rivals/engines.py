@@ -5,6 +5,7 @@ Each is filled once, then asked over all rows, in one tenant, and under filters,
 
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import measure
@@ -160,13 +161,12 @@ def lines(kind, data, settings):
     try:
         engine.open(directory, data.base.shape[1])
         yield measure.build_line(kind.name, len(data.base), lambda: fill(engine, data))
-        curve = []
+        curve, done = [], set()
         for effort in EFFORTS[:: settings.effort_step]:
-            line = whole_line(engine, data, effort, settings)
-            curve.append(line)
-            yield line
-            yield from tenant_lines(engine, data, effort, settings)
-            yield from filter_lines(engine, data, effort, settings)
+            for name, line in measures(engine, data, effort, settings):
+                # More effort would be slower, for a recall that nothing is compared at.
+                if name not in done:
+                    yield note(line(), name, done, curve)
         yield from measure.at_lines(kind.name, curve)
         engine.close()
     finally:
@@ -179,25 +179,40 @@ def fill(engine, data):
     engine.finish()
 
 
+def note(line, name, done, curve):
+    """Remembers what a line says for the lines to come."""
+    if line["recall"] >= measure.RECALL_ENOUGH:
+        done.add(name)
+    if line["bench"] == "curve":
+        curve.append(line)
+    return line
+
+
+def measures(engine, data, effort, settings):
+    """Everything that is measured at one effort: a name, and what measures it."""
+    yield "curve", partial(whole_line, engine, data, effort, settings)
+    for mix in ("proportional", "uniform"):
+        yield mix, partial(tenant_line, engine, data, mix, effort, settings)
+    for condition in data.filters:
+        yield condition.name, partial(filter_line, engine, data, condition, effort, settings)
+
+
 def whole_line(engine, data, effort, settings):
     arguments = [(query, engine.prepare(effort)) for query in data.queries]
     line = {"bench": "curve", "engine": engine.name, "ef": effort}
     return line | measure.point(engine.search, arguments, data.truth, settings.passes)
 
 
-def tenant_lines(engine, data, effort, settings):
-    for mix, short in (("proportional", "prop"), ("uniform", "uni")):
-        tenants, truth = data.pairs(short)
-        chosen = [engine.prepare(effort, "tenant", tenant_name(tenant)) for tenant in tenants]
-        line = {"bench": "tenants", "engine": engine.name, "mix": mix, "ef": effort}
-        yield line | measure.point(engine.search, list(zip(data.queries, chosen)), truth, settings.passes)
+def tenant_line(engine, data, mix, effort, settings):
+    tenants, truth = data.pairs({"proportional": "prop", "uniform": "uni"}[mix])
+    chosen = [engine.prepare(effort, "tenant", tenant_name(tenant)) for tenant in tenants]
+    line = {"bench": "tenants", "engine": engine.name, "mix": mix, "ef": effort}
+    return line | measure.point(engine.search, list(zip(data.queries, chosen)), truth, settings.passes)
 
 
-def filter_lines(engine, data, effort, settings):
-    for condition in data.filters:
-        chosen = engine.prepare(effort, condition.field, condition.value)
-        arguments = [(query, chosen) for query in data.queries]
-        share = float(data.passing(condition).mean())
-        line = {"bench": "filters", "engine": engine.name, "filter": condition.name, "ef": effort}
-        line["selectivity"] = round(share, 5)
-        yield line | measure.point(engine.search, arguments, data.answers(condition), settings.passes)
+def filter_line(engine, data, condition, effort, settings):
+    chosen = engine.prepare(effort, condition.field, condition.value)
+    arguments = [(query, chosen) for query in data.queries]
+    line = {"bench": "filters", "engine": engine.name, "filter": condition.name, "ef": effort}
+    line["selectivity"] = round(float(data.passing(condition).mean()), 5)
+    return line | measure.point(engine.search, arguments, data.answers(condition), settings.passes)

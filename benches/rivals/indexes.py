@@ -10,8 +10,6 @@ from sets import K
 M = 16
 EF_CONSTRUCTION = 200
 EFFORTS = (10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 1000)
-# Nothing is compared at a higher recall.
-RECALL_ENOUGH = 0.995
 
 
 class Hnswlib:
@@ -108,6 +106,6 @@ def lines(kind, data, settings):
         line |= measure.batch(index.search_all, data.queries, settings.passes)
         curve.append(line)
         yield line
-        if line["recall"] >= RECALL_ENOUGH:
+        if line["recall"] >= measure.RECALL_ENOUGH:
             break
     yield from measure.at_lines(kind.name, curve)

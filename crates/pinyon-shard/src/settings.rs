@@ -28,6 +28,8 @@ pub enum GraphEngine {
 pub struct ShardOptions {
     /// A memtable of this many bytes is sealed into a segment.
     pub seal_bytes: usize,
+    /// A memtable of this many bytes is sealed when nobody writes to it for a while.
+    pub quiet_seal_bytes: usize,
     /// A writer waits when the memtable has this many bytes because sealing cannot keep up (LIM-1).
     pub backlog_bytes_max: usize,
     /// Log files grow in steps of this many bytes.
@@ -52,8 +54,10 @@ impl ShardOptions {
     /// The options of a server with default settings, each with its reason.
     pub const fn server() -> Self {
         Self {
-            // 10,000 rows of 1536-D: few enough to replay and to scan record by record, enough for a large write.
-            seal_bytes: 64 << 20,
+            // 10,000 rows of 384-D: few enough to replay and to scan record by record.
+            seal_bytes: 16 << 20,
+            // Segments cost a file each; what is smaller than this is scanned at once.
+            quiet_seal_bytes: 1 << 20,
             backlog_bytes_max: 256 << 20,
             log_preallocate_bytes: 8 << 20,
             // Below this preparing the query costs as much as scanning the vectors.

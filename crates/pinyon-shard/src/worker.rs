@@ -1,6 +1,7 @@
 //! The thread that does a shard's background steps, and the bell that wakes it.
 
 use crate::{Shard, maintain::Step};
+use pinyon_types::SeqNo;
 use std::{
     io,
     sync::{
@@ -10,6 +11,9 @@ use std::{
     thread::JoinHandle,
     time::Duration,
 };
+
+/// After this time without a write a memtable is sealed before it is full: segments have codes, memtables have none.
+const QUIET_TIME: Duration = Duration::from_secs(2);
 
 /// How long to rest after a failed step (a full disk, mostly) before trying again.
 const RETRY_REST: Duration = Duration::from_secs(1);
@@ -98,7 +102,13 @@ fn keep(shard: &Shard, stop: &AtomicBool) {
     let mut seen = 0;
     while !stop.load(Ordering::Acquire) {
         match shard.step() {
-            Ok(Step::Idle) => seen = bell.wait_after(seen, Duration::from_secs(60)),
+            Ok(Step::Idle) => {
+                let before = seq(shard);
+                seen = bell.wait_after(seen, QUIET_TIME);
+                if seq(shard) == before && !stop.load(Ordering::Acquire) {
+                    seal_the_quiet(shard);
+                }
+            }
             Ok(_) => bell.ring(),
             Err(error) => {
                 tracing::error!(shard = shard.shape().shard.get(), error = %error, "background step failed");
@@ -107,5 +117,20 @@ fn keep(shard: &Shard, stop: &AtomicBool) {
                 bell.wait_until(stopped, RETRY_REST);
             }
         }
+    }
+}
+
+fn seq(shard: &Shard) -> SeqNo {
+    shard.inner.snapshot.load().seq
+}
+
+/// Seals a memtable that is worth it and that nobody writes to.
+fn seal_the_quiet(shard: &Shard) {
+    let inner = &shard.inner;
+    if inner.snapshot.load().memtable.bytes < inner.options.quiet_seal_bytes {
+        return;
+    }
+    if let Err(error) = shard.seal() {
+        tracing::error!(shard = shard.shape().shard.get(), error = %error, "quiet memtable not sealed");
     }
 }

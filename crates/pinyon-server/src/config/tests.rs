@@ -58,7 +58,7 @@ fn wrong_values_name_their_setting() {
 fn memtables_are_sealed_at_the_size_that_is_set() {
     let options = |layer: Partial| resolve([layer]).unwrap().engine.shard_options;
     let size = |layer: Partial| (options(layer.clone()).seal_bytes, options(layer).backlog_bytes_max);
-    assert_eq!(size(Partial::default()), (64 << 20, 256 << 20));
+    assert_eq!(size(Partial::default()), (16 << 20, 256 << 20));
     assert_eq!(size(environment(&[("PINYON_SEAL_KIB", "32")]).unwrap()), (32 << 10, 256 << 20));
     let large = Partial::from_toml("seal_kib = 1048576", "pinyon.toml").unwrap();
     assert_eq!(size(large.clone()), (1 << 30, 4 << 30));
