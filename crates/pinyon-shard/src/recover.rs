@@ -61,6 +61,20 @@ pub(crate) fn open(
     })
 }
 
+/// Whether the shard in a directory ever took a write.
+pub(crate) fn took_writes(io: &SharedIo, dir: &Path) -> Result<bool, ShardError> {
+    if manifest::load(&**io, dir)?.is_some_and(|manifest| manifest.log_floor > 0) {
+        return Ok(true);
+    }
+    let names = io.list(dir).map_err(ShardError::io(dir))?;
+    for name in names.iter().filter(|name| wal::is_log_file_name(name)) {
+        if wal::holds_entries(&**io, &dir.join(name))? {
+            return Ok(true);
+        }
+    }
+    Ok(names.iter().any(|name| name.ends_with(".seg")))
+}
+
 /// The number under which the manifest keeps a metric; never changed, only added to.
 const fn metric_code(metric: Metric) -> u8 {
     match metric {

@@ -73,6 +73,14 @@ impl Shard {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Whether the shard in `dir` ever took a write, by its files. Changes nothing; reads every log.
+    ///
+    /// # Errors
+    /// A damaged manifest, the disk's.
+    pub fn took_writes(io: &SharedIo, dir: &Path) -> Result<bool, ShardError> {
+        crate::recover::took_writes(io, dir)
+    }
+
     /// Makes a change of one namespace durable and visible; all of it or nothing.
     ///
     /// # Errors

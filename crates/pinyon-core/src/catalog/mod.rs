@@ -10,6 +10,8 @@ mod codec;
 #[cfg(test)]
 mod conformance;
 mod declared;
+#[cfg(test)]
+mod flips;
 mod packing;
 mod redb_store;
 mod routing_table;

@@ -87,7 +87,7 @@ impl RoutingTable {
         Self::from_image(store, &Image { entries }, dir)
     }
 
-    fn from_image(store: CheckedStore, image: &Image, dir: &Path) -> Result<Self, CatalogError> {
+    pub(super) fn from_image(store: CheckedStore, image: &Image, dir: &Path) -> Result<Self, CatalogError> {
         let damaged = |problem: String| CatalogError::Damaged { path: store.path().to_owned(), problem };
         let settings = image.entries.get(SETTINGS_KEY).map(|bytes| codec::decode(bytes)).transpose();
         let settings = settings.map_err(damaged)?;

@@ -1,7 +1,10 @@
 //! Every index of a data directory: the tenants' own, which the tenant API speaks to, and those that customers make.
 //! Each is an [`Engine`] in a directory of its own; a small durable registry says which there are.
 
+mod leftovers;
 mod registry;
+#[cfg(test)]
+mod rollback_tests;
 #[cfg(test)]
 mod tests;
 

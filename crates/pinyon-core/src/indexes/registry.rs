@@ -1,6 +1,6 @@
 //! Which indexes there are, durably: one small checked value each, in a store of the catalog's kind.
 
-use super::{IndexDescription, TENANTS_ID, index_dir};
+use super::{IndexDescription, TENANTS_ID};
 use crate::{
     EngineError, ErrorCode,
     catalog::{self, CatalogKind, CheckedStore, StoreChange, StoredIndex},
@@ -14,15 +14,15 @@ const LAST_ID_KEY: &[u8] = b"last-id";
 
 #[derive(Debug)]
 pub(super) struct Registry {
-    home: PathBuf,
+    pub(super) home: PathBuf,
     store: CheckedStore,
-    last_id: u64,
+    pub(super) last_id: u64,
 }
 
 impl Registry {
     /// Reads the registry below `home`, or begins one there.
     pub(super) fn open(home: &Path, kind: CatalogKind) -> Result<(Self, Vec<IndexDescription>), EngineError> {
-        let dir = home.join("registry");
+        let dir = registry_dir(home);
         RealIo.create_dir_all(&dir).map_err(|error| EngineError::io(&dir, &error))?;
         let (store, entries) = CheckedStore::open_in(&dir, kind)?;
         let damaged = |problem: String| {
@@ -98,20 +98,10 @@ impl Registry {
         }
         Ok(named)
     }
+}
 
-    /// Removes directories that no entry names: a crash left them while their index was made or deleted.
-    pub(super) fn remove_leftovers(&self, known: &[IndexDescription]) -> Result<(), EngineError> {
-        let failed = |error: std::io::Error| EngineError::io(&self.home, &error);
-        let kept: Vec<PathBuf> = known.iter().map(|one| index_dir(&self.home, one.id)).collect();
-        for path in catalog::list_dirs(&self.home).map_err(failed)? {
-            let is_of_index =
-                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("index-"));
-            if is_of_index && !kept.contains(&path) {
-                catalog::remove_tree(&path).map_err(failed)?;
-            }
-        }
-        Ok(())
-    }
+pub(super) fn registry_dir(home: &Path) -> PathBuf {
+    home.join("registry")
 }
 
 fn key(id: u64) -> Vec<u8> {

@@ -4,18 +4,18 @@ use super::*;
 use pinyon_shard::Change;
 use pinyon_types::{Metadata, Record, RecordId, Vector};
 
-fn scratch(name: &str) -> PathBuf {
+pub(super) fn scratch(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("pinyon-indexes-{}-{name}", std::process::id()));
     catalog::remove_tree(&dir).unwrap();
     dir
 }
 
-fn open(dir: &Path) -> Indexes {
+pub(super) fn open(dir: &Path) -> Indexes {
     let settings = EngineSettings::offline(2, 16).unwrap();
     Indexes::open(dir, settings, "tenants", |taken| 7000 + u16::try_from(taken.len()).unwrap()).unwrap()
 }
 
-fn request(name: &str, dimension: u32) -> IndexRequest {
+pub(super) fn request(name: &str, dimension: u32) -> IndexRequest {
     IndexRequest {
         name: name.into(),
         dim: Dim::new(dimension).unwrap(),
@@ -26,11 +26,11 @@ fn request(name: &str, dimension: u32) -> IndexRequest {
     }
 }
 
-fn lowest_free(taken: &[u16]) -> u16 {
+pub(super) fn lowest_free(taken: &[u16]) -> u16 {
     (7001..).find(|port| !taken.contains(port)).unwrap()
 }
 
-fn put(index: &Index, id: &str) {
+pub(super) fn put(index: &Index, id: &str) {
     let dim = index.description.dim;
     let vector = Vector::new(vec![0.5; dim.as_usize()], dim).unwrap();
     let record = Record { id: RecordId::new(id).unwrap(), vector, sparse: None, metadata: Metadata::empty() };

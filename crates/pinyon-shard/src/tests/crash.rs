@@ -73,7 +73,7 @@ fn reopen(shard: Shard, disk: &FaultDisk) -> Option<Shard> {
     open(&shared(disk), Metric::Cosine).ok()
 }
 
-fn contents(shard: &Shard) -> Model {
+pub(super) fn contents(shard: &Shard) -> Model {
     let mut model = Model::default();
     for space in 0..NAMESPACES {
         let ids = shard.list(&namespace(space), "", None, 1000).unwrap().ids;
@@ -85,7 +85,7 @@ fn contents(shard: &Shard) -> Model {
     model
 }
 
-fn without_empty(model: &Model) -> Model {
+pub(super) fn without_empty(model: &Model) -> Model {
     let mut model = model.clone();
     model.0.retain(|_, records| !records.is_empty());
     model

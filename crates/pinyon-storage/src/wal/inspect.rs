@@ -3,7 +3,7 @@
 use super::{
     WalError,
     layout::{HEADER_BYTES, decode_header, first_seq_of_name},
-    reader::{LogEnd, LogReader},
+    reader::{LogEnd, LogReader, has_any_entry},
 };
 use crate::io::Io;
 use pinyon_types::SeqNo;
@@ -42,6 +42,15 @@ pub struct LogReport {
 /// Whether a file of this name is a log file.
 pub fn is_log_file_name(name: &str) -> bool {
     first_seq_of_name(name).is_some()
+}
+
+/// Whether a log file holds an entry anywhere, however damaged it is otherwise.
+///
+/// # Errors
+/// The system's.
+pub fn holds_entries(io: &dyn Io, path: &Path) -> Result<bool, WalError> {
+    let bytes = io.read(path).map_err(|source| WalError::Io { path: path.to_owned(), source })?;
+    Ok(has_any_entry(&bytes))
 }
 
 /// Reads a log file and says what it holds.

@@ -14,7 +14,7 @@ mod removal;
 mod tests;
 mod writer;
 
-pub use inspect::{FrameReport, LogReport, inspect, is_log_file_name};
+pub use inspect::{FrameReport, LogReport, holds_entries, inspect, is_log_file_name};
 pub use layout::log_file_name;
 pub use reader::{Frame, LogEnd};
 pub use recover::{LogFile, RecoverRequest, Recovered, TornTail, recover};

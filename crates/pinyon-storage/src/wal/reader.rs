@@ -89,6 +89,11 @@ pub(crate) fn has_any_frame(file: &[u8]) -> bool {
     has_frame(file.get(HEADER_BYTES as usize..).unwrap_or_default(), |_| true)
 }
 
+/// Whether a file holds any entry, with a valid header or without.
+pub(crate) fn has_any_entry(file: &[u8]) -> bool {
+    has_frame(file.get(HEADER_BYTES as usize..).unwrap_or_default(), |head| head.kind != KIND_END)
+}
+
 /// Whether a valid frame that `is_wanted` stands anywhere. Heads are looked at first, so that checksums are computed
 /// for few of them.
 fn has_frame(bytes: &[u8], is_wanted: impl Fn(FrameHead) -> bool) -> bool {
