@@ -106,18 +106,18 @@ impl Column {
     /// Plain comparisons are used on purpose: -0 equals 0, although it is sorted before it.
     fn equal_number(&self, number: f64) -> RoaringBitmap {
         let from = self.numbers.partition_point(|(other, _)| *other < number);
-        let equal = self.numbers[from..].iter().take_while(|(other, _)| *other == number);
-        equal.map(|(_, row)| *row).collect()
+        let count = self.numbers[from..].iter().take_while(|(other, _)| *other == number).count();
+        rows_of(&self.numbers[from..from + count])
     }
 
     fn numbers_from(&self, passes: impl Fn(f64) -> bool) -> RoaringBitmap {
         let from = self.numbers.partition_point(|(number, _)| !passes(*number));
-        self.numbers[from..].iter().map(|(_, row)| *row).collect()
+        rows_of(&self.numbers[from..])
     }
 
     fn numbers_to(&self, passes: impl Fn(f64) -> bool) -> RoaringBitmap {
         let to = self.numbers.partition_point(|(number, _)| passes(*number));
-        self.numbers[..to].iter().map(|(_, row)| *row).collect()
+        rows_of(&self.numbers[..to])
     }
 
     /// Memory, about.
@@ -131,4 +131,22 @@ impl Column {
         let flags: usize = self.flags.iter().map(RoaringBitmap::serialized_size).sum();
         texts + self.present.serialized_size() + self.numbers.len() * 16 + flags
     }
+}
+
+/// The rows of some numbers. A bitmap is made of bits that were set in any order: put in one by one, rows that do not ascend
+/// cost a search each.
+fn rows_of(numbers: &[(f64, u32)]) -> RoaringBitmap {
+    let (mut first, mut last) = (u32::MAX, 0);
+    for (_, row) in numbers {
+        (first, last) = (first.min(*row), last.max(*row));
+    }
+    if numbers.is_empty() {
+        return RoaringBitmap::new();
+    }
+    let first = first / 8 * 8;
+    let mut bits = vec![0_u8; (last - first) as usize / 8 + 1];
+    for (_, row) in numbers {
+        bits[(row - first) as usize / 8] |= 1 << (row % 8);
+    }
+    RoaringBitmap::from_lsb0_bytes(first, &bits)
 }

@@ -21,13 +21,13 @@ pub(super) fn of(view: &LayerView, entry: &NamespaceRows) -> Option<Arc<CodedRow
 }
 
 impl Search<'_> {
-    /// Scans a namespace's codes, of these rows only if some are named, which are alive; returns false, having added nothing,
-    /// where there are none or vectors are the better way.
+    /// Scans a namespace's codes, of these rows only if some are named; returns false, having added nothing, where there are
+    /// none or vectors are the better way.
     pub(super) fn scan_coded(
         &mut self,
         view: &LayerView,
         entry: &NamespaceRows,
-        slots: Option<&RoaringBitmap>,
+        passing: Option<&RoaringBitmap>,
         best: &mut Best,
     ) -> bool {
         let (segment, coded) = match (view.layer.segment(), of(view, entry)) {
@@ -35,27 +35,27 @@ impl Search<'_> {
             _ => return false,
         };
         let rows = u64::from(entry.len());
-        match slots {
-            Some(slots) if slots.len() < SURVIVORS_MIN => return false,
-            Some(slots) if slots.len() * BITS_PER_BYTES < rows => {
-                self.score_coded(segment, entry, &coded, slots, best)
+        match passing {
+            Some(passing) if passing.len() < SURVIVORS_MIN => return false,
+            Some(passing) if passing.len() * BITS_PER_BYTES < rows => {
+                let first = entry.slots.start;
+                let rows = passing.iter().filter(|row| !view.dead.contains(first + row)).collect();
+                self.score_coded((segment, entry), &coded, rows, best);
             }
-            _ => self.scan_all_coded(view, (segment, entry), &coded, slots, best),
+            _ => self.scan_all_coded(view, (segment, entry), &coded, passing, best),
         }
         true
     }
 
     fn score_coded(
         &mut self,
-        segment: &Segment,
-        entry: &NamespaceRows,
+        (segment, entry): (&Segment, &NamespaceRows),
         coded: &CodedRows,
-        slots: &RoaringBitmap,
+        rows: Vec<u32>,
         best: &mut Best,
     ) {
         let Some(query) = self.coded_query(coded) else { return };
         let Some(scorer) = &self.scorer.dense else { return };
-        let rows: Vec<u32> = slots.iter().map(|slot| slot - entry.slots.start).collect();
         let block = row_block(segment, entry.slots.clone());
         coded.search_rows((block, scorer), &query, &rows, best, &mut self.work);
     }
@@ -65,17 +65,15 @@ impl Search<'_> {
         view: &LayerView,
         (segment, entry): (&Segment, &NamespaceRows),
         coded: &CodedRows,
-        slots: Option<&RoaringBitmap>,
+        passing: Option<&RoaringBitmap>,
         best: &mut Best,
     ) {
         let Some(query) = self.coded_query(coded) else { return };
         let Some(scorer) = &self.scorer.dense else { return };
         let first = entry.slots.start;
         let has_dead = !view.dead.is_empty();
-        let is_wanted = |row: u32| match slots {
-            Some(slots) => slots.contains(first + row),
-            None => !has_dead || !view.dead.contains(first + row),
-        };
+        let is_alive = |row: u32| !has_dead || !view.dead.contains(first + row);
+        let is_wanted = |row: u32| passing.is_none_or(|passing| passing.contains(row)) && is_alive(row);
         let wanted = Wanted { is_wanted: &is_wanted, stop: self.stop };
         let block = row_block(segment, entry.slots.clone());
         let end = coded.search((block, scorer), &query, wanted, best, &mut self.work);

@@ -25,17 +25,25 @@ pub(crate) fn rows_passing<'a>(
 
 /// The live slots of a namespace that pass a filter.
 pub(crate) fn survivors(view: &LayerView, entry: &NamespaceRows, filter: &Filter) -> RoaringBitmap {
+    alive_slots(view, entry, &passing(view, entry, filter))
+}
+
+/// The slots of those of a namespace's rows, numbered from 0, that are alive.
+pub(crate) fn alive_slots(view: &LayerView, entry: &NamespaceRows, rows: &RoaringBitmap) -> RoaringBitmap {
+    let slots = RoaringBitmap::from_sorted_iter(rows.iter().map(|row| row + entry.slots.start));
+    slots.unwrap_or_default() - &*view.dead
+}
+
+/// The rows of a namespace, numbered from 0, that pass a filter, dead ones among them.
+pub(crate) fn passing(view: &LayerView, entry: &NamespaceRows, filter: &Filter) -> RoaringBitmap {
     let rows = LayerRows { layer: &view.layer, first: entry.slots.start, rows: entry.len() };
-    let indexed = view.layer.segment().filter(|_| rows.rows >= INDEXED_ROWS_MIN);
-    let passing: RoaringBitmap = match indexed {
+    match view.layer.segment().filter(|_| rows.rows >= INDEXED_ROWS_MIN) {
         Some(segment) => {
             let cell = segment.filter_index(entry.namespace.id(), || FilterIndex::build(&rows));
-            let index = cell.get_or_init(|| FilterIndex::build(&rows));
-            index.evaluate(filter, &rows).into_iter().map(|row| row + rows.first).collect()
+            cell.get_or_init(|| FilterIndex::build(&rows)).evaluate(filter, &rows)
         }
-        None => (0..rows.rows).filter(|&row| rows.matches(row, filter)).map(|row| row + rows.first).collect(),
-    };
-    passing - &*view.dead
+        None => (0..rows.rows).filter(|&row| rows.matches(row, filter)).collect(),
+    }
 }
 
 /// A namespace's rows in a layer, numbered from 0, as the filter index wants them.

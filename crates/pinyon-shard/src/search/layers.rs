@@ -1,7 +1,10 @@
 //! Search in one layer: a graph where a namespace has one and it is the cheaper way, otherwise a scan, of codes where there
 //! are any. Filters scan the rows that survive them, or all rows and leave out the others.
 
-use super::{Hit, Scope, Search, coded, filtering::survivors};
+use super::{
+    Hit, Scope, Search, coded,
+    filtering::{alive_slots, passing},
+};
 use crate::{
     graphs::GraphEntry,
     layer::{LayerView, NamespaceRows, Rows},
@@ -60,11 +63,14 @@ impl Search<'_> {
             return;
         }
         if let Some(filter) = self.query.filter {
-            let slots = survivors(view, entry, filter);
+            let rows = passing(view, entry, filter);
             self.work.rows_filtered += u64::from(entry.len());
             return match self.scorer.sparse {
-                Some(query) => self.sparse_namespace(view, entry, query, Some(&slots), best),
-                None => self.survivors(view, entry, &slots, best),
+                Some(query) => {
+                    let slots = alive_slots(view, entry, &rows);
+                    self.sparse_namespace(view, entry, query, Some(&slots), best);
+                }
+                None => self.passing(view, entry, &rows, best),
             };
         }
         if let Some(query) = self.scorer.sparse {
@@ -78,9 +84,9 @@ impl Search<'_> {
     }
 
     /// Scans the rows that passed a filter.
-    fn survivors(&mut self, view: &LayerView, entry: &NamespaceRows, slots: &RoaringBitmap, best: &mut Best) {
-        if !self.scan_coded(view, entry, Some(slots), best) {
-            self.scan_slots(view, slots, best);
+    fn passing(&mut self, view: &LayerView, entry: &NamespaceRows, rows: &RoaringBitmap, best: &mut Best) {
+        if !self.scan_coded(view, entry, Some(rows), best) {
+            self.scan_slots(view, &alive_slots(view, entry, rows), best);
         }
     }
 
