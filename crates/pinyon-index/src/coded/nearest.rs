@@ -28,7 +28,8 @@ impl Nearest {
         is_wanted: &dyn Fn(u32) -> bool,
     ) {
         for (group, distances) in distances.chunks(LANES).enumerate() {
-            if !distances.iter().fold(false, |near, distance| near | (*distance <= self.bound)) {
+            // A sum, because compilers add comparisons of many lanes at once and do not so for an early end.
+            if distances.iter().map(|distance| i32::from(*distance <= self.bound)).sum::<i32>() == 0 {
                 continue;
             }
             for (at, distance) in distances.iter().enumerate() {

@@ -73,7 +73,8 @@ impl Search<'_> {
         let first = entry.slots.start;
         let has_dead = !view.dead.is_empty();
         let is_alive = |row: u32| !has_dead || !view.dead.contains(first + row);
-        let is_wanted = |row: u32| passing.is_none_or(|passing| passing.contains(row)) && is_alive(row);
+        let bits = passing.map(|passing| Bits::of(passing, entry.len()));
+        let is_wanted = |row: u32| bits.as_ref().is_none_or(|bits| bits.contains(row)) && is_alive(row);
         let wanted = Wanted { is_wanted: &is_wanted, stop: self.stop };
         let block = row_block(segment, entry.slots.clone());
         let end = coded.search((block, scorer), &query, wanted, best, &mut self.work);
@@ -86,5 +87,31 @@ impl Search<'_> {
             self.coded = self.query.vector.map(|vector| Arc::new(coded.query(vector.as_slice())));
         }
         self.coded.clone()
+    }
+}
+
+/// Rows that pass, ready to be asked about often.
+enum Bits<'a> {
+    /// Many, whose containers are bitmaps anyway.
+    Many(&'a RoaringBitmap),
+    /// Few, whose containers would have to be searched.
+    Few(Vec<u64>),
+}
+
+impl<'a> Bits<'a> {
+    fn of(rows: &'a RoaringBitmap, count: u32) -> Self {
+        if rows.len() > u64::from(count) / 4 {
+            return Self::Many(rows);
+        }
+        let mut bits = vec![0; count as usize / 64 + 1];
+        rows.iter().for_each(|row| bits[row as usize / 64] |= 1 << (row % 64));
+        Self::Few(bits)
+    }
+
+    fn contains(&self, row: u32) -> bool {
+        match self {
+            Self::Many(rows) => rows.contains(row),
+            Self::Few(bits) => bits[row as usize / 64] >> (row % 64) & 1 == 1,
+        }
     }
 }
