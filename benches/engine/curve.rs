@@ -1,9 +1,12 @@
 //! One index of all rows: how fast a graph is built, and how many queries a second one thread answers at which recall, for
 //! our own graph and for hnsw_rs. One JSON line a point.
-//! `PINYON_BENCH_DATA=DIR cargo bench -p pinyon-benches --bench curve [-- codes|hnsw_rs]`
+//! `PINYON_BENCH_DATA=DIR cargo bench -p pinyon-benches --bench curve [-- pinyon|hnsw_rs]`
 
 #![allow(clippy::print_stdout)] // prints what it measured
 
+mod measure;
+
+use measure::{Round, once, rounds};
 use pinyon_benches::Rows;
 use pinyon_distance::{
     QueryScorer,
@@ -12,12 +15,11 @@ use pinyon_distance::{
 };
 use pinyon_index::{CodeGraph, Graph, GraphOptions, GraphRequest, HnswRsGraph, RowBlock, TopK, Work, scan};
 use pinyon_types::{Distance, Metric, SlotId};
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 const K: usize = 10;
 /// Rows whose distance is computed from the vector.
 const RESCORED: usize = 30;
-const PASSES: usize = 5;
 const EFFORTS: [usize; 14] = [10, 14, 18, 22, 28, 36, 44, 56, 72, 96, 128, 176, 256, 384];
 const OPTIONS: GraphOptions = GraphOptions { m: 16, ef_construction: 200 };
 
@@ -52,71 +54,56 @@ impl Set {
 }
 
 fn main() {
-    let wanted = std::env::args().find(|argument| ["codes", "hnsw_rs"].contains(&argument.as_str()));
+    let wanted = std::env::args().find(|argument| ["pinyon", "hnsw_rs"].contains(&argument.as_str()));
     let is_wanted = |engine| wanted.as_ref().is_none_or(|wanted| wanted == engine);
     let set = Set::load();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
-    let began = Instant::now();
-    if is_wanted("codes") {
-        let codes = Arc::new(Int8Rows::encode(PointSpace::Unit, &set.rows.values, &set.norms, 1));
-        let encoded = began.elapsed().as_secs_f64();
-        let graph = CodeGraph::build(Arc::clone(&codes), OPTIONS, 1, &|| false, &pool).expect("a graph");
-        let bytes = graph.bytes() + codes.bytes();
-        say_built(&set, &graph, began, bytes, Some(encoded));
-        sweep(&set, &graph, |ef| GraphRequest { k: RESCORED, ef });
+    if is_wanted("pinyon") {
+        let (round, (codes, graph)) = once(|| {
+            let codes = Arc::new(Int8Rows::encode(PointSpace::Unit, &set.rows.values, &set.norms, 1));
+            let graph = CodeGraph::build(Arc::clone(&codes), OPTIONS, 1, &|| false, &pool);
+            (codes, graph.expect("a graph"))
+        });
+        say_built(&set, "pinyon", &round, graph.bytes() + codes.bytes());
+        sweep(&set, "pinyon", &graph, |ef| GraphRequest { k: RESCORED, ef });
     }
-    let began = Instant::now();
     if is_wanted("hnsw_rs") {
-        let built = HnswRsGraph::build(set.block(), Metric::Cosine, OPTIONS, &|| false, &pool);
-        let graph = built.expect("a graph");
-        say_built(&set, &graph, began, graph.bytes(), None);
-        sweep(&set, &graph, |ef| GraphRequest { k: K, ef });
+        let build = || HnswRsGraph::build(set.block(), Metric::Cosine, OPTIONS, &|| false, &pool);
+        let (round, graph) = once(|| build().expect("a graph"));
+        say_built(&set, "hnsw_rs", &round, graph.bytes());
+        sweep(&set, "hnsw_rs", &graph, |ef| GraphRequest { k: K, ef });
     }
 }
 
-fn say_built(set: &Set, graph: &dyn Graph, began: Instant, bytes: usize, encoded_s: Option<f64>) {
-    let seconds = began.elapsed().as_secs_f64();
+fn say_built(set: &Set, engine: &str, round: &Round, bytes: usize) {
     let rows = set.rows.len();
     let line = serde_json::json!({
-        "bench": "build", "engine": graph.engine(), "data": set.data, "rows": rows, "dim": set.rows.dim, "seconds": seconds,
-        "rows_per_s": rows as f64 / seconds, "encode_s": encoded_s, "bytes_per_row": bytes as f64 / rows as f64,
+        "bench": "build", "engine": engine, "data": set.data, "rows": rows, "dim": set.rows.dim,
+        "vectors_per_s": round.median(rows), "bytes_per_row": bytes as f64 / rows as f64,
     });
     println!("{line}");
 }
 
-fn sweep(set: &Set, graph: &dyn Graph, request: impl Fn(usize) -> GraphRequest) {
+fn sweep(set: &Set, engine: &str, graph: &dyn Graph, request: impl Fn(usize) -> GraphRequest) {
+    let queries = set.queries.len();
     for ef in EFFORTS {
-        let (mut found, mut work) = (0, Work::default());
-        let mut rates = Vec::new();
-        for pass in 0..=PASSES {
-            let began = cpu_seconds();
+        let (mut answers, mut work) = (Vec::new(), Work::default());
+        let round = rounds(|| {
             work = Work::default();
-            let answers: Vec<Vec<(Distance, SlotId)>> = (0..set.queries.len())
-                .map(|at| answer(set, graph, set.queries.row(at), request(ef), &mut work))
-                .collect();
-            if pass > 0 {
-                rates.push(set.queries.len() as f64 / (cpu_seconds() - began));
-            }
-            let hits = answers.iter().zip(&set.truth);
-            found = hits
-                .map(|(answer, truth)| answer.iter().filter(|(_, slot)| truth.contains(slot)).count())
-                .sum();
-        }
-        rates.sort_by(f64::total_cmp);
-        let queries = set.queries.len() as f64;
+            let ask = |at| answer(set, graph, set.queries.row(at), request(ef), &mut work);
+            answers = (0..queries).map(ask).collect();
+        });
+        let hits = answers.iter().zip(&set.truth);
+        let found: usize =
+            hits.map(|(answer, truth)| answer.iter().filter(|(_, slot)| truth.contains(slot)).count()).sum();
         let line = serde_json::json!({
-            "bench": "curve", "engine": graph.engine(), "data": set.data, "rows": set.rows.len(), "ef": ef,
-            "recall": found as f64 / (queries * K as f64), "qps": rates[PASSES / 2],
-            "code_distances": work.code_distances as f64 / queries, "hops": work.hops as f64 / queries,
+            "bench": "curve", "engine": engine, "data": set.data, "rows": set.rows.len(), "ef": ef,
+            "recall": found as f64 / (queries * K) as f64, "qps": round.median(queries),
+            "qps_cpu": round.median_cpu(queries), "code_distances": work.code_distances as f64 / queries as f64,
+            "hops": work.hops as f64 / queries as f64,
         });
         println!("{line}");
     }
-}
-
-/// CPU time of this thread: other programs on the machine do not count.
-fn cpu_seconds() -> f64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
 }
 
 /// Walks, then computes distances from the vectors.

@@ -31,7 +31,7 @@ fn measure(fixture: &Fixture, set: &Dataset, truth: &FilterTruth) {
     let line = serde_json::json!({
         "bench": "filters", "filter": truth.condition.to_string(), "data": set.name, "queries": recalls.len(),
         "recall": recalls.iter().sum::<f64>() / recalls.len() as f64,
-        "qps": round.median(recalls.len()), "cpu_qps": round.median_cpu(recalls.len()),
+        "qps": round.median(recalls.len()), "qps_cpu": round.median_cpu(recalls.len()),
     });
     println!("{line}");
 }

@@ -119,7 +119,6 @@ impl Fixture {
                 (seen, since) = (now, Instant::now());
             }
         }
-        eprintln!("settled after {} s: {seen:?}", began.elapsed().as_secs());
     }
 }
 

@@ -44,7 +44,7 @@ fn ask_all(fixture: &Fixture, set: &Dataset, pairs: &Pairs) -> Vec<f64> {
 fn say(set: &Dataset, mix: &str, round: &Round, recalls: &[f64]) {
     let line = serde_json::json!({
         "bench": "tenants", "mix": mix, "data": set.name, "queries": recalls.len(), "recall": mean(recalls),
-        "qps": round.median(recalls.len()), "cpu_qps": round.median_cpu(recalls.len()),
+        "qps": round.median(recalls.len()), "qps_cpu": round.median_cpu(recalls.len()),
     });
     println!("{line}");
 }

@@ -87,6 +87,14 @@ impl MissingFields {
         }
     }
 
+    /// The setting's value.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Excluded => "exclude",
+            Self::Included => "include",
+        }
+    }
+
     pub(crate) fn read(self, filter: Filter) -> Filter {
         match self {
             Self::Excluded => filter,

@@ -14,7 +14,7 @@ type Floats = Family<Vec<(&'static str, String)>, Gauge<f64, AtomicU64>>;
 /// One metric: its name, what it says, and its value for a shard.
 type Metric = (&'static str, &'static str, fn(&EngineStats) -> f64);
 
-const METRICS: [Metric; 9] = [
+const METRICS: [Metric; 10] = [
     ("pinyon_shard_tenants", "Tenants assigned to a shard", |shard| shard.assigned_tenants as f64),
     ("pinyon_shard_vectors", "Live records of a shard", |shard| shard.stats.records as f64),
     (

@@ -23,6 +23,21 @@ pub enum GraphEngine {
     HnswRs,
 }
 
+impl GraphEngine {
+    /// Its name in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Codes => "codes",
+            Self::HnswRs => "hnsw_rs",
+        }
+    }
+
+    /// The engine of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Codes, Self::HnswRs].into_iter().find(|engine| engine.name() == name)
+    }
+}
+
 /// How a shard behaves.
 #[derive(Debug, Clone)]
 pub struct ShardOptions {
@@ -72,6 +87,16 @@ impl ShardOptions {
             merge_fan_in: 4,
             dead_share_max: 0.2,
         }
+    }
+
+    /// The same with another graph. That of hnsw_rs takes 12 us per unit of effort at 384 components, where ours takes 0.8.
+    #[must_use]
+    pub fn with_graph(self, graph: GraphEngine) -> Self {
+        let graph_rows_per_effort = match graph {
+            GraphEngine::Codes => 550,
+            GraphEngine::HnswRs => 8_000,
+        };
+        Self { graph, graph_rows_per_effort, ..self }
     }
 
     /// The same with memtables of another size: a smaller one is read back sooner after a crash and takes less memory, a

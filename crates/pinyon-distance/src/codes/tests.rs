@@ -131,10 +131,10 @@ fn a_row_is_at_about_no_distance_from_itself_and_rows_are_symmetric() {
             rows.row_query(row).distances(&rows, 0, out);
         }
         let scale = all[0].iter().fold(0.0_f32, |most, one| most.max(*one));
-        for a in 0..20 {
-            assert!(all[a][a].abs() < 0.02 * scale, "{metric}: {} of {scale}", all[a][a]);
-            for b in 0..20 {
-                assert!((all[a][b] - all[b][a]).abs() < 1e-4 * scale);
+        for (a, of_a) in all.iter().enumerate() {
+            assert!(of_a[a].abs() < 0.02 * scale, "{metric}: {} of {scale}", of_a[a]);
+            for (b, of_b) in all.iter().enumerate() {
+                assert!((of_a[b] - of_b[a]).abs() < 1e-4 * scale);
             }
         }
     }

@@ -23,6 +23,8 @@ const SIGNS_ROWS_MIN: usize = 4096;
 const CHUNK: usize = 512;
 /// Rows between two looks at whether to stop.
 const ROWS_PER_CHECK: usize = 16 * CHUNK;
+/// How much deeper searches under a filter go (see [`Wanted::is_selective`]).
+const SELECTIVE_TIMES: usize = 4;
 /// What depths are for.
 const K: usize = 10;
 
@@ -38,7 +40,10 @@ pub struct Depth {
 impl Depth {
     /// For `k` results.
     const fn of(self, k: usize) -> Self {
-        let times = if k > K { k.div_ceil(K) } else { 1 };
+        self.times(if k > K { k.div_ceil(K) } else { 1 })
+    }
+
+    const fn times(self, times: usize) -> Self {
         Self { by_signs: self.by_signs * times, by_bytes: self.by_bytes * times }
     }
 }
@@ -63,6 +68,9 @@ pub struct CodedQuery {
 pub struct Wanted<'a> {
     /// Whether a row counts.
     pub is_wanted: &'a dyn Fn(u32) -> bool,
+    /// Whether rows were chosen by what they say rather than at random: the nearest of them may be far from the query, where
+    /// many are about as far and estimates tell less.
+    pub is_selective: bool,
     /// Whether to stop.
     pub stop: &'a dyn Fn() -> bool,
 }
@@ -115,7 +123,8 @@ impl CodedRows {
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
     ) -> ScanEnd {
-        let depth = self.depth.of(best.capacity());
+        let depth =
+            self.depth.of(best.capacity()).times(if wanted.is_selective { SELECTIVE_TIMES } else { 1 });
         let (near, end) = match &self.signs {
             Some(signs) => {
                 let (near, end) = scan_signs(signs, query, depth.by_signs, wanted, work);
@@ -136,7 +145,8 @@ impl CodedRows {
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
     ) {
-        let near = self.nearest_of(query, rows, self.depth.of(best.capacity()).by_bytes, work);
+        let depth = self.depth.of(best.capacity()).times(SELECTIVE_TIMES);
+        let near = self.nearest_of(query, rows, depth.by_bytes, work);
         rescore(block, scorer, &near, best, work);
     }
 

@@ -46,7 +46,7 @@ fn recall(
     queries: &[Vec<f32>],
     bounds: &[Distance],
 ) -> f64 {
-    let wanted = Wanted { is_wanted: &|_| true, stop: &|| false };
+    let wanted = Wanted { is_wanted: &|_| true, is_selective: false, stop: &|| false };
     let mut found = 0;
     for (query, bound) in queries.iter().zip(bounds) {
         let scorer = QueryScorer::new(metric, query);

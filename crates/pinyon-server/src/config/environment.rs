@@ -103,6 +103,7 @@ impl Environment {
             cross_shard_qps_max: self.take("CROSS_SHARD_QPS_MAX")?,
             cross_shard_cache_mib: self.take("CROSS_SHARD_CACHE_MIB")?,
             seal_kib: self.take("SEAL_KIB")?,
+            graph: self.take("GRAPH")?,
             search_threads: self.take("SEARCH_THREADS")?,
             missing_fields: self.take("MISSING_FIELDS")?,
             ..Partial::default()

@@ -17,8 +17,8 @@ use crate::{
     tls::TlsSettings,
 };
 use pinyon_core::{
-    CatalogKind, CrossShardSettings, EngineSettings, MissingFields, PlacementPolicy, ShardOptions,
-    Thresholds, check_index_name,
+    CatalogKind, CrossShardSettings, EngineSettings, GraphEngine, MissingFields, PlacementPolicy,
+    ShardOptions, Thresholds, check_index_name,
 };
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
@@ -170,12 +170,20 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
 }
 
 fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
-    match merged.seal_kib {
-        None => Ok(ShardOptions::server()),
-        Some(kib) if (1..=SEAL_KIB_MAX).contains(&kib) => Ok(ShardOptions::sealing_at(kib << 10)),
+    let options = match merged.seal_kib {
+        None => ShardOptions::server(),
+        Some(kib) if (1..=SEAL_KIB_MAX).contains(&kib) => ShardOptions::sealing_at(kib << 10),
         Some(kib) => {
-            Err(ConfigError(format!("setting seal_kib: must be 1 to {SEAL_KIB_MAX} KiB a shard, is {kib}")))
+            return Err(ConfigError(format!(
+                "setting seal_kib: must be 1 to {SEAL_KIB_MAX} KiB a shard, is {kib}"
+            )));
         }
+    };
+    let graph = merged.graph.as_deref().unwrap_or_default();
+    match GraphEngine::named(graph) {
+        Some(graph) => Ok(options.with_graph(graph)),
+        None if graph.is_empty() => Ok(options),
+        None => Err(ConfigError(format!("setting graph: must be codes or hnsw_rs, is {graph:?}"))),
     }
 }
 
@@ -225,5 +233,7 @@ fn show(
         ),
         ("cross_shard_cache_mib", (engine.cross_shard.cache_bytes >> 20).to_string()),
         ("seal_kib", (engine.shard_options.seal_bytes >> 10).to_string()),
+        ("graph", engine.shard_options.graph.name().into()),
+        ("missing_fields", engine.missing_fields.name().into()),
     ]
 }

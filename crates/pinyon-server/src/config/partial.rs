@@ -97,6 +97,8 @@ partial! {
     cross_shard_cache_mib: u64,
     /// KiB of a shard's memtable at which a segment is written.
     seal_kib: usize,
+    /// The graph that large namespaces get: codes or hnsw_rs.
+    graph: String,
     /// Threads that answer fan-outs.
     search_threads: usize,
     /// Whether $ne and $nin match records that lack the field: exclude or include.

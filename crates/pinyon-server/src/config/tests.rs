@@ -67,6 +67,22 @@ fn memtables_are_sealed_at_the_size_that_is_set() {
 }
 
 #[test]
+fn graphs_are_ours_or_those_of_hnsw_rs() {
+    let resolved = |pairs: &[(&str, &str)]| resolve([environment(pairs).unwrap()]);
+    let chosen = |pairs: &[(&str, &str)]| resolved(pairs).map(|settings| settings.engine.shard_options.graph);
+    assert_eq!(chosen(&[]), Ok(GraphEngine::Codes));
+    assert_eq!(chosen(&[("PINYON_GRAPH", "codes")]), Ok(GraphEngine::Codes));
+    let both = [("PINYON_GRAPH", "hnsw_rs"), ("PINYON_SEAL_KIB", "32")];
+    assert_eq!(chosen(&both), Ok(GraphEngine::HnswRs));
+    let settings = resolved(&both).unwrap();
+    assert_eq!(settings.engine.shard_options.seal_bytes, 32 << 10);
+    assert!(settings.shown.contains(&("graph", "hnsw_rs".into())));
+    assert!(settings.shown.contains(&("missing_fields", "exclude".into())));
+    let refused = chosen(&[("PINYON_GRAPH", "HNSW")]).unwrap_err();
+    assert!(refused.0.contains("codes or hnsw_rs") && refused.0.contains("HNSW"), "{refused}");
+}
+
+#[test]
 fn beyond_loopback_needs_keys() {
     let open = Partial { listen: Some("0.0.0.0:5080".into()), ..Partial::default() };
     assert!(resolve([open.clone()]).unwrap_err().0.contains("PINYON_API_KEYS"));

@@ -39,8 +39,8 @@ impl Search<'_> {
             Some(passing) if passing.len() < SURVIVORS_MIN => return false,
             Some(passing) if passing.len() * BITS_PER_BYTES < rows => {
                 let first = entry.slots.start;
-                let rows = passing.iter().filter(|row| !view.dead.contains(first + row)).collect();
-                self.score_coded((segment, entry), &coded, rows, best);
+                let rows: Vec<u32> = passing.iter().filter(|row| !view.dead.contains(first + row)).collect();
+                self.score_coded((segment, entry), &coded, &rows, best);
             }
             _ => self.scan_all_coded(view, (segment, entry), &coded, passing, best),
         }
@@ -51,13 +51,13 @@ impl Search<'_> {
         &mut self,
         (segment, entry): (&Segment, &NamespaceRows),
         coded: &CodedRows,
-        rows: Vec<u32>,
+        rows: &[u32],
         best: &mut Best,
     ) {
         let Some(query) = self.coded_query(coded) else { return };
         let Some(scorer) = &self.scorer.dense else { return };
         let block = row_block(segment, entry.slots.clone());
-        coded.search_rows((block, scorer), &query, &rows, best, &mut self.work);
+        coded.search_rows((block, scorer), &query, rows, best, &mut self.work);
     }
 
     fn scan_all_coded(
@@ -75,7 +75,7 @@ impl Search<'_> {
         let is_alive = |row: u32| !has_dead || !view.dead.contains(first + row);
         let bits = passing.map(|passing| Bits::of(passing, entry.len()));
         let is_wanted = |row: u32| bits.as_ref().is_none_or(|bits| bits.contains(row)) && is_alive(row);
-        let wanted = Wanted { is_wanted: &is_wanted, stop: self.stop };
+        let wanted = Wanted { is_wanted: &is_wanted, is_selective: passing.is_some(), stop: self.stop };
         let block = row_block(segment, entry.slots.clone());
         let end = coded.search((block, scorer), &query, wanted, best, &mut self.work);
         self.complete &= end == ScanEnd::Done;

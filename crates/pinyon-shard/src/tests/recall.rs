@@ -1,7 +1,7 @@
 //! Recall with a graph in play: after build, overwrite, delete, merge and reopen, without and with filters.
 
 use super::{id, metadata, namespace};
-use crate::{Change, Query, Scope, Shard, ShardOptions, ShardShape, Step};
+use crate::{Change, GraphEngine, Query, Scope, Shard, ShardOptions, ShardShape, Step};
 use pinyon_distance::{QueryScorer, inverse_norm};
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{Dim, FieldTest, Filter, MetadataValue, Metric, Record, SeededRng, ShardId, TopK, Vector};
@@ -94,6 +94,21 @@ fn open(io: &SharedIo) -> Shard {
     let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
     let options = ShardOptions { graph_rows_min: 1_000, graph_rows_per_effort: 5, ..ShardOptions::server() };
     Shard::open(io, Path::new("/recall"), shape, options).unwrap()
+}
+
+#[test]
+fn graphs_by_hnsw_rs_answer_as_well() {
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
+    let options =
+        ShardOptions { graph_rows_min: 1_000, ..ShardOptions::server().with_graph(GraphEngine::HnswRs) };
+    let options = ShardOptions { graph_rows_per_effort: 5, ..options };
+    let shard = Shard::open(&io, Path::new("/recall"), shape, options).unwrap();
+    let mut corpus = Corpus::new();
+    corpus.write(&shard, 0..ROWS);
+    shard.seal().unwrap();
+    assert_eq!(build_graphs(&shard), 1);
+    corpus.check(&shard, "hnsw_rs");
 }
 
 fn build_graphs(shard: &Shard) -> usize {

@@ -49,8 +49,12 @@ const CONFINED: [Confined; 9] = [
     },
     Confined {
         word: "unsafe {",
-        places: &["crates/pinyon-distance/src/kernels/", "crates/pinyon-storage/src/io/sealed.rs"],
-        remedy: "only kernels and the mapping module may",
+        places: &[
+            "crates/pinyon-distance/src/kernels/",
+            "crates/pinyon-distance/src/memory.rs",
+            "crates/pinyon-storage/src/io/sealed.rs",
+        ],
+        remedy: "only kernels and what speaks to the system of memory may",
     },
     Confined {
         word: "SystemTime::now",
