@@ -4,11 +4,14 @@
 //! Each is measured twice: with one query in flight, where the server falls asleep and is woken for every one of them, and with
 //! sixteen on as many connections, as under load.
 //!
+//! What the search itself takes is measured in this process, in an engine of the same one record, and is told apart.
+//!
 //! CPU time is read from `/proc`, in steps of 10 ms: a round is long enough for that to be below one in a hundred.
 
 #![allow(clippy::print_stdout)] // a bench talks to its terminal
 
-use pinyon_types::SeededRng;
+use pinyon_core::{Change, Engine, EngineSettings, Reach, VectorQuery};
+use pinyon_types::{Metadata, Record, RecordId, SeededRng};
 use pinyon_wire::grpc::{QueryRequest, QueryResponse};
 use prost::Message;
 use std::{
@@ -31,6 +34,7 @@ struct Server {
     child: Child,
     control: String,
     data_dir: PathBuf,
+    search_us: f64,
 }
 
 impl Server {
@@ -53,7 +57,7 @@ impl Server {
         let said: serde_json::Value = serde_json::from_str(&line).expect("in JSON");
         let control =
             said["url"].as_str().expect("with its address").trim_start_matches("http://").to_owned();
-        Self { child, control, data_dir }
+        Self { child, control, data_dir, search_us: search_us() }
     }
 
     /// CPU time so far, in seconds: fields 14 and 15 of proc_pid_stat(5).
@@ -134,6 +138,36 @@ fn json_query(rng: &mut SeededRng) -> String {
     )
 }
 
+/// CPU time of the search alone, in microseconds a query.
+fn search_us() -> f64 {
+    let dir = std::env::temp_dir().join(format!("pinyon-overhead-search-{}", std::process::id()));
+    let settings = EngineSettings::offline(4, DIM as u32).expect("the settings are good");
+    let engine = Engine::open(&dir, settings).expect("the engine opens");
+    let mut rng = SeededRng::new(1536);
+    let record = Record {
+        id: RecordId::new("a").expect("the id is good"),
+        vector: pinyon_types::Vector::new(vector(&mut rng), engine.settings().dim)
+            .expect("the vector is good"),
+        sparse: None,
+        metadata: Metadata::default(),
+    };
+    engine.write("t", Change::Upsert(vec![record])).expect("the write succeeds");
+    let queries: Vec<Vec<f32>> = (0..200).map(|_| vector(&mut rng)).collect();
+    let ask = || {
+        for query in queries.iter().cycle().take(QUERIES) {
+            let query = VectorQuery::dense(query.clone(), Reach::Tenant("t".into()), 10);
+            assert_eq!(engine.query_records(query).expect("an answer").hits.len(), 1);
+        }
+    };
+    ask();
+    let began = Instant::now();
+    ask();
+    let took = began.elapsed().as_secs_f64() / QUERIES as f64 * 1e6;
+    drop(engine);
+    let _ = std::fs::remove_dir_all(&dir);
+    took
+}
+
 fn report(case: &str, in_flight: usize, server: &Server, mut round: impl FnMut()) {
     round();
     let mut costs = Vec::new();
@@ -148,6 +182,7 @@ fn report(case: &str, in_flight: usize, server: &Server, mut round: impl FnMut()
     sorted.sort_by(f64::total_cmp);
     let line = serde_json::json!({
         "case": case, "in_flight": in_flight, "queries": QUERIES, "cpu_us_per_query": sorted[ROUNDS / 2],
+        "cpu_us_beside_search": sorted[ROUNDS / 2] - server.search_us,
         "rounds": costs, "wall_us_per_query": wall,
     });
     println!("{line}");
