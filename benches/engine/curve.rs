@@ -65,7 +65,7 @@ fn main() {
             (codes, graph.expect("a graph"))
         });
         say_built(&set, "pinyon", &round, graph.bytes() + codes.bytes());
-        sweep(&set, "pinyon", &graph, |ef| GraphRequest { k: RESCORED, ef });
+        sweep(&set, "pinyon", &graph, |ef| GraphRequest { k: RESCORED.min(ef), ef });
     }
     if is_wanted("hnsw_rs") {
         let build = || HnswRsGraph::build(set.block(), Metric::Cosine, OPTIONS, &|| false, &pool);

@@ -37,7 +37,7 @@ pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
             break;
         }
     }
-    segment.attach_codes(built);
+    segment.attach_codes(&built);
     Step::BuiltCodes
 }
 

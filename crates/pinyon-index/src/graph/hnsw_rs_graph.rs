@@ -5,7 +5,7 @@
 use super::{Graph, GraphError, GraphOptions, GraphRequest};
 use crate::{RowBlock, Work};
 use hnsw_rs::prelude::{Distance, Hnsw};
-use pinyon_distance::Kernels;
+use pinyon_distance::{Kernels, codes::PointSpace};
 use pinyon_types::{Metric, SlotId};
 use rayon::ThreadPool;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,33 +16,18 @@ const LEVELS_MAX: usize = 16;
 /// Links times levels of empty lists that the crate makes for every row, in bytes (measured: RSS over raw rows).
 const ROW_OVERHEAD_BYTES: usize = 2_800;
 
-/// What rows are turned into so that a distance exists that is never negative and orders them as the metric does.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Space {
-    /// Unit rows; 1 - dot.
-    Unit,
-    /// Rows as they are; squared distance.
-    Plain,
-    /// Rows with one more component so that all have the same length, after which the squared distance orders as the
-    /// inner product (Bachrach et al., 2014).
-    Lifted {
-        /// The square of that length.
-        norm_squared: f32,
-    },
-}
-
 /// The distance that hnsw_rs calls; clamped, because it asserts that distances are not negative.
 #[derive(Debug, Clone, Copy)]
 struct ClampedDistance {
     kernels: Kernels,
-    space: Space,
+    space: PointSpace,
 }
 
 impl Distance<f32> for ClampedDistance {
     fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
         let distance = match self.space {
-            Space::Unit => 1.0 - self.kernels.dot(a, b),
-            Space::Plain | Space::Lifted { .. } => self.kernels.l2_squared(a, b),
+            PointSpace::Unit => 1.0 - self.kernels.dot(a, b),
+            PointSpace::Plain | PointSpace::Lifted { .. } => self.kernels.l2_squared(a, b),
         };
         if distance.is_nan() { f32::MAX } else { distance.clamp(0.0, f32::MAX) }
     }
@@ -51,7 +36,7 @@ impl Distance<f32> for ClampedDistance {
 /// A graph by hnsw_rs.
 pub struct HnswRsGraph {
     hnsw: Hnsw<'static, f32, ClampedDistance>,
-    space: Space,
+    space: PointSpace,
     rows: usize,
     dim: usize,
 }
@@ -74,12 +59,9 @@ impl HnswRsGraph {
         stop: &dyn Fn() -> bool,
         pool: &ThreadPool,
     ) -> Result<Self, GraphError> {
-        let GraphOptions { m, ef_construction } = options;
-        if !(2..=128).contains(&m) || ef_construction < m {
-            return Err(GraphError::Options { m, ef_construction });
-        }
+        let GraphOptions { m, ef_construction } = options.checked()?;
         check_rows(block)?;
-        let space = Space::of(metric, block);
+        let space = PointSpace::of(metric, block.vectors, block.dim());
         let distance = ClampedDistance { kernels: Kernels::detect(), space };
         let hnsw = Hnsw::new(m, block.rows().max(1), LEVELS_MAX, ef_construction, distance);
         let graph = Self { hnsw, space, rows: block.rows(), dim: block.dim() };
@@ -99,8 +81,12 @@ impl HnswRsGraph {
         rows: std::ops::Range<usize>,
         pool: &ThreadPool,
     ) -> Result<(), GraphError> {
-        let points: Vec<(Vec<f32>, usize)> =
-            rows.map(|row| (self.space.point(block.vector(row), block.inverse_norms[row]), row)).collect();
+        let point = |row: usize| {
+            let mut point = Vec::new();
+            self.space.point(block.vector(row), block.inverse_norms[row], &mut point);
+            (point, row)
+        };
+        let points: Vec<(Vec<f32>, usize)> = rows.map(point).collect();
         let references: Vec<(&[f32], usize)> =
             points.iter().map(|(point, row)| (point.as_slice(), *row)).collect();
         let inserted = catch_unwind(AssertUnwindSafe(|| {
@@ -119,7 +105,8 @@ impl Graph for HnswRsGraph {
         assert_eq!(query.len(), self.dim, "a query has the length of the rows");
         // Below this effort the engine was seen to return nothing at all.
         let ef = request.ef.max(2 * request.k).max(16);
-        let point = self.space.query(query);
+        let mut point = Vec::new();
+        self.space.query(query, &mut point);
         work.graph_walks += 1;
         let found = self.hnsw.search(&point, request.k, ef);
         found.iter().map(|neighbour| SlotId::new(neighbour.d_id as u32)).collect()
@@ -149,36 +136,4 @@ fn check_rows(block: RowBlock<'_>) -> Result<(), GraphError> {
         }
     }
     Ok(())
-}
-
-impl Space {
-    fn of(metric: Metric, block: RowBlock<'_>) -> Self {
-        let kernels = Kernels::detect();
-        match metric {
-            Metric::Cosine => Self::Unit,
-            Metric::Euclidean => Self::Plain,
-            Metric::DotProduct => {
-                let norms = (0..block.rows()).map(|row| kernels.dot(block.vector(row), block.vector(row)));
-                Self::Lifted { norm_squared: norms.fold(0.0, f32::max) }
-            }
-        }
-    }
-
-    fn point(self, row: &[f32], inverse_norm: f32) -> Vec<f32> {
-        match self {
-            Self::Unit => row.iter().map(|component| component * inverse_norm).collect(),
-            Self::Plain => row.to_vec(),
-            Self::Lifted { norm_squared } => {
-                let missing = (norm_squared - Kernels::detect().dot(row, row)).max(0.0).sqrt();
-                row.iter().copied().chain([missing]).collect()
-            }
-        }
-    }
-
-    fn query(self, query: &[f32]) -> Vec<f32> {
-        match self {
-            Self::Lifted { .. } => query.iter().copied().chain([0.0]).collect(),
-            Self::Unit | Self::Plain => self.point(query, pinyon_distance::inverse_norm(query)),
-        }
-    }
 }

@@ -34,6 +34,17 @@ pub struct GraphOptions {
     pub ef_construction: usize,
 }
 
+impl GraphOptions {
+    /// The options, if they make a graph with every engine.
+    fn checked(self) -> Result<Self, GraphError> {
+        let Self { m, ef_construction } = self;
+        if (2..=128).contains(&m) && ef_construction >= m {
+            return Ok(self);
+        }
+        Err(GraphError::Options { m, ef_construction })
+    }
+}
+
 /// Why a graph was not built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

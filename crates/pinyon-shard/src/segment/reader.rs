@@ -155,10 +155,12 @@ impl Segment {
     }
 
     /// Adds codes; searches see them from their next look-up on.
-    pub(crate) fn attach_codes(&self, built: Vec<(NamespaceId, CodesEntry)>) {
-        let mut codes = HashMap::clone(&self.codes.load());
-        codes.extend(built);
-        self.codes.store(Arc::new(codes));
+    pub(crate) fn attach_codes(&self, built: &[(NamespaceId, CodesEntry)]) {
+        self.codes.rcu(|codes| {
+            let mut codes = HashMap::clone(codes);
+            codes.extend(built.iter().cloned());
+            codes
+        });
     }
 
     /// The graph of a namespace, once it is built.

@@ -51,10 +51,7 @@ impl CodeGraph {
         stop: &dyn Fn() -> bool,
         pool: &ThreadPool,
     ) -> Result<Self, GraphError> {
-        let GraphOptions { m, ef_construction } = options;
-        if !(2..=128).contains(&m) || ef_construction < m {
-            return Err(GraphError::Options { m, ef_construction });
-        }
+        let options = options.checked()?;
         let order = shuffled(codes.len(), seed);
         let builder = Builder::new(codes, options, &order);
         let alone = ALONE.min(order.len());
