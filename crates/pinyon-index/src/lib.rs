@@ -19,6 +19,7 @@
 mod coded;
 mod filter;
 mod graph;
+mod probes;
 mod scan;
 mod sparse;
 mod top_k;

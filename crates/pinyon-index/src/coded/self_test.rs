@@ -1,7 +1,7 @@
 //! The self-test of codes: the least depth at which they find what the vectors say is nearest.
 
 use super::{CodedRows, Depth, K, Wanted};
-use crate::{RowBlock, TopK, Work, graph::mixtures, scan};
+use crate::{RowBlock, TopK, Work, probes::probes, scan};
 use pinyon_distance::QueryScorer;
 use pinyon_types::{Distance, Metric};
 
@@ -24,7 +24,7 @@ pub(super) fn depth(
     metric: Metric,
     recall_min: f64,
 ) -> Option<Depth> {
-    let queries = mixtures(block, QUERIES, SEED);
+    let queries = probes(block, QUERIES, SEED);
     let bounds: Vec<Distance> = queries.iter().map(|query| tenth(block, metric, query)).collect();
     LADDER.into_iter().find(|depth| {
         coded.depth = *depth;

@@ -9,7 +9,6 @@ mod tests;
 
 pub use code_graph::CodeGraph;
 pub use hnsw_rs_graph::HnswRsGraph;
-pub(crate) use self_test::mixtures;
 pub use self_test::{Calibration, SelfTest, calibrate};
 
 use crate::Work;

@@ -12,12 +12,19 @@ use std::sync::Arc;
 
 /// Survivors of a filter that are scored by their vectors: fewer would not pay for preparing the query.
 const SURVIVORS_MIN: u64 = 64;
-/// Reading a row's bits where they lie costs this many times less than reading the bytes of a row that lies anywhere.
-const BITS_PER_BYTES: u64 = 30;
+/// Reading a row's bits where they lie costs this many times less than reading the bytes of a row that lies anywhere: 3 ns
+/// and 16 ns at 384 components, both bound by memory.
+const BITS_PER_BYTES: u64 = 5;
 
 /// A namespace's codes in a layer.
 pub(super) fn of(view: &LayerView, entry: &NamespaceRows) -> Option<Arc<CodedRows>> {
     view.layer.segment()?.codes(entry.namespace.id())?
+}
+
+/// As many rows whose bits are read as a scan of a namespace's codes costs, of these rows only if some are named.
+pub(super) fn rows_scanned(entry: &NamespaceRows, passing: Option<&RoaringBitmap>) -> usize {
+    let rows = u64::from(entry.len());
+    passing.map_or(rows, |passing| rows.min(passing.len() * BITS_PER_BYTES)) as usize
 }
 
 impl Search<'_> {

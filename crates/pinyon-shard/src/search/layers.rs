@@ -16,8 +16,8 @@ use pinyon_types::{Distance, SlotId};
 use roaring::RoaringBitmap;
 use std::{ops::Range, sync::Arc};
 
-/// Above this share of dead rows a graph would spend most of its walk on rows that do not count.
-const GRAPH_DEAD_SHARE_MAX: f64 = 0.3;
+/// Below this share of rows that are alive and pass a walk would be spent on rows that do not count.
+const WALKED_SHARE_MIN: f64 = 0.15;
 
 pub(super) type Best = BestK<(Distance, SlotId)>;
 
@@ -76,46 +76,54 @@ impl Search<'_> {
         if let Some(query) = self.scorer.sparse {
             return self.sparse_namespace(view, entry, query, None, best);
         }
-        let graph = view.layer.segment().and_then(|segment| segment.graph(entry.namespace.id()));
-        let walked = graph.is_some_and(|graph| self.walk_graph(view, entry, &graph, best));
-        if !walked && !self.scan_coded(view, entry, None, best) {
+        if !self.walk(view, entry, None, best) && !self.scan_coded(view, entry, None, best) {
             self.scan_run(view, entry.slots.clone(), best);
         }
     }
 
-    /// Scans the rows that passed a filter.
+    /// Finds the nearest of the rows that passed a filter.
     fn passing(&mut self, view: &LayerView, entry: &NamespaceRows, rows: &RoaringBitmap, best: &mut Best) {
-        if !self.scan_coded(view, entry, Some(rows), best) {
+        if !self.walk(view, entry, Some(rows), best) && !self.scan_coded(view, entry, Some(rows), best) {
             self.scan_slots(view, &alive_slots(view, entry, rows), best);
         }
     }
 
-    /// Walks a namespace's graph; returns false, having added nothing, where a scan is the better or the only answer.
-    fn walk_graph(
+    /// Walks a namespace's graph, for these rows only if some are named; returns false, having added nothing, where there is
+    /// none, or another way is the better or the only one.
+    fn walk(
         &mut self,
         view: &LayerView,
         entry: &NamespaceRows,
-        graph: &GraphEntry,
+        passing: Option<&RoaringBitmap>,
         best: &mut Best,
     ) -> bool {
-        let (rows, live) = (u64::from(entry.len()), view.live_rows(&entry.slots));
-        let dead_share = (rows - live) as f64 / rows as f64;
-        let k = self.query.top_k.get();
-        let plan = graph
-            .plan(k, dead_share, self.settings.graph_rows_per_effort)
-            .filter(|_| dead_share <= GRAPH_DEAD_SHARE_MAX);
-        let Some(((walked, ef), vector)) = plan.zip(self.query.vector) else { return false };
-        let request = GraphRequest { k: graph.rescored(k, dead_share).min(ef), ef };
-        let found = walked.search(vector.as_slice(), request, &mut self.work);
-        let slots = found.into_iter().map(|row| SlotId::new(entry.slots.start + row.get()));
-        let alive: Vec<SlotId> = slots.filter(|&slot| view.is_live(slot)).collect();
-        // QRY-3: never fewer than k while more are alive.
-        if (alive.len() as u64) < live.min(k as u64) {
+        let graph = view.layer.segment().and_then(|segment| segment.graph(entry.namespace.id()));
+        let (Some(graph), Some(vector)) = (graph, self.query.vector) else { return false };
+        let (k, first) = (self.query.top_k.get(), entry.slots.start);
+        let rows = f64::from(entry.len());
+        let live_share = view.live_rows(&entry.slots) as f64 / rows;
+        let share = passing.map_or(1.0, |passing| passing.len() as f64 / rows) * live_share;
+        if share < WALKED_SHARE_MIN {
             return false;
         }
-        for slot in alive {
-            let row = view.layer.row(slot);
-            best.push((self.scorer.distance(&row), slot));
+        let otherwise = coded::rows_scanned(entry, passing);
+        let Some((walked, ef)) = graph.plan(k, share, otherwise, self.settings.graph_rows_per_effort) else {
+            return false;
+        };
+        let found = walked.search(vector.as_slice(), GraphRequest { k: ef, ef }, &mut self.work);
+        let is_wanted = |row: &SlotId| {
+            view.is_live(SlotId::new(first + row.get()))
+                && passing.is_none_or(|rows| rows.contains(row.get()))
+        };
+        let mut wanted = found.iter().enumerate().filter(|(_, row)| is_wanted(row)).peekable();
+        let places: Vec<(usize, &SlotId)> = wanted.by_ref().take(GraphEntry::rescored(k)).collect();
+        // QRY-3, and: what is found only at the end of a walk has neighbours that were not found.
+        if places.get(k - 1).is_none_or(|(place, _)| *place > ef * 2 / 3) {
+            return false;
+        }
+        for (_, row) in places {
+            let slot = SlotId::new(first + row.get());
+            best.push((self.scorer.distance(&view.layer.row(slot)), slot));
             self.work.distances += 1;
         }
         true

@@ -3,6 +3,7 @@
 use super::{id, metadata, namespace};
 use crate::{Change, GraphEngine, Query, Scope, Shard, ShardOptions, ShardShape, Step};
 use pinyon_distance::{QueryScorer, inverse_norm};
+use pinyon_index::Work;
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{Dim, FieldTest, Filter, MetadataValue, Metric, Record, SeededRng, ShardId, TopK, Vector};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -23,33 +24,42 @@ impl Corpus {
         Self { rng, centres, records: BTreeMap::new() }
     }
 
-    fn vector(&mut self) -> Vector {
-        let centre = self.centres[self.rng.below(60) as usize].clone();
-        let noisy: Vec<f32> = centre.iter().map(|one| one + 0.3 * (self.rng.unit() - 0.5) as f32).collect();
-        Vector::new(noisy, Dim::new(DIM).unwrap()).unwrap()
+    /// A vector and the centre that it lies around.
+    fn vector(&mut self) -> (Vector, u64) {
+        let centre = self.rng.below(60);
+        let centre_vector = self.centres[centre as usize].clone();
+        let noisy: Vec<f32> =
+            centre_vector.iter().map(|one| one + 0.3 * (self.rng.unit() - 0.5) as f32).collect();
+        (Vector::new(noisy, Dim::new(DIM).unwrap()).unwrap(), centre)
+    }
+
+    fn record(&mut self, number: u64) -> Record {
+        let (vector, centre) = self.vector();
+        let fields = [
+            ("n", MetadataValue::Number(self.rng.below(1000) as f64)),
+            ("centre", MetadataValue::Number(centre as f64)),
+        ];
+        Record { id: id(&format!("r{number}")), vector, sparse: None, metadata: metadata(&fields) }
     }
 
     fn write(&mut self, shard: &Shard, numbers: impl Iterator<Item = u64>) {
         let numbers: Vec<u64> = numbers.collect();
         for batch in numbers.chunks(500) {
-            let records: Vec<Record> = batch
-                .iter()
-                .map(|number| Record {
-                    id: id(&format!("r{number}")),
-                    vector: self.vector(),
-                    sparse: None,
-                    metadata: metadata(&[("n", MetadataValue::Number(self.rng.below(1000) as f64))]),
-                })
-                .collect();
+            let records: Vec<Record> = batch.iter().map(|number| self.record(*number)).collect();
             self.records.extend(batch.iter().copied().zip(records.clone()));
             shard.write(&namespace(1), Change::Upsert(records)).unwrap();
         }
     }
 
     fn recall(&mut self, shard: &Shard, filter: Option<&Filter>) -> f64 {
-        let (mut found, mut wanted) = (0, 0);
+        self.recall_and_work(shard, filter).0
+    }
+
+    /// The recall of forty queries and what they cost.
+    fn recall_and_work(&mut self, shard: &Shard, filter: Option<&Filter>) -> (f64, Work) {
+        let (mut found, mut wanted, mut work) = (0, 0, Work::default());
         for _ in 0..40 {
-            let vector = self.vector();
+            let (vector, _) = self.vector();
             let scorer = QueryScorer::new(Metric::Cosine, vector.as_slice());
             let passing =
                 self.records.values().filter(|one| filter.is_none_or(|filter| filter.matches(&one.metadata)));
@@ -70,13 +80,15 @@ impl Corpus {
                 top_k: TopK::new(10).unwrap(),
                 filter,
             };
-            let hits = shard.search(Scope::Namespaces(&[namespace(1)]), query, &|| false).unwrap().hits;
+            let answer = shard.search(Scope::Namespaces(&[namespace(1)]), query, &|| false).unwrap();
+            let hits = answer.hits;
+            work += answer.work;
             assert_eq!(hits.len(), truth.len(), "QRY-3");
             found += truth.iter().filter(|(_, id)| hits.iter().any(|hit| hit.id() == *id)).count();
             wanted += truth.len();
         }
         // A filter that nothing passes finds all of nothing.
-        if wanted == 0 { 1.0 } else { found as f64 / wanted as f64 }
+        (if wanted == 0 { 1.0 } else { found as f64 / wanted as f64 }, work)
     }
 
     fn check(&mut self, shard: &Shard, when: &str) {
@@ -94,6 +106,28 @@ fn open(io: &SharedIo) -> Shard {
     let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
     let options = ShardOptions { graph_rows_min: 1_000, graph_rows_per_effort: 5, ..ShardOptions::server() };
     Shard::open(io, Path::new("/recall"), shape, options).unwrap()
+}
+
+#[test]
+fn filters_that_many_rows_pass_are_walked_and_scanned_where_those_rows_are_far() {
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    let shard = open(&io);
+    let mut corpus = Corpus::new();
+    corpus.write(&shard, 0..ROWS);
+    shard.seal().unwrap();
+    assert_eq!(build_graphs(&shard), 1);
+    let half = Filter::field("n", FieldTest::Lt(500.0));
+    let (recall, work) = corpus.recall_and_work(&shard, Some(&half));
+    assert!(recall >= 0.99, "{recall}");
+    assert_eq!((work.graph_walks, work.sign_distances), (40, 0), "{work:?}");
+    // Half of the centres: for every other query, whatever is near does not pass, and the walk is given up.
+    let halves = Filter::field("centre", FieldTest::Lt(30.0));
+    let (recall, work) = corpus.recall_and_work(&shard, Some(&halves));
+    assert!(recall >= 0.99, "{recall}");
+    assert!(work.graph_walks == 40 && work.distances > 10 * 96, "{work:?}");
+    let few = Filter::field("n", FieldTest::Lt(50.0));
+    let (recall, work) = corpus.recall_and_work(&shard, Some(&few));
+    assert!(recall >= 0.99 && work.graph_walks == 0, "{recall} {work:?}");
 }
 
 #[test]
