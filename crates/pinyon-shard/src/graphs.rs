@@ -1,11 +1,16 @@
-//! Graphs of large namespaces: built in the background from sealed rows, tested on those rows, then attached to
+//! Graphs of large namespaces and of whole segments: built in the background from sealed rows, tested on those rows, then attached to
 //! their segment. Until one is there, and wherever one does not pass its test, scans answer.
 
-use crate::{GraphEngine, Step, layer::NamespaceRows, segment::Segment, shard::Inner};
-use pinyon_index::{
-    Calibration, CodeGraph, Graph, GraphError, GraphOptions, HnswRsGraph, RowBlock, SelfTest, calibrate,
+use crate::{
+    GraphEngine, Step,
+    codes::block_of,
+    part::{Part, Span},
+    segment::Segment,
+    shard::Inner,
 };
-use pinyon_types::SlotId;
+use pinyon_index::{
+    Calibration, CodeGraph, Graph, GraphError, GraphOptions, HnswRsGraph, SelfTest, calibrate,
+};
 use std::sync::Arc;
 
 /// Links per row and effort of construction: the yardstick's usual settings (RUST-ANN's comparison used the same).
@@ -15,6 +20,8 @@ const RESCORED_MIN: usize = 30;
 /// How the effort grows as the share of wanted rows falls: less than in proportion, because the wanted ones among the nearest
 /// are found as surely as the nearest are. On 100,000 embeddings half of the rows took 1.55 times the effort.
 const SHARE_EXPONENT: f64 = 0.65;
+/// The share of a segment's rows from which on a namespace is searched by the segment's graph.
+const NEARLY_ALL: f64 = 0.8;
 /// Seed of the self-test's sample: the same rows give the same calibration.
 const SELF_TEST_SEED: u64 = 0x5eed;
 /// Seed of the order in which rows are put into a graph.
@@ -24,7 +31,6 @@ const ORDER_SEED: u64 = 0x6f72;
 #[derive(Debug, Clone)]
 pub(crate) struct GraphEntry {
     fit: Option<(Arc<dyn Graph>, usize)>,
-    rows: usize,
 }
 
 impl GraphEntry {
@@ -55,7 +61,7 @@ impl GraphEntry {
         let for_k = *ef_for_ten as f64 * (k as f64 / 10.0).max(1.0);
         let ef = (for_k / wanted_share.powf(SHARE_EXPONENT)).ceil() as usize;
         let ef = ef.max((3.0 * k as f64 / wanted_share).ceil() as usize);
-        (ef.saturating_mul(rows_per_effort) < rows_otherwise.min(self.rows)).then_some((&**graph, ef))
+        (ef.saturating_mul(rows_per_effort) < rows_otherwise).then_some((&**graph, ef))
     }
 }
 
@@ -64,42 +70,38 @@ pub(crate) fn build_next(inner: &Inner, pool: &rayon::ThreadPool, stop: &dyn Fn(
     let state = inner.snapshot.load_full();
     let missing = state.layers.iter().find_map(|view| {
         let segment = view.layer.segment()?;
-        let lacks_graph = |entry: &&NamespaceRows| {
-            entry.len() >= inner.options.graph_rows_min && segment.graph(entry.namespace.id()).is_none()
-        };
-        Some((view.layer.id, segment, segment.namespaces().iter().find(lacks_graph)?))
+        let lacks_graph = |span: &Span| is_wanted(inner, segment, span) && segment.graph(span.part).is_none();
+        Some((view.layer.id, segment, Span::all(segment).find(lacks_graph)?))
     });
-    let Some((id, segment, entry)) = missing else { return Step::Idle };
+    let Some((id, segment, span)) = missing else { return Step::Idle };
     let merged_away = || inner.snapshot.load().layer(id).is_none();
-    match build(inner, segment, entry, pool, &|| stop() || merged_away()) {
+    match build(inner, segment, &span, pool, &|| stop() || merged_away()) {
         Some(graph) => {
-            segment.attach_graph(entry.namespace.id(), &graph);
+            segment.attach_graph(span.part, &graph);
             Step::BuiltGraph
         }
         None => Step::Stopped,
     }
 }
 
-/// A namespace's rows in a segment, numbered from 0.
-pub(crate) fn block_of<'a>(segment: &'a Segment, entry: &NamespaceRows) -> RowBlock<'a> {
-    RowBlock {
-        vectors: segment.vectors(entry.slots.clone()),
-        inverse_norms: segment.inverse_norms(entry.slots.clone()),
-        first_slot: SlotId::new(0),
-    }
+/// A namespace that makes up nearly all of a segment needs no graph beside that of the segment.
+fn is_wanted(inner: &Inner, segment: &Segment, span: &Span) -> bool {
+    let is_nearly_all = span.part != Part::Whole
+        && span.len() < segment.len()
+        && f64::from(span.len()) >= f64::from(segment.len()) * NEARLY_ALL;
+    span.len() >= inner.options.graph_rows_min && !is_nearly_all
 }
 
 /// Builds and tests one graph; `None` when stopped.
 fn build(
     inner: &Inner,
     segment: &Segment,
-    entry: &NamespaceRows,
+    span: &Span,
     pool: &rayon::ThreadPool,
     stop: &dyn Fn() -> bool,
 ) -> Option<GraphEntry> {
-    let rows = entry.len() as usize;
-    let unfit = GraphEntry { fit: None, rows };
-    let graph = match raw_graph(inner, segment, entry, pool, stop) {
+    let unfit = GraphEntry { fit: None };
+    let graph = match raw_graph(inner, segment, span, pool, stop) {
         Ok(Some(graph)) => graph,
         Ok(None) => return Some(unfit),
         Err(_) if stop() => return None,
@@ -110,8 +112,8 @@ fn build(
     };
     let test =
         SelfTest { metric: inner.shape.metric, recall_min: inner.options.recall_min, seed: SELF_TEST_SEED };
-    match calibrate(&*graph, block_of(segment, entry), test) {
-        Calibration::Fit { ef, .. } => Some(GraphEntry { fit: Some((graph, ef)), rows }),
+    match calibrate(&*graph, block_of(segment, span.slots.clone()), test) {
+        Calibration::Fit { ef, .. } => Some(GraphEntry { fit: Some((graph, ef)) }),
         Calibration::Unfit { recall, .. } => {
             tracing::warn!(shard = inner.shape.shard.get(), recall, "graph misses its recall, scans go on");
             Some(unfit)
@@ -123,18 +125,18 @@ fn build(
 fn raw_graph(
     inner: &Inner,
     segment: &Segment,
-    entry: &NamespaceRows,
+    span: &Span,
     pool: &rayon::ThreadPool,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Arc<dyn Graph>>, GraphError> {
     match inner.options.graph {
         GraphEngine::HnswRs => {
-            let block = block_of(segment, entry);
+            let block = block_of(segment, span.slots.clone());
             let graph = HnswRsGraph::build(block, inner.shape.metric, GRAPH_OPTIONS, stop, pool)?;
             Ok(Some(Arc::new(graph)))
         }
         GraphEngine::Codes => {
-            let Some(Some(coded)) = segment.codes(entry.namespace.id()) else { return Ok(None) };
+            let Some(Some(coded)) = segment.codes(span.part) else { return Ok(None) };
             let codes = Arc::clone(coded.bytes_codes());
             Ok(Some(Arc::new(CodeGraph::build(codes, GRAPH_OPTIONS, ORDER_SEED, stop, pool)?)))
         }

@@ -24,6 +24,7 @@ mod maintain;
 mod memtable;
 mod merge;
 mod namespace;
+mod part;
 mod read;
 mod recover;
 mod seal;

@@ -60,7 +60,9 @@ pub struct ShardOptions {
     pub log_preallocate_bytes: u64,
     /// Namespaces with at least this many rows in one segment get codes.
     pub coded_rows_min: u32,
-    /// Namespaces with at least this many rows in one segment get a graph.
+    /// Segments of several namespaces with at least this many rows get codes of all of them, for searches in all tenants.
+    pub coded_whole_rows_min: u32,
+    /// Namespaces, and segments of several, with at least this many rows get a graph.
     pub graph_rows_min: u32,
     /// Which one.
     pub graph: GraphEngine,
@@ -86,6 +88,8 @@ impl ShardOptions {
             log_preallocate_bytes: 8 << 20,
             // Below this preparing the query costs as much as scanning the vectors.
             coded_rows_min: 256,
+            // Below this namespaces are scanned one after the other as fast.
+            coded_whole_rows_min: 4_096,
             // Below this a scan of codes answers as fast, and nothing has to be built.
             graph_rows_min: 20_000,
             graph: GraphEngine::Codes,

@@ -2,6 +2,7 @@
 
 use super::{LINE_BYTES, Line, PointSpace, Rotation};
 use crate::kernels::CodeKernels;
+use std::{ops::Range, sync::Arc};
 
 /// The largest component of a code.
 const CODE_MAX: f32 = 127.0;
@@ -10,12 +11,18 @@ pub(crate) const OFFSET: i32 = 128;
 /// Rows whose products are kept until their scales are read.
 const BATCH: usize = 64;
 
-/// Coded rows.
+/// Coded rows: all that were pushed, or a part of them that lies in the same memory.
 #[derive(Debug, Clone)]
 pub struct Int8Rows {
     space: PointSpace,
-    rotation: Rotation,
+    rotation: Arc<Rotation>,
     lines_per_row: usize,
+    stored: Arc<Stored>,
+    rows: Range<usize>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Stored {
     codes: Vec<Line>,
     /// What a unit of a row's components is worth, and the square of its point's length.
     scales: Vec<[f32; 2]>,
@@ -39,17 +46,15 @@ impl Int8Rows {
     pub fn new(space: PointSpace, dim: usize, seed: u64) -> Self {
         let dim = space.dim(dim);
         let lines_per_row = dim.div_ceil(LINE_BYTES);
-        let rotation = Rotation::new(dim, seed);
-        Self { space, rotation, lines_per_row, codes: Vec::new(), scales: Vec::new() }
+        let rotation = Arc::new(Rotation::new(dim, seed));
+        Self { space, rotation, lines_per_row, stored: Arc::default(), rows: 0..0 }
     }
 
     /// Codes of consecutive rows, each with one over its length.
     pub fn encode(space: PointSpace, vectors: &[f32], inverse_norms: &[f32], seed: u64) -> Self {
         let dim = vectors.len() / inverse_norms.len().max(1);
         let mut rows = Self::new(space, dim, seed);
-        rows.codes.reserve_exact(inverse_norms.len() * rows.lines_per_row);
-        rows.scales.reserve_exact(inverse_norms.len());
-        crate::ask_for_huge_pages(rows.codes.spare_capacity_mut());
+        rows.reserve_exact(inverse_norms.len());
         let mut point = Vec::new();
         for (row, norm) in vectors.chunks_exact(dim.max(1)).zip(inverse_norms) {
             rows.point(row, *norm, &mut point);
@@ -64,16 +69,56 @@ impl Int8Rows {
         self.rotation.apply(point);
     }
 
+    /// Makes room for so many rows more.
+    pub fn reserve_exact(&mut self, rows: usize) {
+        let lines = rows * self.lines_per_row;
+        let Stored { codes, scales } = self.own();
+        codes.reserve_exact(lines);
+        scales.reserve_exact(rows);
+        crate::ask_for_huge_pages(codes.spare_capacity_mut());
+    }
+
     /// Adds a row, given its rotated point.
     pub fn push(&mut self, point: &[f32]) {
-        let scale = scale_of(point);
-        let from = self.codes.len();
-        self.codes.resize(from + self.lines_per_row, Line([OFFSET as u8; LINE_BYTES]));
-        let code: &mut [u8] = bytemuck::cast_slice_mut(&mut self.codes[from..]);
+        let (scale, norm_squared) = (scale_of(point), self.space.norm_squared(point));
+        let lines = self.lines_per_row;
+        let Stored { codes, scales } = self.own();
+        let from = codes.len();
+        codes.resize(from + lines, Line([OFFSET as u8; LINE_BYTES]));
+        let code: &mut [u8] = bytemuck::cast_slice_mut(&mut codes[from..]);
         for (code, component) in code.iter_mut().zip(point) {
             *code = (quantised(*component, scale) + OFFSET) as u8;
         }
-        self.scales.push([scale, self.space.norm_squared(point)]);
+        scales.push([scale, norm_squared]);
+        self.rows.end += 1;
+    }
+
+    /// Some of the rows, numbered from 0, in the same memory.
+    ///
+    /// # Panics
+    /// Rows that there are not.
+    #[must_use]
+    pub fn part(&self, rows: Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.len(), "a part of the rows that there are");
+        let rows = self.rows.start + rows.start..self.rows.start + rows.end;
+        Self { rows, ..self.clone() }
+    }
+
+    /// The memory to write to; rows that are shared, or a part of others, are copied first.
+    fn own(&mut self) -> &mut Stored {
+        if self.rows != (0..self.stored.scales.len()) {
+            let stored = Stored { codes: self.codes().to_vec(), scales: self.scales().to_vec() };
+            (self.stored, self.rows) = (Arc::new(stored), 0..self.rows.len());
+        }
+        Arc::make_mut(&mut self.stored)
+    }
+
+    fn codes(&self) -> &[Line] {
+        &self.stored.codes[self.rows.start * self.lines_per_row..self.rows.end * self.lines_per_row]
+    }
+
+    fn scales(&self) -> &[[f32; 2]] {
+        &self.stored.scales[self.rows.clone()]
     }
 
     /// Copies of these rows, one after the other.
@@ -82,32 +127,32 @@ impl Int8Rows {
     /// A row that there is not.
     #[must_use]
     pub fn pick(&self, rows: &[u32]) -> Self {
-        let mut picked = self.clone_empty();
+        let mut stored = Stored::default();
         for row in rows.iter().map(|row| *row as usize) {
-            picked.codes.extend(&self.codes[row * self.lines_per_row..(row + 1) * self.lines_per_row]);
-            picked.scales.push(self.scales[row]);
+            stored.codes.extend(&self.codes()[row * self.lines_per_row..(row + 1) * self.lines_per_row]);
+            stored.scales.push(self.scales()[row]);
         }
-        picked
+        Self { stored: Arc::new(stored), rows: 0..rows.len(), ..self.clone() }
     }
 
-    fn clone_empty(&self) -> Self {
-        let (space, rotation, lines_per_row) = (self.space, self.rotation.clone(), self.lines_per_row);
-        Self { space, rotation, lines_per_row, codes: Vec::new(), scales: Vec::new() }
+    /// What the rows were turned into before they were coded.
+    pub const fn space(&self) -> PointSpace {
+        self.space
     }
 
     /// Number of rows.
     pub const fn len(&self) -> usize {
-        self.scales.len()
+        self.rows.end - self.rows.start
     }
 
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
-        self.scales.is_empty()
+        self.len() == 0
     }
 
     /// Memory, in bytes.
     pub const fn bytes(&self) -> usize {
-        self.codes.len() * LINE_BYTES + self.scales.len() * size_of::<[f32; 2]>()
+        self.len() * (self.lines_per_row * LINE_BYTES + size_of::<[f32; 2]>())
     }
 
     /// A query's rotated point.
@@ -178,10 +223,10 @@ impl Int8Query {
     /// # Panics
     /// There is no such row.
     pub fn be_row(&mut self, rows: &Int8Rows, row: usize) {
-        let [scale, norm_squared] = rows.scales[row];
+        let [scale, norm_squared] = rows.scales()[row];
         let (from, to) = (row * rows.lines_per_row, (row + 1) * rows.lines_per_row);
         self.sum = 0;
-        for (own, line) in self.codes.iter_mut().zip(&rows.codes[from..to]) {
+        for (own, line) in self.codes.iter_mut().zip(&rows.codes()[from..to]) {
             // 128 more or less is the highest bit.
             own.0 = line.0.map(|byte| byte ^ OFFSET as u8);
             self.sum += own.0.iter().map(|byte| i32::from(byte.cast_signed())).sum::<i32>();
@@ -194,10 +239,10 @@ impl Int8Query {
     /// # Panics
     /// There are not so many rows.
     pub fn distances(&self, rows: &Int8Rows, first: usize, out: &mut [f32]) {
-        let bytes: &[u8] = bytemuck::cast_slice(&rows.codes);
+        let bytes: &[u8] = bytemuck::cast_slice(rows.codes());
         let row_bytes = rows.row_bytes();
         let block = &bytes[first * row_bytes..(first + out.len()) * row_bytes];
-        let scales = &rows.scales[first..first + out.len()];
+        let scales = &rows.scales()[first..first + out.len()];
         let mut dots = [0_i32; BATCH];
         for ((block, scales), out) in
             block.chunks(BATCH * row_bytes.max(1)).zip(scales.chunks(BATCH)).zip(out.chunks_mut(BATCH))
@@ -215,16 +260,16 @@ impl Int8Query {
     /// # Panics
     /// A row that there is not; `out` is shorter than `at`.
     pub fn distances_at(&self, rows: &Int8Rows, at: &[u32], out: &mut [f32]) {
-        let codes: &[u8] = bytemuck::cast_slice(&rows.codes);
+        let (codes, scales): (&[u8], _) = (bytemuck::cast_slice(rows.codes()), rows.scales());
         let out = &mut out[..at.len()];
         let mut dots = [0_i32; BATCH];
         for (at, out) in at.chunks(BATCH).zip(out.chunks_mut(BATCH)) {
             // The scales are read only when all codes were.
-            at.iter().for_each(|row| self.kernels.prefetch(&rows.scales[*row as usize]));
+            at.iter().for_each(|row| self.kernels.prefetch(&scales[*row as usize]));
             let dots = &mut dots[..at.len()];
             self.kernels.int8_dots_at(self.query_bytes(), codes, at, dots);
             for ((out, dot), row) in out.iter_mut().zip(dots).zip(at) {
-                *out = self.finish(*dot, rows.scales[*row as usize]);
+                *out = self.finish(*dot, scales[*row as usize]);
             }
         }
     }

@@ -76,11 +76,20 @@ pub struct Wanted<'a> {
 }
 
 impl CodedRows {
-    /// Codes of these rows; `None` if no depth that was tried reaches the recall, and scans of the vectors must go on.
-    pub fn build(block: RowBlock<'_>, metric: Metric, recall_min: f64) -> Option<Self> {
+    /// The rows a byte a component, which is what all other codes and graphs begin with.
+    pub fn bytes_of(block: RowBlock<'_>, metric: Metric) -> Int8Rows {
         let space = PointSpace::of(metric, block.vectors, block.dim());
-        let bytes = Int8Rows::encode(space, block.vectors, block.inverse_norms, ROTATION_SEED);
-        let signs = (block.rows() >= SIGNS_ROWS_MIN).then(|| signs(&bytes, space, block));
+        Int8Rows::encode(space, block.vectors, block.inverse_norms, ROTATION_SEED)
+    }
+
+    /// Codes of the rows of a block, given those of a byte a component; `None` if no depth that was tried reaches the recall,
+    /// and scans of the vectors must go on.
+    ///
+    /// # Panics
+    /// There are not as many bytes as rows.
+    pub fn build(bytes: Int8Rows, block: RowBlock<'_>, metric: Metric, recall_min: f64) -> Option<Self> {
+        assert_eq!(bytes.len(), block.rows(), "codes of these rows");
+        let signs = (block.rows() >= SIGNS_ROWS_MIN).then(|| signs(&bytes, block));
         let mut coded = Self { bytes: Arc::new(bytes), signs, depth: Depth { by_signs: 0, by_bytes: 0 } };
         coded.depth = self_test::depth(&mut coded, block, metric, recall_min)?;
         Some(coded)
@@ -103,9 +112,9 @@ impl CodedRows {
         self.bytes.len() >= 4 * kept
     }
 
-    /// Memory, in bytes.
-    pub fn memory_bytes(&self) -> usize {
-        self.bytes.bytes() + self.signs.as_ref().map_or(0, SignRows::bytes)
+    /// Memory of the codes of a bit a component.
+    pub fn signs_bytes(&self) -> usize {
+        self.signs.as_ref().map_or(0, SignRows::bytes)
     }
 
     /// The query, ready for these rows and all others of the same metric and length.
@@ -225,8 +234,8 @@ fn rescore(
     work.distances += rows.len() as u64;
 }
 
-fn signs(bytes: &Int8Rows, space: PointSpace, block: RowBlock<'_>) -> SignRows {
-    let mut point = Vec::new();
+fn signs(bytes: &Int8Rows, block: RowBlock<'_>) -> SignRows {
+    let (space, mut point) = (bytes.space(), Vec::new());
     let mut sums = vec![0.0_f64; space.dim(block.dim())];
     for row in 0..block.rows() {
         bytes.point(block.vector(row), block.inverse_norms[row], &mut point);

@@ -32,6 +32,10 @@ impl Set {
     }
 }
 
+fn build(block: RowBlock<'_>, metric: Metric, recall_min: f64) -> CodedRows {
+    CodedRows::build(CodedRows::bytes_of(block, metric), block, metric, recall_min).unwrap()
+}
+
 fn found(
     coded: &CodedRows,
     set: &Set,
@@ -55,7 +59,7 @@ fn codes_find_what_the_vectors_say_with_and_without_rows_left_out() {
         let all = Set::clustered(count + 40, 61);
         let set = Set { vectors: all.vectors[..count * DIM].to_vec(), norms: all.norms[..count].to_vec() };
         for metric in [Metric::Cosine, Metric::DotProduct, Metric::Euclidean] {
-            let coded = CodedRows::build(set.block(), metric, 0.995).unwrap();
+            let coded = build(set.block(), metric, 0.995);
             // Even rows lie around even centres only: for every other query all of them are far.
             for is_wanted in [(|_| true) as fn(u32) -> bool, |row| row % 2 == 0, |row| row % 50 == 7] {
                 for k in [1, 10, 60] {
@@ -90,7 +94,7 @@ fn codes_find_what_the_vectors_say_with_and_without_rows_left_out() {
 #[test]
 fn rows_that_are_named_are_the_only_ones() {
     let set = Set::clustered(900, 62);
-    let coded = CodedRows::build(set.block(), Metric::Cosine, 0.99).unwrap();
+    let coded = build(set.block(), Metric::Cosine, 0.99);
     let query = &set.vectors[..DIM];
     let scorer = QueryScorer::new(Metric::Cosine, query);
     let (mut best, mut work) = (TopK::new(5), Work::default());
@@ -104,7 +108,7 @@ fn rows_that_are_named_are_the_only_ones() {
 #[test]
 fn a_stopped_search_says_so() {
     let set = Set::clustered(20_000, 63);
-    let coded = CodedRows::build(set.block(), Metric::Cosine, 0.99).unwrap();
+    let coded = build(set.block(), Metric::Cosine, 0.99);
     let query = &set.vectors[..DIM];
     let scorer = QueryScorer::new(Metric::Cosine, query);
     let (mut best, mut work) = (TopK::new(5), Work::default());
@@ -112,4 +116,28 @@ fn a_stopped_search_says_so() {
     let end = coded.search((set.block(), &scorer), &coded.query(query), wanted, &mut best, &mut work);
     assert_eq!(end, ScanEnd::Stopped);
     assert_eq!(work.sign_distances, ROWS_PER_CHECK as u64);
+}
+
+#[test]
+fn codes_of_a_part_are_those_of_its_rows_alone() {
+    let set = Set::clustered(6_000, 64);
+    let (metric, rows) = (Metric::Euclidean, 500..5_300);
+    let (vectors, norms) = (&set.vectors[rows.start * DIM..rows.end * DIM], &set.norms[rows.start..rows.end]);
+    let block = RowBlock { vectors, inverse_norms: norms, first_slot: SlotId::new(0) };
+    let alone = build(block, metric, 0.99);
+    let whole = CodedRows::bytes_of(set.block(), metric);
+    let part = CodedRows::build(whole.part(rows), block, metric, 0.99).unwrap();
+    assert_eq!((part.depth(), part.bytes_codes().bytes()), (alone.depth(), alone.bytes_codes().bytes()));
+    for query in set.vectors.chunks(DIM).step_by(300) {
+        let (scorer, wanted) = (
+            QueryScorer::new(metric, query),
+            Wanted { is_wanted: &|_| true, is_selective: false, stop: &|| false },
+        );
+        let search = |coded: &CodedRows| {
+            let (mut best, mut work) = (TopK::new(10), Work::default());
+            coded.search((block, &scorer), &coded.query(query), wanted, &mut best, &mut work);
+            (best.into_sorted(), work)
+        };
+        assert_eq!(search(&part), search(&alone));
+    }
 }

@@ -1,11 +1,7 @@
 //! Searches on codes.
 
 use super::{Search, layers::Best};
-use crate::{
-    layer::{LayerView, NamespaceRows},
-    search::layers::row_block,
-    segment::Segment,
-};
+use crate::{layer::LayerView, part::Span, segment::Segment};
 use pinyon_index::{CodedQuery, CodedRows, ScanEnd, Wanted};
 use roaring::RoaringBitmap;
 use std::sync::Arc;
@@ -16,74 +12,77 @@ const SURVIVORS_MIN: u64 = 64;
 /// and 16 ns at 384 components, both bound by memory.
 const BITS_PER_BYTES: u64 = 5;
 
-/// A namespace's codes in a layer.
-pub(super) fn of(view: &LayerView, entry: &NamespaceRows) -> Option<Arc<CodedRows>> {
-    view.layer.segment()?.codes(entry.namespace.id())?
+/// A part's codes in a layer.
+pub(super) fn of(view: &LayerView, span: &Span) -> Option<Arc<CodedRows>> {
+    view.layer.segment()?.codes(span.part)?
 }
 
-/// As many rows whose bits are read as a scan of a namespace's codes costs, of these rows only if some are named.
-pub(super) fn rows_scanned(entry: &NamespaceRows, passing: Option<&RoaringBitmap>) -> usize {
-    let rows = u64::from(entry.len());
-    passing.map_or(rows, |passing| rows.min(passing.len() * BITS_PER_BYTES)) as usize
+/// Under a filter a scan of all bits takes twice as long: it goes deeper, and asks of every near row whether it passes.
+const SELECTIVE_TIMES: u64 = 2;
+
+/// As many rows whose bits are read as a scan of a part's codes costs, of these rows only if some are named.
+pub(super) fn rows_scanned(span: &Span, passing: Option<&RoaringBitmap>) -> usize {
+    let rows = u64::from(span.len());
+    passing.map_or(rows, |passing| (SELECTIVE_TIMES * rows).min(BITS_PER_BYTES * passing.len())) as usize
 }
 
 impl Search<'_> {
-    /// Scans a namespace's codes, of these rows only if some are named; returns false, having added nothing, where there are
+    /// Scans a part's codes, of these rows only if some are named; returns false, having added nothing, where there are
     /// none or vectors are the better way.
     pub(super) fn scan_coded(
         &mut self,
         view: &LayerView,
-        entry: &NamespaceRows,
+        span: &Span,
         passing: Option<&RoaringBitmap>,
         best: &mut Best,
     ) -> bool {
-        let (segment, coded) = match (view.layer.segment(), of(view, entry)) {
+        let (segment, coded) = match (view.layer.segment(), of(view, span)) {
             (Some(segment), Some(coded)) if coded.is_worth(self.query.top_k.get()) => (segment, coded),
             _ => return false,
         };
-        let rows = u64::from(entry.len());
+        let rows = u64::from(span.len());
         match passing {
             Some(passing) if passing.len() < SURVIVORS_MIN => return false,
-            Some(passing) if passing.len() * BITS_PER_BYTES < rows => {
-                let first = entry.slots.start;
+            Some(passing) if passing.len() * BITS_PER_BYTES < SELECTIVE_TIMES * rows => {
+                let first = span.slots.start;
                 let rows: Vec<u32> = passing.iter().filter(|row| !view.dead.contains(first + row)).collect();
-                self.score_coded((segment, entry), &coded, &rows, best);
+                self.score_coded((segment, span), &coded, &rows, best);
             }
-            _ => self.scan_all_coded(view, (segment, entry), &coded, passing, best),
+            _ => self.scan_all_coded(view, (segment, span), &coded, passing, best),
         }
         true
     }
 
     fn score_coded(
         &mut self,
-        (segment, entry): (&Segment, &NamespaceRows),
+        (segment, span): (&Segment, &Span),
         coded: &CodedRows,
         rows: &[u32],
         best: &mut Best,
     ) {
         let Some(query) = self.coded_query(coded) else { return };
         let Some(scorer) = &self.scorer.dense else { return };
-        let block = row_block(segment, entry.slots.clone());
+        let block = segment.block(span.slots.clone());
         coded.search_rows((block, scorer), &query, rows, best, &mut self.work);
     }
 
     fn scan_all_coded(
         &mut self,
         view: &LayerView,
-        (segment, entry): (&Segment, &NamespaceRows),
+        (segment, span): (&Segment, &Span),
         coded: &CodedRows,
         passing: Option<&RoaringBitmap>,
         best: &mut Best,
     ) {
         let Some(query) = self.coded_query(coded) else { return };
         let Some(scorer) = &self.scorer.dense else { return };
-        let first = entry.slots.start;
+        let first = span.slots.start;
         let has_dead = !view.dead.is_empty();
         let is_alive = |row: u32| !has_dead || !view.dead.contains(first + row);
-        let bits = passing.map(|passing| Bits::of(passing, entry.len()));
+        let bits = passing.map(|passing| Bits::of(passing, span.len()));
         let is_wanted = |row: u32| bits.as_ref().is_none_or(|bits| bits.contains(row)) && is_alive(row);
         let wanted = Wanted { is_wanted: &is_wanted, is_selective: passing.is_some(), stop: self.stop };
-        let block = row_block(segment, entry.slots.clone());
+        let block = segment.block(span.slots.clone());
         let end = coded.search((block, scorer), &query, wanted, best, &mut self.work);
         self.complete &= end == ScanEnd::Done;
     }

@@ -8,7 +8,7 @@ use crate::{
 use pinyon_index::{FilterIndex, MetadataRows};
 use pinyon_types::{Fields, Filter, SlotId, ValueRef};
 use roaring::RoaringBitmap;
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// Namespaces with fewer rows in a segment are filtered row by row: an index would cost more than it saves.
 const INDEXED_ROWS_MIN: u32 = 1_000;
@@ -25,12 +25,12 @@ pub(crate) fn rows_passing<'a>(
 
 /// The live slots of a namespace that pass a filter.
 pub(crate) fn survivors(view: &LayerView, entry: &NamespaceRows, filter: &Filter) -> RoaringBitmap {
-    alive_slots(view, entry, &passing(view, entry, filter))
+    alive_slots(view, &entry.slots, &passing(view, entry, filter))
 }
 
-/// The slots of those of a namespace's rows, numbered from 0, that are alive.
-pub(crate) fn alive_slots(view: &LayerView, entry: &NamespaceRows, rows: &RoaringBitmap) -> RoaringBitmap {
-    let slots = RoaringBitmap::from_sorted_iter(rows.iter().map(|row| row + entry.slots.start));
+/// The slots of those of some rows, numbered from the first of `among`, that are alive.
+pub(crate) fn alive_slots(view: &LayerView, among: &Range<u32>, rows: &RoaringBitmap) -> RoaringBitmap {
+    let slots = RoaringBitmap::from_sorted_iter(rows.iter().map(|row| row + among.start));
     slots.unwrap_or_default() - &*view.dead
 }
 

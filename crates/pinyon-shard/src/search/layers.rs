@@ -6,18 +6,14 @@ use super::{
     filtering::{alive_slots, passing},
 };
 use crate::{
-    graphs::GraphEntry,
     layer::{LayerView, NamespaceRows, Rows},
-    segment::Segment,
+    part::Span,
     snapshot::Place,
 };
-use pinyon_index::{GraphRequest, RowBlock, ScanEnd, TopK as BestK, scan, scan_slots};
-use pinyon_types::{Distance, SlotId};
+use pinyon_index::{ScanEnd, TopK as BestK, scan, scan_slots};
+use pinyon_types::{Distance, Filter, SlotId};
 use roaring::RoaringBitmap;
 use std::{ops::Range, sync::Arc};
-
-/// Below this share of rows that are alive and pass a walk would be spent on rows that do not count.
-const WALKED_SHARE_MIN: f64 = 0.15;
 
 pub(super) type Best = BestK<(Distance, SlotId)>;
 
@@ -26,9 +22,7 @@ impl Search<'_> {
     pub(super) fn layer(&mut self, view: &LayerView, scope: Scope<'_>) {
         let mut best = Best::new(self.query.top_k.get());
         match scope {
-            Scope::All if self.query.filter.is_none() && self.scorer.sparse.is_none() => {
-                self.whole_layer(view, &mut best);
-            }
+            Scope::All if self.scorer.sparse.is_none() => self.whole_layer(view, &mut best),
             Scope::All => {
                 view.layer.namespaces().iter().for_each(|entry| self.namespace(view, entry, &mut best));
             }
@@ -43,11 +37,28 @@ impl Search<'_> {
         }
     }
 
-    /// Scans every row but those of namespaces that have codes.
+    /// Searches all rows of a layer at once where they have codes in common, else one namespace after the other.
     fn whole_layer(&mut self, view: &LayerView, best: &mut Best) {
+        let whole = view.layer.segment().map(Span::whole).filter(|span| coded::of(view, span).is_some());
+        match (whole, self.query.filter) {
+            (Some(span), None) if self.walk(view, &span, None, best) => {}
+            (Some(span), None) if self.scan_coded(view, &span, None, best) => {}
+            (Some(span), Some(filter)) => {
+                let rows = self.passing_in_all(view, filter);
+                self.passing(view, &span, &rows, best);
+            }
+            (None, Some(_)) => {
+                view.layer.namespaces().iter().for_each(|entry| self.namespace(view, entry, best));
+            }
+            (_, None) => self.namespaces_and_runs(view, best),
+        }
+    }
+
+    /// Scans every row but those of namespaces that have codes.
+    fn namespaces_and_runs(&mut self, view: &LayerView, best: &mut Best) {
         let mut run = 0..0;
         for entry in view.layer.namespaces() {
-            if coded::of(view, entry).is_none() {
+            if coded::of(view, &Span::of(entry)).is_none() {
                 run.end = entry.slots.end;
                 continue;
             }
@@ -58,75 +69,50 @@ impl Search<'_> {
         self.scan_run(view, run, best);
     }
 
+    /// The slots of all namespaces' rows that pass a filter, dead ones among them.
+    fn passing_in_all(&mut self, view: &LayerView, filter: &Filter) -> RoaringBitmap {
+        let mut slots = RoaringBitmap::new();
+        for entry in view.layer.namespaces() {
+            let first = entry.slots.start;
+            self.work.rows_filtered += u64::from(entry.len());
+            let rows = passing(view, entry, filter);
+            slots.append(rows.iter().map(|row| first + row)).expect("invariant: slots of namespaces ascend");
+            if self.is_stopped() {
+                break;
+            }
+        }
+        slots
+    }
+
     fn namespace(&mut self, view: &LayerView, entry: &NamespaceRows, best: &mut Best) {
         if self.is_stopped() {
             return;
         }
+        let span = Span::of(entry);
         if let Some(filter) = self.query.filter {
             let rows = passing(view, entry, filter);
             self.work.rows_filtered += u64::from(entry.len());
             return match self.scorer.sparse {
                 Some(query) => {
-                    let slots = alive_slots(view, entry, &rows);
+                    let slots = alive_slots(view, &entry.slots, &rows);
                     self.sparse_namespace(view, entry, query, Some(&slots), best);
                 }
-                None => self.passing(view, entry, &rows, best),
+                None => self.passing(view, &span, &rows, best),
             };
         }
         if let Some(query) = self.scorer.sparse {
             return self.sparse_namespace(view, entry, query, None, best);
         }
-        if !self.walk(view, entry, None, best) && !self.scan_coded(view, entry, None, best) {
-            self.scan_run(view, entry.slots.clone(), best);
+        if !self.walk(view, &span, None, best) && !self.scan_coded(view, &span, None, best) {
+            self.scan_run(view, span.slots, best);
         }
     }
 
-    /// Finds the nearest of the rows that passed a filter.
-    fn passing(&mut self, view: &LayerView, entry: &NamespaceRows, rows: &RoaringBitmap, best: &mut Best) {
-        if !self.walk(view, entry, Some(rows), best) && !self.scan_coded(view, entry, Some(rows), best) {
-            self.scan_slots(view, &alive_slots(view, entry, rows), best);
+    /// Finds the nearest of those of a part's rows that passed a filter.
+    fn passing(&mut self, view: &LayerView, span: &Span, rows: &RoaringBitmap, best: &mut Best) {
+        if !self.walk(view, span, Some(rows), best) && !self.scan_coded(view, span, Some(rows), best) {
+            self.scan_slots(view, &alive_slots(view, &span.slots, rows), best);
         }
-    }
-
-    /// Walks a namespace's graph, for these rows only if some are named; returns false, having added nothing, where there is
-    /// none, or another way is the better or the only one.
-    fn walk(
-        &mut self,
-        view: &LayerView,
-        entry: &NamespaceRows,
-        passing: Option<&RoaringBitmap>,
-        best: &mut Best,
-    ) -> bool {
-        let graph = view.layer.segment().and_then(|segment| segment.graph(entry.namespace.id()));
-        let (Some(graph), Some(vector)) = (graph, self.query.vector) else { return false };
-        let (k, first) = (self.query.top_k.get(), entry.slots.start);
-        let rows = f64::from(entry.len());
-        let live_share = view.live_rows(&entry.slots) as f64 / rows;
-        let share = passing.map_or(1.0, |passing| passing.len() as f64 / rows) * live_share;
-        if share < WALKED_SHARE_MIN {
-            return false;
-        }
-        let otherwise = coded::rows_scanned(entry, passing);
-        let Some((walked, ef)) = graph.plan(k, share, otherwise, self.settings.graph_rows_per_effort) else {
-            return false;
-        };
-        let found = walked.search(vector.as_slice(), GraphRequest { k: ef, ef }, &mut self.work);
-        let is_wanted = |row: &SlotId| {
-            view.is_live(SlotId::new(first + row.get()))
-                && passing.is_none_or(|rows| rows.contains(row.get()))
-        };
-        let mut wanted = found.iter().enumerate().filter(|(_, row)| is_wanted(row)).peekable();
-        let places: Vec<(usize, &SlotId)> = wanted.by_ref().take(GraphEntry::rescored(k)).collect();
-        // QRY-3, and: what is found only at the end of a walk has neighbours that were not found.
-        if places.get(k - 1).is_none_or(|(place, _)| *place > ef * 2 / 3) {
-            return false;
-        }
-        for (_, row) in places {
-            let slot = SlotId::new(first + row.get());
-            best.push((self.scorer.distance(&view.layer.row(slot)), slot));
-            self.work.distances += 1;
-        }
-        true
     }
 
     fn scan_run(&mut self, view: &LayerView, slots: Range<u32>, best: &mut Best) {
@@ -135,7 +121,7 @@ impl Search<'_> {
         }
         match (&view.layer.rows, &self.scorer.dense) {
             (Rows::Sealed(segment), Some(scorer)) => {
-                let block = row_block(segment, slots);
+                let block = segment.block(slots);
                 let end = scan(block, scorer, Some(&*view.dead), best, &mut self.work, self.stop);
                 self.complete &= end == ScanEnd::Done;
             }
@@ -146,7 +132,7 @@ impl Search<'_> {
     fn scan_slots(&mut self, view: &LayerView, slots: &RoaringBitmap, best: &mut Best) {
         match (&view.layer.rows, &self.scorer.dense) {
             (Rows::Sealed(segment), Some(scorer)) => {
-                let block = row_block(segment, 0..segment.len());
+                let block = segment.block(0..segment.len());
                 let end = scan_slots(block, scorer, slots, best, &mut self.work, self.stop);
                 self.complete &= end == ScanEnd::Done;
             }
@@ -166,13 +152,5 @@ impl Search<'_> {
             best.push((self.scorer.distance(&row), SlotId::new(slot)));
             self.work.distances += 1;
         }
-    }
-}
-
-pub(super) fn row_block(segment: &Segment, slots: Range<u32>) -> RowBlock<'_> {
-    RowBlock {
-        vectors: segment.vectors(slots.clone()),
-        inverse_norms: segment.inverse_norms(slots.clone()),
-        first_slot: SlotId::new(slots.start),
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod filtering;
 mod layers;
 mod scorer;
 mod sparse;
+mod walk;
 
 use crate::{
     ShardError, ShardShape,

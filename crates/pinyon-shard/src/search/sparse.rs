@@ -1,6 +1,6 @@
 //! Search by sparse vectors in one namespace of a layer, with or without a dense part.
 
-use super::{Search, layers::Best, layers::row_block};
+use super::{Search, layers::Best};
 use crate::{
     layer::{LayerView, NamespaceRows, Rows},
     segment::Segment,
@@ -59,7 +59,7 @@ impl Search<'_> {
             // QRY-3: rows that share nothing with the query score zero, and fill up what is missing.
         }
         let slots = entry.slots.clone();
-        let part = |scorer| DensePart { block: row_block(segment, slots.clone()), scorer };
+        let part = |scorer| DensePart { block: segment.block(slots.clone()), scorer };
         let combined = CombinedRows { slots: slots.clone(), dense: self.scorer.dense.as_ref().map(part) };
         let window = Window::new(query, lists);
         let end = scan_combined(combined, window, &is_wanted, best, &mut self.work, self.stop);

@@ -14,9 +14,11 @@ use crate::{
     layer::{NamespaceRows, Row},
     memtable::Kills,
     namespace::Namespace,
+    part::Part,
 };
 use arc_swap::ArcSwap;
-use pinyon_index::{FilterIndex, PostingLists, SparseRows};
+use pinyon_distance::codes::Int8Rows;
+use pinyon_index::{FilterIndex, PostingLists, RowBlock, SparseRows};
 use pinyon_storage::{
     bytes::Reader,
     io::SharedIo,
@@ -41,8 +43,10 @@ pub(crate) struct Segment {
     rows: u32,
     namespaces: Vec<NamespaceRows>,
     kills: Kills,
-    codes: ArcSwap<HashMap<NamespaceId, CodesEntry>>,
-    graphs: ArcSwap<HashMap<NamespaceId, GraphEntry>>,
+    /// Of all rows; parts have a part of it.
+    bytes_codes: OnceLock<Int8Rows>,
+    codes: ArcSwap<HashMap<Part, CodesEntry>>,
+    graphs: ArcSwap<HashMap<Part, GraphEntry>>,
     filter_indexes: FilterIndexes,
 }
 
@@ -72,6 +76,7 @@ impl Segment {
             rows,
             namespaces,
             kills,
+            bytes_codes: OnceLock::new(),
             codes: ArcSwap::default(),
             graphs: ArcSwap::default(),
             filter_indexes: Mutex::default(),
@@ -104,6 +109,15 @@ impl Segment {
     pub(crate) fn inverse_norms(&self, slots: std::ops::Range<u32>) -> &[f32] {
         let all = self.file.f32s(tag::INVERSE_NORMS).unwrap_or_default();
         &all[slots.start as usize..slots.end as usize]
+    }
+
+    /// Consecutive rows with their slots.
+    pub(crate) fn block(&self, slots: std::ops::Range<u32>) -> RowBlock<'_> {
+        RowBlock {
+            vectors: self.vectors(slots.clone()),
+            inverse_norms: self.inverse_norms(slots.clone()),
+            first_slot: SlotId::new(slots.start),
+        }
     }
 
     pub(crate) fn row(&self, slot: SlotId) -> Row<'_> {
@@ -145,17 +159,23 @@ impl Segment {
         MetadataView::over_checked(&bytes[offsets[at] as usize..offsets[at + 1] as usize])
     }
 
-    /// The codes of a namespace, once it is known whether there are any.
-    pub(crate) fn codes(&self, namespace: NamespaceId) -> Option<CodesEntry> {
-        self.codes.load().get(&namespace).cloned()
+    /// The codes of a byte a component of all rows, made now if nobody needed them before.
+    pub(crate) fn bytes_codes(&self, make: impl FnOnce() -> Int8Rows) -> &Int8Rows {
+        self.bytes_codes.get_or_init(make)
+    }
+
+    /// The codes of a part, once it is known whether there are any.
+    pub(crate) fn codes(&self, part: Part) -> Option<CodesEntry> {
+        self.codes.load().get(&part).cloned()
     }
 
     pub(crate) fn codes_bytes(&self) -> usize {
-        self.codes.load().values().flatten().map(|codes| codes.memory_bytes()).sum()
+        let signs: usize = self.codes.load().values().flatten().map(|codes| codes.signs_bytes()).sum();
+        signs + self.bytes_codes.get().map_or(0, Int8Rows::bytes)
     }
 
     /// Adds codes; searches see them from their next look-up on.
-    pub(crate) fn attach_codes(&self, built: &[(NamespaceId, CodesEntry)]) {
+    pub(crate) fn attach_codes(&self, built: &[(Part, CodesEntry)]) {
         self.codes.rcu(|codes| {
             let mut codes = HashMap::clone(codes);
             codes.extend(built.iter().cloned());
@@ -163,9 +183,9 @@ impl Segment {
         });
     }
 
-    /// The graph of a namespace, once it is built.
-    pub(crate) fn graph(&self, namespace: NamespaceId) -> Option<GraphEntry> {
-        self.graphs.load().get(&namespace).cloned()
+    /// The graph of a part, once it is built.
+    pub(crate) fn graph(&self, part: Part) -> Option<GraphEntry> {
+        self.graphs.load().get(&part).cloned()
     }
 
     pub(crate) fn graph_count(&self) -> usize {
@@ -177,10 +197,10 @@ impl Segment {
     }
 
     /// Adds a graph; searches see it from their next look-up on.
-    pub(crate) fn attach_graph(&self, namespace: NamespaceId, graph: &GraphEntry) {
+    pub(crate) fn attach_graph(&self, part: Part, graph: &GraphEntry) {
         self.graphs.rcu(|graphs| {
             let mut graphs = HashMap::clone(graphs);
-            graphs.insert(namespace, graph.clone());
+            graphs.insert(part, graph.clone());
             graphs
         });
     }

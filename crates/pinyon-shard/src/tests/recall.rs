@@ -57,6 +57,10 @@ impl Corpus {
 
     /// The recall of forty queries and what they cost.
     fn recall_and_work(&mut self, shard: &Shard, filter: Option<&Filter>) -> (f64, Work) {
+        self.recall_in(shard, Scope::Namespaces(&[namespace(1)]), filter)
+    }
+
+    fn recall_in(&mut self, shard: &Shard, scope: Scope<'_>, filter: Option<&Filter>) -> (f64, Work) {
         let (mut found, mut wanted, mut work) = (0, 0, Work::default());
         for _ in 0..40 {
             let (vector, _) = self.vector();
@@ -80,7 +84,7 @@ impl Corpus {
                 top_k: TopK::new(10).unwrap(),
                 filter,
             };
-            let answer = shard.search(Scope::Namespaces(&[namespace(1)]), query, &|| false).unwrap();
+            let answer = shard.search(scope, query, &|| false).unwrap();
             let hits = answer.hits;
             work += answer.work;
             assert_eq!(hits.len(), truth.len(), "QRY-3");
@@ -198,4 +202,52 @@ fn recall_holds_after_build_overwrite_delete_merge_and_reopen() {
     corpus.check(&reopened, "reopened");
     assert_eq!(build_graphs(&reopened), 1);
     corpus.check(&reopened, "reopened, with a graph");
+}
+
+/// Writes records of a corpus into the namespaces that they belong to: twenty of all sizes.
+fn write_spread(shard: &Shard, corpus: &mut Corpus, numbers: &[u64]) {
+    let mut by_namespace: BTreeMap<u64, Vec<Record>> = BTreeMap::new();
+    for number in numbers {
+        let record = corpus.record(*number);
+        corpus.records.insert(*number, record.clone());
+        by_namespace.entry(1 + number * number % 20).or_default().push(record);
+    }
+    for (name, records) in by_namespace {
+        shard.write(&namespace(name), Change::Upsert(records)).unwrap();
+    }
+}
+
+#[test]
+fn searches_of_all_namespaces_find_what_a_scan_finds_by_codes_and_by_a_graph() {
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    let options = ShardOptions {
+        coded_whole_rows_min: 500,
+        graph_rows_min: 2_000,
+        graph_rows_per_effort: 5,
+        ..ShardOptions::server()
+    };
+    let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
+    let shard = Shard::open(&io, Path::new("/recall"), shape, options).unwrap();
+    let mut corpus = Corpus::new();
+    write_spread(&shard, &mut corpus, &(0..ROWS).collect::<Vec<u64>>());
+    shard.seal().unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    assert_eq!(shard.derive(&pool, &|| false), Step::BuiltCodes);
+    let filters = [1000.0, 500.0, 20.0].map(|bound| Filter::field("n", FieldTest::Lt(bound)));
+    for filter in [None, Some(&filters[1]), Some(&filters[2])] {
+        let (recall, work) = corpus.recall_in(&shard, Scope::All, filter);
+        assert!(recall >= 0.99 && work.graph_walks == 0, "{recall} {work:?}");
+        assert!(work.distances < 40 * 200, "codes choose: {work:?}");
+    }
+    assert_eq!(build_graphs(&shard), 1, "of all namespaces");
+    for (filter, walks) in
+        [(None, 40), (Some(&filters[0]), 40), (Some(&filters[1]), 40), (Some(&filters[2]), 0)]
+    {
+        let (recall, work) = corpus.recall_in(&shard, Scope::All, filter);
+        assert!(recall >= 0.99 && work.graph_walks == walks, "{recall} {work:?}");
+    }
+    // What is overwritten is not found again.
+    write_spread(&shard, &mut corpus, &(0..ROWS).step_by(3).collect::<Vec<u64>>());
+    let (recall, _) = corpus.recall_in(&shard, Scope::All, None);
+    assert!(recall >= 0.99, "{recall}");
 }

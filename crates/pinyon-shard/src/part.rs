@@ -1,0 +1,45 @@
+//! Parts of a segment that have codes and graphs of their own.
+
+use crate::{layer::NamespaceRows, segment::Segment};
+use pinyon_types::NamespaceId;
+use std::ops::Range;
+
+/// Which part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    /// The rows of a namespace.
+    Namespace(NamespaceId),
+    /// All rows of a segment of several namespaces.
+    Whole,
+}
+
+/// A part and where its rows lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) part: Part,
+    pub(crate) slots: Range<u32>,
+}
+
+impl Span {
+    pub(crate) fn of(entry: &NamespaceRows) -> Self {
+        Self { part: Part::Namespace(entry.namespace.id()), slots: entry.slots.clone() }
+    }
+
+    /// All rows of a segment: those of its namespace if it has only one.
+    pub(crate) fn whole(segment: &Segment) -> Self {
+        match segment.namespaces() {
+            [entry] => Self::of(entry),
+            _ => Self { part: Part::Whole, slots: 0..segment.len() },
+        }
+    }
+
+    /// The parts of a segment: each of its namespaces, then all of it if it has several.
+    pub(crate) fn all(segment: &Segment) -> impl Iterator<Item = Self> {
+        let whole = Some(Self::whole(segment)).filter(|span| span.part == Part::Whole);
+        segment.namespaces().iter().map(Self::of).chain(whole)
+    }
+
+    pub(crate) const fn len(&self) -> u32 {
+        self.slots.end - self.slots.start
+    }
+}

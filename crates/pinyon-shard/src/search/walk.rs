@@ -1,0 +1,76 @@
+//! Walks of graphs.
+
+use super::{Search, coded, layers::Best};
+use crate::{
+    graphs::GraphEntry,
+    layer::LayerView,
+    part::{Part, Span},
+};
+use pinyon_index::GraphRequest;
+use pinyon_types::SlotId;
+use roaring::RoaringBitmap;
+
+/// Below this share of rows that are alive and wanted a walk would be spent on rows that do not count.
+const WALKED_SHARE_MIN: f64 = 0.15;
+
+/// A graph, and the slots of its rows.
+struct Walked {
+    graph: GraphEntry,
+    first: u32,
+    rows: u32,
+}
+
+impl Search<'_> {
+    /// Walks a graph that a part's rows are in, for some of them only if they are named (numbered from the part's first);
+    /// returns false, having added nothing, where there is none, or another way is the better or the only one.
+    pub(super) fn walk(
+        &mut self,
+        view: &LayerView,
+        span: &Span,
+        passing: Option<&RoaringBitmap>,
+        best: &mut Best,
+    ) -> bool {
+        let (Some(walked), Some(vector)) = (graph_of(view, span), self.query.vector) else { return false };
+        let share = wanted_share(view, span, passing, walked.rows);
+        if share < WALKED_SHARE_MIN {
+            return false;
+        }
+        let k = self.query.top_k.get();
+        let otherwise = coded::rows_scanned(span, passing);
+        let plan = walked.graph.plan(k, share, otherwise, self.settings.graph_rows_per_effort);
+        let Some((graph, ef)) = plan else { return false };
+        let found = graph.search(vector.as_slice(), GraphRequest { k: ef, ef }, &mut self.work);
+        let slots = found.into_iter().map(|row| SlotId::new(walked.first + row.get()));
+        let is_wanted = |slot: SlotId| {
+            let row = slot.get().wrapping_sub(span.slots.start);
+            row < span.len() && view.is_live(slot) && passing.is_none_or(|rows| rows.contains(row))
+        };
+        let wanted = slots.enumerate().filter(|(_, slot)| is_wanted(*slot));
+        let wanted: Vec<(usize, SlotId)> = wanted.take(GraphEntry::rescored(k)).collect();
+        // QRY-3, and: what is found only at the end of a walk has neighbours that were not found.
+        if wanted.get(k - 1).is_none_or(|(place, _)| *place > ef * 2 / 3) {
+            return false;
+        }
+        for (_, slot) in wanted {
+            best.push((self.scorer.distance(&view.layer.row(slot)), slot));
+            self.work.distances += 1;
+        }
+        true
+    }
+}
+
+/// The part's own graph, or that of the segment.
+fn graph_of(view: &LayerView, span: &Span) -> Option<Walked> {
+    let segment = view.layer.segment()?;
+    if let Some(graph) = segment.graph(span.part) {
+        return Some(Walked { graph, first: span.slots.start, rows: span.len() });
+    }
+    Some(Walked { graph: segment.graph(Part::Whole)?, first: 0, rows: segment.len() })
+}
+
+/// Which share of a graph's rows is alive and wanted.
+fn wanted_share(view: &LayerView, span: &Span, passing: Option<&RoaringBitmap>, rows: u32) -> f64 {
+    let live = view.live_rows(&span.slots) as f64;
+    let passing_share = passing.map_or(1.0, |passing| passing.len() as f64 / f64::from(span.len()));
+    live * passing_share / f64::from(rows)
+}
