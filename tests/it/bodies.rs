@@ -98,6 +98,18 @@ fn mistakes() -> Vec<Request> {
             "/query",
             json!({"query_text": "beer", "tenant_id": "x", "filter": {"a": {"$like": 1}}}),
         ),
+        (
+            "bad_scan_factor",
+            "POST",
+            "/query",
+            json!({"query_text": "beer", "tenant_id": "x", "scan_factor": 0.1}),
+        ),
+        (
+            "bad_max_candidates",
+            "POST",
+            "/query",
+            json!({"query_text": "beer", "tenant_id": "x", "max_candidates": 4}),
+        ),
         ("bad_timeout", "POST", "/query", json!({"query_text": "beer", "tenant_id": "x", "timeout_ms": 0})),
         (
             "bad_metadata",

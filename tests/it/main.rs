@@ -5,6 +5,7 @@
 
 mod auth;
 mod bodies;
+mod effort;
 mod examples;
 mod frames;
 mod kill;

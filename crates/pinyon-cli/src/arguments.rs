@@ -165,6 +165,12 @@ pub struct Query {
     /// Answer with what is there after this time.
     #[arg(long, value_name = "MS")]
     pub timeout_ms: Option<u64>,
+    /// How hard to try, 0.5 to 4: more finds more and takes longer [default: SCAN_FACTOR].
+    #[arg(long, value_name = "FACTOR")]
+    pub scan_factor: Option<f64>,
+    /// Most rows whose scores are computed from their vectors after codes or a graph have chosen them.
+    #[arg(long, value_name = "N")]
+    pub max_candidates: Option<i64>,
     /// Where.
     #[command(flatten)]
     pub target: Target,

@@ -6,7 +6,7 @@ use crate::{
     engine::{Fleet, Inner, ShardOutcome, ShardReport},
 };
 use pinyon_shard::{Hit, Namespace, Query, Scope};
-use pinyon_types::{Filter, ShardId, SparseVector, TopK, Vector};
+use pinyon_types::{Effort, Filter, ShardId, SparseVector, TopK, Vector};
 use std::{
     collections::BTreeMap,
     sync::{Arc, mpsc},
@@ -32,6 +32,7 @@ pub(crate) struct Plan {
     pub(crate) required: Vec<u32>,
     pub(crate) top_k: TopK,
     pub(crate) filter: Option<Filter>,
+    pub(crate) effort: Effort,
     pub(crate) timeout: Option<Duration>,
     pub(crate) targets: Targets,
 }
@@ -134,6 +135,7 @@ fn ask(fleet: &Fleet, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> 
         required: &plan.required,
         top_k: plan.top_k,
         filter: plan.filter.as_ref(),
+        effort: plan.effort,
     };
     let member = fleet.member(shard);
     let found = if stop() { None } else { Some(member.shard.search(plan.scope(shard), query, &stop)) };

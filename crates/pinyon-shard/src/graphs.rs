@@ -5,7 +5,7 @@ use crate::{GraphEngine, Step, layer::NamespaceRows, segment::Segment, shard::In
 use pinyon_index::{
     Calibration, CodeGraph, Graph, GraphError, GraphOptions, HnswRsGraph, RowBlock, SelfTest, calibrate,
 };
-use pinyon_types::SlotId;
+use pinyon_types::{Effort, SlotId};
 use std::sync::Arc;
 
 /// Links per row and effort of construction: the yardstick's usual settings (RUST-ANN's comparison used the same).
@@ -36,26 +36,36 @@ impl GraphEntry {
         self.fit.is_some()
     }
 
-    /// How many of the rows that a walk found have their distances computed from the vectors.
-    pub(crate) fn rescored(k: usize) -> usize {
-        (3 * k).max(RESCORED_MIN)
-    }
-
-    /// The graph and the effort of a walk for `k` results when this share of the rows is wanted; `None` where the other way,
-    /// which costs as much as scanning the codes of `rows_otherwise` rows, is cheaper.
-    pub(crate) fn plan(
-        &self,
-        k: usize,
-        wanted_share: f64,
-        rows_otherwise: usize,
-        rows_per_effort: usize,
-    ) -> Option<(&dyn Graph, usize)> {
+    /// The graph and the `ef` of a walk; `None` where the other way is cheaper.
+    pub(crate) fn plan(&self, walk: Walk, rows_per_effort: usize) -> Option<(&dyn Graph, usize)> {
         let (graph, ef_for_ten) = self.fit.as_ref()?;
+        let Walk { k, wanted_share, rows_otherwise, effort } = walk;
         // The self-test measured ten results; more of them need more effort in proportion.
         let for_k = *ef_for_ten as f64 * (k as f64 / 10.0).max(1.0);
         let ef = (for_k / wanted_share.powf(SHARE_EXPONENT)).ceil() as usize;
-        let ef = ef.max((3.0 * k as f64 / wanted_share).ceil() as usize);
+        let ef = effort.scaled(ef.max((3.0 * k as f64 / wanted_share).ceil() as usize), k);
         (ef.saturating_mul(rows_per_effort) < rows_otherwise.min(self.rows)).then_some((&**graph, ef))
+    }
+}
+
+/// What a walk is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Walk {
+    /// Results.
+    pub(crate) k: usize,
+    /// The share of the graph's rows that is alive and passes.
+    pub(crate) wanted_share: f64,
+    /// The other way costs as much as scanning the codes of so many rows.
+    pub(crate) rows_otherwise: usize,
+    /// How hard to try.
+    pub(crate) effort: Effort,
+}
+
+impl Walk {
+    /// How many of the wanted rows that a walk found have their distances computed from the vectors.
+    pub(crate) fn rescored(self) -> usize {
+        let usual = (3 * self.k).max(RESCORED_MIN);
+        self.effort.capped(self.effort.scaled(usual, self.k), self.k)
     }
 }
 

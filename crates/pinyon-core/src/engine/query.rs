@@ -10,8 +10,8 @@ use crate::{
 use pinyon_embed::InputKind;
 use pinyon_shard::{Hit, Namespace};
 use pinyon_types::{
-    Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, SeqNo, ShardId, SparseVector,
-    TenantId, TopK, Vector, limits,
+    Effort, Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, SeqNo, ShardId,
+    SparseVector, TenantId, TopK, Vector, limits,
 };
 use std::{
     collections::BTreeMap,
@@ -35,6 +35,8 @@ pub struct TextQuery {
     pub filter: Option<Filter>,
     /// After this time what is there is answered and marked as partial.
     pub timeout: Option<Duration>,
+    /// How hard to try; what it leaves open is as the settings say.
+    pub effort: Effort,
 }
 
 impl TextQuery {
@@ -49,7 +51,7 @@ impl TextQuery {
     }
 
     fn new(reach: Reach, text: &str, top_k: u32) -> Self {
-        Self { text: text.into(), reach, top_k, filter: None, timeout: None }
+        Self { text: text.into(), reach, top_k, filter: None, timeout: None, effort: Effort::NORMAL }
     }
 }
 
@@ -70,12 +72,15 @@ pub struct VectorQuery {
     pub filter: Option<Filter>,
     /// After this time what is there is answered and marked as partial.
     pub timeout: Option<Duration>,
+    /// How hard to try; what it leaves open is as the settings say.
+    pub effort: Effort,
 }
 
 impl VectorQuery {
     /// A query by a dense vector.
     pub fn dense(vector: Vec<f32>, reach: Reach, top_k: u32) -> Self {
-        Self { vector, sparse: None, required: Vec::new(), reach, top_k, filter: None, timeout: None }
+        let effort = Effort::NORMAL;
+        Self { vector, sparse: None, required: Vec::new(), reach, top_k, filter: None, timeout: None, effort }
     }
 }
 
@@ -201,8 +206,11 @@ impl Engine {
         let began_us = self.inner.clock.now_us();
         self.inner.admit(&query.reach)?;
         let vector = self.embed_query(&query.text)?;
-        let TextQuery { reach, top_k, filter, timeout, .. } = query.clone();
-        self.answer(VectorQuery { filter, timeout, ..VectorQuery::dense(vector, reach, top_k) }, began_us)
+        let TextQuery { reach, top_k, filter, timeout, effort, .. } = query.clone();
+        self.answer(
+            VectorQuery { filter, timeout, effort, ..VectorQuery::dense(vector, reach, top_k) },
+            began_us,
+        )
     }
 
     /// Finds what is near to a vector.
@@ -236,6 +244,7 @@ impl Engine {
             top_k: TopK::new(query.top_k)?,
             filter: query.filter.map(|filter| self.inner.read_filter(filter)).transpose()?,
             timeout: query.timeout,
+            effort: query.effort.or_factor(self.inner.settings.scan_factor),
         })
     }
 }

@@ -12,7 +12,7 @@ use pinyon_distance::{
     QueryScorer,
     codes::{Int8Query, Int8Rows, PointSpace, SignRows},
 };
-use pinyon_types::{Distance, Metric, SlotId};
+use pinyon_types::{Distance, Effort, Metric, SlotId};
 use std::sync::Arc;
 
 /// Seed of the rotation: one for all, so that a query is rotated once for all rows it is held against.
@@ -46,6 +46,12 @@ impl Depth {
     const fn times(self, times: usize) -> Self {
         Self { by_signs: self.by_signs * times, by_bytes: self.by_bytes * times }
     }
+
+    /// With so much effort, for `k` results.
+    fn with(self, effort: Effort, k: usize) -> Self {
+        let by_bytes = effort.capped(effort.scaled(self.by_bytes, k), k);
+        Self { by_signs: effort.scaled(self.by_signs, k), by_bytes }
+    }
 }
 
 /// Codes of consecutive rows.
@@ -61,6 +67,15 @@ pub struct CodedRows {
 pub struct CodedQuery {
     point: Vec<f32>,
     bytes: Int8Query,
+    effort: Effort,
+}
+
+impl CodedQuery {
+    /// The same query, asked with more or less effort than usual.
+    #[must_use]
+    pub fn with_effort(self, effort: Effort) -> Self {
+        Self { effort, ..self }
+    }
 }
 
 /// What of the rows a search is about.
@@ -96,9 +111,14 @@ impl CodedRows {
         self.depth
     }
 
+    /// How many rows a search for `k` results keeps; more under a filter that chooses rows by what they say.
+    pub fn depth_for(&self, k: usize, effort: Effort, is_selective: bool) -> Depth {
+        self.depth.of(k).times(if is_selective { SELECTIVE_TIMES } else { 1 }).with(effort, k)
+    }
+
     /// Whether codes are the cheaper way to `k` results: not where most rows would be kept on the way.
-    pub fn is_worth(&self, k: usize) -> bool {
-        let Depth { by_signs, by_bytes } = self.depth.of(k);
+    pub fn is_worth(&self, k: usize, effort: Effort) -> bool {
+        let Depth { by_signs, by_bytes } = self.depth_for(k, effort, false);
         let kept = if self.signs.is_some() { by_signs } else { by_bytes };
         self.bytes.len() >= 4 * kept
     }
@@ -111,7 +131,7 @@ impl CodedRows {
     /// The query, ready for these rows and all others of the same metric and length.
     pub fn query(&self, query: &[f32]) -> CodedQuery {
         let point = self.bytes.query_point(query);
-        CodedQuery { bytes: self.bytes.query(&point), point }
+        CodedQuery { bytes: self.bytes.query(&point), point, effort: Effort::NORMAL }
     }
 
     /// Adds the nearest wanted rows to `best`, whose distances come from the vectors of `block`.
@@ -123,8 +143,7 @@ impl CodedRows {
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
     ) -> ScanEnd {
-        let depth =
-            self.depth.of(best.capacity()).times(if wanted.is_selective { SELECTIVE_TIMES } else { 1 });
+        let depth = self.depth_for(best.capacity(), query.effort, wanted.is_selective);
         let (near, end) = match &self.signs {
             Some(signs) => {
                 let (near, end) = scan_signs(signs, query, depth.by_signs, wanted, work);
@@ -145,7 +164,7 @@ impl CodedRows {
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
     ) {
-        let depth = self.depth.of(best.capacity()).times(SELECTIVE_TIMES);
+        let depth = self.depth_for(best.capacity(), query.effort, true);
         let near = self.nearest_of(query, rows, depth.by_bytes, work);
         rescore(block, scorer, &near, best, work);
     }

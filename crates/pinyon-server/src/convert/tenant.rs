@@ -3,6 +3,7 @@
 use super::{filter, metadata};
 use crate::ApiError;
 use pinyon_core::{Document, IngestReport, QueryAnswer, Reach, ShardOutcome, TextQuery, VectorQuery};
+use pinyon_types::Effort;
 use pinyon_wire::tenant::{
     IngestRequest, IngestResponse, QueryMatch, QueryRequest, QueryResponse, ShardTiming,
 };
@@ -50,14 +51,18 @@ pub fn query(request: QueryRequest) -> Result<Query, ApiError> {
     let filter = request.filter.as_ref().map(filter::from_json).transpose()?.flatten();
     let timeout = Some(timeout(request.timeout_ms.unwrap_or(TIMEOUT_MS_DEFAULT))?);
     let top_k = request.top_k;
+    let effort = Effort::new(request.scan_factor, request.max_candidates, top_k)?;
     match (request.query_text, request.vector) {
         (Some(text), None) if !text.is_empty() => {
-            Ok(Query::Text(TextQuery { text, reach, top_k, filter, timeout }))
+            Ok(Query::Text(TextQuery { text, reach, top_k, filter, timeout, effort }))
         }
         (Some(_), None) => Err(ApiError::invalid("query_text", "must not be empty")),
-        (None, Some(vector)) => {
-            Ok(Query::Vector(VectorQuery { filter, timeout, ..VectorQuery::dense(vector, reach, top_k) }))
-        }
+        (None, Some(vector)) => Ok(Query::Vector(VectorQuery {
+            filter,
+            timeout,
+            effort,
+            ..VectorQuery::dense(vector, reach, top_k)
+        })),
         (Some(_), Some(_)) => Err(ApiError::invalid("vector", "give either query_text or vector, not both")),
         (None, None) => Err(ApiError::invalid("query_text", "is missing; give query_text or vector")),
     }

@@ -38,7 +38,7 @@ impl Search<'_> {
         best: &mut Best,
     ) -> bool {
         let (segment, coded) = match (view.layer.segment(), of(view, entry)) {
-            (Some(segment), Some(coded)) if coded.is_worth(self.query.top_k.get()) => (segment, coded),
+            (Some(segment), Some(coded)) if self.is_worth(&coded) => (segment, coded),
             _ => return false,
         };
         let rows = u64::from(entry.len());
@@ -88,10 +88,16 @@ impl Search<'_> {
         self.complete &= end == ScanEnd::Done;
     }
 
+    fn is_worth(&self, coded: &CodedRows) -> bool {
+        coded.is_worth(self.query.top_k.get(), self.query.effort)
+    }
+
     /// One for all namespaces: they share metric and length.
     fn coded_query(&mut self, coded: &CodedRows) -> Option<Arc<CodedQuery>> {
+        let effort = self.query.effort;
         if self.coded.is_none() {
-            self.coded = self.query.vector.map(|vector| Arc::new(coded.query(vector.as_slice())));
+            self.coded =
+                self.query.vector.map(|vector| Arc::new(coded.query(vector.as_slice()).with_effort(effort)));
         }
         self.coded.clone()
     }

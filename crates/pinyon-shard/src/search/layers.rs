@@ -6,7 +6,7 @@ use super::{
     filtering::{alive_slots, passing},
 };
 use crate::{
-    graphs::GraphEntry,
+    graphs::Walk,
     layer::{LayerView, NamespaceRows, Rows},
     segment::Segment,
     snapshot::Place,
@@ -106,8 +106,9 @@ impl Search<'_> {
         if share < WALKED_SHARE_MIN {
             return false;
         }
-        let otherwise = coded::rows_scanned(entry, passing);
-        let Some((walked, ef)) = graph.plan(k, share, otherwise, self.settings.graph_rows_per_effort) else {
+        let (rows_otherwise, effort) = (coded::rows_scanned(entry, passing), self.query.effort);
+        let walk = Walk { k, wanted_share: share, rows_otherwise, effort };
+        let Some((walked, ef)) = graph.plan(walk, self.settings.graph_rows_per_effort) else {
             return false;
         };
         let found = walked.search(vector.as_slice(), GraphRequest { k: ef, ef }, &mut self.work);
@@ -116,7 +117,7 @@ impl Search<'_> {
                 && passing.is_none_or(|rows| rows.contains(row.get()))
         };
         let mut wanted = found.iter().enumerate().filter(|(_, row)| is_wanted(row)).peekable();
-        let places: Vec<(usize, &SlotId)> = wanted.by_ref().take(GraphEntry::rescored(k)).collect();
+        let places: Vec<(usize, &SlotId)> = wanted.by_ref().take(walk.rescored()).collect();
         // QRY-3, and: what is found only at the end of a walk has neighbours that were not found.
         if places.get(k - 1).is_none_or(|(place, _)| *place > ef * 2 / 3) {
             return false;

@@ -17,7 +17,7 @@ use filtering::rows_passing;
 use pinyon_distance::QueryScorer;
 use pinyon_index::{CodedQuery, TopK as BestK, Work};
 use pinyon_types::{
-    Distance, Filter, Invalid, Metadata, Metric, NamespaceId, RecordId, SparseVector, TopK, Vector,
+    Distance, Effort, Filter, Invalid, Metadata, Metric, NamespaceId, RecordId, SparseVector, TopK, Vector,
 };
 use scorer::RowScorer;
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub struct Query<'a> {
     pub top_k: TopK,
     /// Only records that pass this.
     pub filter: Option<&'a Filter>,
+    /// How hard to try where codes or a graph answer.
+    pub effort: Effort,
 }
 
 /// One result. Its payload is read only when asked for.
