@@ -29,6 +29,8 @@ pub enum Verb {
     Ingest(Ingest),
     /// Find what is near to a text.
     Query(Query),
+    /// Find it, and say how: what answered in each part of each shard, and what that cost.
+    Explain(Query),
     /// List tenants, or assign one to a shard.
     Tenants(Tenants),
     /// List shards and their segments.
@@ -148,7 +150,7 @@ fn top_k() -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=i64::from(limits::TOP_K_MAX))
 }
 
-/// `pinyon query`.
+/// `pinyon query` and `pinyon explain`.
 #[derive(Debug, Args)]
 pub struct Query {
     /// What to look for.

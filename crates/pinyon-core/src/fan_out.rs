@@ -33,6 +33,7 @@ pub(crate) struct Plan {
     pub(crate) top_k: TopK,
     pub(crate) filter: Option<Filter>,
     pub(crate) effort: Effort,
+    pub(crate) explain: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) targets: Targets,
 }
@@ -136,6 +137,7 @@ fn ask(fleet: &Fleet, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> 
         top_k: plan.top_k,
         filter: plan.filter.as_ref(),
         effort: plan.effort,
+        explain: plan.explain.then_some(&*fleet.clock),
     };
     let member = fleet.member(shard);
     let found = if stop() { None } else { Some(member.shard.search(plan.scope(shard), query, &stop)) };
@@ -145,6 +147,7 @@ fn ask(fleet: &Fleet, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> 
         index_name: fleet.index_name(shard),
         latency: Duration::from_micros(latency_us),
         outcome,
+        explanation: None,
     };
     match found {
         None => Part { report: report(ShardOutcome::TimedOut), hits: Vec::new() },
@@ -154,7 +157,8 @@ fn ask(fleet: &Fleet, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> 
         Some(Ok(found)) => {
             member.latency.record_us(latency_us);
             let outcome = if found.complete { ShardOutcome::Answered } else { ShardOutcome::TimedOut };
-            Part { report: report(outcome), hits: found.hits }
+            let report = ShardReport { explanation: found.explanation, ..report(outcome) };
+            Part { report, hits: found.hits }
         }
     }
 }
@@ -174,6 +178,7 @@ fn merge(inner: &Inner, parts: Vec<Part>, shards: &[ShardId], top_k: TopK) -> Ga
             index_name,
             latency: Duration::ZERO,
             outcome: ShardOutcome::TimedOut,
+            explanation: None,
         };
         reports.entry(*shard).or_insert(missing);
     }

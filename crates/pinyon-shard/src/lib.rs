@@ -43,7 +43,7 @@ pub use error::ShardError;
 pub use maintain::Step;
 pub use namespace::Namespace;
 pub use read::{Page, Stored};
-pub use search::{Found, Hit, Query, Scope};
+pub use search::{BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Scope, Way};
 pub use settings::{GraphEngine, ShardOptions, ShardShape};
 pub use shard::Shard;
 pub use stats::{NamespaceStats, SegmentStats, ShardStats};

@@ -1,6 +1,6 @@
 //! `/ingest`, `/query`, `/health`, `/metrics`, `/shard/{tenant_id}`.
 
-use crate::object;
+use crate::{explain::QueryExplanation, object};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -88,6 +88,9 @@ pub struct QueryRequest {
     /// them: `top_k` to 100,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_candidates: Option<i64>,
+    /// Whether the answer says how it was found; such an answer is never a kept one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub explain: bool,
 }
 
 impl QueryRequest {
@@ -104,6 +107,7 @@ impl QueryRequest {
             timeout_ms: None,
             scan_factor: None,
             max_candidates: None,
+            explain: false,
         }
     }
 }
@@ -170,6 +174,9 @@ pub struct QueryResponse {
     /// Each shard's part, in cross-shard answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shards: Vec<ShardTiming>,
+    /// How it was found, if the query asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Box<QueryExplanation>>,
 }
 
 /// What the service leans on. The names are the reference module's; here they stand for the vector engine, the routing

@@ -123,6 +123,11 @@ impl CodedRows {
         self.bytes.len() >= 4 * kept
     }
 
+    /// Whether there are codes of a bit a component.
+    pub const fn has_signs(&self) -> bool {
+        self.signs.is_some()
+    }
+
     /// Memory, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.bytes.bytes() + self.signs.as_ref().map_or(0, SignRows::bytes)

@@ -1,12 +1,12 @@
 //! Searches on codes.
 
-use super::{Search, layers::Best};
+use super::{Search, Way, layers::Best};
 use crate::{
     layer::{LayerView, NamespaceRows},
     search::layers::row_block,
     segment::Segment,
 };
-use pinyon_index::{CodedQuery, CodedRows, ScanEnd, Wanted};
+use pinyon_index::{CodedQuery, CodedRows, Depth, ScanEnd, Wanted};
 use roaring::RoaringBitmap;
 use std::sync::Arc;
 
@@ -62,6 +62,7 @@ impl Search<'_> {
         best: &mut Best,
     ) {
         let Some(query) = self.coded_query(coded) else { return };
+        self.note_scan(Way::SurvivorsByBytes, self.depth(coded, true));
         let Some(scorer) = &self.scorer.dense else { return };
         let block = row_block(segment, entry.slots.clone());
         coded.search_rows((block, scorer), &query, rows, best, &mut self.work);
@@ -76,6 +77,13 @@ impl Search<'_> {
         best: &mut Best,
     ) {
         let Some(query) = self.coded_query(coded) else { return };
+        let way = match (passing.is_some(), coded.has_signs()) {
+            (false, false) => Way::Bytes,
+            (false, true) => Way::Bits,
+            (true, false) => Way::SurvivorsByBytes,
+            (true, true) => Way::SurvivorsByBits,
+        };
+        self.note_scan(way, self.depth(coded, passing.is_some()));
         let Some(scorer) = &self.scorer.dense else { return };
         let first = entry.slots.start;
         let has_dead = !view.dead.is_empty();
@@ -90,6 +98,10 @@ impl Search<'_> {
 
     fn is_worth(&self, coded: &CodedRows) -> bool {
         coded.is_worth(self.query.top_k.get(), self.query.effort)
+    }
+
+    fn depth(&self, coded: &CodedRows, is_selective: bool) -> Depth {
+        coded.depth_for(self.query.top_k.get(), self.query.effort, is_selective)
     }
 
     /// One for all namespaces: they share metric and length.

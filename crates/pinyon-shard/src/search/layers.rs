@@ -2,7 +2,7 @@
 //! are any. Filters scan the rows that survive them, or all rows and leave out the others.
 
 use super::{
-    Hit, Scope, Search, coded,
+    Hit, Scope, Search, Way, coded,
     filtering::{alive_slots, passing},
 };
 use crate::{
@@ -24,6 +24,7 @@ pub(super) type Best = BestK<(Distance, SlotId)>;
 impl Search<'_> {
     /// Adds the best of one layer to the hits.
     pub(super) fn layer(&mut self, view: &LayerView, scope: Scope<'_>) {
+        self.part_begins();
         let mut best = Best::new(self.query.top_k.get());
         match scope {
             Scope::All if self.query.filter.is_none() && self.scorer.sparse.is_none() => {
@@ -37,6 +38,7 @@ impl Search<'_> {
                 entries.for_each(|entry| self.namespace(view, entry, &mut best));
             }
         }
+        self.layer_ends(view, scope);
         for (distance, slot) in best.into_sorted() {
             let place = Place::Layer(Arc::clone(&view.layer), slot);
             self.hits.push(Hit { namespace: view.layer.namespace_of(slot).clone(), distance, place });
@@ -63,7 +65,9 @@ impl Search<'_> {
             return;
         }
         if let Some(filter) = self.query.filter {
+            let began_us = self.filter_begins();
             let rows = passing(view, entry, filter);
+            self.filter_ends(began_us, rows.len());
             self.work.rows_filtered += u64::from(entry.len());
             return match self.scorer.sparse {
                 Some(query) => {
@@ -122,6 +126,7 @@ impl Search<'_> {
         if places.get(k - 1).is_none_or(|(place, _)| *place > ef * 2 / 3) {
             return false;
         }
+        self.note_walk(ef);
         for (_, row) in places {
             let slot = SlotId::new(first + row.get());
             best.push((self.scorer.distance(&view.layer.row(slot)), slot));
@@ -134,6 +139,7 @@ impl Search<'_> {
         if slots.is_empty() || self.is_stopped() {
             return;
         }
+        self.note_way(Way::Vectors);
         match (&view.layer.rows, &self.scorer.dense) {
             (Rows::Sealed(segment), Some(scorer)) => {
                 let block = row_block(segment, slots);
@@ -145,6 +151,7 @@ impl Search<'_> {
     }
 
     fn scan_slots(&mut self, view: &LayerView, slots: &RoaringBitmap, best: &mut Best) {
+        self.note_way(Way::SurvivorsByVectors);
         match (&view.layer.rows, &self.scorer.dense) {
             (Rows::Sealed(segment), Some(scorer)) => {
                 let block = row_block(segment, 0..segment.len());

@@ -2,6 +2,7 @@
 
 mod crash;
 mod effort;
+mod explain;
 mod flips;
 mod model;
 mod operations;

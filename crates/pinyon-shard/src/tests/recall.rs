@@ -82,6 +82,7 @@ impl Corpus {
                 top_k: TopK::new(10).unwrap(),
                 filter,
                 effort: Effort::NORMAL,
+                explain: None,
             };
             let answer = shard.search(Scope::Namespaces(&[namespace(1)]), query, &|| false).unwrap();
             let hits = answer.hits;
