@@ -9,7 +9,7 @@ use pinyon_types::{Effort, SlotId};
 use std::sync::Arc;
 
 /// Links per row and effort of construction: the yardstick's usual settings (RUST-ANN's comparison used the same).
-const GRAPH_OPTIONS: GraphOptions = GraphOptions { m: 16, ef_construction: 200 };
+pub(crate) const GRAPH_OPTIONS: GraphOptions = GraphOptions { m: 16, ef_construction: 200 };
 /// More than these of the rows that codes call nearest change no result of ten (RUST-ANN, section 2).
 const RESCORED_MIN: usize = 30;
 /// How the effort grows as the share of wanted rows falls: less than in proportion, because the wanted ones among the nearest

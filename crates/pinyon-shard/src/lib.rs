@@ -21,6 +21,7 @@ mod graphs;
 mod layer;
 mod log_entry;
 mod maintain;
+mod memory;
 mod memtable;
 mod merge;
 mod namespace;
@@ -41,6 +42,7 @@ mod tests;
 
 pub use error::ShardError;
 pub use maintain::Step;
+pub use memory::{DerivedBytes, MappedBytes};
 pub use namespace::Namespace;
 pub use read::{Page, Stored};
 pub use search::{BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Scope, Way};

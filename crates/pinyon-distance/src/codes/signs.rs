@@ -91,6 +91,11 @@ impl SignRows {
         PointSpace::dim_of(metric, dim).div_ceil(64) * size_of::<u64>() + size_of::<GroupTerms>() / GROUP
     }
 
+    /// Memory that so many rows take, in bytes: rows lie in groups of eight.
+    pub const fn bytes_for(metric: Metric, dim: usize, rows: usize) -> usize {
+        rows.next_multiple_of(GROUP) * Self::bytes_per_row(metric, dim)
+    }
+
     /// Memory, in bytes.
     pub const fn bytes(&self) -> usize {
         self.bits.len() * size_of::<Line>() + self.terms.len() * size_of::<GroupTerms>()

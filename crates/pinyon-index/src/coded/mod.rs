@@ -128,9 +128,15 @@ impl CodedRows {
         self.signs.is_some()
     }
 
-    /// Memory, in bytes.
-    pub fn memory_bytes(&self) -> usize {
-        self.bytes.bytes() + self.signs.as_ref().map_or(0, SignRows::bytes)
+    /// Memory of codes of a byte a component and of codes of a bit a component, in bytes.
+    pub fn memory_bytes(&self) -> (usize, usize) {
+        (self.bytes.bytes(), self.signs.as_ref().map_or(0, SignRows::bytes))
+    }
+
+    /// The same of so many rows that are not coded yet.
+    pub const fn memory_for(metric: Metric, dim: usize, rows: usize) -> (usize, usize) {
+        let signs = if rows >= SIGNS_ROWS_MIN { SignRows::bytes_for(metric, dim, rows) } else { 0 };
+        (rows * Int8Rows::bytes_per_row(metric, dim), signs)
     }
 
     /// The query, ready for these rows and all others of the same metric and length.

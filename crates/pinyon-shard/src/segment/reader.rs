@@ -150,8 +150,19 @@ impl Segment {
         self.codes.load().get(&namespace).cloned()
     }
 
-    pub(crate) fn codes_bytes(&self) -> usize {
-        self.codes.load().values().flatten().map(|codes| codes.memory_bytes()).sum()
+    /// Bytes of codes of a byte a component, and of a bit.
+    pub(crate) fn codes_bytes(&self) -> (usize, usize) {
+        let codes = self.codes.load();
+        codes
+            .values()
+            .flatten()
+            .map(|codes| codes.memory_bytes())
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    pub(crate) fn filter_index_bytes(&self) -> usize {
+        let indexes = self.filter_indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes.values().filter_map(|cell| cell.get()).map(FilterIndex::bytes).sum()
     }
 
     /// Adds codes; searches see them from their next look-up on.
@@ -199,6 +210,14 @@ impl Segment {
         cell.get_or_init(build);
         cell
     }
+}
+
+/// Rows of each namespace of a segment file.
+///
+/// # Errors
+/// Entries that do not read.
+pub(crate) fn namespace_rows(file: &SegmentFile) -> Result<Vec<u32>, String> {
+    Ok(read_namespaces(file)?.iter().map(NamespaceRows::len).collect())
 }
 
 fn read_namespaces(file: &SegmentFile) -> Result<Vec<NamespaceRows>, String> {

@@ -4,6 +4,7 @@ mod crash;
 mod effort;
 mod explain;
 mod flips;
+mod memory;
 mod model;
 mod operations;
 mod recall;
