@@ -9,6 +9,7 @@ mod effort;
 mod examples;
 mod frames;
 mod kill;
+mod memory;
 mod pinecone;
 mod server;
 mod single;

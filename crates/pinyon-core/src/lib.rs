@@ -54,8 +54,8 @@ pub use health::{HealthReport, ShardHealth, ShardStatus};
 pub use indexes::{INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexRequest, Indexes, check_index_name};
 pub use latency::Quantiles;
 pub use pinyon_shard::{
-    BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, MappedBytes, Page, PartExplanation,
-    PartPlace, Receipt, SegmentStats, ShardOptions, Stored, Way,
+    BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, MappedBytes, MemoryBudget, Page,
+    PartExplanation, PartPlace, Receipt, SegmentStats, ShardOptions, Stored, Way,
 };
 pub use pinyon_storage::SystemClock;
 pub use placement::PlacementPolicy;

@@ -16,7 +16,10 @@ pub(crate) type CodesEntry = Option<Arc<CodedRows>>;
 pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
     let state = inner.snapshot.load_full();
     let lacks_codes = |segment: &Segment, entry: &NamespaceRows| {
-        entry.len() >= inner.options.coded_rows_min && segment.codes(entry.namespace.id()).is_none()
+        entry.len() >= inner.options.coded_rows_min
+            && segment.codes(entry.namespace.id()).is_none()
+            && entry.uses.may_derive()
+            && has_room(inner, entry)
     };
     let missing = state.layers.iter().find_map(|view| {
         let segment = view.layer.segment()?;
@@ -39,6 +42,14 @@ pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
     }
     segment.attach_codes(&built);
     Step::BuiltCodes
+}
+
+/// Whether the limit on memory has room for a namespace's codes; takes it if so.
+fn has_room(inner: &Inner, entry: &NamespaceRows) -> bool {
+    let Some(budget) = &inner.options.memory else { return true };
+    let (dim, rows) = (inner.shape.dim.as_usize(), entry.len() as usize);
+    let (byte_codes, bit_codes) = CodedRows::memory_for(inner.shape.metric, dim, rows);
+    budget.take((byte_codes + bit_codes) as u64, entry)
 }
 
 fn build(inner: &Inner, segment: &Segment, entry: &NamespaceRows) -> CodesEntry {

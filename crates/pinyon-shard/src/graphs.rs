@@ -75,7 +75,10 @@ pub(crate) fn build_next(inner: &Inner, pool: &rayon::ThreadPool, stop: &dyn Fn(
     let missing = state.layers.iter().find_map(|view| {
         let segment = view.layer.segment()?;
         let lacks_graph = |entry: &&NamespaceRows| {
-            entry.len() >= inner.options.graph_rows_min && segment.graph(entry.namespace.id()).is_none()
+            entry.len() >= inner.options.graph_rows_min
+                && segment.graph(entry.namespace.id()).is_none()
+                && entry.uses.may_derive()
+                && has_room(inner, segment, entry)
         };
         Some((view.layer.id, segment, segment.namespaces().iter().find(lacks_graph)?))
     });
@@ -88,6 +91,14 @@ pub(crate) fn build_next(inner: &Inner, pool: &rayon::ThreadPool, stop: &dyn Fn(
         }
         None => Step::Stopped,
     }
+}
+
+/// Whether the limit on memory has room for a namespace's graph, and its codes are there; takes the room if so.
+fn has_room(inner: &Inner, segment: &Segment, entry: &NamespaceRows) -> bool {
+    let Some(budget) = &inner.options.memory else { return true };
+    let (dim, rows) = (inner.shape.dim.as_usize(), entry.len() as usize);
+    let bytes = CodeGraph::memory_for(inner.shape.metric, dim, rows, GRAPH_OPTIONS);
+    segment.codes(entry.namespace.id()).is_some() && budget.take(bytes as u64, entry)
 }
 
 /// A namespace's rows in a segment, numbered from 0.

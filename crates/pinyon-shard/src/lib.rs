@@ -13,6 +13,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod budget;
 mod codes;
 mod error;
 mod fields;
@@ -40,6 +41,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use budget::MemoryBudget;
 pub use error::ShardError;
 pub use maintain::Step;
 pub use memory::{DerivedBytes, MappedBytes};

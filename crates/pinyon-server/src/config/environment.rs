@@ -106,6 +106,7 @@ impl Environment {
             graph: self.take("GRAPH")?,
             scan_factor: self.take("SCAN_FACTOR")?,
             recall_min: self.take("RECALL_MIN")?,
+            memory_mib: self.take("MEMORY_MIB")?,
             search_threads: self.take("SEARCH_THREADS")?,
             missing_fields: self.take("MISSING_FIELDS")?,
             ..Partial::default()

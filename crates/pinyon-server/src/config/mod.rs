@@ -17,8 +17,8 @@ use crate::{
     tls::TlsSettings,
 };
 use pinyon_core::{
-    CatalogKind, CrossShardSettings, EngineSettings, GraphEngine, MissingFields, PlacementPolicy,
-    ShardOptions, Thresholds, check_index_name,
+    CatalogKind, CrossShardSettings, EngineSettings, GraphEngine, MemoryBudget, MissingFields,
+    PlacementPolicy, ShardOptions, SystemClock, Thresholds, check_index_name,
 };
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
@@ -187,7 +187,10 @@ fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
     if !(RECALL_MIN..=1.0).contains(&recall_min) {
         return Err(ConfigError(format!("setting recall_min: must be {RECALL_MIN} to 1, is {recall_min}")));
     }
-    let options = ShardOptions { recall_min, ..options };
+    let mib = merged.memory_mib.filter(|mib| *mib > 0);
+    let memory =
+        mib.map(|mib| Arc::new(MemoryBudget::new(mib.saturating_mul(1 << 20), Arc::new(SystemClock::new()))));
+    let options = ShardOptions { recall_min, memory, ..options };
     let graph = merged.graph.as_deref().unwrap_or_default();
     match GraphEngine::named(graph) {
         Some(graph) => Ok(options.with_graph(graph)),
@@ -219,6 +222,11 @@ fn embedder(merged: &Partial, dim: Dim) -> Result<Arc<dyn Embedder>, ConfigError
     }
 }
 
+fn memory_shown(engine: &EngineSettings) -> String {
+    let budget = engine.shard_options.memory.as_ref();
+    budget.map_or_else(|| "no limit".into(), |budget| (budget.bytes_max() >> 20).to_string())
+}
+
 fn show(
     engine: &EngineSettings,
     data_dir: &std::path::Path,
@@ -243,6 +251,7 @@ fn show(
         ("cross_shard_cache_mib", (engine.cross_shard.cache_bytes >> 20).to_string()),
         ("seal_kib", (engine.shard_options.seal_bytes >> 10).to_string()),
         ("graph", engine.shard_options.graph.name().into()),
+        ("memory_mib", memory_shown(engine)),
         ("scan_factor", engine.scan_factor.to_string()),
         ("recall_min", engine.shard_options.recall_min.to_string()),
         ("missing_fields", engine.missing_fields.name().into()),

@@ -50,6 +50,9 @@ impl Search<'_> {
         let mut run = 0..0;
         for entry in view.layer.namespaces() {
             if coded::of(view, entry).is_none() {
+                if let Some(tick) = self.settings.tick {
+                    entry.uses.note(tick);
+                }
                 run.end = entry.slots.end;
                 continue;
             }
@@ -63,6 +66,9 @@ impl Search<'_> {
     fn namespace(&mut self, view: &LayerView, entry: &NamespaceRows, best: &mut Best) {
         if self.is_stopped() {
             return;
+        }
+        if let Some(tick) = self.settings.tick {
+            entry.uses.note(tick);
         }
         if let Some(filter) = self.query.filter {
             let began_us = self.filter_begins();

@@ -120,6 +120,8 @@ pub struct Found {
 pub(crate) struct SearchSettings {
     pub(crate) metric: Metric,
     pub(crate) graph_rows_per_effort: usize,
+    /// What uses are noted with, where memory has a limit.
+    pub(crate) tick: Option<u32>,
 }
 
 /// What every step of one search needs.

@@ -7,7 +7,7 @@ use super::{
     sparse,
 };
 use crate::{
-    ShardError, ShardShape,
+    DerivedBytes, ShardError, ShardShape,
     codes::CodesEntry,
     fields::MetadataRef,
     graphs::GraphEntry,
@@ -25,7 +25,7 @@ use pinyon_storage::{
 };
 use pinyon_types::{Epoch, NamespaceId, RecordId, SegmentId, SeqNo, SlotId, TenantId};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
@@ -196,6 +196,38 @@ impl Segment {
         });
     }
 
+    pub(crate) fn derived_bytes(&self) -> DerivedBytes {
+        DerivedBytes::of(self)
+    }
+
+    /// Namespaces that have codes or a graph, and the bytes of both.
+    pub(crate) fn derived_of_namespaces(&self) -> BTreeMap<NamespaceId, u64> {
+        let mut bytes: BTreeMap<NamespaceId, u64> = BTreeMap::new();
+        for (namespace, codes) in self.codes.load().iter() {
+            if let Some(codes) = codes {
+                let (byte_codes, bit_codes) = codes.memory_bytes();
+                *bytes.entry(*namespace).or_default() += (byte_codes + bit_codes) as u64;
+            }
+        }
+        for (namespace, graph) in self.graphs.load().iter().filter(|(_, graph)| graph.is_fit()) {
+            *bytes.entry(*namespace).or_default() += graph.bytes() as u64;
+        }
+        bytes
+    }
+
+    /// Drops codes and graphs of namespaces together: a graph holds on to the codes that it walks on.
+    pub(crate) fn drop_derived(&self, namespaces: &BTreeSet<NamespaceId>) {
+        self.graphs.rcu(|graphs| without(graphs, namespaces));
+        self.codes.rcu(|codes| without(codes, namespaces));
+    }
+
+    /// Drops all filter indexes; returns how many bytes they took.
+    pub(crate) fn drop_filter_indexes(&self) -> u64 {
+        let bytes = self.filter_index_bytes() as u64;
+        self.filter_indexes.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        bytes
+    }
+
     /// The filter index of a namespace, built now if no filter asked for it before.
     pub(crate) fn filter_index(
         &self,
@@ -210,6 +242,11 @@ impl Segment {
         cell.get_or_init(build);
         cell
     }
+}
+
+fn without<T: Clone>(map: &HashMap<NamespaceId, T>, gone: &BTreeSet<NamespaceId>) -> HashMap<NamespaceId, T> {
+    let kept = map.iter().filter(|(namespace, _)| !gone.contains(namespace));
+    kept.map(|(namespace, value)| (*namespace, value.clone())).collect()
 }
 
 /// Rows of each namespace of a segment file.
@@ -248,7 +285,7 @@ fn read_namespace(entries: &mut Reader<'_>, names: &mut Reader<'_>) -> Result<Na
     };
     let (id, epoch, slots, name) = read().map_err(|error| error.to_string())?;
     let name = TenantId::new(name).map_err(|error| error.to_string())?;
-    Ok(NamespaceRows { namespace: Namespace::routed(id, name, epoch), slots })
+    Ok(NamespaceRows { namespace: Namespace::routed(id, name, epoch), slots, uses: Arc::default() })
 }
 
 /// Checks that every section has the length that the rows demand, offsets ascend, ids are texts, metadata decodes.
