@@ -89,11 +89,10 @@ fn a_server_keeps_its_limit_and_answers() {
             .map(|shard| shard["resident_bytes"].as_u64().unwrap())
             .sum()
     };
-    let until = Instant::now() + Duration::from_secs(30);
-    while resident() > 1 << 20 {
-        assert!(Instant::now() < until, "{} bytes stay above the limit", resident());
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    // Some looks later: what fits has been made, and no more.
+    std::thread::sleep(Duration::from_secs(6));
+    let kept = resident();
+    assert!(kept > 300_000 && kept <= 1 << 20, "{kept} bytes in memory");
     for tenant in 0..18 {
         let query = json!({"tenant_id": format!("t{tenant}"), "query_text": format!("dark beer 7 of {tenant}"), "top_k": 3});
         let (status, answer) = server.post("/query", &query).unwrap();

@@ -23,22 +23,24 @@ pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
     };
     let missing = state.layers.iter().find_map(|view| {
         let segment = view.layer.segment()?;
-        let entries: Vec<&NamespaceRows> =
-            segment.namespaces().iter().filter(|entry| lacks_codes(segment, entry)).collect();
+        // No more than a step makes: each takes room.
+        let mut rows = 0;
+        let is_next = |entry: &&NamespaceRows| {
+            let is_next = rows < ROWS_PER_STEP && lacks_codes(segment, entry);
+            rows += if is_next { entry.len() } else { 0 };
+            is_next
+        };
+        let entries: Vec<&NamespaceRows> = segment.namespaces().iter().filter(is_next).collect();
         (!entries.is_empty()).then_some((view.layer.id, segment, entries))
     });
     let Some((id, segment, entries)) = missing else { return Step::Idle };
     let is_useless = || stop() || inner.snapshot.load().layer(id).is_none();
-    let (mut built, mut rows): (Vec<(NamespaceId, CodesEntry)>, u32) = (Vec::new(), 0);
+    let mut built: Vec<(NamespaceId, CodesEntry)> = Vec::new();
     for entry in entries {
         if is_useless() {
             return Step::Stopped;
         }
         built.push((entry.namespace.id(), build(inner, segment, entry)));
-        rows += entry.len();
-        if rows >= ROWS_PER_STEP {
-            break;
-        }
     }
     segment.attach_codes(&built);
     Step::BuiltCodes
