@@ -104,8 +104,7 @@ impl Fixture {
             let shards = self.engine.shards();
             let of = |one: &pinyon_core::EngineStats| {
                 let segments = &one.stats.segments;
-                let bytes =
-                    segments.iter().map(|segment| segment.codes_bytes + segment.graph_bytes).sum::<usize>();
+                let bytes = segments.iter().map(|segment| segment.derived.total()).sum::<u64>();
                 (segments.len(), segments.iter().map(|segment| segment.graphs).sum::<usize>(), bytes)
             };
             shards.iter().map(of).collect()

@@ -52,6 +52,18 @@ fn use_requests() -> Vec<Request> {
             "/query",
             json!({"cross_shard": true, "tenant_ids": ["tenant-003", "nobody"], "query_text": "beer"}),
         ),
+        (
+            "query_explained",
+            "POST",
+            "/query",
+            json!({"tenant_id": "tenant-001", "query_text": "beer", "filter": {"year": 2020}, "explain": true}),
+        ),
+        (
+            "query_across_explained",
+            "POST",
+            "/query",
+            json!({"cross_shard": true, "vector": vec![0.5; 64], "top_k": 1, "scan_factor": 2, "max_candidates": 50, "explain": true}),
+        ),
         ("query_unknown_tenant", "POST", "/query", json!({"tenant_id": "nobody", "query_text": "beer"})),
     ]
 }
@@ -97,6 +109,18 @@ fn mistakes() -> Vec<Request> {
             "POST",
             "/query",
             json!({"query_text": "beer", "tenant_id": "x", "filter": {"a": {"$like": 1}}}),
+        ),
+        (
+            "bad_scan_factor",
+            "POST",
+            "/query",
+            json!({"query_text": "beer", "tenant_id": "x", "scan_factor": 0.1}),
+        ),
+        (
+            "bad_max_candidates",
+            "POST",
+            "/query",
+            json!({"query_text": "beer", "tenant_id": "x", "max_candidates": 4}),
         ),
         ("bad_timeout", "POST", "/query", json!({"query_text": "beer", "tenant_id": "x", "timeout_ms": 0})),
         (
@@ -188,7 +212,10 @@ fn hide_times(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(hide_times),
         Value::Object(fields) => {
             for (name, value) in fields {
-                if name.ends_with("_ms") && name != "p95_warn_ms" || name == "disk_bytes" || name == "queries"
+                if name.ends_with("_us")
+                    || name.ends_with("_ms") && name != "p95_warn_ms"
+                    || name == "disk_bytes"
+                    || name == "queries"
                 {
                     *value = Value::from("-");
                 } else if let (true, Some(score)) = (name == "score", value.as_f64()) {

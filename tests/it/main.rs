@@ -5,9 +5,11 @@
 
 mod auth;
 mod bodies;
+mod effort;
 mod examples;
 mod frames;
 mod kill;
+mod memory;
 mod pinecone;
 mod server;
 mod single;

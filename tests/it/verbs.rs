@@ -64,6 +64,30 @@ fn ingest_makes_data_that_the_other_verbs_then_find() {
 }
 
 #[test]
+fn explain_says_what_answered_for_people_and_for_programs() {
+    let dir = scratch("verbs-explain");
+    let file = scratch("verbs-explain.jsonl");
+    let line =
+        |id: u32| format!("{{\"tenant_id\": \"t\", \"id\": \"{id}\", \"text\": \"Dark beer {id}\"}}\n");
+    std::fs::write(&file, (0..40).map(line).collect::<String>()).unwrap();
+    let ingested = pinyon(&dir, &["ingest", file.to_str().unwrap(), DIMENSION[0], DIMENSION[1]], &[]);
+    assert!(ingested.status.success(), "{}", said(&ingested));
+    let explain = ["explain", "beer", "--tenant", "t", "--scan-factor", "2", DIMENSION[0], DIMENSION[1]];
+    let output = pinyon(&dir, &explain, &[]);
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", said(&output));
+    for part in ["effort: 2", "answered by", "memtable", "memtable scan", "vectors 40", "5 results in"] {
+        assert!(out.contains(part), "{part:?} is missing: {out}");
+    }
+    let output = pinyon(&dir, &[&explain[..], &["--json"]].concat(), &[]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let part = &json["explain"]["shards"][0]["parts"][0];
+    assert_eq!((&part["ways"][0], &part["rows"]), (&"memtable_scan".into(), &40.into()), "{json}");
+    std::fs::remove_dir_all(&dir).unwrap();
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
 fn settings_are_checked_before_anything_is_made() {
     let dir = scratch("verbs-settings");
     for (name, value) in [("NUM_SHARDS", "0"), ("NUM_SHARDS", "257"), ("VECTOR_DIMENSION", "0")] {

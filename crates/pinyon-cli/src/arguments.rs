@@ -29,6 +29,8 @@ pub enum Verb {
     Ingest(Ingest),
     /// Find what is near to a text.
     Query(Query),
+    /// Find it, and say how: what answered in each part of each shard, and what that cost.
+    Explain(Query),
     /// List tenants, or assign one to a shard.
     Tenants(Tenants),
     /// List shards and their segments.
@@ -148,7 +150,7 @@ fn top_k() -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=i64::from(limits::TOP_K_MAX))
 }
 
-/// `pinyon query`.
+/// `pinyon query` and `pinyon explain`.
 #[derive(Debug, Args)]
 pub struct Query {
     /// What to look for.
@@ -165,6 +167,12 @@ pub struct Query {
     /// Answer with what is there after this time.
     #[arg(long, value_name = "MS")]
     pub timeout_ms: Option<u64>,
+    /// How hard to try, 0.5 to 4: more finds more and takes longer [default: SCAN_FACTOR].
+    #[arg(long, value_name = "FACTOR")]
+    pub scan_factor: Option<f64>,
+    /// Most rows whose scores are computed from their vectors after codes or a graph have chosen them.
+    #[arg(long, value_name = "N")]
+    pub max_candidates: Option<i64>,
     /// Where.
     #[command(flatten)]
     pub target: Target,

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Verb::Demo(command) => commands::demo::run(&command),
         Verb::Ingest(command) => commands::ingest::run(&command),
         Verb::Query(command) => commands::query::run(&command),
+        Verb::Explain(command) => commands::explain::run(&command),
         Verb::Tenants(command) => commands::tenants::run(&command),
         Verb::Shards(command) => commands::shards::run(&command),
         Verb::Health(command) => commands::health::run(&command),

@@ -108,8 +108,10 @@ pub(crate) struct Question(Box<[u8]>);
 impl Question {
     pub(crate) fn new(plan: &Plan, reach: &Reach) -> Self {
         // Debug quotes its strings and writes floats so that they read back: different questions differ.
-        let Plan { vector, sparse, required, top_k, filter, targets: _, timeout: _ } = plan;
-        let mut bytes = format!("{reach:?} {top_k:?} {filter:?} {sparse:?} {required:?} ").into_bytes();
+        let Plan { vector, sparse, required, top_k, filter, effort, targets: _, timeout: _, explain: _ } =
+            plan;
+        let mut bytes =
+            format!("{reach:?} {top_k:?} {filter:?} {effort:?} {sparse:?} {required:?} ").into_bytes();
         bytes.extend(vector.as_slice().iter().flat_map(|component| component.to_le_bytes()));
         Self(bytes.into_boxed_slice())
     }

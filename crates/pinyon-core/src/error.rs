@@ -83,7 +83,9 @@ impl From<ShardError> for EngineError {
             ShardError::Invalid(invalid) => return invalid.clone().into(),
             ShardError::Poisoned { .. } => ErrorCode::WritesRefused,
             ShardError::NotWritten { .. } => ErrorCode::StorageFull,
-            ShardError::Backlog { .. } | ShardError::StaleRoute { .. } => ErrorCode::Overloaded,
+            ShardError::Backlog { .. } | ShardError::MemoryFull { .. } | ShardError::StaleRoute { .. } => {
+                ErrorCode::Overloaded
+            }
             ShardError::OtherShape { .. } => ErrorCode::FailedPrecondition,
             ShardError::Damaged { .. }
             | ShardError::Log(_)

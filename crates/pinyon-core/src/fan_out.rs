@@ -6,7 +6,7 @@ use crate::{
     engine::{Fleet, Inner, ShardOutcome, ShardReport},
 };
 use pinyon_shard::{Hit, Namespace, Query, Scope};
-use pinyon_types::{Filter, ShardId, SparseVector, TopK, Vector};
+use pinyon_types::{Effort, Filter, ShardId, SparseVector, TopK, Vector};
 use std::{
     collections::BTreeMap,
     sync::{Arc, mpsc},
@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) required: Vec<u32>,
     pub(crate) top_k: TopK,
     pub(crate) filter: Option<Filter>,
+    pub(crate) effort: Effort,
+    pub(crate) explain: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) targets: Targets,
 }
@@ -134,6 +136,8 @@ fn ask(fleet: &Fleet, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> 
         required: &plan.required,
         top_k: plan.top_k,
         filter: plan.filter.as_ref(),
+        effort: plan.effort,
+        explain: plan.explain.then_some(&*fleet.clock),
     };
     let member = fleet.member(shard);
     let found = if stop() { None } else { Some(member.shard.search(plan.scope(shard), query, &stop)) };
@@ -143,6 +147,7 @@ fn ask(fleet: &Fleet, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> 
         index_name: fleet.index_name(shard),
         latency: Duration::from_micros(latency_us),
         outcome,
+        explanation: None,
     };
     match found {
         None => Part { report: report(ShardOutcome::TimedOut), hits: Vec::new() },
@@ -152,7 +157,8 @@ fn ask(fleet: &Fleet, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> 
         Some(Ok(found)) => {
             member.latency.record_us(latency_us);
             let outcome = if found.complete { ShardOutcome::Answered } else { ShardOutcome::TimedOut };
-            Part { report: report(outcome), hits: found.hits }
+            let report = ShardReport { explanation: found.explanation, ..report(outcome) };
+            Part { report, hits: found.hits }
         }
     }
 }
@@ -172,6 +178,7 @@ fn merge(inner: &Inner, parts: Vec<Part>, shards: &[ShardId], top_k: TopK) -> Ga
             index_name,
             latency: Duration::ZERO,
             outcome: ShardOutcome::TimedOut,
+            explanation: None,
         };
         reports.entry(*shard).or_insert(missing);
     }

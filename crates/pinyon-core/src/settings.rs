@@ -7,7 +7,7 @@ use crate::{
 };
 use pinyon_embed::{Embedder, HashEmbedder};
 use pinyon_shard::ShardOptions;
-use pinyon_types::{Dim, Filter, Invalid, Metric, limits};
+use pinyon_types::{Dim, Effort, Filter, Invalid, Metric, limits};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// When a shard is too full or too slow. The reference module's numbers are the defaults of the server's settings.
@@ -62,6 +62,8 @@ pub struct EngineSettings {
     pub search_threads: usize,
     /// What filters make of records that lack a field.
     pub missing_fields: MissingFields,
+    /// The effort of queries that name none: 0.5 to 4 times what the self-tests of codes and graphs found to be enough.
+    pub scan_factor: f64,
 }
 
 /// Whether `$ne` and `$nin` match a record that lacks the field.
@@ -123,6 +125,7 @@ impl EngineSettings {
             cross_shard: CrossShardSettings::default(),
             search_threads: std::thread::available_parallelism().map_or(2, usize::from).max(2),
             missing_fields: MissingFields::default(),
+            scan_factor: 1.0,
         };
         settings.check()?;
         Ok(settings)
@@ -131,12 +134,13 @@ impl EngineSettings {
     /// Checks what can be told without looking at data.
     ///
     /// # Errors
-    /// A number of shards out of range, or an embedder of another dimension.
+    /// A number of shards or a scan factor out of range, or an embedder of another dimension.
     pub fn check(&self) -> Result<(), EngineError> {
         if !(1..=limits::SHARDS_MAX).contains(&self.shards) {
             let problem = format!("must be 1 to {}, is {}", limits::SHARDS_MAX, self.shards);
             return Err(Invalid::new("num_shards", problem).into());
         }
+        Effort::new(Some(self.scan_factor), None, 1)?;
         if self.embedder.dim() != self.dim {
             let problem =
                 format!("is {}, but the embedder makes vectors of {}", self.dim, self.embedder.dim());

@@ -19,6 +19,22 @@ pub struct Work {
     pub graph_walks: u64,
 }
 
+impl Work {
+    /// What was done since there was `before` of it.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            distances: self.distances - before.distances,
+            code_distances: self.code_distances - before.code_distances,
+            sign_distances: self.sign_distances - before.sign_distances,
+            hops: self.hops - before.hops,
+            rows_filtered: self.rows_filtered - before.rows_filtered,
+            postings: self.postings - before.postings,
+            graph_walks: self.graph_walks - before.graph_walks,
+        }
+    }
+}
+
 impl std::ops::AddAssign for Work {
     fn add_assign(&mut self, other: Self) {
         let Self { distances, code_distances, sign_distances, hops, rows_filtered, postings, graph_walks } =

@@ -1,6 +1,6 @@
 //! `/metrics` as Prometheus text.
 
-use pinyon_core::{Engine, EngineStats};
+use pinyon_core::{DerivedBytes, Engine, EngineStats, MappedBytes};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{family::Family, gauge::Gauge},
@@ -32,12 +32,47 @@ const METRICS: [Metric; 10] = [
         f64::from(u8::from(shard.failure.is_none()))
     }),
     ("pinyon_shard_codes_bytes", "Bytes of vectors' codes in memory", |shard| {
-        shard.stats.segments.iter().map(|segment| segment.codes_bytes as f64).sum()
+        derived(shard, |bytes| bytes.byte_codes + bytes.bit_codes)
     }),
-    ("pinyon_shard_graph_bytes", "Bytes of graphs in memory", |shard| {
-        shard.stats.segments.iter().map(|segment| segment.graph_bytes as f64).sum()
-    }),
+    ("pinyon_shard_graph_bytes", "Bytes of graphs in memory", |shard| derived(shard, |bytes| bytes.graphs)),
 ];
+
+/// A part of the bytes that a shard's segments have in memory.
+fn derived(shard: &EngineStats, part: fn(&DerivedBytes) -> u64) -> f64 {
+    shard.stats.segments.iter().map(|segment| part(&segment.derived)).sum::<u64>() as f64
+}
+
+fn mapped(shard: &EngineStats, part: fn(&MappedBytes) -> u64) -> f64 {
+    shard.stats.segments.iter().map(|segment| part(&segment.mapped)).sum::<u64>() as f64
+}
+
+/// A shard's bytes by what they are, and whether they are mapped or stay in memory.
+fn memory(shard: &EngineStats) -> [(&'static str, &'static str, f64); 9] {
+    [
+        ("vectors", "mapped", mapped(shard, |bytes| bytes.vectors)),
+        ("sparse", "mapped", mapped(shard, |bytes| bytes.sparse)),
+        ("records", "mapped", mapped(shard, |bytes| bytes.records)),
+        ("rest", "mapped", mapped(shard, |bytes| bytes.rest)),
+        ("byte_codes", "resident", derived(shard, |bytes| bytes.byte_codes)),
+        ("bit_codes", "resident", derived(shard, |bytes| bytes.bit_codes)),
+        ("graphs", "resident", derived(shard, |bytes| bytes.graphs)),
+        ("filter_indexes", "resident", derived(shard, |bytes| bytes.filter_indexes)),
+        ("memtable", "resident", shard.stats.memtable_bytes as f64),
+    ]
+}
+
+fn register_memory(shards: &[EngineStats], registry: &mut Registry) {
+    let family = Floats::default();
+    for shard in shards {
+        for (part, kind, bytes) in memory(shard) {
+            let name = shard.index_name.clone();
+            let labels = vec![("shard", name), ("part", part.to_owned()), ("kind", kind.to_owned())];
+            family.get_or_create(&labels).set(bytes);
+        }
+    }
+    let help = "Bytes of a shard by what they are; mapped ones are in memory as long as the system has room";
+    registry.register("pinyon_shard_memory_bytes", help, family);
+}
 
 /// Writes every shard's numbers.
 pub(crate) fn render(engine: &Engine) -> Result<String, std::fmt::Error> {
@@ -51,6 +86,7 @@ pub(crate) fn render(engine: &Engine) -> Result<String, std::fmt::Error> {
         }
         registry.register(name, help, family);
     }
+    register_memory(&shards, &mut registry);
     let latency = Floats::default();
     for shard in &shards {
         let quantiles =

@@ -3,7 +3,7 @@
 //! answer.
 
 use crate::{
-    Step,
+    ShardOptions, Step,
     part::{Part, Span},
     segment::Segment,
     shard::Inner,
@@ -28,37 +28,57 @@ pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
     });
     let Some((id, segment, spans)) = missing else { return Step::Idle };
     let is_useless = || stop() || inner.snapshot.load().layer(id).is_none();
-    let (mut built, mut rows) = (Vec::new(), 0);
+    let mut built = Vec::new();
     for span in spans {
         if is_useless() {
             return Step::Stopped;
         }
         built.push((span.part, build(inner, segment, &span)));
-        rows += span.len();
-        if rows >= ROWS_PER_STEP {
-            break;
-        }
     }
     segment.attach_codes(&built);
     Step::BuiltCodes
 }
 
-/// The parts of a segment that are large enough for codes and have none.
+/// The parts of a segment that are large enough for codes, have none and may have some: no more than a step makes, because
+/// each takes room.
 fn missing(inner: &Inner, segment: &Segment) -> Vec<Span> {
-    let rows_min = |part| match part {
-        Part::Namespace(_) => inner.options.coded_rows_min,
-        Part::Whole => inner.options.coded_whole_rows_min,
+    let mut rows = 0;
+    let is_next = |span: &Span| {
+        let is_next = rows < ROWS_PER_STEP
+            && span.len() >= rows_min(&inner.options, span.part)
+            && segment.codes(span.part).is_none()
+            && has_room(inner, segment, span);
+        rows += if is_next { span.len() } else { 0 };
+        is_next
     };
-    let lacks_codes = |span: &Span| span.len() >= rows_min(span.part) && segment.codes(span.part).is_none();
-    Span::all(segment).filter(lacks_codes).collect()
+    Span::all(segment).filter(is_next).collect()
+}
+
+/// Rows from which on a part gets codes.
+pub(crate) const fn rows_min(options: &ShardOptions, part: Part) -> u32 {
+    match part {
+        Part::Namespace(_) => options.coded_rows_min,
+        Part::Whole => options.coded_whole_rows_min,
+    }
+}
+
+/// Whether the limit on memory has room for a part's codes; takes it if so.
+fn has_room(inner: &Inner, segment: &Segment, span: &Span) -> bool {
+    let (dim, rows) = (inner.shape.dim.as_usize(), span.len() as usize);
+    let (byte_codes, bit_codes) = CodedRows::memory_for(inner.shape.metric, dim, rows);
+    inner.may_take(segment, span, byte_codes + bit_codes)
 }
 
 fn build(inner: &Inner, segment: &Segment, span: &Span) -> CodesEntry {
-    let metric = inner.shape.metric;
-    let bytes = segment.bytes_codes(|| CodedRows::bytes_of(block_of(segment, 0..segment.len()), metric));
-    let bytes = bytes.part(span.slots.start as usize..span.slots.end as usize);
-    let coded =
-        CodedRows::build(bytes, block_of(segment, span.slots.clone()), metric, inner.options.recall_min);
+    let (metric, block) = (inner.shape.metric, block_of(segment, span.slots.clone()));
+    let bytes = if inner.options.memory.is_some() {
+        // Of its own, so that it can be dropped on its own.
+        CodedRows::bytes_of(block, metric)
+    } else {
+        let all = segment.bytes_codes(|| CodedRows::bytes_of(block_of(segment, 0..segment.len()), metric));
+        all.part(span.slots.start as usize..span.slots.end as usize)
+    };
+    let coded = CodedRows::build(bytes, block, metric, inner.options.recall_min);
     if coded.is_none() {
         let (shard, rows) = (inner.shape.shard.get(), span.len());
         tracing::warn!(shard, rows, "codes miss their recall, scans of the vectors go on");

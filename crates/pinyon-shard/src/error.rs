@@ -37,6 +37,17 @@ pub enum ShardError {
         /// Why sealing failed, if it did.
         reason: Option<String>,
     },
+    /// Memtables alone take more memory than there may be; sealing them makes room.
+    #[error(
+        "memtables take {used} bytes, more than the limit on memory of {bytes_max} (setting memory_mib): try again when they are \
+             sealed, write less at once, or raise the limit"
+    )]
+    MemoryFull {
+        /// Bytes of all memtables.
+        used: u64,
+        /// The limit.
+        bytes_max: u64,
+    },
     /// The data on disk have another shape than the caller expects.
     #[error("{path} holds {setting} {found}, but {expected} was asked for", path = .path.display())]
     OtherShape {

@@ -2,7 +2,7 @@
 //! their segment. Until one is there, and wherever one does not pass its test, scans answer.
 
 use crate::{
-    GraphEngine, Step,
+    GraphEngine, ShardOptions, Step,
     codes::block_of,
     part::{Part, Span},
     segment::Segment,
@@ -11,10 +11,11 @@ use crate::{
 use pinyon_index::{
     Calibration, CodeGraph, Graph, GraphError, GraphOptions, HnswRsGraph, SelfTest, calibrate,
 };
+use pinyon_types::Effort;
 use std::sync::Arc;
 
 /// Links per row and effort of construction: the yardstick's usual settings (RUST-ANN's comparison used the same).
-const GRAPH_OPTIONS: GraphOptions = GraphOptions { m: 16, ef_construction: 200 };
+pub(crate) const GRAPH_OPTIONS: GraphOptions = GraphOptions { m: 16, ef_construction: 200 };
 /// More than these of the rows that codes call nearest change no result of ten (RUST-ANN, section 2).
 const RESCORED_MIN: usize = 30;
 /// How the effort grows as the share of wanted rows falls: less than in proportion, because the wanted ones among the nearest
@@ -42,26 +43,36 @@ impl GraphEntry {
         self.fit.is_some()
     }
 
-    /// How many of the rows that a walk found have their distances computed from the vectors.
-    pub(crate) fn rescored(k: usize) -> usize {
-        (3 * k).max(RESCORED_MIN)
-    }
-
-    /// The graph and the effort of a walk for `k` results when this share of the rows is wanted; `None` where the other way,
-    /// which costs as much as scanning the codes of `rows_otherwise` rows, is cheaper.
-    pub(crate) fn plan(
-        &self,
-        k: usize,
-        wanted_share: f64,
-        rows_otherwise: usize,
-        rows_per_effort: usize,
-    ) -> Option<(&dyn Graph, usize)> {
+    /// The graph and the `ef` of a walk; `None` where the other way is cheaper.
+    pub(crate) fn plan(&self, walk: Walk, rows_per_effort: usize) -> Option<(&dyn Graph, usize)> {
         let (graph, ef_for_ten) = self.fit.as_ref()?;
+        let Walk { k, wanted_share, rows_otherwise, effort } = walk;
         // The self-test measured ten results; more of them need more effort in proportion.
         let for_k = *ef_for_ten as f64 * (k as f64 / 10.0).max(1.0);
         let ef = (for_k / wanted_share.powf(SHARE_EXPONENT)).ceil() as usize;
-        let ef = ef.max((3.0 * k as f64 / wanted_share).ceil() as usize);
+        let ef = effort.scaled(ef.max((3.0 * k as f64 / wanted_share).ceil() as usize), k);
         (ef.saturating_mul(rows_per_effort) < rows_otherwise).then_some((&**graph, ef))
+    }
+}
+
+/// What a walk is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Walk {
+    /// Results.
+    pub(crate) k: usize,
+    /// The share of the graph's rows that is alive and passes.
+    pub(crate) wanted_share: f64,
+    /// The other way costs as much as scanning the codes of so many rows.
+    pub(crate) rows_otherwise: usize,
+    /// How hard to try.
+    pub(crate) effort: Effort,
+}
+
+impl Walk {
+    /// How many of the wanted rows that a walk found have their distances computed from the vectors.
+    pub(crate) fn rescored(self) -> usize {
+        let usual = (3 * self.k).max(RESCORED_MIN);
+        self.effort.capped(self.effort.scaled(usual, self.k), self.k)
     }
 }
 
@@ -70,7 +81,11 @@ pub(crate) fn build_next(inner: &Inner, pool: &rayon::ThreadPool, stop: &dyn Fn(
     let state = inner.snapshot.load_full();
     let missing = state.layers.iter().find_map(|view| {
         let segment = view.layer.segment()?;
-        let lacks_graph = |span: &Span| is_wanted(inner, segment, span) && segment.graph(span.part).is_none();
+        let lacks_graph = |span: &Span| {
+            is_wanted(&inner.options, span, segment.len())
+                && segment.graph(span.part).is_none()
+                && has_room(inner, segment, span)
+        };
         Some((view.layer.id, segment, Span::all(segment).find(lacks_graph)?))
     });
     let Some((id, segment, span)) = missing else { return Step::Idle };
@@ -85,11 +100,20 @@ pub(crate) fn build_next(inner: &Inner, pool: &rayon::ThreadPool, stop: &dyn Fn(
 }
 
 /// A namespace that makes up nearly all of a segment needs no graph beside that of the segment.
-fn is_wanted(inner: &Inner, segment: &Segment, span: &Span) -> bool {
-    let is_nearly_all = span.part != Part::Whole
-        && span.len() < segment.len()
-        && f64::from(span.len()) >= f64::from(segment.len()) * NEARLY_ALL;
-    span.len() >= inner.options.graph_rows_min && !is_nearly_all
+pub(crate) fn is_wanted(options: &ShardOptions, span: &Span, rows: u32) -> bool {
+    let is_nearly_all = options.memory.is_none()
+        && span.part != Part::Whole
+        && span.len() < rows
+        && f64::from(span.len()) >= f64::from(rows) * NEARLY_ALL;
+    span.len() >= options.graph_rows_min && !is_nearly_all
+}
+
+/// Whether the limit on memory has room for a part's graph, and its codes are there; takes the room if so.
+fn has_room(inner: &Inner, segment: &Segment, span: &Span) -> bool {
+    let (dim, rows) = (inner.shape.dim.as_usize(), span.len() as usize);
+    let bytes = CodeGraph::memory_for(inner.shape.metric, dim, rows, GRAPH_OPTIONS);
+    inner.options.memory.is_none()
+        || (segment.codes(span.part).is_some() && inner.may_take(segment, span, bytes))
 }
 
 /// Builds and tests one graph; `None` when stopped.

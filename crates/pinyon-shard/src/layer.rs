@@ -1,7 +1,8 @@
 //! A layer: rows in (namespace, id) order under a segment number, either still in memory (being sealed) or in a file.
 
 use crate::{
-    fields::MetadataRef, frozen::FrozenRows, memtable::Kills, namespace::Namespace, segment::Segment,
+    budget::Use, fields::MetadataRef, frozen::FrozenRows, memtable::Kills, namespace::Namespace,
+    segment::Segment,
 };
 use pinyon_types::{NamespaceId, SegmentId, SeqNo, SlotId, SparseRef};
 use roaring::RoaringBitmap;
@@ -24,13 +25,15 @@ pub(crate) struct Row<'a> {
 pub(crate) struct NamespaceRows {
     pub(crate) namespace: Namespace,
     pub(crate) slots: Range<u32>,
+    /// Shared with every copy of the entry.
+    pub(crate) uses: Arc<Use>,
 }
 
 impl NamespaceRows {
     pub(crate) fn new(namespace: Namespace, rows: Range<usize>) -> Self {
         let slot =
             |row: usize| u32::try_from(row).expect("invariant: segments are built from fewer than 2^32 rows");
-        Self { namespace, slots: slot(rows.start)..slot(rows.end) }
+        Self { namespace, slots: slot(rows.start)..slot(rows.end), uses: Arc::default() }
     }
 
     pub(crate) fn len(&self) -> u32 {

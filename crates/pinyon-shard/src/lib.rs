@@ -13,6 +13,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod budget;
 mod codes;
 mod error;
 mod fields;
@@ -21,6 +22,7 @@ mod graphs;
 mod layer;
 mod log_entry;
 mod maintain;
+mod memory;
 mod memtable;
 mod merge;
 mod namespace;
@@ -40,11 +42,13 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use budget::MemoryBudget;
 pub use error::ShardError;
 pub use maintain::Step;
+pub use memory::{DerivedBytes, MappedBytes};
 pub use namespace::Namespace;
 pub use read::{Page, Stored};
-pub use search::{Found, Hit, Query, Scope};
+pub use search::{BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Scope, Way};
 pub use settings::{GraphEngine, ShardOptions, ShardShape};
 pub use shard::Shard;
 pub use stats::{NamespaceStats, SegmentStats, ShardStats};

@@ -25,6 +25,20 @@ impl Span {
         Self { part: Part::Namespace(entry.namespace.id()), slots: entry.slots.clone() }
     }
 
+    /// The parts of a segment whose namespaces have so many rows.
+    pub(crate) fn of_sizes(sizes: &[u32]) -> Vec<Self> {
+        let (mut spans, mut end) = (Vec::new(), 0);
+        for (number, rows) in sizes.iter().enumerate() {
+            let part = Part::Namespace(NamespaceId::new(number as u64));
+            spans.push(Self { part, slots: end..end + rows });
+            end += rows;
+        }
+        if sizes.len() > 1 {
+            spans.push(Self { part: Part::Whole, slots: 0..end });
+        }
+        spans
+    }
+
     /// All rows of a segment: those of its namespace if it has only one.
     pub(crate) fn whole(segment: &Segment) -> Self {
         match segment.namespaces() {

@@ -84,10 +84,13 @@ const fn metric_code(metric: Metric) -> u8 {
     }
 }
 
-fn metric_name(code: u8) -> String {
+pub(crate) fn metric_of(code: u8) -> Option<Metric> {
     let known = [Metric::Cosine, Metric::DotProduct, Metric::Euclidean];
-    let found = known.into_iter().find(|metric| metric_code(*metric) == code);
-    found.map_or_else(|| format!("number {code}"), |metric| metric.to_string())
+    known.into_iter().find(|metric| metric_code(*metric) == code)
+}
+
+fn metric_name(code: u8) -> String {
+    metric_of(code).map_or_else(|| format!("number {code}"), |metric| metric.to_string())
 }
 
 /// Begins a shard in a directory without a manifest. Entries in a log mean that the manifest was lost, not that there

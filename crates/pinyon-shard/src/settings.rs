@@ -1,6 +1,8 @@
 //! What a shard is (its shape, fixed at creation) and how it behaves (options, free to change at every start).
 
+use crate::MemoryBudget;
 use pinyon_types::{Dim, Metric, ShardId};
+use std::sync::Arc;
 
 /// What a shard is. Written into its manifest; an open with another shape is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,8 @@ pub struct ShardOptions {
     pub merge_fan_in: usize,
     /// A segment is rewritten when this share of its rows is dead.
     pub dead_share_max: f64,
+    /// A limit on memory, shared with other shards.
+    pub memory: Option<Arc<MemoryBudget>>,
 }
 
 impl ShardOptions {
@@ -98,6 +102,7 @@ impl ShardOptions {
             graph_rows_per_effort: GraphEngine::Codes.rows_per_effort(),
             merge_fan_in: 4,
             dead_share_max: 0.2,
+            memory: None,
         }
     }
 
@@ -109,7 +114,7 @@ impl ShardOptions {
 
     /// The same with memtables of another size: a smaller one is read back sooner after a crash and takes less memory, a
     /// larger one is sealed and merged less often.
-    pub const fn sealing_at(seal_bytes: usize) -> Self {
+    pub fn sealing_at(seal_bytes: usize) -> Self {
         let server = Self::server();
         // Always room for a few memtables; never less than usual, or a single large write would wait.
         let few = seal_bytes.saturating_mul(4);

@@ -69,8 +69,11 @@ impl Shard {
         shape: ShardShape,
         options: ShardOptions,
     ) -> Result<Self, ShardError> {
-        let inner = crate::recover::open(io, dir, shape, options)?;
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(crate::recover::open(io, dir, shape, options)?);
+        if let Some(budget) = &inner.options.memory {
+            budget.join(&inner);
+        }
+        Ok(Self { inner })
     }
 
     /// Whether the shard in `dir` ever took a write, by its files. Changes nothing; reads every log.
@@ -159,6 +162,7 @@ impl Shard {
         let settings = search::SearchSettings {
             metric: self.inner.shape.metric,
             graph_rows_per_effort: self.inner.options.graph_rows_per_effort,
+            tick: self.inner.options.memory.as_ref().map(|budget| budget.tick()),
         };
         search::search(&self.snapshot(), settings, scope, query, stop)
     }
@@ -238,6 +242,14 @@ impl Shard {
         match codes::build_next(&self.inner, stop) {
             Step::Idle => graphs::build_next(&self.inner, pool, stop),
             step => step,
+        }
+    }
+
+    /// Looks at the limit on memory, if there is one, and drops what is above it from any shard that shares it. A
+    /// [`crate::Keeper`] does this every two seconds or more often.
+    pub fn keep_memory(&self) {
+        if let Some(budget) = &self.inner.options.memory {
+            budget.keep();
         }
     }
 

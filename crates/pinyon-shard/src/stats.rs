@@ -1,6 +1,6 @@
 //! What a shard holds, counted from a snapshot.
 
-use crate::shard::Inner;
+use crate::{DerivedBytes, MappedBytes, segment::Segment, shard::Inner};
 use pinyon_storage::wal;
 use pinyon_types::{Epoch, NamespaceId, SegmentId, SeqNo, TenantId};
 
@@ -26,12 +26,12 @@ pub struct SegmentStats {
     pub dead_rows: u64,
     /// Bytes on disk.
     pub bytes: u64,
-    /// Bytes of codes in memory.
-    pub codes_bytes: usize,
     /// Namespaces with a graph in memory.
     pub graphs: usize,
-    /// Bytes of those graphs.
-    pub graph_bytes: usize,
+    /// What those bytes on disk are: they are mapped.
+    pub mapped: MappedBytes,
+    /// What is made of them and stays in memory.
+    pub derived: DerivedBytes,
 }
 
 /// What a shard holds and what it costs.
@@ -61,6 +61,12 @@ impl ShardStats {
     pub fn disk_bytes(&self) -> u64 {
         self.log_bytes + self.segments.iter().map(|segment| segment.bytes).sum::<u64>()
     }
+
+    /// Bytes that stay in memory as far as they are counted: the memtable, and codes, graphs and filter indexes of segments. What
+    /// is mapped is not among them; nor is a table while it is being sealed.
+    pub fn resident_bytes(&self) -> u64 {
+        self.memtable_bytes as u64 + self.segments.iter().map(|segment| segment.derived.total()).sum::<u64>()
+    }
 }
 
 /// Asks the disk, not the log: the log's lock is held through syncs, and older files than the current one count too. A
@@ -85,9 +91,9 @@ pub(crate) fn collect(inner: &Inner) -> ShardStats {
             rows: view.layer.len(),
             dead_rows: view.dead.len(),
             bytes: segment.map_or(0, |segment| segment.file().bytes()),
-            codes_bytes: segment.map_or(0, crate::segment::Segment::codes_bytes),
-            graphs: segment.map_or(0, crate::segment::Segment::graph_count),
-            graph_bytes: segment.map_or(0, crate::segment::Segment::graph_bytes),
+            graphs: segment.map_or(0, Segment::graph_count),
+            mapped: segment.map_or_else(MappedBytes::default, |segment| MappedBytes::of(segment.file())),
+            derived: segment.map_or_else(DerivedBytes::default, DerivedBytes::of),
         }
     });
     ShardStats {

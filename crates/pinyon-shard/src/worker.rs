@@ -101,6 +101,7 @@ fn keep(shard: &Shard, stop: &AtomicBool) {
     let bell = &shard.inner.bell;
     let mut seen = 0;
     while !stop.load(Ordering::Acquire) {
+        shard.keep_memory();
         match shard.step() {
             Ok(Step::Idle) => {
                 let before = seq(shard);

@@ -80,6 +80,7 @@ enum Work {
 impl Inner {
     /// Makes a change durable and visible.
     pub(crate) fn write(&self, namespace: &Namespace, change: Change) -> Result<Receipt, ShardError> {
+        self.refuse_without_memory(&change)?;
         self.wait_for_room()?;
         let pending = Arc::new(Pending::new(namespace.clone(), prepare(change)?));
         lock(&self.queue).push_back(Arc::clone(&pending));
@@ -99,6 +100,16 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// Deletions make room, so they are let in.
+    fn refuse_without_memory(&self, change: &Change) -> Result<(), ShardError> {
+        let is_deletion =
+            matches!(change, Change::DeleteIds(_) | Change::DeleteAll | Change::DeleteMatching(_));
+        let Some(budget) = self.options.memory.as_ref().filter(|_| !is_deletion) else { return Ok(()) };
+        let Some(used) = budget.memtables_above() else { return Ok(()) };
+        self.wake_keeper();
+        Err(ShardError::MemoryFull { used, bytes_max: budget.bytes_max() })
     }
 
     fn lock_writer(&self) -> Result<MutexGuard<'_, Writer>, ShardError> {

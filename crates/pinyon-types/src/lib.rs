@@ -26,6 +26,7 @@
 //! ```
 
 mod clock;
+mod effort;
 mod filter;
 mod ids;
 mod invalid;
@@ -38,6 +39,7 @@ mod rng;
 mod sparse;
 
 pub use clock::{Clock, ManualClock};
+pub use effort::Effort;
 pub use filter::{FieldTest, Filter, Scalar};
 pub use ids::{Epoch, NamespaceId, RecordId, SegmentId, SeqNo, ShardId, SlotId, TenantId};
 pub use invalid::Invalid;

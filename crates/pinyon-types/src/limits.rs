@@ -10,6 +10,12 @@ pub const DIM_MIN: u32 = 1;
 pub const DIM_MAX: u32 = 20_000;
 /// Most components of a sparse vector (Pinecone's limit).
 pub const SPARSE_VALUES_MAX: usize = 2_048;
+/// Least effort of a query, against what self-tests found to be enough (Pinecone's limit).
+pub const SCAN_FACTOR_MIN: f64 = 0.5;
+/// Most effort of a query (Pinecone's limit).
+pub const SCAN_FACTOR_MAX: f64 = 4.0;
+/// Most candidates that a query may allow (Pinecone's limit).
+pub const CANDIDATES_MAX: usize = 100_000;
 /// Largest `top_k` (Pinecone's limit).
 pub const TOP_K_MAX: u32 = 10_000;
 /// `top_k` when a query names none: what the reference module's clients expect.
@@ -38,4 +44,5 @@ const _: () = assert!(
     DIM_MAX as usize * 4 + SPARSE_VALUES_MAX * 8 + METADATA_BYTES_MAX + ID_BYTES_MAX < BATCH_BYTES_MAX
 );
 const _: () = assert!(TOP_K_DEFAULT <= TOP_K_MAX);
+const _: () = assert!(TOP_K_MAX as usize <= CANDIDATES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < u32::MAX as usize);

@@ -59,7 +59,31 @@ pub struct SegmentInfo {
     /// Namespaces with a graph in memory.
     pub graphs: usize,
     /// Bytes of those graphs.
-    pub graph_bytes: usize,
+    pub graph_bytes: u64,
+    /// Its bytes, by what they are.
+    pub memory: SegmentMemory,
+}
+
+/// Bytes of a segment, by what they are. Those of the file are mapped: the system takes them into memory when they are read, and
+/// out when it needs the room. The others are made of it and stay in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SegmentMemory {
+    /// Mapped: dense vectors.
+    pub vectors: u64,
+    /// Mapped: sparse vectors and their posting lists.
+    pub sparse: u64,
+    /// Mapped: ids and metadata.
+    pub records: u64,
+    /// Mapped: everything else.
+    pub rest: u64,
+    /// In memory: codes of a byte a component.
+    pub byte_codes: u64,
+    /// In memory: codes of a bit a component.
+    pub bit_codes: u64,
+    /// In memory: graphs.
+    pub graphs: u64,
+    /// In memory: filter indexes.
+    pub filter_indexes: u64,
 }
 
 /// One shard.
@@ -77,6 +101,12 @@ pub struct ShardInfo {
     pub memtable_rows: usize,
     /// Bytes of its segments and log files on disk; the space that the log has reserved (8 MiB at first) counts.
     pub disk_bytes: u64,
+    /// Bytes of its memtable.
+    pub memtable_bytes: usize,
+    /// Bytes of its log files, the space that is reserved included.
+    pub log_bytes: u64,
+    /// Bytes that stay in memory as far as they are counted: the memtable, codes, graphs, filter indexes.
+    pub resident_bytes: u64,
     /// Its segments, newest first.
     pub segments: Vec<SegmentInfo>,
     /// Queries it answered since the start.

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod codec;
 pub mod control;
 mod decimal;
+pub mod explain;
 pub mod floats;
 pub mod grpc;
 pub mod json;

@@ -1,6 +1,6 @@
 //! `/ingest`, `/query`, `/health`, `/metrics`, `/shard/{tenant_id}`.
 
-use crate::object;
+use crate::{explain::QueryExplanation, object};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -80,6 +80,36 @@ pub struct QueryRequest {
     /// After this time what is there is answered and marked as partial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// How hard to try, 0.5 to 4, where codes or a graph answer: 1 is what their self-tests found to be enough, more finds more
+    /// and takes longer. The setting SCAN_FACTOR if nobody says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan_factor: Option<f64>,
+    /// Most rows, in one part of a tenant, whose scores are computed from their vectors after codes or a graph have chosen
+    /// them: `top_k` to 100,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_candidates: Option<i64>,
+    /// Whether the answer says how it was found; such an answer is never a kept one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub explain: bool,
+}
+
+impl QueryRequest {
+    /// A query in words over every tenant, with everything else left open.
+    pub fn across_tenants(query_text: String) -> Self {
+        Self {
+            query_text: Some(query_text),
+            vector: None,
+            tenant_id: None,
+            tenant_ids: None,
+            top_k: top_k_default(),
+            cross_shard: true,
+            filter: None,
+            timeout_ms: None,
+            scan_factor: None,
+            max_candidates: None,
+            explain: false,
+        }
+    }
 }
 
 /// One result.
@@ -144,6 +174,9 @@ pub struct QueryResponse {
     /// Each shard's part, in cross-shard answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shards: Vec<ShardTiming>,
+    /// How it was found, if the query asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Box<QueryExplanation>>,
 }
 
 /// What the service leans on. The names are the reference module's; here they stand for the vector engine, the routing

@@ -87,10 +87,10 @@ pub struct QueryRequest {
     /// Whether matches carry their metadata.
     #[serde(default, alias = "include_metadata")]
     pub include_metadata: bool,
-    /// How much of the index to look at, 0.5 to 4.
+    /// How much of the index to look at, 0.5 to 4 times as much as usual.
     #[serde(default, alias = "scan_factor")]
     pub scan_factor: Option<f64>,
-    /// How many candidates to rescore, `topK` to 100,000.
+    /// Most candidates to rescore, `topK` to 100,000.
     #[serde(default, alias = "max_candidates")]
     pub max_candidates: Option<i64>,
 }

@@ -179,14 +179,11 @@ fn query_everywhere(access: &Access, examples: &Examples, say: &mut dyn FnMut(St
 
 fn ask(access: &Access, query: &ExampleQuery) -> anyhow::Result<QueryResponse> {
     access.query(QueryRequest {
-        query_text: Some(query.query.clone()),
-        vector: None,
         tenant_id: query.tenant_id.clone(),
-        tenant_ids: None,
         top_k: query.top_k.max(5),
         cross_shard: query.tenant_id.is_none(),
         filter: query.filter.clone(),
-        timeout_ms: None,
+        ..QueryRequest::across_tenants(query.query.clone())
     })
 }
 

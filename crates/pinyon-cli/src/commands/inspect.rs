@@ -5,6 +5,7 @@ use crate::{
     exit::{Outcome, Usage},
     output,
 };
+use pinyon_core::{DerivedBytes, MappedBytes};
 use pinyon_storage::{
     io::{Io, RealIo, SharedIo},
     manifest,
@@ -102,12 +103,22 @@ fn inspect_segment(path: &Path) -> Result<Value, String> {
     let (file, head) = SegmentFile::open_any(&io, path).map_err(|error| error.to_string())?;
     let sections: Vec<Value> =
         file.sections().map(|(tag, bytes)| json!({"tag": tag, "bytes": bytes})).collect();
-    Ok(json!({
+    let MappedBytes { vectors, sparse, records, rest } = MappedBytes::of(&file);
+    let mut shown = json!({
         "kind": "segment",
         "shard": head.shard,
         "segment": head.segment.get(),
         "bytes": file.bytes(),
         "checksum": file.checksum(),
+        "mapped_bytes": {"vectors": vectors, "sparse": sparse, "records": records, "rest": rest},
         "sections": sections,
-    }))
+    });
+    // Without the manifest beside it nobody knows how its vectors are compared.
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    if let Ok(Some(manifest)) = manifest::load(&RealIo, dir) {
+        let DerivedBytes { byte_codes, bit_codes, graphs, .. } = DerivedBytes::at_most(&file, &manifest)?;
+        shown["resident_bytes_at_most"] =
+            json!({"byte_codes": byte_codes, "bit_codes": bit_codes, "graphs": graphs});
+    }
+    Ok(shown)
 }

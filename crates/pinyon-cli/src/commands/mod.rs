@@ -4,6 +4,7 @@ pub mod advise;
 pub mod bench;
 pub mod demo;
 pub mod doctor;
+pub mod explain;
 pub mod health;
 pub mod ingest;
 pub mod inspect;

@@ -13,23 +13,7 @@ use pinyon_wire::tenant::{QueryRequest, QueryResponse};
 /// # Errors
 /// A filter that is no JSON, or what the engine says.
 pub fn run(command: &Query) -> anyhow::Result<Outcome> {
-    let filter = command.filter.as_deref().map(serde_json::from_str).transpose();
-    let filter = filter.map_err(|error| Usage(format!("--filter is not JSON: {error}")))?;
-    let (tenant_id, tenant_ids) = match command.tenant.as_slice() {
-        [] => (None, None),
-        [one] => (Some(one.clone()), None),
-        several => (None, Some(several.to_vec())),
-    };
-    let request = QueryRequest {
-        query_text: Some(command.text.clone()),
-        vector: None,
-        cross_shard: tenant_id.is_none(),
-        tenant_id,
-        tenant_ids,
-        top_k: command.top_k,
-        filter,
-        timeout_ms: command.timeout_ms,
-    };
+    let request = request(command)?;
     let access = Access::to(&command.target)?;
     let response = access.query(request)?;
     access.close()?;
@@ -39,6 +23,31 @@ pub fn run(command: &Query) -> anyhow::Result<Outcome> {
         print(&response);
     }
     Ok(if response.partial { Outcome::Bad } else { Outcome::Good })
+}
+
+/// What the command asks.
+///
+/// # Errors
+/// A filter that is no JSON.
+pub fn request(command: &Query) -> anyhow::Result<QueryRequest> {
+    let filter = command.filter.as_deref().map(serde_json::from_str).transpose();
+    let filter = filter.map_err(|error| Usage(format!("--filter is not JSON: {error}")))?;
+    let (tenant_id, tenant_ids) = match command.tenant.as_slice() {
+        [] => (None, None),
+        [one] => (Some(one.clone()), None),
+        several => (None, Some(several.to_vec())),
+    };
+    Ok(QueryRequest {
+        cross_shard: tenant_id.is_none(),
+        tenant_id,
+        tenant_ids,
+        top_k: command.top_k,
+        filter,
+        timeout_ms: command.timeout_ms,
+        scan_factor: command.scan_factor,
+        max_candidates: command.max_candidates,
+        ..QueryRequest::across_tenants(command.text.clone())
+    })
 }
 
 /// Prints results for people.

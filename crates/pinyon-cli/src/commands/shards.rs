@@ -23,6 +23,7 @@ pub fn run(command: &Plain) -> anyhow::Result<Outcome> {
             one.segments.len().to_string(),
             one.segments.iter().map(|segment| segment.graphs).sum::<usize>().to_string(),
             output::bytes(one.disk_bytes),
+            output::bytes(one.resident_bytes),
             format!("{:.2}", one.p50_ms),
             format!("{:.2}", one.p95_ms),
             format!("{:.2}", one.p99_ms),
@@ -30,7 +31,8 @@ pub fn run(command: &Plain) -> anyhow::Result<Outcome> {
     };
     let rows: Vec<Vec<String>> = list.shards.iter().map(row).collect();
     let headings = [
-        "shard", "tenants", "vectors", "unsealed", "segments", "graphs", "disk", "p50 ms", "p95 ms", "p99 ms",
+        "shard", "tenants", "vectors", "unsealed", "segments", "graphs", "disk", "memory", "p50 ms",
+        "p95 ms", "p99 ms",
     ];
     output::table(&headings, &rows)?;
     Ok(Outcome::Good)

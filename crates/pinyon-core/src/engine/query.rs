@@ -8,10 +8,10 @@ use crate::{
     latency::LatencyMeter,
 };
 use pinyon_embed::InputKind;
-use pinyon_shard::{Hit, Namespace};
+use pinyon_shard::{Explanation, Hit, Namespace};
 use pinyon_types::{
-    Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, SeqNo, ShardId, SparseVector,
-    TenantId, TopK, Vector, limits,
+    Effort, Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, SeqNo, ShardId,
+    SparseVector, TenantId, TopK, Vector, limits,
 };
 use std::{
     collections::BTreeMap,
@@ -35,6 +35,10 @@ pub struct TextQuery {
     pub filter: Option<Filter>,
     /// After this time what is there is answered and marked as partial.
     pub timeout: Option<Duration>,
+    /// How hard to try; what it leaves open is as the settings say.
+    pub effort: Effort,
+    /// Whether the answer says how it was found.
+    pub explain: bool,
 }
 
 impl TextQuery {
@@ -49,7 +53,8 @@ impl TextQuery {
     }
 
     fn new(reach: Reach, text: &str, top_k: u32) -> Self {
-        Self { text: text.into(), reach, top_k, filter: None, timeout: None }
+        let effort = Effort::NORMAL;
+        Self { text: text.into(), reach, top_k, filter: None, timeout: None, effort, explain: false }
     }
 }
 
@@ -70,12 +75,26 @@ pub struct VectorQuery {
     pub filter: Option<Filter>,
     /// After this time what is there is answered and marked as partial.
     pub timeout: Option<Duration>,
+    /// How hard to try; what it leaves open is as the settings say.
+    pub effort: Effort,
+    /// Whether the answer says how it was found.
+    pub explain: bool,
 }
 
 impl VectorQuery {
     /// A query by a dense vector.
     pub fn dense(vector: Vec<f32>, reach: Reach, top_k: u32) -> Self {
-        Self { vector, sparse: None, required: Vec::new(), reach, top_k, filter: None, timeout: None }
+        Self {
+            vector,
+            sparse: None,
+            required: Vec::new(),
+            reach,
+            top_k,
+            filter: None,
+            timeout: None,
+            effort: Effort::NORMAL,
+            explain: false,
+        }
     }
 }
 
@@ -108,7 +127,7 @@ pub enum ShardOutcome {
 }
 
 /// One shard's part in an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ShardReport {
     /// Which shard.
     pub shard: ShardId,
@@ -118,6 +137,8 @@ pub struct ShardReport {
     pub latency: Duration,
     /// How it ended.
     pub outcome: ShardOutcome,
+    /// How it was searched, if the query asked.
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// What a query found.
@@ -133,6 +154,10 @@ pub struct QueryAnswer {
     pub is_partial: bool,
     /// Whether this is a kept answer, to data that are still the same; the shards' reports are those of the search.
     pub is_cached: bool,
+    /// The effort that was made, if the query asked how it is answered.
+    pub explained: Option<Effort>,
+    /// How long embedding the text took, likewise.
+    pub embedding: Option<Duration>,
 }
 
 /// What a query in one namespace found, with everything that its records hold.
@@ -201,8 +226,12 @@ impl Engine {
         let began_us = self.inner.clock.now_us();
         self.inner.admit(&query.reach)?;
         let vector = self.embed_query(&query.text)?;
-        let TextQuery { reach, top_k, filter, timeout, .. } = query.clone();
-        self.answer(VectorQuery { filter, timeout, ..VectorQuery::dense(vector, reach, top_k) }, began_us)
+        let took_us = || self.inner.clock.now_us().saturating_sub(began_us);
+        let embedding = query.explain.then(|| Duration::from_micros(took_us()));
+        let TextQuery { text: _, reach, top_k, filter, timeout, effort, explain } = query.clone();
+        let by_vector = VectorQuery::dense(vector, reach, top_k);
+        let answer = self.answer(VectorQuery { filter, timeout, effort, explain, ..by_vector }, began_us)?;
+        Ok(QueryAnswer { embedding, ..answer })
     }
 
     /// Finds what is near to a vector.
@@ -236,6 +265,8 @@ impl Engine {
             top_k: TopK::new(query.top_k)?,
             filter: query.filter.map(|filter| self.inner.read_filter(filter)).transpose()?,
             timeout: query.timeout,
+            effort: query.effort.or_factor(self.inner.settings.scan_factor),
+            explain: query.explain,
         })
     }
 }
@@ -290,7 +321,8 @@ impl Inner {
 
     /// An answer across shards may be one that was kept.
     fn answer_kept(&self, plan: Plan, reach: &Reach) -> Result<QueryAnswer, EngineError> {
-        if matches!(reach, Reach::Tenant(_)) || !self.cross_shard.keeps_answers() {
+        // How a kept answer was found is not how this query would be answered.
+        if matches!(reach, Reach::Tenant(_)) || plan.explain || !self.cross_shard.keeps_answers() {
             return self.search(plan);
         }
         let question = Question::new(&plan, reach);
@@ -304,6 +336,7 @@ impl Inner {
     }
 
     fn search(&self, plan: Plan) -> Result<QueryAnswer, EngineError> {
+        let explained = plan.explain.then_some(plan.effort);
         let gathered = fan_out::run(self, plan)?;
         let metric = self.settings.metric;
         let results = gathered.hits.into_iter().map(|(shard, hit)| {
@@ -318,6 +351,8 @@ impl Inner {
             latency: Duration::ZERO,
             is_partial,
             is_cached: false,
+            explained,
+            embedding: None,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use super::{LINE_BYTES, Line, PointSpace, Rotation};
 use crate::kernels::CodeKernels;
+use pinyon_types::Metric;
 use std::{ops::Range, sync::Arc};
 
 /// The largest component of a code.
@@ -148,6 +149,11 @@ impl Int8Rows {
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Memory that a row takes, in bytes, when vectors of `dim` components are compared by a metric.
+    pub const fn bytes_per_row(metric: Metric, dim: usize) -> usize {
+        PointSpace::dim_of(metric, dim).div_ceil(LINE_BYTES) * LINE_BYTES + size_of::<[f32; 2]>()
     }
 
     /// Memory, in bytes.

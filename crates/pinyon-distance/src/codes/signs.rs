@@ -4,6 +4,7 @@
 
 use super::{Line, PointSpace};
 use crate::kernels::CodeKernels;
+use pinyon_types::Metric;
 
 /// Rows that lie interleaved: one word of each of them fills a line.
 pub(crate) const GROUP: usize = 8;
@@ -83,6 +84,16 @@ impl SignRows {
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.rows == 0
+    }
+
+    /// Memory that a row takes, in bytes, when vectors of `dim` components are compared by a metric.
+    pub const fn bytes_per_row(metric: Metric, dim: usize) -> usize {
+        PointSpace::dim_of(metric, dim).div_ceil(64) * size_of::<u64>() + size_of::<GroupTerms>() / GROUP
+    }
+
+    /// Memory that so many rows take, in bytes: rows lie in groups of eight.
+    pub const fn bytes_for(metric: Metric, dim: usize, rows: usize) -> usize {
+        rows.next_multiple_of(GROUP) * Self::bytes_per_row(metric, dim)
     }
 
     /// Memory, in bytes.

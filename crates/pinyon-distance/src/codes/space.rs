@@ -40,6 +40,14 @@ impl PointSpace {
         }
     }
 
+    /// The same, by the metric alone.
+    pub(crate) const fn dim_of(metric: Metric, dim: usize) -> usize {
+        match metric {
+            Metric::Cosine | Metric::Euclidean => dim,
+            Metric::DotProduct => dim + 1,
+        }
+    }
+
     /// Makes `point` that of a row, given one over the row's length.
     pub fn point(self, row: &[f32], inverse_norm: f32, point: &mut Vec<f32>) {
         point.clear();

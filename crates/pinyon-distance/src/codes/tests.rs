@@ -141,6 +141,17 @@ fn a_row_is_at_about_no_distance_from_itself_and_rows_are_symmetric() {
 }
 
 #[test]
+fn bytes_per_row_are_those_of_rows_in_memory() {
+    for (metric, dim) in METRICS.into_iter().flat_map(|metric| [1, 63, 64, 384].map(|dim| (metric, dim))) {
+        let set = Set::new(&mut SeededRng::new(9), 16, dim);
+        let int8 = set.int8(metric);
+        assert_eq!(int8.bytes(), 16 * Int8Rows::bytes_per_row(metric, dim), "{metric} {dim}");
+        let signs = set.signs(&int8, PointSpace::of(metric, &set.vectors, dim));
+        assert_eq!(signs.bytes(), 16 * SignRows::bytes_per_row(metric, dim), "{metric} {dim}");
+    }
+}
+
+#[test]
 fn signs_order_rows_about_as_distances_do() {
     let mut rng = SeededRng::new(34);
     for dim in [64, 100, 384] {

@@ -12,7 +12,7 @@ use pinyon_distance::{
     QueryScorer,
     codes::{Int8Query, Int8Rows, PointSpace, SignRows},
 };
-use pinyon_types::{Distance, Metric, SlotId};
+use pinyon_types::{Distance, Effort, Metric, SlotId};
 use std::sync::Arc;
 
 /// Seed of the rotation: one for all, so that a query is rotated once for all rows it is held against.
@@ -46,6 +46,12 @@ impl Depth {
     const fn times(self, times: usize) -> Self {
         Self { by_signs: self.by_signs * times, by_bytes: self.by_bytes * times }
     }
+
+    /// With so much effort, for `k` results.
+    fn with(self, effort: Effort, k: usize) -> Self {
+        let by_bytes = effort.capped(effort.scaled(self.by_bytes, k), k);
+        Self { by_signs: effort.scaled(self.by_signs, k), by_bytes }
+    }
 }
 
 /// Codes of consecutive rows.
@@ -61,6 +67,15 @@ pub struct CodedRows {
 pub struct CodedQuery {
     point: Vec<f32>,
     bytes: Int8Query,
+    effort: Effort,
+}
+
+impl CodedQuery {
+    /// The same query, asked with more or less effort than usual.
+    #[must_use]
+    pub fn with_effort(self, effort: Effort) -> Self {
+        Self { effort, ..self }
+    }
 }
 
 /// What of the rows a search is about.
@@ -105,22 +120,38 @@ impl CodedRows {
         self.depth
     }
 
+    /// How many rows a search for `k` results keeps; more under a filter that chooses rows by what they say.
+    pub fn depth_for(&self, k: usize, effort: Effort, is_selective: bool) -> Depth {
+        self.depth.of(k).times(if is_selective { SELECTIVE_TIMES } else { 1 }).with(effort, k)
+    }
+
     /// Whether codes are the cheaper way to `k` results: not where most rows would be kept on the way.
-    pub fn is_worth(&self, k: usize) -> bool {
-        let Depth { by_signs, by_bytes } = self.depth.of(k);
+    pub fn is_worth(&self, k: usize, effort: Effort) -> bool {
+        let Depth { by_signs, by_bytes } = self.depth_for(k, effort, false);
         let kept = if self.signs.is_some() { by_signs } else { by_bytes };
         self.bytes.len() >= 4 * kept
     }
 
-    /// Memory of the codes of a bit a component.
-    pub fn signs_bytes(&self) -> usize {
-        self.signs.as_ref().map_or(0, SignRows::bytes)
+    /// Whether there are codes of a bit a component.
+    pub const fn has_signs(&self) -> bool {
+        self.signs.is_some()
+    }
+
+    /// Memory of codes of a byte a component and of codes of a bit a component, in bytes.
+    pub fn memory_bytes(&self) -> (usize, usize) {
+        (self.bytes.bytes(), self.signs.as_ref().map_or(0, SignRows::bytes))
+    }
+
+    /// The same of so many rows that are not coded yet.
+    pub const fn memory_for(metric: Metric, dim: usize, rows: usize) -> (usize, usize) {
+        let signs = if rows >= SIGNS_ROWS_MIN { SignRows::bytes_for(metric, dim, rows) } else { 0 };
+        (rows * Int8Rows::bytes_per_row(metric, dim), signs)
     }
 
     /// The query, ready for these rows and all others of the same metric and length.
     pub fn query(&self, query: &[f32]) -> CodedQuery {
         let point = self.bytes.query_point(query);
-        CodedQuery { bytes: self.bytes.query(&point), point }
+        CodedQuery { bytes: self.bytes.query(&point), point, effort: Effort::NORMAL }
     }
 
     /// Adds the nearest wanted rows to `best`, whose distances come from the vectors of `block`.
@@ -132,8 +163,7 @@ impl CodedRows {
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
     ) -> ScanEnd {
-        let depth =
-            self.depth.of(best.capacity()).times(if wanted.is_selective { SELECTIVE_TIMES } else { 1 });
+        let depth = self.depth_for(best.capacity(), query.effort, wanted.is_selective);
         let (near, end) = match &self.signs {
             Some(signs) => {
                 let (near, end) = scan_signs(signs, query, depth.by_signs, wanted, work);
@@ -154,7 +184,7 @@ impl CodedRows {
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
     ) {
-        let depth = self.depth.of(best.capacity()).times(SELECTIVE_TIMES);
+        let depth = self.depth_for(best.capacity(), query.effort, true);
         let near = self.nearest_of(query, rows, depth.by_bytes, work);
         rescore(block, scorer, &near, best, work);
     }

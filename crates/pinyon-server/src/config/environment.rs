@@ -104,6 +104,9 @@ impl Environment {
             cross_shard_cache_mib: self.take("CROSS_SHARD_CACHE_MIB")?,
             seal_kib: self.take("SEAL_KIB")?,
             graph: self.take("GRAPH")?,
+            scan_factor: self.take("SCAN_FACTOR")?,
+            recall_min: self.take("RECALL_MIN")?,
+            memory_mib: self.take("MEMORY_MIB")?,
             search_threads: self.take("SEARCH_THREADS")?,
             missing_fields: self.take("MISSING_FIELDS")?,
             ..Partial::default()

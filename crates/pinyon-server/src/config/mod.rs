@@ -17,8 +17,8 @@ use crate::{
     tls::TlsSettings,
 };
 use pinyon_core::{
-    CatalogKind, CrossShardSettings, EngineSettings, GraphEngine, MissingFields, PlacementPolicy,
-    ShardOptions, Thresholds, check_index_name,
+    CatalogKind, CrossShardSettings, EngineSettings, GraphEngine, MemoryBudget, MissingFields,
+    PlacementPolicy, ShardOptions, SystemClock, Thresholds, check_index_name,
 };
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
@@ -31,6 +31,9 @@ pub const DATA_DIR_DEFAULT: &str = "pinyon-data";
 
 /// Most KiB that a memtable may have: 4 GiB, which a start has to read back from the log.
 const SEAL_KIB_MAX: usize = 4 << 20;
+
+/// Least recall that codes and graphs may be asked for: below it results would be a matter of luck.
+const RECALL_MIN: f64 = 0.5;
 
 /// A setting that is wrong, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -160,6 +163,7 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from).max(2)),
         missing_fields: MissingFields::from_name(&text(&merged.missing_fields, "exclude"))
             .map_err(|e| ConfigError(format!("setting {e}")))?,
+        scan_factor: merged.scan_factor.unwrap_or(1.0),
     };
     if settings.search_threads == 0 || settings.search_threads > 1024 {
         return Err(ConfigError::of("search_threads", "must be 1 to 1024"));
@@ -179,6 +183,14 @@ fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
             )));
         }
     };
+    let recall_min = merged.recall_min.unwrap_or(options.recall_min);
+    if !(RECALL_MIN..=1.0).contains(&recall_min) {
+        return Err(ConfigError(format!("setting recall_min: must be {RECALL_MIN} to 1, is {recall_min}")));
+    }
+    let mib = merged.memory_mib.filter(|mib| *mib > 0);
+    let memory =
+        mib.map(|mib| Arc::new(MemoryBudget::new(mib.saturating_mul(1 << 20), Arc::new(SystemClock::new()))));
+    let options = ShardOptions { recall_min, memory, ..options };
     let graph = merged.graph.as_deref().unwrap_or_default();
     match GraphEngine::named(graph) {
         Some(graph) => Ok(options.with_graph(graph)),
@@ -210,6 +222,11 @@ fn embedder(merged: &Partial, dim: Dim) -> Result<Arc<dyn Embedder>, ConfigError
     }
 }
 
+fn memory_shown(engine: &EngineSettings) -> String {
+    let budget = engine.shard_options.memory.as_ref();
+    budget.map_or_else(|| "no limit".into(), |budget| (budget.bytes_max() >> 20).to_string())
+}
+
 fn show(
     engine: &EngineSettings,
     data_dir: &std::path::Path,
@@ -234,6 +251,9 @@ fn show(
         ("cross_shard_cache_mib", (engine.cross_shard.cache_bytes >> 20).to_string()),
         ("seal_kib", (engine.shard_options.seal_bytes >> 10).to_string()),
         ("graph", engine.shard_options.graph.name().into()),
+        ("memory_mib", memory_shown(engine)),
+        ("scan_factor", engine.scan_factor.to_string()),
+        ("recall_min", engine.shard_options.recall_min.to_string()),
         ("missing_fields", engine.missing_fields.name().into()),
     ]
 }

@@ -99,6 +99,12 @@ partial! {
     seal_kib: usize,
     /// The graph that large namespaces get: codes or hnsw_rs.
     graph: String,
+    /// Effort of queries that name none, 0.5 to 4.
+    scan_factor: f64,
+    /// Recall@10 that codes and graphs must show on their own rows, 0.5 to 1.
+    recall_min: f64,
+    /// MiB that memtables, codes, graphs and filter indexes may take; 0 for no limit.
+    memory_mib: u64,
     /// Threads that answer fan-outs.
     search_threads: usize,
     /// Whether $ne and $nin match records that lack the field: exclude or include.

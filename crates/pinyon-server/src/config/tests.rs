@@ -48,6 +48,14 @@ fn wrong_values_name_their_setting() {
         (Partial { api_keys: Some(vec!["short".into()]), ..Partial::default() }, "api_keys"),
         (Partial { search_threads: Some(0), ..Partial::default() }, "search_threads"),
         (Partial { seal_kib: Some(0), ..Partial::default() }, "seal_kib"),
+        (
+            Partial { scan_factor: Some(5.0), ..Partial::default() },
+            "setting scan_factor: must be 0.5 to 4, is 5",
+        ),
+        (
+            Partial { recall_min: Some(1.01), ..Partial::default() },
+            "setting recall_min: must be 0.5 to 1, is 1.01",
+        ),
         (Partial { seal_kib: Some(usize::MAX), ..Partial::default() }, "seal_kib"),
     ] {
         assert!(resolve([partial]).unwrap_err().0.contains(named));
@@ -78,6 +86,17 @@ fn graphs_are_ours_or_those_of_hnsw_rs() {
     assert_eq!(settings.engine.shard_options.seal_bytes, 32 << 10);
     assert!(settings.shown.contains(&("graph", "hnsw_rs".into())));
     assert!(settings.shown.contains(&("missing_fields", "exclude".into())));
+    let effort = [
+        ("PINYON_SCAN_FACTOR", "2.5"),
+        ("PINYON_RECALL_MIN", "0.98"),
+        ("PINYON_MEMORY_MIB", "512"),
+        ("PINYON_GRAPH", "hnsw_rs"),
+    ];
+    let engine = resolved(&effort).unwrap().engine;
+    assert_eq!((engine.scan_factor, engine.shard_options.recall_min), (2.5, 0.98));
+    assert_eq!(engine.shard_options.memory.unwrap().bytes_max(), 512 << 20);
+    let default = resolved(&[("PINYON_MEMORY_MIB", "0")]).unwrap().engine;
+    assert!(default.scan_factor == 1.0 && default.shard_options.memory.is_none());
     let refused = chosen(&[("PINYON_GRAPH", "HNSW")]).unwrap_err();
     assert!(refused.0.contains("codes or hnsw_rs") && refused.0.contains("HNSW"), "{refused}");
 }

@@ -1,5 +1,6 @@
 //! Between wire shapes and engine types, both ways.
 
+mod explain;
 pub mod filter;
 pub mod metadata;
 pub mod reports;

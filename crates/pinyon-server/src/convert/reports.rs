@@ -3,8 +3,8 @@
 use super::tenant::millis;
 use crate::ApiError;
 use pinyon_core::{
-    Advice, AdviceInput, Diagnosis, Engine, EngineServices, EngineSettings, EngineStats, Quantiles,
-    ShardStatus, Thresholds,
+    Advice, AdviceInput, DerivedBytes, Diagnosis, Engine, EngineServices, EngineSettings, EngineStats,
+    MappedBytes, Quantiles, SegmentStats, ShardStatus, Thresholds,
 };
 use pinyon_wire::{admin, tenant};
 use std::{collections::BTreeMap, time::Duration};
@@ -109,7 +109,8 @@ fn shard(one: EngineStats) -> admin::ShardInfo {
         dead_rows: segment.dead_rows,
         bytes: segment.bytes,
         graphs: segment.graphs,
-        graph_bytes: segment.graph_bytes,
+        graph_bytes: segment.derived.graphs,
+        memory: segment_memory(segment),
     });
     admin::ShardInfo {
         shard_id: one.shard.get(),
@@ -118,6 +119,9 @@ fn shard(one: EngineStats) -> admin::ShardInfo {
         vectors: one.stats.records,
         memtable_rows: one.stats.memtable_rows,
         disk_bytes: one.stats.disk_bytes(),
+        memtable_bytes: one.stats.memtable_bytes,
+        log_bytes: one.stats.log_bytes,
+        resident_bytes: one.stats.resident_bytes(),
         segments: segments.collect(),
         queries: one.queries,
         p50_ms: ms(one.latency.p50_us),
@@ -125,6 +129,12 @@ fn shard(one: EngineStats) -> admin::ShardInfo {
         p99_ms: ms(one.latency.p99_us),
         failure: one.failure,
     }
+}
+
+fn segment_memory(segment: &SegmentStats) -> admin::SegmentMemory {
+    let MappedBytes { vectors, sparse, records, rest } = segment.mapped;
+    let DerivedBytes { byte_codes, bit_codes, graphs, filter_indexes } = segment.derived;
+    admin::SegmentMemory { vectors, sparse, records, rest, byte_codes, bit_codes, graphs, filter_indexes }
 }
 
 /// Checks what a request for advice gives.

@@ -1,8 +1,9 @@
 //! The tenant API's requests and answers.
 
-use super::{filter, metadata};
+use super::{explain::explained, filter, metadata};
 use crate::ApiError;
 use pinyon_core::{Document, IngestReport, QueryAnswer, Reach, ShardOutcome, TextQuery, VectorQuery};
+use pinyon_types::Effort;
 use pinyon_wire::tenant::{
     IngestRequest, IngestResponse, QueryMatch, QueryRequest, QueryResponse, ShardTiming,
 };
@@ -50,14 +51,20 @@ pub fn query(request: QueryRequest) -> Result<Query, ApiError> {
     let filter = request.filter.as_ref().map(filter::from_json).transpose()?.flatten();
     let timeout = Some(timeout(request.timeout_ms.unwrap_or(TIMEOUT_MS_DEFAULT))?);
     let top_k = request.top_k;
+    let effort = Effort::new(request.scan_factor, request.max_candidates, top_k)?;
+    let explain = request.explain;
     match (request.query_text, request.vector) {
         (Some(text), None) if !text.is_empty() => {
-            Ok(Query::Text(TextQuery { text, reach, top_k, filter, timeout }))
+            Ok(Query::Text(TextQuery { text, reach, top_k, filter, timeout, effort, explain }))
         }
         (Some(_), None) => Err(ApiError::invalid("query_text", "must not be empty")),
-        (None, Some(vector)) => {
-            Ok(Query::Vector(VectorQuery { filter, timeout, ..VectorQuery::dense(vector, reach, top_k) }))
-        }
+        (None, Some(vector)) => Ok(Query::Vector(VectorQuery {
+            filter,
+            timeout,
+            effort,
+            explain,
+            ..VectorQuery::dense(vector, reach, top_k)
+        })),
         (Some(_), Some(_)) => Err(ApiError::invalid("vector", "give either query_text or vector, not both")),
         (None, None) => Err(ApiError::invalid("query_text", "is missing; give query_text or vector")),
     }
@@ -96,6 +103,7 @@ pub fn answered(
     index_name: impl Fn(u32) -> String,
 ) -> QueryResponse {
     let is_cross_shard = home.is_none();
+    let explain = explained(&answer).map(Box::new);
     let results = answer.results.into_iter().map(|one| QueryMatch {
         id: one.id.to_string(),
         score: one.score.get(),
@@ -118,14 +126,24 @@ pub fn answered(
         partial: answer.is_partial,
         cached: answer.is_cached,
         shards: if is_cross_shard { shards } else { Vec::new() },
+        explain,
+    }
+}
+
+/// How a shard's part ended, as a word.
+pub(super) const fn status(outcome: &ShardOutcome) -> &'static str {
+    match outcome {
+        ShardOutcome::Answered => "ok",
+        ShardOutcome::TimedOut => "timed_out",
+        ShardOutcome::Failed(_) => "failed",
     }
 }
 
 fn timing(report: pinyon_core::ShardReport) -> ShardTiming {
-    let (status, reason) = match report.outcome {
-        ShardOutcome::Answered => ("ok", None),
-        ShardOutcome::TimedOut => ("timed_out", None),
-        ShardOutcome::Failed(reason) => ("failed", Some(reason)),
+    let status = status(&report.outcome);
+    let reason = match report.outcome {
+        ShardOutcome::Answered | ShardOutcome::TimedOut => None,
+        ShardOutcome::Failed(reason) => Some(reason),
     };
     ShardTiming {
         shard_id: report.shard.get(),

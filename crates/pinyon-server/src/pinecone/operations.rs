@@ -8,7 +8,7 @@ use super::{
 };
 use crate::http::App;
 use pinyon_core::{Change, Engine, EngineError, Index, Reach, Stored, VectorQuery};
-use pinyon_types::{Metadata, RecordId, SeqNo, SparseVector, TopK, limits};
+use pinyon_types::{Effort, Metadata, RecordId, SeqNo, SparseVector, TopK, limits};
 use pinyon_wire::vectors::{
     DeleteRequest, DeleteResponse, FetchByMetadataRequest, FetchRequest, FetchResponse, ListItem,
     ListRequest, ListResponse, MatchJson, NamespaceSummary, Pagination, QueryRequest, QueryResponse,
@@ -74,6 +74,7 @@ pub(super) async fn query(app: &App, index: Arc<Index>, body: QueryRequest) -> D
     // Before anything else: a number that is missing in protobuf is 0, and both get the same kind of answer.
     let refused = || RpcError::invalid(format!("top_k must be 1 to {}, is {top_k}", limits::TOP_K_MAX));
     let top_k = u32::try_from(top_k).ok().filter(|top_k| TopK::new(*top_k).is_ok()).ok_or_else(refused)?;
+    let effort = Effort::new(body.scan_factor, body.max_candidates, top_k)?;
     let near = near(&body, Shape::of(&index))?;
     let filter = convert::optional_filter(body.filter.as_ref())?;
     let namespace = convert::namespace(&body.namespace)?.to_owned();
@@ -88,7 +89,7 @@ pub(super) async fn query(app: &App, index: Arc<Index>, body: QueryRequest) -> D
         };
         let Some(Vectors { dense, sparse }) = vectors else { return Ok((seen, Some(Vec::new()))) };
         let query = VectorQuery::dense(dense, Reach::Tenant(namespace), top_k);
-        let query = VectorQuery { sparse, filter, timeout: Some(QUERY_TIME_MAX), ..query };
+        let query = VectorQuery { sparse, filter, timeout: Some(QUERY_TIME_MAX), effort, ..query };
         let found = engine.query_records(query)?;
         let matches = found.hits.iter().map(|(score, hit)| MatchJson {
             id: hit.id().to_string(),

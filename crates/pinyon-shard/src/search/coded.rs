@@ -1,8 +1,8 @@
 //! Searches on codes.
 
-use super::{Search, layers::Best};
+use super::{Search, Way, layers::Best};
 use crate::{layer::LayerView, part::Span, segment::Segment};
-use pinyon_index::{CodedQuery, CodedRows, ScanEnd, Wanted};
+use pinyon_index::{CodedQuery, CodedRows, Depth, ScanEnd, Wanted};
 use roaring::RoaringBitmap;
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl Search<'_> {
         best: &mut Best,
     ) -> bool {
         let (segment, coded) = match (view.layer.segment(), of(view, span)) {
-            (Some(segment), Some(coded)) if coded.is_worth(self.query.top_k.get()) => (segment, coded),
+            (Some(segment), Some(coded)) if self.is_worth(&coded) => (segment, coded),
             _ => return false,
         };
         let rows = u64::from(span.len());
@@ -61,6 +61,7 @@ impl Search<'_> {
         best: &mut Best,
     ) {
         let Some(query) = self.coded_query(coded) else { return };
+        self.note_scan(Way::SurvivorsByBytes, self.depth(coded, true));
         let Some(scorer) = &self.scorer.dense else { return };
         let block = segment.block(span.slots.clone());
         coded.search_rows((block, scorer), &query, rows, best, &mut self.work);
@@ -75,6 +76,13 @@ impl Search<'_> {
         best: &mut Best,
     ) {
         let Some(query) = self.coded_query(coded) else { return };
+        let way = match (passing.is_some(), coded.has_signs()) {
+            (false, false) => Way::Bytes,
+            (false, true) => Way::Bits,
+            (true, false) => Way::SurvivorsByBytes,
+            (true, true) => Way::SurvivorsByBits,
+        };
+        self.note_scan(way, self.depth(coded, passing.is_some()));
         let Some(scorer) = &self.scorer.dense else { return };
         let first = span.slots.start;
         let has_dead = !view.dead.is_empty();
@@ -87,10 +95,20 @@ impl Search<'_> {
         self.complete &= end == ScanEnd::Done;
     }
 
+    fn is_worth(&self, coded: &CodedRows) -> bool {
+        coded.is_worth(self.query.top_k.get(), self.query.effort)
+    }
+
+    fn depth(&self, coded: &CodedRows, is_selective: bool) -> Depth {
+        coded.depth_for(self.query.top_k.get(), self.query.effort, is_selective)
+    }
+
     /// One for all namespaces: they share metric and length.
     fn coded_query(&mut self, coded: &CodedRows) -> Option<Arc<CodedQuery>> {
+        let effort = self.query.effort;
         if self.coded.is_none() {
-            self.coded = self.query.vector.map(|vector| Arc::new(coded.query(vector.as_slice())));
+            self.coded =
+                self.query.vector.map(|vector| Arc::new(coded.query(vector.as_slice()).with_effort(effort)));
         }
         self.coded.clone()
     }

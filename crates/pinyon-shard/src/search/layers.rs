@@ -2,7 +2,7 @@
 //! are any. Filters scan the rows that survive them, or all rows and leave out the others.
 
 use super::{
-    Hit, Scope, Search, coded,
+    Hit, Scope, Search, Way, coded,
     filtering::{alive_slots, passing},
 };
 use crate::{
@@ -20,6 +20,7 @@ pub(super) type Best = BestK<(Distance, SlotId)>;
 impl Search<'_> {
     /// Adds the best of one layer to the hits.
     pub(super) fn layer(&mut self, view: &LayerView, scope: Scope<'_>) {
+        self.part_begins();
         let mut best = Best::new(self.query.top_k.get());
         match scope {
             Scope::All if self.scorer.sparse.is_none() => self.whole_layer(view, &mut best),
@@ -31,6 +32,7 @@ impl Search<'_> {
                 entries.for_each(|entry| self.namespace(view, entry, &mut best));
             }
         }
+        self.layer_ends(view, scope);
         for (distance, slot) in best.into_sorted() {
             let place = Place::Layer(Arc::clone(&view.layer), slot);
             self.hits.push(Hit { namespace: view.layer.namespace_of(slot).clone(), distance, place });
@@ -58,6 +60,7 @@ impl Search<'_> {
     fn namespaces_and_runs(&mut self, view: &LayerView, best: &mut Best) {
         let mut run = 0..0;
         for entry in view.layer.namespaces() {
+            self.note_use(entry);
             if coded::of(view, &Span::of(entry)).is_none() {
                 run.end = entry.slots.end;
                 continue;
@@ -74,8 +77,11 @@ impl Search<'_> {
         let mut slots = RoaringBitmap::new();
         for entry in view.layer.namespaces() {
             let first = entry.slots.start;
+            self.note_use(entry);
             self.work.rows_filtered += u64::from(entry.len());
+            let began_us = self.filter_begins();
             let rows = passing(view, entry, filter);
+            self.filter_ends(began_us, rows.len());
             slots.append(rows.iter().map(|row| first + row)).expect("invariant: slots of namespaces ascend");
             if self.is_stopped() {
                 break;
@@ -88,9 +94,12 @@ impl Search<'_> {
         if self.is_stopped() {
             return;
         }
+        self.note_use(entry);
         let span = Span::of(entry);
         if let Some(filter) = self.query.filter {
+            let began_us = self.filter_begins();
             let rows = passing(view, entry, filter);
+            self.filter_ends(began_us, rows.len());
             self.work.rows_filtered += u64::from(entry.len());
             return match self.scorer.sparse {
                 Some(query) => {
@@ -115,10 +124,17 @@ impl Search<'_> {
         }
     }
 
+    fn note_use(&self, entry: &NamespaceRows) {
+        if let Some(tick) = self.settings.tick {
+            entry.uses.note(tick);
+        }
+    }
+
     fn scan_run(&mut self, view: &LayerView, slots: Range<u32>, best: &mut Best) {
         if slots.is_empty() || self.is_stopped() {
             return;
         }
+        self.note_way(Way::Vectors);
         match (&view.layer.rows, &self.scorer.dense) {
             (Rows::Sealed(segment), Some(scorer)) => {
                 let block = segment.block(slots);
@@ -130,6 +146,7 @@ impl Search<'_> {
     }
 
     fn scan_slots(&mut self, view: &LayerView, slots: &RoaringBitmap, best: &mut Best) {
+        self.note_way(Way::SurvivorsByVectors);
         match (&view.layer.rows, &self.scorer.dense) {
             (Rows::Sealed(segment), Some(scorer)) => {
                 let block = segment.block(0..segment.len());

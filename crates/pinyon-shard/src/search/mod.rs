@@ -1,24 +1,30 @@
 //! Search: a snapshot, a plan per namespace by what is cheapest, and one merge. Holds no lock.
 
 mod coded;
+mod explain;
 pub(crate) mod filtering;
 mod layers;
 mod scorer;
 mod sparse;
 mod walk;
 
+pub use explain::{BytesRead, Explanation, PartExplanation, PartPlace, Way};
+
 use crate::{
     ShardError, ShardShape,
     fields::MetadataRef,
+    memtable::Tail,
     namespace::Namespace,
     read,
     snapshot::{Place, Snapshot},
 };
+use explain::Recorder;
 use filtering::rows_passing;
 use pinyon_distance::QueryScorer;
 use pinyon_index::{CodedQuery, TopK as BestK, Work};
 use pinyon_types::{
-    Distance, Filter, Invalid, Metadata, Metric, NamespaceId, RecordId, SparseVector, TopK, Vector,
+    Clock, Distance, Effort, Filter, Invalid, Metadata, Metric, NamespaceId, RecordId, SparseVector, TopK,
+    Vector,
 };
 use scorer::RowScorer;
 use std::sync::Arc;
@@ -45,6 +51,10 @@ pub struct Query<'a> {
     pub top_k: TopK,
     /// Only records that pass this.
     pub filter: Option<&'a Filter>,
+    /// How hard to try where codes or a graph answer.
+    pub effort: Effort,
+    /// A clock, if the answer is to say how it was found.
+    pub explain: Option<&'a dyn Clock>,
 }
 
 /// One result. Its payload is read only when asked for.
@@ -102,6 +112,8 @@ pub struct Found {
     pub work: Work,
     /// Whether every row was considered; false when the search was stopped (QRY-1).
     pub complete: bool,
+    /// How it was found, if the query asked.
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// What a shard's searches have in common.
@@ -109,6 +121,8 @@ pub struct Found {
 pub(crate) struct SearchSettings {
     pub(crate) metric: Metric,
     pub(crate) graph_rows_per_effort: usize,
+    /// What uses are noted with, where memory has a limit.
+    pub(crate) tick: Option<u32>,
 }
 
 /// What every step of one search needs.
@@ -122,6 +136,8 @@ struct Search<'a> {
     hits: Vec<Hit>,
     /// The query as codes are asked with it, made when the first codes are met.
     coded: Option<Arc<CodedQuery>>,
+    /// What is noted for who asks how; nothing usually.
+    recorder: Option<Recorder<'a>>,
 }
 
 /// Searches a snapshot. `stop` is asked every thousand rows or so.
@@ -138,15 +154,18 @@ pub(crate) fn search(
         required: query.required,
     };
     let (work, hits) = (Work::default(), Vec::new());
-    let mut search = Search { settings, scorer, query, stop, work, complete: true, hits, coded: None };
+    let recorder = query.explain.map(Recorder::new);
+    let mut search =
+        Search { settings, scorer, query, stop, work, complete: true, hits, coded: None, recorder };
     search.memtable(state, scope);
     for view in &state.layers {
         search.layer(view, scope);
     }
-    let Search { mut hits, work, complete, .. } = search;
+    let Search { mut hits, work, complete, recorder, .. } = search;
     hits.sort_unstable_by(Hit::cmp_rank);
     hits.truncate(query.top_k.get());
-    Ok(Found { hits, work, complete })
+    let explanation = recorder.map(|recorder| Box::new(recorder.into_explanation(query.effort)));
+    Ok(Found { hits, work, complete, explanation })
 }
 
 /// Refuses a query of another shape than the shard's: an index has dense vectors and may add sparse ones if their scores
@@ -173,28 +192,42 @@ pub(crate) fn check_query(query: Query<'_>, shape: ShardShape) -> Result<(), Inv
 
 impl Search<'_> {
     fn memtable(&mut self, state: &Snapshot, scope: Scope<'_>) {
+        self.part_begins();
+        let mut rows = 0;
+        let mut search = |tail: &Tail| {
+            rows += tail.records.size() as u64;
+            self.tail(tail);
+        };
         match scope {
-            Scope::All => state.memtable.tails().for_each(|tail| self.tail(tail)),
+            Scope::All => state.memtable.tails().for_each(search),
             Scope::Namespaces(namespaces) => {
                 let tails = namespaces.iter().filter_map(|namespace| state.memtable.tail(namespace.id()));
-                tails.for_each(|tail| self.tail(tail));
+                tails.for_each(&mut search);
             }
         }
+        self.memtable_ends(rows);
     }
 
-    fn tail(&mut self, tail: &crate::memtable::Tail) {
+    fn tail(&mut self, tail: &Tail) {
+        self.note_way(Way::MemtableScan);
+        let mut passed = 0;
         let mut best: BestK<(Distance, &str)> = BestK::new(self.query.top_k.get());
         for (visited, stored) in rows_passing(tail, self.query.filter).enumerate() {
             if visited % 1024 == 1023 && (self.stop)() {
                 self.complete = false;
                 break;
             }
+            passed += 1;
             let row = stored.row();
             if !self.scorer.wants(row.sparse) {
                 continue;
             }
             best.push((self.scorer.distance(&row), row.id));
             self.work.distances += 1;
+        }
+        if self.query.filter.is_some() {
+            let began_us = self.filter_begins();
+            self.filter_ends(began_us, passed);
         }
         for (distance, id) in best.into_sorted() {
             if let Some(stored) = tail.records.get(id) {

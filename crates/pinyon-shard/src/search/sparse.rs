@@ -1,6 +1,6 @@
 //! Search by sparse vectors in one namespace of a layer, with or without a dense part.
 
-use super::{Search, layers::Best};
+use super::{Search, Way, layers::Best};
 use crate::{
     layer::{LayerView, NamespaceRows, Rows},
     segment::Segment,
@@ -28,14 +28,22 @@ impl Search<'_> {
         };
         let are_few = |passing: &RoaringBitmap| passing.len() * SURVIVORS_SHARE < u64::from(entry.len());
         match (&view.layer.rows, passing) {
-            (_, Some(passing)) if are_few(passing) => self.score_each(view, passing.iter(), best),
+            (_, Some(passing)) if are_few(passing) => {
+                self.note_way(Way::SurvivorsByVectors);
+                self.score_each(view, passing.iter(), best);
+            }
             (Rows::Frozen(_), _) => {
+                self.note_way(Way::Combined);
                 self.score_each(view, entry.slots.clone().filter(|slot| is_live(*slot)), best);
             }
-            (Rows::Sealed(segment), _) => self.sparse_segment(segment, entry, query, &is_live, best),
+            (Rows::Sealed(segment), _) => {
+                let way = self.sparse_segment(segment, entry, query, &is_live, best);
+                self.note_way(way);
+            }
         }
     }
 
+    /// Searches a segment's rows; returns the way that answered.
     fn sparse_segment(
         &mut self,
         segment: &Segment,
@@ -43,7 +51,7 @@ impl Search<'_> {
         query: SparseRef<'_>,
         is_live: &dyn Fn(u32) -> bool,
         best: &mut Best,
-    ) {
+    ) -> Way {
         let (rows, lists) = (segment.sparse_rows(), segment.posting_lists(entry.namespace.id()));
         let is_wanted = |slot: u32| is_live(slot) && self.scorer.wants(rows.row(slot));
         if self.scorer.dense.is_none() {
@@ -54,7 +62,7 @@ impl Search<'_> {
             let is_enough = above_zero.worst().is_some_and(|(distance, _)| *distance < Distance::new(0.0));
             if is_enough || end == ScanEnd::Stopped {
                 above_zero.into_sorted().into_iter().for_each(|item| best.push(item));
-                return;
+                return Way::Postings;
             }
             // QRY-3: rows that share nothing with the query score zero, and fill up what is missing.
         }
@@ -64,5 +72,6 @@ impl Search<'_> {
         let window = Window::new(query, lists);
         let end = scan_combined(combined, window, &is_wanted, best, &mut self.work, self.stop);
         self.complete &= end == ScanEnd::Done;
+        Way::Combined
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Search, coded, layers::Best};
 use crate::{
-    graphs::GraphEntry,
+    graphs::{GraphEntry, Walk},
     layer::LayerView,
     part::{Part, Span},
 };
@@ -35,10 +35,10 @@ impl Search<'_> {
         if share < WALKED_SHARE_MIN {
             return false;
         }
-        let k = self.query.top_k.get();
-        let otherwise = coded::rows_scanned(span, passing);
-        let plan = walked.graph.plan(k, share, otherwise, self.settings.graph_rows_per_effort);
-        let Some((graph, ef)) = plan else { return false };
+        let (k, rows_otherwise) = (self.query.top_k.get(), coded::rows_scanned(span, passing));
+        let plan = Walk { k, wanted_share: share, rows_otherwise, effort: self.query.effort };
+        let graph = walked.graph.plan(plan, self.settings.graph_rows_per_effort);
+        let Some((graph, ef)) = graph else { return false };
         let found = graph.search(vector.as_slice(), GraphRequest { k: ef, ef }, &mut self.work);
         let slots = found.into_iter().map(|row| SlotId::new(walked.first + row.get()));
         let is_wanted = |slot: SlotId| {
@@ -46,11 +46,12 @@ impl Search<'_> {
             row < span.len() && view.is_live(slot) && passing.is_none_or(|rows| rows.contains(row))
         };
         let wanted = slots.enumerate().filter(|(_, slot)| is_wanted(*slot));
-        let wanted: Vec<(usize, SlotId)> = wanted.take(GraphEntry::rescored(k)).collect();
+        let wanted: Vec<(usize, SlotId)> = wanted.take(plan.rescored()).collect();
         // QRY-3, and: what is found only at the end of a walk has neighbours that were not found.
         if wanted.get(k - 1).is_none_or(|(place, _)| *place > ef * 2 / 3) {
             return false;
         }
+        self.note_walk(ef);
         for (_, slot) in wanted {
             best.push((self.scorer.distance(&view.layer.row(slot)), slot));
             self.work.distances += 1;

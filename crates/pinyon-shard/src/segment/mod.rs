@@ -6,5 +6,5 @@ mod reader;
 mod sparse;
 mod writer;
 
-pub(crate) use reader::Segment;
+pub(crate) use reader::{Segment, namespace_rows};
 pub(crate) use writer::{RowSource, write_segment};

@@ -7,7 +7,7 @@ use super::{
     sparse,
 };
 use crate::{
-    ShardError, ShardShape,
+    DerivedBytes, ShardError, ShardShape,
     codes::CodesEntry,
     fields::MetadataRef,
     graphs::GraphEntry,
@@ -27,7 +27,7 @@ use pinyon_storage::{
 };
 use pinyon_types::{Epoch, NamespaceId, RecordId, SegmentId, SeqNo, SlotId, TenantId};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
@@ -169,9 +169,21 @@ impl Segment {
         self.codes.load().get(&part).cloned()
     }
 
-    pub(crate) fn codes_bytes(&self) -> usize {
-        let signs: usize = self.codes.load().values().flatten().map(|codes| codes.signs_bytes()).sum();
-        signs + self.bytes_codes.get().map_or(0, Int8Rows::bytes)
+    /// Bytes of codes of a byte a component, and of a bit.
+    pub(crate) fn codes_bytes(&self) -> (usize, usize) {
+        let codes = self.codes.load();
+        let (of_parts, bits) = codes
+            .values()
+            .flatten()
+            .map(|codes| codes.memory_bytes())
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        // Where all rows were coded at once the parts have a part of that.
+        (self.bytes_codes.get().map_or(of_parts, Int8Rows::bytes), bits)
+    }
+
+    pub(crate) fn filter_index_bytes(&self) -> usize {
+        let indexes = self.filter_indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes.values().filter_map(|cell| cell.get()).map(FilterIndex::bytes).sum()
     }
 
     /// Adds codes; searches see them from their next look-up on.
@@ -205,6 +217,40 @@ impl Segment {
         });
     }
 
+    pub(crate) fn derived_bytes(&self) -> DerivedBytes {
+        DerivedBytes::of(self)
+    }
+
+    /// Namespaces that have codes or a graph, and the bytes of both.
+    pub(crate) fn derived_of_namespaces(&self) -> BTreeMap<NamespaceId, u64> {
+        let mut bytes: BTreeMap<NamespaceId, u64> = BTreeMap::new();
+        for (part, codes) in self.codes.load().iter() {
+            if let (Part::Namespace(namespace), Some(codes)) = (part, codes) {
+                let (byte_codes, bit_codes) = codes.memory_bytes();
+                *bytes.entry(*namespace).or_default() += (byte_codes + bit_codes) as u64;
+            }
+        }
+        for (part, graph) in self.graphs.load().iter().filter(|(_, graph)| graph.is_fit()) {
+            if let Part::Namespace(namespace) = part {
+                *bytes.entry(*namespace).or_default() += graph.bytes() as u64;
+            }
+        }
+        bytes
+    }
+
+    /// Drops codes and graphs of namespaces together: a graph holds on to the codes that it walks on.
+    pub(crate) fn drop_derived(&self, namespaces: &BTreeSet<NamespaceId>) {
+        self.graphs.rcu(|graphs| without(graphs, namespaces));
+        self.codes.rcu(|codes| without(codes, namespaces));
+    }
+
+    /// Drops all filter indexes; returns how many bytes they took.
+    pub(crate) fn drop_filter_indexes(&self) -> u64 {
+        let bytes = self.filter_index_bytes() as u64;
+        self.filter_indexes.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        bytes
+    }
+
     /// The filter index of a namespace, built now if no filter asked for it before.
     pub(crate) fn filter_index(
         &self,
@@ -219,6 +265,19 @@ impl Segment {
         cell.get_or_init(build);
         cell
     }
+}
+
+fn without<T: Clone>(map: &HashMap<Part, T>, gone: &BTreeSet<NamespaceId>) -> HashMap<Part, T> {
+    let is_gone = |part: &Part| matches!(part, Part::Namespace(namespace) if gone.contains(namespace));
+    map.iter().filter(|(part, _)| !is_gone(part)).map(|(part, value)| (*part, value.clone())).collect()
+}
+
+/// Rows of each namespace of a segment file.
+///
+/// # Errors
+/// Entries that do not read.
+pub(crate) fn namespace_rows(file: &SegmentFile) -> Result<Vec<u32>, String> {
+    Ok(read_namespaces(file)?.iter().map(NamespaceRows::len).collect())
 }
 
 fn read_namespaces(file: &SegmentFile) -> Result<Vec<NamespaceRows>, String> {
@@ -249,7 +308,7 @@ fn read_namespace(entries: &mut Reader<'_>, names: &mut Reader<'_>) -> Result<Na
     };
     let (id, epoch, slots, name) = read().map_err(|error| error.to_string())?;
     let name = TenantId::new(name).map_err(|error| error.to_string())?;
-    Ok(NamespaceRows { namespace: Namespace::routed(id, name, epoch), slots })
+    Ok(NamespaceRows { namespace: Namespace::routed(id, name, epoch), slots, uses: Arc::default() })
 }
 
 /// Checks that every section has the length that the rows demand, offsets ascend, ids are texts, metadata decodes.

@@ -1,7 +1,11 @@
 //! Tests of the whole shard: against a model, against every failing call, against every crash.
 
+mod budget;
 mod crash;
+mod effort;
+mod explain;
 mod flips;
+mod memory;
 mod model;
 mod operations;
 mod recall;

@@ -181,6 +181,8 @@ impl Model {
             required,
             top_k: TopK::new(k).unwrap(),
             filter: filter.as_ref(),
+            effort: pinyon_types::Effort::NORMAL,
+            explain: None,
         };
         let spaces: Vec<u64> = (0..NAMESPACES).filter(|_| rng.below(2) == 0).collect();
         let handles: Vec<Namespace> = spaces.iter().map(|space| namespace(*space)).collect();

@@ -46,6 +46,10 @@ impl Links {
         }
     }
 
+    pub(super) const fn bytes_for(rows: usize, stride: usize) -> usize {
+        rows * stride * size_of::<AtomicU32>()
+    }
+
     pub(super) const fn bytes(&self) -> usize {
         self.rows.len() * size_of::<AtomicU32>()
     }

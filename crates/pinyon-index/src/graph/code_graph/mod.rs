@@ -9,11 +9,11 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 
-use super::{Graph, GraphRequest};
+use super::{Graph, GraphOptions, GraphRequest};
 use crate::Work;
 use links::Links;
 use pinyon_distance::codes::{Int8Query, Int8Rows};
-use pinyon_types::SlotId;
+use pinyon_types::{Metric, SlotId};
 use scratch::{Scratch, Scratches};
 use std::sync::Arc;
 
@@ -34,6 +34,12 @@ pub struct CodeGraph {
 }
 
 impl CodeGraph {
+    /// Memory of a graph over so many rows, in bytes, without the codes that it walks on.
+    pub fn memory_for(metric: Metric, dim: usize, rows: usize, options: GraphOptions) -> usize {
+        let entries = ENTRIES.min(rows) * Int8Rows::bytes_per_row(metric, dim);
+        Links::bytes_for(rows, 2 * options.m) + entries
+    }
+
     /// Fills `scratch.near` with the `ef` rows that seem nearest; only the first `entries` of the entries begin a walk.
     fn walk(&self, query: &Int8Query, ef: usize, entries: usize, scratch: &mut Scratch, work: &mut Work) {
         scratch.begin(self.codes.len(), ef);

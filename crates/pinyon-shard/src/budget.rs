@@ -1,0 +1,273 @@
+//! A limit on memory, shared by all shards of a process. What is used is counted, never asked of the system: memtables, and codes,
+//! graphs and filter indexes of segments. Above the limit what was made of namespaces goes that were not queried for the longest
+//! time; it is made again when they are queried and there is room, and scans of vectors answer meanwhile.
+
+use crate::{
+    layer::NamespaceRows,
+    part::{Part, Span},
+    segment::Segment,
+    shard::Inner,
+};
+use pinyon_types::{Clock, NamespaceId, SegmentId};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc, Mutex, PoisonError, TryLockError, Weak,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+/// Between two looks at the limit, however many shards' keepers come by.
+const LOOK_REST: Duration = Duration::from_secs(1);
+/// Looks without a query after which a namespace may give way to one that is queried: five seconds or a little more.
+const IDLE_TICKS: u32 = 5;
+
+/// When a namespace's rows in a segment were last searched, and whether what was made of them was dropped since.
+#[derive(Debug, Default)]
+pub(crate) struct Use {
+    /// 0 for never since the start, or since it was dropped.
+    last: AtomicU32,
+    is_dropped: AtomicBool,
+}
+
+impl Use {
+    /// Notes a search. Reads first: a line that many threads write to is passed around between them.
+    pub(crate) fn note(&self, tick: u32) {
+        if self.last.load(Relaxed) != tick {
+            self.last.store(tick, Relaxed);
+        }
+    }
+
+    /// Whether codes and graphs may be made: what was dropped waits for a search.
+    pub(crate) fn may_derive(&self) -> bool {
+        !self.is_dropped.load(Relaxed) || self.last.load(Relaxed) > 0
+    }
+
+    fn is_recent(&self, tick: u32) -> bool {
+        let last = self.last.load(Relaxed);
+        last > 0 && last.saturating_add(IDLE_TICKS) >= tick
+    }
+
+    fn drop_note(&self) {
+        self.is_dropped.store(true, Relaxed);
+        self.last.store(0, Relaxed);
+    }
+}
+
+/// The limit, and what is used of it.
+#[derive(Debug)]
+pub struct MemoryBudget {
+    bytes_max: u64,
+    clock: Arc<dyn Clock>,
+    looked_us: AtomicU64,
+    used: AtomicU64,
+    /// Of memtables alone, among them.
+    pub(crate) memtables: AtomicU64,
+    /// What the largest namespace that is queried and found no room would need.
+    wanted: AtomicU64,
+    /// Whether something was dropped and more than half of the limit has been used since: room is for what is queried.
+    is_short: AtomicBool,
+    tick: AtomicU32,
+    members: Mutex<Vec<Weak<Inner>>>,
+}
+
+/// Something that can be dropped.
+struct Droppable {
+    shard: Arc<Inner>,
+    segment: SegmentId,
+    namespace: NamespaceId,
+    last: u32,
+    bytes: u64,
+}
+
+impl Inner {
+    /// Whether codes or a graph of a part may be made; takes the room that they need. Under a limit every namespace has its
+    /// own, which can be dropped, and the segment as a whole has none.
+    pub(crate) fn may_take(&self, segment: &Segment, span: &Span, bytes: usize) -> bool {
+        let Some(budget) = &self.options.memory else { return true };
+        let Part::Namespace(id) = span.part else { return false };
+        let entry = segment.namespaces().iter().find(|entry| entry.namespace.id() == id);
+        entry.is_some_and(|entry| entry.uses.may_derive() && budget.take(bytes as u64, entry))
+    }
+}
+
+impl MemoryBudget {
+    /// A limit in bytes.
+    pub fn new(bytes_max: u64, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            bytes_max,
+            clock,
+            looked_us: 0.into(),
+            used: 0.into(),
+            memtables: 0.into(),
+            wanted: 0.into(),
+            is_short: false.into(),
+            tick: 1.into(),
+            members: Mutex::default(),
+        }
+    }
+
+    /// The limit.
+    pub const fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
+    /// Bytes in use as of the last look, with what was made since.
+    pub fn used(&self) -> u64 {
+        self.used.load(Relaxed)
+    }
+
+    /// Bytes of memtables, if they alone are above the limit.
+    pub(crate) fn memtables_above(&self) -> Option<u64> {
+        Some(self.memtables.load(Relaxed)).filter(|bytes| *bytes > self.bytes_max)
+    }
+
+    pub(crate) fn tick(&self) -> u32 {
+        self.tick.load(Relaxed)
+    }
+
+    pub(crate) fn join(&self, shard: &Arc<Inner>) {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(shard));
+    }
+
+    /// Takes room for something that is to be made of a namespace's rows; `false` if there is none, now.
+    pub(crate) fn take(&self, bytes: u64, entry: &NamespaceRows) -> bool {
+        let is_recent = entry.uses.is_recent(self.tick());
+        if self.is_short.load(Relaxed) && !is_recent {
+            return false;
+        }
+        if self.used().saturating_add(bytes) <= self.bytes_max {
+            self.used.fetch_add(bytes, Relaxed);
+            return true;
+        }
+        if is_recent && bytes <= self.bytes_max {
+            self.wanted.fetch_max(bytes, Relaxed);
+        }
+        false
+    }
+
+    /// Looks at what is used, and drops what is above the limit; nothing if the last look was just now, or another thread is
+    /// looking.
+    pub(crate) fn keep(&self) {
+        let mut members = match self.members.try_lock() {
+            Ok(members) => members,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let now_us = self.clock.now_us();
+        if now_us < self.looked_us.load(Relaxed).saturating_add(LOOK_REST.as_micros() as u64) {
+            return;
+        }
+        self.looked_us.store(now_us, Relaxed);
+        members.retain(|member| member.strong_count() > 0);
+        let shards: Vec<Arc<Inner>> = members.iter().filter_map(Weak::upgrade).collect();
+        let tick = self.tick.fetch_add(1, Relaxed) + 1;
+        let mut used = self.count(&shards);
+        if used > self.bytes_max {
+            used = used.saturating_sub(drop_filter_indexes(&shards));
+        }
+        let chosen = self.choose(&shards, used, tick);
+        let has_dropped = !chosen.is_empty();
+        drop_all(chosen);
+        self.seal_early(&shards);
+        let used = self.count(&shards);
+        let is_short = has_dropped || (self.is_short.load(Relaxed) && used > self.bytes_max / 2);
+        self.is_short.store(is_short, Relaxed);
+    }
+
+    /// What is to go: what is above the limit, and what is idle where something that is queried wants its room.
+    fn choose(&self, shards: &[Arc<Inner>], mut used: u64, tick: u32) -> Vec<Droppable> {
+        let wanted = self.wanted.swap(0, Relaxed);
+        let mut chosen = Vec::new();
+        if used.saturating_add(wanted) <= self.bytes_max {
+            return chosen;
+        }
+        for one in coldest_first(shards) {
+            let is_idle = one.last.saturating_add(IDLE_TICKS) < tick;
+            let is_above = used > self.bytes_max || (is_idle && used + wanted > self.bytes_max);
+            if !is_above {
+                break;
+            }
+            used = used.saturating_sub(one.bytes);
+            chosen.push(one);
+        }
+        chosen
+    }
+
+    fn count(&self, shards: &[Arc<Inner>]) -> u64 {
+        let memtables = shards.iter().map(|shard| shard.snapshot.load().memtable.bytes as u64).sum();
+        let derived: u64 = segments_of(shards, |segment| segment.derived_bytes().total());
+        self.memtables.store(memtables, Relaxed);
+        self.used.store(memtables + derived, Relaxed);
+        memtables + derived
+    }
+
+    /// Seals memtables, largest first, while they take more than half of the limit: what is sealed is mapped.
+    fn seal_early(&self, shards: &[Arc<Inner>]) {
+        let bytes_of = |shard: &Inner| shard.snapshot.load().memtable.bytes as u64;
+        let mut shards: Vec<&Arc<Inner>> = shards.iter().collect();
+        shards.sort_by_key(|shard| Reverse(bytes_of(shard)));
+        for shard in shards {
+            if self.memtables.load(Relaxed) <= self.bytes_max / 2 {
+                return;
+            }
+            let before = bytes_of(shard);
+            if let Err(error) = shard.seal_now() {
+                tracing::error!(shard = shard.shape.shard.get(), error = %error, "memtable not sealed to make room");
+                return;
+            }
+            self.memtables.store(self.memtables.load(Relaxed).saturating_sub(before), Relaxed);
+        }
+    }
+}
+
+/// Drops what was chosen, all of a segment at once: each time its table of namespaces is copied.
+fn drop_all(chosen: Vec<Droppable>) {
+    let mut by_segment: HashMap<_, (Arc<Inner>, BTreeSet<NamespaceId>)> = HashMap::new();
+    for one in chosen {
+        let key = (Arc::as_ptr(&one.shard), one.segment);
+        by_segment.entry(key).or_insert_with(|| (one.shard, BTreeSet::new())).1.insert(one.namespace);
+    }
+    for ((_, id), (shard, namespaces)) in by_segment {
+        let state = shard.snapshot.load();
+        // Merged away meanwhile: what was made of it goes with it.
+        let Some(layer) = state.layer(id).map(|view| &view.layer) else { continue };
+        let entries = namespaces.iter().filter_map(|namespace| layer.namespace_rows(*namespace));
+        entries.for_each(|entry| entry.uses.drop_note());
+        if let Some(segment) = layer.segment() {
+            segment.drop_derived(&namespaces);
+        }
+    }
+}
+
+fn segments_of(shards: &[Arc<Inner>], bytes: impl Fn(&Segment) -> u64) -> u64 {
+    let of = |shard: &Arc<Inner>| -> u64 {
+        let state = shard.snapshot.load();
+        state.layers.iter().filter_map(|view| view.layer.segment()).map(&bytes).sum()
+    };
+    shards.iter().map(of).sum()
+}
+
+/// Filter indexes go first: they are made again within a query.
+fn drop_filter_indexes(shards: &[Arc<Inner>]) -> u64 {
+    segments_of(shards, Segment::drop_filter_indexes)
+}
+
+/// What has codes or graphs.
+fn coldest_first(shards: &[Arc<Inner>]) -> Vec<Droppable> {
+    let mut found = Vec::new();
+    for shard in shards {
+        let state = shard.snapshot.load();
+        for view in &state.layers {
+            let Some(segment) = view.layer.segment() else { continue };
+            found.extend(segment.derived_of_namespaces().into_iter().filter_map(|(namespace, bytes)| {
+                let last = view.layer.namespace_rows(namespace)?.uses.last.load(Relaxed);
+                Some(Droppable { shard: Arc::clone(shard), segment: view.layer.id, namespace, last, bytes })
+            }));
+        }
+    }
+    found.sort_by_key(|one| one.last);
+    found
+}

@@ -1,0 +1,250 @@
+//! What a search did, part by part, for people who ask. A search that nobody asks about has no recorder: every note below is
+//! then a look at a `None`.
+
+use super::{Scope, Search};
+use crate::layer::{LayerView, Rows};
+use pinyon_distance::codes::{Int8Rows, SignRows};
+use pinyon_index::{Depth, Work};
+use pinyon_types::{Clock, Effort, Metric, SegmentId};
+use std::collections::BTreeSet;
+
+/// A way to answer a query in a part of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// Every record of the memtable.
+    MemtableScan,
+    /// Every vector.
+    Vectors,
+    /// Every row's byte a component, then the vectors of the few that were kept.
+    Bytes,
+    /// Every row's bit a component, then the bytes of those that were kept, then the vectors of few of them.
+    Bits,
+    /// A walk of the graph, then the vectors of the few that it found.
+    Graph,
+    /// The vectors of the rows that passed the filter.
+    SurvivorsByVectors,
+    /// Bytes, of the rows that passed the filter.
+    SurvivorsByBytes,
+    /// Bits, leaving out the rows that did not pass the filter.
+    SurvivorsByBits,
+    /// Posting lists of the query's sparse vector.
+    Postings,
+    /// Every row's sparse part, added to its dense one if there is one.
+    Combined,
+}
+
+impl Way {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MemtableScan => "memtable_scan",
+            Self::Vectors => "vectors",
+            Self::Bytes => "bytes",
+            Self::Bits => "bits",
+            Self::Graph => "graph",
+            Self::SurvivorsByVectors => "survivors_by_vectors",
+            Self::SurvivorsByBytes => "survivors_by_bytes",
+            Self::SurvivorsByBits => "survivors_by_bits",
+            Self::Postings => "postings",
+            Self::Combined => "combined",
+        }
+    }
+}
+
+/// Where a part's rows are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartPlace {
+    /// In the memtable.
+    Memtable,
+    /// In memory, being written into this segment.
+    Sealing(SegmentId),
+    /// In this segment.
+    Segment(SegmentId),
+}
+
+/// Bytes that were read, by what they were read of: rows scored times bytes of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BytesRead {
+    /// Dense vectors.
+    pub vectors: u64,
+    /// Codes of a byte a component.
+    pub bytes: u64,
+    /// Codes of a bit a component.
+    pub bits: u64,
+}
+
+/// How a part of a shard answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartExplanation {
+    /// Which part.
+    pub place: PartPlace,
+    /// The ways that answered: one for each namespace in the part, each named once; none if the search was stopped before.
+    pub ways: Vec<Way>,
+    /// Rows of the query's namespaces in the part, dead ones among them.
+    pub rows: u64,
+    /// Dead ones.
+    pub dead_rows: u64,
+    /// Rows that passed the filter, if there was one; dead ones among them where a filter index told.
+    pub rows_passed: Option<u64>,
+    /// Candidates that the walk of a graph kept; of the last namespace, if there are several.
+    pub ef: Option<usize>,
+    /// Rows that scans of codes kept; of the last namespace, if there are several.
+    pub depth: Option<Depth>,
+    /// What it cost.
+    pub work: Work,
+    /// What that read.
+    pub bytes_read: BytesRead,
+    /// Time that the filter took, in microseconds.
+    pub filter_us: u64,
+    /// Time that the whole part took, in microseconds.
+    pub total_us: u64,
+}
+
+/// How a shard answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// The effort that was asked for.
+    pub effort: Effort,
+    /// Its parts that hold rows of the query's namespaces: the memtable, then segments, newest first.
+    pub parts: Vec<PartExplanation>,
+}
+
+/// Collects what the parts of a search did.
+#[derive(Debug)]
+pub(super) struct Recorder<'a> {
+    clock: &'a dyn Clock,
+    began_us: u64,
+    before: Work,
+    ways: BTreeSet<Way>,
+    passed: Option<u64>,
+    ef: Option<usize>,
+    depth: Option<Depth>,
+    filter_us: u64,
+    parts: Vec<PartExplanation>,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(clock: &'a dyn Clock) -> Self {
+        Self {
+            clock,
+            began_us: clock.now_us(),
+            before: Work::default(),
+            ways: BTreeSet::new(),
+            passed: None,
+            ef: None,
+            depth: None,
+            filter_us: 0,
+            parts: Vec::new(),
+        }
+    }
+
+    pub(super) fn into_explanation(self, effort: Effort) -> Explanation {
+        Explanation { effort, parts: self.parts }
+    }
+
+    fn begin(&mut self, before: Work) {
+        let parts = std::mem::take(&mut self.parts);
+        *self = Self { before, parts, ..Self::new(self.clock) };
+    }
+}
+
+impl Search<'_> {
+    /// A part begins.
+    pub(super) fn part_begins(&mut self) {
+        let work = self.work;
+        self.note(|part| part.begin(work));
+    }
+
+    /// The memtable ends; its rows are alive.
+    pub(super) fn memtable_ends(&mut self, rows: u64) {
+        self.part_ends(PartPlace::Memtable, rows, 0);
+    }
+
+    /// A layer ends.
+    pub(super) fn layer_ends(&mut self, view: &LayerView, scope: Scope<'_>) {
+        if self.recorder.is_none() {
+            return;
+        }
+        let entries = view.layer.namespaces().iter();
+        let entries = entries.filter(|entry| scope.contains(entry.namespace.id()));
+        let (rows, live) = entries.fold((0, 0), |(rows, live), entry| {
+            (rows + u64::from(entry.len()), live + view.live_rows(&entry.slots))
+        });
+        let place = match view.layer.rows {
+            Rows::Frozen(_) => PartPlace::Sealing(view.layer.id),
+            Rows::Sealed(_) => PartPlace::Segment(view.layer.id),
+        };
+        self.part_ends(place, rows, rows - live);
+    }
+
+    fn part_ends(&mut self, place: PartPlace, rows: u64, dead_rows: u64) {
+        let (metric, after) = (self.settings.metric, self.work);
+        let dim = self.query.vector.map_or(0, |vector| vector.as_slice().len());
+        let Some(part) = &mut self.recorder else { return };
+        if rows == 0 {
+            return;
+        }
+        let work = after.since(part.before);
+        let ended = PartExplanation {
+            place,
+            ways: part.ways.iter().copied().collect(),
+            rows,
+            dead_rows,
+            rows_passed: part.passed,
+            ef: part.ef,
+            depth: part.depth,
+            work,
+            bytes_read: bytes_read(work, metric, dim),
+            filter_us: part.filter_us,
+            total_us: part.clock.now_us().saturating_sub(part.began_us),
+        };
+        part.parts.push(ended);
+    }
+
+    /// Notes the way that answered.
+    pub(super) fn note_way(&mut self, way: Way) {
+        self.note(|part| {
+            part.ways.insert(way);
+        });
+    }
+
+    /// Notes that a walk answered.
+    pub(super) fn note_walk(&mut self, ef: usize) {
+        self.note_way(Way::Graph);
+        self.note(|part| part.ef = Some(ef));
+    }
+
+    /// Notes that a scan of codes answered.
+    pub(super) fn note_scan(&mut self, way: Way, depth: Depth) {
+        self.note_way(way);
+        self.note(|part| part.depth = Some(depth));
+    }
+
+    /// The time, if anybody wants to know.
+    pub(super) fn filter_begins(&self) -> u64 {
+        self.recorder.as_ref().map_or(0, |part| part.clock.now_us())
+    }
+
+    /// Notes how many rows passed the filter.
+    pub(super) fn filter_ends(&mut self, began_us: u64, passed: u64) {
+        self.note(|part| {
+            part.passed = Some(part.passed.unwrap_or(0) + passed);
+            part.filter_us += part.clock.now_us().saturating_sub(began_us);
+        });
+    }
+
+    fn note(&mut self, note: impl FnOnce(&mut Recorder<'_>)) {
+        if let Some(part) = &mut self.recorder {
+            note(part);
+        }
+    }
+}
+
+fn bytes_read(work: Work, metric: Metric, dim: usize) -> BytesRead {
+    let (bytes, bits) = (Int8Rows::bytes_per_row(metric, dim), SignRows::bytes_per_row(metric, dim));
+    BytesRead {
+        vectors: work.distances * (dim * size_of::<f32>()) as u64,
+        bytes: work.code_distances * bytes as u64,
+        bits: work.sign_distances * bits as u64,
+    }
+}

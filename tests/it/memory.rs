@@ -1,0 +1,103 @@
+//! What the engine counts as memory, held against what the system says the process has, and a server under a limit.
+
+use crate::server::{Server, scratch};
+use pinyon_core::{Change, Engine, EngineSettings};
+use pinyon_types::{Dim, Metadata, Record, RecordId, SeededRng, Vector};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const DIM: u32 = 256;
+const ROWS: u64 = 30_000;
+
+/// Bytes of memory that are the process's own: resident ones without those of files.
+fn own_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: Vec<u64> = text.split_whitespace().map(|field| field.parse().unwrap()).collect();
+    (pages[1] - pages[2]) * 4096
+}
+
+fn write(engine: &Engine) {
+    let mut rng = SeededRng::new(6);
+    for first in (0..ROWS).step_by(1_000) {
+        let record = |row| {
+            let components: Vec<f32> = (0..DIM).map(|_| (rng.unit() - 0.5) as f32).collect();
+            Record {
+                id: RecordId::new(&format!("r{row}")).unwrap(),
+                vector: Vector::new(components, Dim::new(DIM).unwrap()).unwrap(),
+                sparse: None,
+                metadata: Metadata::default(),
+            }
+        };
+        engine.write("t", Change::Upsert((first..first + 1_000).map(record).collect())).unwrap();
+    }
+}
+
+fn resident(engine: &Engine) -> u64 {
+    engine.shards().iter().map(|shard| shard.stats.resident_bytes()).sum()
+}
+
+#[test]
+fn what_is_counted_is_what_the_process_has() {
+    let dir = scratch("memory-counted");
+    let mut settings = EngineSettings::offline(1, DIM).unwrap();
+    // Everything stays in the memtable: the part that is counted about, record by record.
+    settings.shard_options.seal_bytes = usize::MAX;
+    settings.shard_options.quiet_seal_bytes = usize::MAX;
+    let engine = Engine::open(&dir, settings).unwrap();
+    let before = own_bytes();
+    write(&engine);
+    let (counted, grown) = (resident(&engine), own_bytes().saturating_sub(before));
+    println!("memtable: {counted} bytes are counted, the process has grown by {grown}");
+    assert!(counted > ROWS * u64::from(DIM) * 4);
+    assert!(grown * 10 > counted * 8 && grown * 10 < counted * 20, "{counted} counted, {grown} grown");
+    drop(engine);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// Writes, again and again while memtables alone are above the limit: the next look seals them.
+fn ingest(server: &Server, body: &Value) {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (status, answer) = server.post("/ingest", body).unwrap();
+        if status == 200 {
+            return;
+        }
+        assert_eq!((status, &answer["error"]["code"]), (429, &json!("RESOURCE_EXHAUSTED")), "{answer}");
+        assert!(answer["detail"].as_str().unwrap().contains("memory_mib"), "{answer}");
+        assert!(Instant::now() < until, "no room came");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_server_keeps_its_limit_and_answers() {
+    let dir = scratch("memory-limit");
+    let server = Server::start_with(&dir, &["--vector-dimension", "64"], &[("PINYON_MEMORY_MIB", "1")]);
+    // Their codes would take 1.3 MB.
+    for tenant in 0..18 {
+        let document =
+            |number| json!({"id": format!("{number}"), "text": format!("dark beer {number} of {tenant}")});
+        let documents: Vec<_> = (0..1_000).map(document).collect();
+        ingest(&server, &json!({"tenant_id": format!("t{tenant}"), "documents": documents}));
+    }
+    let resident = || -> u64 {
+        let shards = server.get("/admin/v1/shards").unwrap().1;
+        shards["shards"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|shard| shard["resident_bytes"].as_u64().unwrap())
+            .sum()
+    };
+    // Some looks later: what fits has been made, and no more.
+    std::thread::sleep(Duration::from_secs(6));
+    let kept = resident();
+    assert!(kept > 300_000 && kept <= 1 << 20, "{kept} bytes in memory");
+    for tenant in 0..18 {
+        let query = json!({"tenant_id": format!("t{tenant}"), "query_text": format!("dark beer 7 of {tenant}"), "top_k": 3});
+        let (status, answer) = server.post("/query", &query).unwrap();
+        assert_eq!((status, &answer["results"][0]["id"]), (200, &json!("7")), "{answer}");
+    }
+    drop(server);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
