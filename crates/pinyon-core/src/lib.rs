@@ -53,7 +53,7 @@ pub use fan_out::Reach;
 pub use health::{HealthReport, ShardHealth, ShardStatus};
 pub use indexes::{INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexRequest, Indexes, check_index_name};
 pub use latency::Quantiles;
-pub use pinyon_shard::{Change, GraphEngine, Hit, Page, Receipt, ShardOptions, Stored};
+pub use pinyon_shard::{Change, GraphEngine, Hit, Page, Receipt, ShardOptions, Stored, Work};
 pub use pinyon_storage::SystemClock;
 pub use placement::PlacementPolicy;
 pub use settings::{EngineSettings, MissingFields, Thresholds};

@@ -49,3 +49,5 @@ pub use shard::Shard;
 pub use stats::{NamespaceStats, SegmentStats, ShardStats};
 pub use worker::Keeper;
 pub use write::{Change, Receipt};
+
+pub use pinyon_index::Work;

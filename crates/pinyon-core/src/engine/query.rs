@@ -8,7 +8,7 @@ use crate::{
     latency::LatencyMeter,
 };
 use pinyon_embed::InputKind;
-use pinyon_shard::{Hit, Namespace};
+use pinyon_shard::{Hit, Namespace, Work};
 use pinyon_types::{
     Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, SeqNo, ShardId, SparseVector,
     TenantId, TopK, Vector, limits,
@@ -118,6 +118,8 @@ pub struct ShardReport {
     pub latency: Duration,
     /// How it ended.
     pub outcome: ShardOutcome,
+    /// What it cost in counts.
+    pub work: Work,
 }
 
 /// What a query found.
