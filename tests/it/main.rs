@@ -14,3 +14,4 @@ mod single;
 mod tls;
 mod twins;
 mod verbs;
+mod work;
