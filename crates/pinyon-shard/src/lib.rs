@@ -24,6 +24,7 @@ mod maintain;
 mod memtable;
 mod merge;
 mod namespace;
+mod queue;
 mod read;
 mod recover;
 mod seal;
