@@ -7,7 +7,7 @@ use crate::{
     measure::{Cpu, Stopwatch, quantile},
 };
 use pinyon_benches::{Dataset, Pairs, report};
-use pinyon_core::{Change, Reach, VectorQuery};
+use pinyon_core::{Change, Reach, VectorQuery, Work};
 use pinyon_types::ShardId;
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +18,12 @@ const BATCH: usize = 100;
 const MUST: f64 = 3.0;
 const AIM: f64 = 1.5;
 
-/// Microseconds of every query.
+/// Microseconds of every query, and what all of them cost in counts.
 #[derive(Default)]
 struct Took {
     wall: Vec<f64>,
     cpu: Vec<f64>,
+    work: Work,
 }
 
 pub fn run(set: &Dataset) {
@@ -90,9 +91,10 @@ fn ask_for(queries: &[VectorQuery], fixture: &Fixture, seconds: f64) -> Took {
     for query in queries.iter().cycle() {
         let query = query.clone();
         let call = Stopwatch::start(Cpu::Thread);
-        fixture.engine.query_records(query).expect("an answer");
+        let answer = fixture.engine.query_vector(query).expect("an answer");
         took.cpu.push(call.cpu() * 1e6);
         took.wall.push(call.wall() * 1e6);
+        answer.shards.iter().for_each(|shard| took.work += shard.work);
         if watch.wall() > seconds {
             break;
         }
@@ -101,6 +103,7 @@ fn ask_for(queries: &[VectorQuery], fixture: &Fixture, seconds: f64) -> Took {
 }
 
 fn say(set: &Dataset, (mix, writes): (&str, &str), took: &Took, idle: &Took, rows_per_s: f64) {
+    let each = |count: u64| count as f64 / took.wall.len() as f64;
     let ratio = |share| quantile(&took.wall, share) / quantile(&idle.wall, share);
     report::say(json!({
         "bench": "beside", "mix": mix, "writes_on": writes, "data": set.name, "queries": took.wall.len(),
@@ -109,6 +112,7 @@ fn say(set: &Dataset, (mix, writes): (&str, &str), took: &Took, idle: &Took, row
         "cpu_share": took.cpu.iter().sum::<f64>() / took.wall.iter().sum::<f64>(),
         "p50_ratio": ratio(0.5), "p99_ratio": ratio(0.99),
         "p99_cpu_ratio": quantile(&took.cpu, 0.99) / quantile(&idle.cpu, 0.99),
-        "written_rows_per_s": rows_per_s, "must": MUST, "aim": AIM,
+        "distances": each(took.work.distances), "code_distances": each(took.work.code_distances),
+        "sign_distances": each(took.work.sign_distances), "written_rows_per_s": rows_per_s, "must": MUST, "aim": AIM,
     }));
 }
