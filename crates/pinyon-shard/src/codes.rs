@@ -1,7 +1,13 @@
 //! Codes of namespaces: made in the background from sealed rows, tested on those rows, then attached to their segment. Until
 //! they are there, and wherever they do not pass their test, scans of the vectors answer.
 
-use crate::{Step, graphs::block_of, layer::NamespaceRows, segment::Segment, shard::Inner};
+use crate::{
+    Step,
+    graphs::block_of,
+    layer::{LayerView, NamespaceRows},
+    segment::Segment,
+    shard::Inner,
+};
 use pinyon_index::CodedRows;
 use pinyon_types::NamespaceId;
 use std::sync::Arc;
@@ -39,6 +45,22 @@ pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
     }
     segment.attach_codes(&built);
     Step::BuiltCodes
+}
+
+/// Makes codes of the namespaces that had them in every part of a merge, before the merged segment takes the parts' place: the
+/// vectors of tenants that only share a segment with one that is written to would be scanned for as long as that goes on.
+pub(crate) fn carry_over(inner: &Inner, inputs: &[LayerView], merged: &Segment) {
+    let had_codes = |entry: &&NamespaceRows| {
+        let id = entry.namespace.id();
+        let parts =
+            inputs.iter().filter_map(|view| Some((view.layer.segment()?, view.layer.namespace_rows(id)?)));
+        let mut large = parts.filter(|(_, rows)| rows.len() >= inner.options.coded_rows_min).peekable();
+        large.peek().is_some() && large.all(|(segment, _)| segment.codes(id).is_some())
+    };
+    let entries = merged.namespaces().iter().filter(|entry| entry.len() >= inner.options.coded_rows_min);
+    let built: Vec<(NamespaceId, CodesEntry)> =
+        entries.filter(had_codes).map(|entry| (entry.namespace.id(), build(inner, merged, entry))).collect();
+    merged.attach_codes(&built);
 }
 
 fn build(inner: &Inner, segment: &Segment, entry: &NamespaceRows) -> CodesEntry {
