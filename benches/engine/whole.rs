@@ -48,8 +48,8 @@ fn over_tenants(set: &Dataset, shards: u32) -> Point {
 fn one_graph(set: &Dataset, recall_min: f64) -> Option<Point> {
     // A memtable that takes everything: otherwise there is a graph for each of several segments.
     let options = ShardOptions::sealing_at(usize::MAX / 8);
-    // One graph is the yardstick, also where the engine would read all bits instead.
-    let shard_options = ShardOptions { recall_min, graph_rows_per_effort: 1, ..options };
+    // One graph is the yardstick, also where the engine would have none or read all bits instead.
+    let shard_options = ShardOptions { recall_min, graph_rows_min: 1, graph_rows_per_effort: 1, ..options };
     let settings = EngineSettings { shard_options, ..settings(1, set.base.dim) };
     let fixture = Fixture::with("whole-graph", settings);
     fixture.write_all(set, "all");
