@@ -7,6 +7,8 @@ use pinyon_types::SeededRng;
 
 const CENTRES: usize = 400;
 const CATEGORIES: usize = 12;
+/// How far a row that comes again lies from the first, about: far enough to be another neighbour.
+const REPEAT_NOISE: f64 = 0.3;
 
 /// How large a generated set is.
 #[derive(Debug, Clone, Copy)]
@@ -59,10 +61,53 @@ impl Dataset {
     }
 }
 
+impl Dataset {
+    /// The same with this many rows: where there are fewer, they come again with a little noise, each in the tenant and with
+    /// the fields of the row it is made from. It has no answers.
+    #[must_use]
+    pub fn repeated(&self, rows: usize) -> Self {
+        let (had, dim) = (self.base.len(), self.base.dim);
+        let mut rng = SeededRng::new(41);
+        let mut values = Vec::with_capacity(rows * dim);
+        for row in 0..rows {
+            let length = if row < had { 0.0 } else { REPEAT_NOISE / (dim as f64).sqrt() };
+            let noisy = |x: &f32| x + (length * gauss(&mut rng)) as f32;
+            values.extend(self.base.row(row % had).iter().map(noisy));
+        }
+        let attributes = Attributes {
+            num: repeated(&self.attributes.num, rows),
+            flag: repeated(&self.attributes.flag, rows),
+            category: repeated(&self.attributes.category, rows),
+            category_names: self.attributes.category_names.clone(),
+        };
+        let none = || Pairs { tenants: Vec::new(), truth: Neighbours(Vec::new()) };
+        Self {
+            name: self.name.clone(),
+            base: Rows { dim, values }.normalised(),
+            queries: self.queries.clone(),
+            truth: none().truth,
+            tenants: repeated(&self.tenants, rows),
+            proportional: none(),
+            uniform: none(),
+            attributes,
+            filters: Vec::new(),
+        }
+    }
+}
+
+fn repeated<T: Clone>(values: &[T], count: usize) -> Vec<T> {
+    values.iter().cycle().take(count).cloned().collect()
+}
+
+/// About normal, with a variance of a half.
+fn gauss(rng: &mut SeededRng) -> f64 {
+    (0..6).map(|_| rng.unit()).sum::<f64>() - 3.0
+}
+
 /// Base rows and queries drawn around the same centres.
 pub fn rows(base: usize, queries: usize, dim: usize) -> (Rows, Rows) {
     let mut rng = SeededRng::new(384);
-    let mut gauss = || ((0..6).map(|_| rng.unit()).sum::<f64>() - 3.0) as f32;
+    let mut gauss = || gauss(&mut rng) as f32;
     let centres: Vec<f32> = (0..CENTRES * dim).map(|_| gauss()).collect();
     let mut draw = |row: usize| {
         let centre = &centres[centre_of(row) * dim..][..dim];
@@ -148,6 +193,18 @@ mod tests {
         }
         assert_eq!(set.filters.len(), 6);
         assert_eq!(set.truth, Dataset::generate(size).truth, "it is the same one every time");
+    }
+
+    #[test]
+    fn rows_that_come_again_are_near_and_not_the_same() {
+        let set = Dataset::generate(Size { rows: 50, queries: 1, dim: 64, tenants: 5 }).repeated(120);
+        assert_eq!((set.base.len(), set.tenants.len(), set.tenants[70]), (120, 120, set.tenants[20]));
+        let product = pinyon_distance::reference::dot_f64(set.base.row(20), set.base.row(70));
+        assert!(product > 0.9 && product < 0.999, "{product}");
+        assert_eq!(
+            Dataset::generate(Size { rows: 50, queries: 1, dim: 64, tenants: 5 }).repeated(20).base.len(),
+            20
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod generate;
 mod npy;
+pub mod report;
 mod rows;
 
 pub use dataset::{Attributes, Condition, Dataset, FilterTruth, Neighbours, Pairs};

@@ -2,12 +2,10 @@
 //! our own graph and for hnsw_rs. One JSON line a point.
 //! `PINYON_BENCH_DATA=DIR cargo bench -p pinyon-benches --bench curve [-- pinyon|hnsw_rs]`
 
-#![allow(clippy::print_stdout)] // prints what it measured
-
 mod measure;
 
 use measure::{Round, once, rounds};
-use pinyon_benches::Rows;
+use pinyon_benches::{Rows, report};
 use pinyon_distance::{
     QueryScorer,
     codes::{Int8Rows, PointSpace},
@@ -54,6 +52,7 @@ impl Set {
 }
 
 fn main() {
+    report::begin();
     let wanted = std::env::args().find(|argument| ["pinyon", "hnsw_rs"].contains(&argument.as_str()));
     let is_wanted = |engine| wanted.as_ref().is_none_or(|wanted| wanted == engine);
     let set = Set::load();
@@ -77,11 +76,10 @@ fn main() {
 
 fn say_built(set: &Set, engine: &str, round: &Round, bytes: usize) {
     let rows = set.rows.len();
-    let line = serde_json::json!({
+    report::say(serde_json::json!({
         "bench": "build", "engine": engine, "data": set.data, "rows": rows, "dim": set.rows.dim,
         "vectors_per_s": round.median(rows), "bytes_per_row": bytes as f64 / rows as f64,
-    });
-    println!("{line}");
+    }));
 }
 
 fn sweep(set: &Set, engine: &str, graph: &dyn Graph, request: impl Fn(usize) -> GraphRequest) {
@@ -96,13 +94,12 @@ fn sweep(set: &Set, engine: &str, graph: &dyn Graph, request: impl Fn(usize) -> 
         let hits = answers.iter().zip(&set.truth);
         let found: usize =
             hits.map(|(answer, truth)| answer.iter().filter(|(_, slot)| truth.contains(slot)).count()).sum();
-        let line = serde_json::json!({
+        report::say(serde_json::json!({
             "bench": "curve", "engine": engine, "data": set.data, "rows": set.rows.len(), "ef": ef,
             "recall": found as f64 / (queries * K) as f64, "qps": round.median(queries),
             "qps_cpu": round.median_cpu(queries), "code_distances": work.code_distances as f64 / queries as f64,
             "hops": work.hops as f64 / queries as f64,
-        });
-        println!("{line}");
+        }));
     }
 }
 

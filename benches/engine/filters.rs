@@ -1,20 +1,17 @@
 //! Queries of all rows in one tenant that pass a metadata filter, in process, from one thread. One JSON line a filter.
 //! `PINYON_BENCH_DATA=DIR cargo bench -p pinyon-benches --bench filters`
 
-#![allow(clippy::print_stdout)] // prints what it measured
-
 mod fixture;
 mod measure;
 
-use fixture::Fixture;
-use measure::rounds;
-use pinyon_benches::{Condition, Dataset, FilterTruth};
+use fixture::{Fixture, K};
+use measure::{mean, rounds};
+use pinyon_benches::{Condition, Dataset, FilterTruth, report};
 use pinyon_core::{Reach, VectorQuery};
 use pinyon_types::{FieldTest, Filter, Scalar};
 
-const K: usize = 10;
-
 fn main() {
+    report::begin();
     let set = Dataset::load().expect("data");
     let fixture = Fixture::new("filters", 1, set.base.dim);
     fixture.write_all(&set, "all");
@@ -28,12 +25,11 @@ fn measure(fixture: &Fixture, set: &Dataset, truth: &FilterTruth) {
     let mut recalls = Vec::new();
     let filter = filter(&truth.condition);
     let round = rounds(|| recalls = ask_all(fixture, set, truth, &filter));
-    let line = serde_json::json!({
+    report::say(serde_json::json!({
         "bench": "filters", "filter": truth.condition.to_string(), "data": set.name, "queries": recalls.len(),
-        "recall": recalls.iter().sum::<f64>() / recalls.len() as f64,
+        "recall": mean(&recalls),
         "qps": round.median(recalls.len()), "qps_cpu": round.median_cpu(recalls.len()),
-    });
-    println!("{line}");
+    }));
 }
 
 fn filter(condition: &Condition) -> Filter {
@@ -48,9 +44,7 @@ fn ask_all(fixture: &Fixture, set: &Dataset, truth: &FilterTruth, filter: &Filte
     let ask = |at: usize| {
         let query = VectorQuery::dense(set.queries.row(at).to_vec(), Reach::Tenant("all".into()), K as u32);
         let query = VectorQuery { filter: Some(filter.clone()), ..query };
-        let found = fixture.engine.query_records(query).expect("an answer");
-        let rows: Vec<u32> = found.hits.iter().map(|(_, hit)| Fixture::row(hit)).collect();
-        truth.truth.recall(at, K, &rows)
+        truth.truth.recall(at, K, &fixture.find(query))
     };
     (0..set.queries.len()).map(ask).collect()
 }

@@ -1,54 +1,105 @@
-//! An engine filled with rows, in a directory that goes with it.
+//! An engine filled with rows, in a directory on disk that goes with it.
 
 #![allow(dead_code)] // every bench uses some of it
 
-use pinyon_benches::{Dataset, Rows};
-use pinyon_core::{Change, Engine, EngineSettings, Hit};
-use pinyon_types::{Metadata, MetadataValue, Record, RecordId, Vector};
+use crate::measure::{Cpu, Stopwatch};
+use pinyon_benches::{Dataset, Neighbours, Rows};
+use pinyon_core::{Change, Engine, EngineSettings, Hit, Reach, VectorQuery};
+use pinyon_types::{Dim, Metadata, MetadataValue, Record, RecordId, Vector};
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
-    time::{Duration, Instant},
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
-/// How long codes and graphs may take.
-const SETTLE_MAX: Duration = Duration::from_secs(600);
+/// Results that are asked for.
+pub const K: usize = 10;
+/// Records in a request.
+const BATCH: usize = 1000;
+/// How long background steps may take.
+const SETTLE_MAX_S: f64 = 900.0;
+/// Nothing is left to be done after this time without any of it: a memtable is sealed when nobody wrote for two seconds.
+const QUIET_S: f64 = 4.0;
+const LOOK: Duration = Duration::from_millis(500);
+/// The share of a core below which background threads only look whether there is something to do.
+const IDLE_SHARE: f64 = 0.02;
+
+/// A directory that is removed in the end.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// An empty place for a bench: beside what cargo builds, because the system's place for temporary files may be memory.
+    pub fn new(name: &str) -> Self {
+        let bench = std::env::current_exe().expect("a bench knows where it is");
+        let target = bench.ancestors().nth(3).expect("benches lie below target/release/deps");
+        let dir = target.join("bench-data").join(format!("{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).expect("a directory");
+        Self(dir)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
 
 /// An engine and its directory.
 pub struct Fixture {
     pub engine: Engine,
-    dir: PathBuf,
+    scratch: Scratch,
+}
+
+/// The directory of an engine that was closed.
+pub struct Closed {
+    settings: EngineSettings,
+    scratch: Scratch,
+}
+
+/// What the settings of a server are, but for where things are and keys.
+pub fn settings(shards: u32, dim: usize) -> EngineSettings {
+    EngineSettings::offline(shards, u32::try_from(dim).expect("dimensions are small"))
+        .expect("the settings are good")
 }
 
 impl Fixture {
     pub fn new(name: &str, shards: u32, dim: usize) -> Self {
-        let dir = std::env::temp_dir().join(format!("pinyon-bench-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        let dim = u32::try_from(dim).expect("dimensions are small");
-        let settings = EngineSettings::offline(shards, dim).expect("the settings are good");
-        Self { engine: Engine::open(&dir, settings).expect("the engine opens"), dir }
+        Self::with(name, settings(shards, dim))
+    }
+
+    pub fn with(name: &str, settings: EngineSettings) -> Self {
+        Closed { settings, scratch: Scratch::new(name) }.open()
+    }
+
+    /// Ends every log and drops the engine.
+    pub fn close(self) -> Closed {
+        let Self { engine, scratch } = self;
+        let settings = engine.settings().clone();
+        engine.close().expect("the engine closes");
+        Closed { settings, scratch }
+    }
+
+    /// Where the engine is.
+    pub fn path(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// Writes rows as one tenant's records; `num` counts 0..1000 for filters.
     pub fn write(&self, tenant: &str, rows: &Rows, range: std::ops::Range<usize>) {
         let dim = self.engine.settings().dim;
-        let record = |at: usize| {
-            let fields = [("num".to_owned(), MetadataValue::Number((at % 1000) as f64))];
-            Record {
-                id: RecordId::new(&format!("r{at}")).expect("the id is good"),
-                vector: Vector::new(rows.row(at), dim).expect("the row is good"),
-                sparse: None,
-                metadata: Metadata::new(fields.into_iter().collect()).expect("the metadata are good"),
-            }
-        };
-        for from in range.clone().step_by(1000) {
-            let records = (from..(from + 1000).min(range.end)).map(record).collect();
-            self.engine.write(tenant, Change::Upsert(records)).expect("the write succeeds");
+        let fields = |row: usize| vec![("num".to_owned(), MetadataValue::Number((row % 1000) as f64))];
+        for from in range.clone().step_by(BATCH) {
+            let numbers = from..(from + BATCH).min(range.end);
+            self.upsert(tenant, numbers.map(|row| record(row, rows.row(row), dim, fields(row))).collect());
         }
     }
-}
 
-impl Fixture {
     /// The name of a tenant of a data set.
     pub fn tenant(number: u32) -> String {
         format!("tenant-{number}")
@@ -61,10 +112,7 @@ impl Fixture {
 
     /// Writes every tenant's rows; returns how many each has.
     pub fn write_tenants(&self, set: &Dataset) -> BTreeMap<u32, usize> {
-        let mut rows: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-        for (row, tenant) in set.tenants.iter().enumerate() {
-            rows.entry(*tenant).or_default().push(row);
-        }
+        let rows = rows_by_tenant(set);
         for (tenant, rows) in &rows {
             self.write_rows(&Self::tenant(*tenant), set, rows);
         }
@@ -76,53 +124,112 @@ impl Fixture {
         self.write_rows(tenant, set, &(0..set.base.len()).collect::<Vec<_>>());
     }
 
-    fn write_rows(&self, tenant: &str, set: &Dataset, rows: &[usize]) {
-        let (dim, fields) = (self.engine.settings().dim, &set.attributes);
-        let record = |row: &usize| {
-            let category = &fields.category_names[usize::from(fields.category[*row])];
-            let metadata = [
-                ("num".to_owned(), MetadataValue::Number(f64::from(fields.num[*row]))),
-                ("flag".to_owned(), MetadataValue::Bool(fields.flag[*row])),
-                ("cat".to_owned(), MetadataValue::String(category.clone())),
-            ];
-            Record {
-                id: RecordId::new(&format!("r{row}")).expect("the id is good"),
-                vector: Vector::new(set.base.row(*row), dim).expect("the row is good"),
-                sparse: None,
-                metadata: Metadata::new(metadata.into_iter().collect()).expect("the metadata are good"),
-            }
-        };
-        for rows in rows.chunks(1000) {
-            let records = rows.iter().map(record).collect();
-            self.engine.write(tenant, Change::Upsert(records)).expect("the write succeeds");
+    /// Writes some rows of a set as one tenant's.
+    pub fn write_rows(&self, tenant: &str, set: &Dataset, rows: &[usize]) {
+        for rows in rows.chunks(BATCH) {
+            self.upsert(tenant, rows.iter().map(|row| self.record(set, *row)).collect());
         }
     }
 
-    /// Waits until what is made in the background is there: until nothing has changed for a while.
-    pub fn settle(&self) {
-        let state = || -> Vec<_> {
-            let shards = self.engine.shards();
-            let of = |one: &pinyon_core::EngineStats| {
-                let segments = &one.stats.segments;
-                let bytes = segments.iter().map(|segment| segment.derived.total()).sum::<u64>();
-                (segments.len(), segments.iter().map(|segment| segment.graphs).sum::<usize>(), bytes)
-            };
-            shards.iter().map(of).collect()
+    /// Record of a number: the row of that number, again from the first when there are no more.
+    pub fn record(&self, set: &Dataset, number: usize) -> Record {
+        let row = number % set.base.len();
+        let fields = &set.attributes;
+        let category = &fields.category_names[usize::from(fields.category[row])];
+        let metadata = vec![
+            ("num".to_owned(), MetadataValue::Number(f64::from(fields.num[row]))),
+            ("flag".to_owned(), MetadataValue::Bool(fields.flag[row])),
+            ("cat".to_owned(), MetadataValue::String(category.clone())),
+        ];
+        record(number, set.base.row(row), self.engine.settings().dim, metadata)
+    }
+
+    pub fn upsert(&self, tenant: &str, records: Vec<Record>) {
+        self.engine.write(tenant, Change::Upsert(records)).expect("the write succeeds");
+    }
+
+    /// Removes rows of one tenant.
+    pub fn delete_rows(&self, tenant: &str, rows: &[usize]) {
+        for rows in rows.chunks(BATCH) {
+            let ids = rows.iter().map(|row| id(*row)).collect();
+            self.engine.write(tenant, Change::DeleteIds(ids)).expect("the write succeeds");
+        }
+    }
+
+    /// The rows that a query finds.
+    pub fn find(&self, query: VectorQuery) -> Vec<u32> {
+        let found = self.engine.query_records(query).expect("an answer");
+        found.hits.iter().map(|(_, hit)| Self::row(hit)).collect()
+    }
+
+    /// The recall of every query of a set, asked within the reach of its number.
+    pub fn recalls(&self, set: &Dataset, truth: &Neighbours, reach: impl Fn(usize) -> Reach) -> Vec<f64> {
+        let ask = |at: usize| {
+            let query = VectorQuery::dense(set.queries.row(at).to_vec(), reach(at), K as u32);
+            truth.recall(at, K, &self.find(query))
         };
-        let (began, mut seen, mut since) = (Instant::now(), state(), Instant::now());
-        // Longer than a large graph takes to build.
-        while since.elapsed() < Duration::from_secs(40) && began.elapsed() < SETTLE_MAX {
-            std::thread::park_timeout(Duration::from_millis(500));
-            let now = state();
-            if now != seen {
-                (seen, since) = (now, Instant::now());
+        (0..set.queries.len()).map(ask).collect()
+    }
+
+    /// What there is of every shard: segments, graphs, bytes of codes and graphs.
+    pub fn derived(&self) -> Vec<(usize, usize, u64)> {
+        let of = |one: pinyon_core::EngineStats| {
+            let segments = one.stats.segments;
+            let bytes = segments.iter().map(|segment| segment.derived.total()).sum();
+            (segments.len(), segments.iter().map(|segment| segment.graphs).sum(), bytes)
+        };
+        self.engine.shards().into_iter().map(of).collect()
+    }
+
+    /// Waits until background threads have nothing left to do; seconds after which that was so.
+    pub fn settle(&self) -> f64 {
+        let began = Stopwatch::start(Cpu::Process);
+        let (mut seen, mut busy_until) = (self.derived(), 0.0);
+        while began.wall() - busy_until < QUIET_S {
+            assert!(began.wall() < SETTLE_MAX_S, "background steps do not end");
+            let (all, own) = (Stopwatch::start(Cpu::Process), Stopwatch::start(Cpu::Thread));
+            std::thread::park_timeout(LOOK);
+            let now = self.derived();
+            if now != seen || all.cpu() - own.cpu() > IDLE_SHARE * all.wall() {
+                (seen, busy_until) = (now, began.wall());
             }
         }
+        busy_until
     }
 }
 
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.dir);
+impl Closed {
+    /// Opens the engine again.
+    pub fn open(self) -> Fixture {
+        let Self { settings, scratch } = self;
+        let engine = Engine::open(scratch.path(), settings).expect("the engine opens");
+        Fixture { engine, scratch }
+    }
+
+    /// Where the engine was.
+    pub fn path(&self) -> &Path {
+        self.scratch.path()
+    }
+}
+
+/// The rows of every tenant.
+pub fn rows_by_tenant(set: &Dataset) -> BTreeMap<u32, Vec<usize>> {
+    let mut rows: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (row, tenant) in set.tenants.iter().enumerate() {
+        rows.entry(*tenant).or_default().push(row);
+    }
+    rows
+}
+
+fn id(row: usize) -> RecordId {
+    RecordId::new(&format!("r{row}")).expect("the id is good")
+}
+
+fn record(row: usize, vector: &[f32], dim: Dim, fields: Vec<(String, MetadataValue)>) -> Record {
+    Record {
+        id: id(row),
+        vector: Vector::new(vector, dim).expect("the row is good"),
+        sparse: None,
+        metadata: Metadata::new(fields.into_iter().collect()).expect("the metadata are good"),
     }
 }

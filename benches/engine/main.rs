@@ -4,6 +4,7 @@
 #![allow(missing_docs)] // the macros make public functions without documentation
 
 mod fixture;
+mod measure;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fixture::Fixture;

@@ -2,23 +2,22 @@
 //! 0.1 %, against brute force in double precision; before and after the graph is built. One JSON line per row.
 //! `PINYON_BENCH_DATA=DIR cargo bench -p pinyon-benches --bench recall`
 
-#![allow(clippy::print_stdout)] // prints what it measured
-
 mod fixture;
+mod measure;
 
-use fixture::Fixture;
-use pinyon_benches::Rows;
+use fixture::{Fixture, K};
+use pinyon_benches::{Rows, report};
 use pinyon_core::{Reach, VectorQuery};
 use pinyon_distance::reference::dot_f64;
 use pinyon_types::{FieldTest, Filter};
 use std::time::{Duration, Instant};
 
-const K: usize = 10;
 const QUERIES: usize = 200;
 /// How long to wait for the graph of the largest tenant.
 const GRAPH_WAIT: Duration = Duration::from_secs(600);
 
 fn main() {
+    report::begin();
     // Criterion's own arguments (`--bench`) mean nothing here.
     let (rows, queries, data) = pinyon_benches::load(55_550).expect("data");
     let fixture = Fixture::new("recall", 4, rows.dim);
@@ -31,10 +30,8 @@ fn main() {
     }
     let started = Instant::now();
     if wait_for_graph(&fixture) {
-        println!(
-            "{}",
-            serde_json::json!({"data": data, "graph_built_after_s": started.elapsed().as_secs_f64()})
-        );
+        let after_s = started.elapsed().as_secs_f64();
+        report::say(serde_json::json!({"bench": "recall", "data": data, "graph_built_after_s": after_s}));
         measure(&fixture, &rows, &queries, &data, 50_000, "with the graph");
     }
 }
@@ -67,13 +64,10 @@ fn measure(fixture: &Fixture, rows: &Rows, queries: &Rows, data: &str, size: usi
             wanted += truth.len();
         }
         let recall = found as f64 / wanted.max(1) as f64;
-        println!(
-            "{}",
-            serde_json::json!({
-                "data": data, "records": size, "when": when, "selectivity_percent": selectivity, "recall_at_10": recall,
-                "mean_us": took.as_secs_f64() * 1e6 / QUERIES as f64,
-            })
-        );
+        report::say(serde_json::json!({
+            "bench": "recall", "data": data, "records": size, "when": when, "selectivity_percent": selectivity,
+            "recall_at_10": recall, "mean_us": took.as_secs_f64() * 1e6 / QUERIES.min(queries.len()) as f64,
+        }));
     }
 }
 

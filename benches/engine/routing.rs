@@ -2,14 +2,14 @@
 //! `cargo bench -p pinyon-benches --bench routing`; `PINYON_BENCH_TENANTS` for another number, `PINYON_BENCH_CATALOG=redb`
 //! for the other store.
 
-#![allow(clippy::print_stdout)] // prints what it measured
-
+use pinyon_benches::report;
 use pinyon_core::{CatalogKind, Engine, EngineSettings};
 use std::{hint::black_box, time::Instant};
 
 const BATCH: usize = 10_000;
 
 fn main() {
+    report::begin();
     let tenants =
         std::env::var("PINYON_BENCH_TENANTS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
     let catalog = std::env::var("PINYON_BENCH_CATALOG").unwrap_or_else(|_| "sled".into());
@@ -39,13 +39,11 @@ fn main() {
     let engine = Engine::open(&dir, settings()).expect("the engine opens again");
     let open_s = started.elapsed().as_secs_f64();
     assert_eq!(engine.tenants().len(), names.len());
-    println!(
-        "{}",
-        serde_json::json!({
+    report::say(serde_json::json!({
+        "bench": "routing",
             "catalog": catalog, "tenants": tenants, "placing_s": placing_s, "rss_after_placing_mb": rss_after_placing_mb,
             "lookup_ns": lookup_ns, "open_s": open_s, "rss_after_reopening_mb": rss_mb() - names_mb,
-        })
-    );
+    }));
     drop(engine);
     std::fs::remove_dir_all(&dir).expect("the directory goes");
 }

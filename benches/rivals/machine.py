@@ -30,12 +30,12 @@ def loadavg():
 
 
 def commit(root):
-    """The commit, with a `+` where files differ from it."""
+    """The commit, marked where files differ from it."""
 
     def git(*words):
         return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True).stdout.strip()
 
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if git("status", "--porcelain") else "")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if git("status", "--porcelain") else "")
 
 
 def describe():

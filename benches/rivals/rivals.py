@@ -1,7 +1,7 @@
 """Measures peers and Pinyon on the same rows in the same run, one thread each, and prints JSON lines.
 
 usage: python3 benches/rivals/rivals.py [--only NAME]... [--rows N] [--quick] [--out FILE]
-           [--report] [--cpu] [--from FILE...]
+           [--report] [--cpu] [--svg FILE] [--from FILE...]
 
 `PINYON_BENCH_DATA` names the data set; without it a small one is made. Packages (requirements.txt) are installed below
 `target/`. Standard output has one JSON object a line; its field `bench` says what else it has:
@@ -49,8 +49,7 @@ MADE_ROWS, MADE_QUERIES = 20_000, 500
 
 def main():
     options = parse()
-    if not options.files:
-        enter_environment()
+    enter_environment()
     if options.worker:
         return work(options)
     lines = [line for path in options.files for line in read_lines(path)] or measured(options)
@@ -58,6 +57,8 @@ def main():
         import report
 
         print(report.table(lines, "_cpu" if options.cpu else ""))
+    if options.svg:
+        draw(options, lines)
 
 
 def parse():
@@ -70,9 +71,21 @@ def parse():
     parser.add_argument("--out", type=Path, metavar="FILE", help="append the lines to a file as well")
     parser.add_argument("--report", action="store_true", help="a table of ratios at the end")
     parser.add_argument("--cpu", action="store_true", help="the table by CPU time, for a machine that does other work")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="curves as a picture; with --cpu by CPU time")
     parser.add_argument("--from", dest="files", nargs="+", type=Path, default=[], metavar="FILE", help="report these only")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def draw(options, lines):
+    """The picture says what it shows: the data and the commit, as the run's first line has them."""
+    import plot
+    import report
+
+    runs = [line for line in lines if line["bench"] == "run"]
+    title = "; ".join("{data}: {rows:,} rows of {dim}, commit {commit}".format(**run) for run in runs)
+    lines = [report.renamed(line, "_cpu") for line in lines] if options.cpu else lines
+    options.svg.write_text(plot.svg(lines, title))
 
 
 def enter_environment():
@@ -81,7 +94,7 @@ def enter_environment():
         if not PYTHON.exists():
             subprocess.run([sys.executable, "-m", "venv", PYTHON.parents[1]], check=True)
         install()
-        os.execv(PYTHON, [str(PYTHON), str(Path(__file__).resolve()), *sys.argv[1:]])
+        os.execv(PYTHON, [str(PYTHON), str(Path(sys.argv[0]).resolve()), *sys.argv[1:]])
 
 
 def install():

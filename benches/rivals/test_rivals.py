@@ -5,12 +5,15 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from xml.etree import ElementTree
 
 import measure
 import numpy as np
 import ours
+import plot
 import report
 import sets
+import wide
 
 
 class Speeds(unittest.TestCase):
@@ -32,7 +35,36 @@ class Speeds(unittest.TestCase):
         self.assertEqual((point["recall"], point["queries"], point["passes"]), (0.5, 2, 3))
 
 
+class Pictures(unittest.TestCase):
+    def test_every_engine_has_a_line_and_a_dot_and_names_are_escaped(self):
+        pairs = [(name, at) for name in ("pinyon", "<peer>") for at in (0.9, 0.99)]
+        lines = [{"bench": "curve", "engine": name, "recall": at, "qps": 9 / at} for name, at in pairs]
+        lines += [{"bench": "filters", "engine": "pinyon", "filter": "num<0.1", "recall": 0.99, "qps": 30.0}]
+        root = ElementTree.fromstring(plot.svg(lines, "a & b"))
+        space = "{http://www.w3.org/2000/svg}"
+        self.assertEqual(len(root.findall(f".//{space}polyline")), 2)
+        words = {text.text for text in root.iter(f"{space}text")}
+        self.assertTrue({"a & b", "<peer>", "num<0.1", "0.90"} <= words, words)
+
+    def test_an_engine_that_misses_the_recall_has_no_dot(self):
+        lines = [{"bench": "tenants", "engine": "x", "mix": "uniform", "recall": 0.5, "qps": 9.0}]
+        self.assertEqual(list(plot.group_rows(lines, "tenants", "mix", "{}")), [("uniform", {})])
+
+    def test_an_axis_runs_between_round_numbers_around_all_speeds(self):
+        up = plot.Logarithm([130.0, 4000.0], 0, 100)
+        self.assertEqual(up.ticks, [100, 200, 500, 1000, 2000, 5000])
+        self.assertEqual((up.at(100), round(up.at(5000), 6)), (0, 100))
+
+
 class Sets(unittest.TestCase):
+    def test_a_wide_set_is_kept_in_half_precision_and_its_answers_are_of_what_is_kept(self):
+        with tempfile.TemporaryDirectory() as place:
+            made = sets.wide(300, 4, 96, Path(place))
+            self.assertEqual((made.read("base.f16").dtype, made.base.shape), (np.float16, (300, 96)))
+            order = np.argsort(-(made.queries.astype(np.float64) @ made.base.T.astype(np.float64)), axis=1, kind="stable")
+            np.testing.assert_array_equal(made.truth, order[:, :10])
+            self.assertGreater(wide.local_dimension(made), 1)
+
     def test_a_smaller_set_has_exact_answers_of_its_own(self):
         with tempfile.TemporaryDirectory() as place:
             whole = sets.generated(400, 6, Path(place) / "whole")

@@ -8,8 +8,7 @@
 //!
 //! CPU time is read from `/proc`, in steps of 10 ms: a round is long enough for that to be below one in a hundred.
 
-#![allow(clippy::print_stdout)] // a bench talks to its terminal
-
+use pinyon_benches::report as lines;
 use pinyon_core::{Change, Engine, EngineSettings, Reach, VectorQuery};
 use pinyon_types::{Metadata, Record, RecordId, SeededRng};
 use pinyon_wire::grpc::{QueryRequest, QueryResponse};
@@ -180,12 +179,11 @@ fn report(case: &str, in_flight: usize, server: &Server, mut round: impl FnMut()
     let wall = began.elapsed().as_secs_f64() / (ROUNDS * QUERIES) as f64 * 1e6;
     let mut sorted = costs.clone();
     sorted.sort_by(f64::total_cmp);
-    let line = serde_json::json!({
-        "case": case, "in_flight": in_flight, "queries": QUERIES, "cpu_us_per_query": sorted[ROUNDS / 2],
+    lines::say(serde_json::json!({
+        "bench": "overhead", "case": case, "in_flight": in_flight, "queries": QUERIES, "cpu_us_per_query": sorted[ROUNDS / 2],
         "cpu_us_beside_search": sorted[ROUNDS / 2] - server.search_us,
         "rounds": costs, "wall_us_per_query": wall,
-    });
-    println!("{line}");
+    }));
 }
 
 fn rest(server: &Server, host: &str, in_flight: usize) {
@@ -325,6 +323,7 @@ fn fill(server: &Server) -> String {
 }
 
 fn main() {
+    lines::begin();
     let server = Server::start();
     let host = fill(&server);
     // `-- 16` for one of them.

@@ -16,3 +16,4 @@ mod single;
 mod tls;
 mod twins;
 mod verbs;
+mod work;

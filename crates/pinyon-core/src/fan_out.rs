@@ -5,7 +5,7 @@ use crate::{
     EngineError,
     engine::{Fleet, Inner, ShardOutcome, ShardReport},
 };
-use pinyon_shard::{Hit, Namespace, Query, Scope};
+use pinyon_shard::{Hit, Namespace, Query, Scope, Work};
 use pinyon_types::{Effort, Filter, ShardId, SparseVector, TopK, Vector};
 use std::{
     collections::BTreeMap,
@@ -142,22 +142,24 @@ fn ask(fleet: &Fleet, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> 
     let member = fleet.member(shard);
     let found = if stop() { None } else { Some(member.shard.search(plan.scope(shard), query, &stop)) };
     let latency_us = fleet.clock.now_us().saturating_sub(began_us);
-    let report = |outcome| ShardReport {
+    let report = |outcome, work| ShardReport {
         shard,
         index_name: fleet.index_name(shard),
         latency: Duration::from_micros(latency_us),
         outcome,
         explanation: None,
+        work,
     };
     match found {
-        None => Part { report: report(ShardOutcome::TimedOut), hits: Vec::new() },
-        Some(Err(error)) => {
-            Part { report: report(ShardOutcome::Failed(error.to_string())), hits: Vec::new() }
-        }
+        None => Part { report: report(ShardOutcome::TimedOut, Work::default()), hits: Vec::new() },
+        Some(Err(error)) => Part {
+            report: report(ShardOutcome::Failed(error.to_string()), Work::default()),
+            hits: Vec::new(),
+        },
         Some(Ok(found)) => {
             member.latency.record_us(latency_us);
             let outcome = if found.complete { ShardOutcome::Answered } else { ShardOutcome::TimedOut };
-            let report = ShardReport { explanation: found.explanation, ..report(outcome) };
+            let report = ShardReport { explanation: found.explanation, ..report(outcome, found.work) };
             Part { report, hits: found.hits }
         }
     }
@@ -179,6 +181,7 @@ fn merge(inner: &Inner, parts: Vec<Part>, shards: &[ShardId], top_k: TopK) -> Ga
             latency: Duration::ZERO,
             outcome: ShardOutcome::TimedOut,
             explanation: None,
+            work: Work::default(),
         };
         reports.entry(*shard).or_insert(missing);
     }

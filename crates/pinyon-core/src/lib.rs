@@ -55,7 +55,7 @@ pub use indexes::{INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexRequest, I
 pub use latency::Quantiles;
 pub use pinyon_shard::{
     BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, MappedBytes, MemoryBudget, Page,
-    PartExplanation, PartPlace, Receipt, SegmentStats, ShardOptions, Stored, Way,
+    PartExplanation, PartPlace, Receipt, SegmentStats, ShardOptions, Stored, Way, Work,
 };
 pub use pinyon_storage::SystemClock;
 pub use placement::PlacementPolicy;

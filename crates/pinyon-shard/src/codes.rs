@@ -4,6 +4,7 @@
 
 use crate::{
     ShardOptions, Step,
+    layer::LayerView,
     part::{Part, Span},
     segment::Segment,
     shard::Inner,
@@ -23,7 +24,7 @@ pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
     let state = inner.snapshot.load_full();
     let missing = state.layers.iter().find_map(|view| {
         let segment = view.layer.segment()?;
-        let spans = missing(inner, segment);
+        let spans = missing(inner, segment, ROWS_PER_STEP);
         (!spans.is_empty()).then_some((view.layer.id, segment, spans))
     });
     let Some((id, segment, spans)) = missing else { return Step::Idle };
@@ -39,16 +40,16 @@ pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
     Step::BuiltCodes
 }
 
-/// The parts of a segment that are large enough for codes, have none and may have some: no more than a step makes, because
-/// each takes room.
-fn missing(inner: &Inner, segment: &Segment) -> Vec<Span> {
-    let mut rows = 0;
+/// The parts of a segment that are large enough for codes, have none and may have some: no more than of about `rows_max` rows,
+/// because each takes room.
+fn missing(inner: &Inner, segment: &Segment, rows_max: u32) -> Vec<Span> {
+    let mut rows = 0_u32;
     let is_next = |span: &Span| {
-        let is_next = rows < ROWS_PER_STEP
+        let is_next = rows < rows_max
             && span.len() >= rows_min(&inner.options, span.part)
             && segment.codes(span.part).is_none()
             && has_room(inner, segment, span);
-        rows += if is_next { span.len() } else { 0 };
+        rows = rows.saturating_add(if is_next { span.len() } else { 0 });
         is_next
     };
     Span::all(segment).filter(is_next).collect()
@@ -67,6 +68,25 @@ fn has_room(inner: &Inner, segment: &Segment, span: &Span) -> bool {
     let (dim, rows) = (inner.shape.dim.as_usize(), span.len() as usize);
     let (byte_codes, bit_codes) = CodedRows::memory_for(inner.shape.metric, dim, rows);
     inner.may_take(segment, span, byte_codes + bit_codes)
+}
+
+/// Makes codes of the parts that had them before a merge, before the merged segment takes their place: the vectors of tenants
+/// that only share a segment with one that is written to would be scanned for as long as that goes on.
+pub(crate) fn carry_over(inner: &Inner, inputs: &[LayerView], merged: &Segment) {
+    let segments = || inputs.iter().filter_map(|view| view.layer.segment());
+    let had_codes = |span: &Span| {
+        let mut parts = segments().filter_map(|segment| match span.part {
+            Part::Whole => Some((segment, Span::whole(segment))),
+            Part::Namespace(_) => Some((segment, Span::all(segment).find(|one| one.part == span.part)?)),
+        });
+        let is_large = |one: &Span| one.len() >= rows_min(&inner.options, one.part);
+        let mut large = parts.by_ref().filter(|(_, one)| is_large(one)).peekable();
+        large.peek().is_some() && large.all(|(segment, one)| segment.codes(one.part).is_some())
+    };
+    let wanted = missing(inner, merged, u32::MAX).into_iter().filter(had_codes);
+    let built: Vec<(Part, CodesEntry)> =
+        wanted.map(|span| (span.part, build(inner, merged, &span))).collect();
+    merged.attach_codes(&built);
 }
 
 fn build(inner: &Inner, segment: &Segment, span: &Span) -> CodesEntry {

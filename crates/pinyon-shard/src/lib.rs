@@ -27,6 +27,7 @@ mod memtable;
 mod merge;
 mod namespace;
 mod part;
+mod queue;
 mod read;
 mod recover;
 mod seal;
@@ -54,3 +55,5 @@ pub use shard::Shard;
 pub use stats::{NamespaceStats, SegmentStats, ShardStats};
 pub use worker::Keeper;
 pub use write::{Change, Receipt};
+
+pub use pinyon_index::Work;

@@ -2,7 +2,7 @@
 //! when there are enough of them, so a row is rewritten about as often as the data has size classes.
 
 use crate::{
-    ShardError, Step,
+    ShardError, Step, codes,
     layer::{Layer, LayerView, NamespaceRows, Row, Rows},
     maintain::{Maintenance, entry},
     memtable::Kills,
@@ -103,6 +103,7 @@ fn merge(inner: &Inner, maintenance: &mut Maintenance, inputs: &[LayerView]) -> 
         let head = SegmentHead { shard: inner.shape.shard.get(), segment: id };
         write_segment(&inner.io, &path, head, &rows, &kills)?;
         let segment = Segment::open(&inner.io, &path, inner.shape, id)?;
+        codes::carry_over(inner, inputs, &segment);
         manifest.segments.push(entry(id, &segment));
         Some(Arc::new(Layer { id, rows: Rows::Sealed(segment) }))
     };

@@ -21,7 +21,7 @@ use pinyon_storage::{
 use pinyon_types::{Epoch, Metric, SegmentId, SeqNo};
 use roaring::RoaringBitmap;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     path::Path,
     sync::{Arc, Mutex, atomic::AtomicBool},
 };
@@ -51,7 +51,7 @@ pub(crate) fn open(
         io: Arc::clone(io),
         dir: dir.to_owned(),
         snapshot: ArcSwap::from_pointee(state),
-        queue: Mutex::new(VecDeque::new()),
+        queue: Mutex::default(),
         writer: Mutex::new(Writer { log }),
         poisoned: AtomicBool::new(false),
         poison_reason: Mutex::new(None),

@@ -4,18 +4,18 @@ use crate::{
     Change, Found, Namespace, Page, Query, Receipt, Scope, ShardError, ShardOptions, ShardShape, Stored,
     codes, graphs,
     maintain::{Maintenance, Step},
+    queue::Queue,
     read::{self, ListRequest},
     search,
     snapshot::Snapshot,
     stats::{self, ShardStats},
     worker::Bell,
-    write::Pending,
 };
 use arc_swap::ArcSwap;
 use pinyon_storage::{io::SharedIo, wal::Wal};
 use pinyon_types::{Epoch, Filter, Invalid, NamespaceId, RecordId, SeqNo, TenantId, limits};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -47,7 +47,7 @@ pub(crate) struct Inner {
     pub(crate) dir: PathBuf,
     /// What readers see; replaced by commits, seals and merges, each under the writer's lock.
     pub(crate) snapshot: ArcSwap<Snapshot>,
-    pub(crate) queue: Mutex<VecDeque<Arc<Pending>>>,
+    pub(crate) queue: Mutex<Queue>,
     pub(crate) writer: Mutex<Writer>,
     pub(crate) poisoned: AtomicBool,
     pub(crate) poison_reason: Mutex<Option<String>>,

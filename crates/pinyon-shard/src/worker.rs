@@ -1,6 +1,7 @@
 //! The thread that does a shard's background steps, and the bell that wakes it.
 
 use crate::{Shard, maintain::Step};
+use pinyon_storage::give_way;
 use pinyon_types::SeqNo;
 use std::{
     io,
@@ -80,7 +81,10 @@ impl Keeper {
         shard.inner.bell.keepers.store(true, Ordering::Release);
         let thread = std::thread::Builder::new()
             .name(format!("shard-{}-keeper", shard.shape().shard))
-            .spawn(move || keep(&own, &own_stop))?;
+            .spawn(move || {
+                give_way();
+                keep(&own, &own_stop);
+            })?;
         Ok(Self { shard: shard.clone(), stop, thread: Some(thread) })
     }
 }

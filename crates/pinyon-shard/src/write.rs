@@ -1,11 +1,12 @@
-//! Writing: a request waits in a queue; whoever gets the writer's lock first commits everything that waits with one
-//! write and one sync, then publishes the new state. So an answer means durable and visible (WAL-1), a batch is all
-//! or nothing, and the number of syncs does not grow with the number of clients.
+//! Writing: a request waits in a queue; one of the waiting threads commits everything that waits with one write and one sync,
+//! then publishes the new state. So an answer means durable and visible (WAL-1), a batch is all or nothing, and the number of
+//! syncs does not grow with the number of clients.
 
 use crate::{
     ShardError,
     log_entry::{self, KIND_OPERATIONS, Operation},
     namespace::Namespace,
+    queue::{Outcome, Pending, Turn, lock},
     read,
     shard::{Inner, Writer},
     snapshot::Snapshot,
@@ -14,11 +15,8 @@ use pinyon_types::{Filter, Invalid, Metadata, Record, RecordId, SeqNo, SparseVec
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
 };
-
-/// Requests of at most this many bytes are committed together: it bounds what a crash may leave half written.
-const GROUP_BYTES_MAX: usize = 32 << 20;
 
 /// A change of one namespace.
 #[derive(Debug, Clone)]
@@ -60,21 +58,22 @@ pub struct Receipt {
     pub records: u64,
 }
 
-/// A request in the queue.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    namespace: Namespace,
-    work: Mutex<Option<Work>>,
-    outcome: Mutex<Option<Result<Receipt, ShardError>>>,
-    bytes: usize,
-}
-
 /// Requests that name their records are encoded by the thread that brings them; the others only once it is their
 /// turn, because what they mean depends on what was written before them.
 #[derive(Debug)]
-enum Work {
+pub(crate) enum Work {
     Ready { operations: Vec<Operation>, encoded: Vec<u8> },
     Resolve(Change),
+}
+
+impl Work {
+    /// Bytes in the log, as far as they are known.
+    pub(crate) const fn bytes(&self) -> usize {
+        match self {
+            Self::Ready { encoded, .. } => encoded.len(),
+            Self::Resolve(_) => 0,
+        }
+    }
 }
 
 impl Inner {
@@ -83,22 +82,28 @@ impl Inner {
         self.refuse_without_memory(&change)?;
         self.wait_for_room()?;
         let pending = Arc::new(Pending::new(namespace.clone(), prepare(change)?));
-        lock(&self.queue).push_back(Arc::clone(&pending));
+        lock(&self.queue).push(&pending);
         loop {
-            let mut writer = self.lock_writer()?;
-            if let Some(outcome) = lock(&pending.outcome).take() {
-                return outcome;
+            match pending.wait() {
+                Turn::Lead => self.lead(),
+                Turn::Done(outcome) => return outcome,
             }
-            let group = self.take_group();
-            // A panic must not leave others waiting for an answer that never comes: it poisons the shard.
+        }
+    }
+
+    /// Commits what waits, hands the lead on, and tells everybody what became of their requests.
+    fn lead(&self) {
+        let writer = self.writer.lock();
+        let group = lock(&self.queue).take_group();
+        // A panic must not leave others waiting for an answer that never comes: it poisons the shard.
+        let outcomes = writer.ok().and_then(|mut writer| {
             let committed = catch_unwind(AssertUnwindSafe(|| self.commit(&mut writer, &group)));
-            if committed.is_err() {
-                self.poison("a write panicked");
-                drop(writer);
-                for request in &group {
-                    lock(&request.outcome).get_or_insert_with(|| Err(self.poisoned_error()));
-                }
-            }
+            committed.inspect_err(|_| self.poison("a write panicked")).ok()
+        });
+        lock(&self.queue).hand_over();
+        let outcomes = outcomes.unwrap_or_else(|| group.iter().map(|_| Err(self.poisoned_error())).collect());
+        for (request, outcome) in group.iter().zip(outcomes) {
+            request.tell(Turn::Done(outcome));
         }
     }
 
@@ -112,61 +117,32 @@ impl Inner {
         Err(ShardError::MemoryFull { used, bytes_max: budget.bytes_max() })
     }
 
-    fn lock_writer(&self) -> Result<MutexGuard<'_, Writer>, ShardError> {
-        self.writer.lock().map_err(|_| self.poisoned_error())
-    }
-
-    fn take_group(&self) -> Vec<Arc<Pending>> {
-        let mut queue = lock(&self.queue);
-        let mut bytes = 0;
-        let mut group = Vec::new();
-        while let Some(first) = queue.front() {
-            bytes += first.bytes;
-            if !group.is_empty() && bytes > GROUP_BYTES_MAX {
-                break;
-            }
-            group.extend(queue.pop_front());
-        }
-        group
-    }
-
     /// Appends every request's entry, makes them durable together, and publishes the state after them.
-    fn commit(&self, writer: &mut Writer, group: &[Arc<Pending>]) {
+    fn commit(&self, writer: &mut Writer, group: &[Arc<Pending>]) -> Vec<Outcome> {
         if self.poisoned.load(Ordering::Acquire) {
-            for request in group {
-                *lock(&request.outcome) = Some(Err(self.poisoned_error()));
-            }
-            return;
+            return group.iter().map(|_| Err(self.poisoned_error())).collect();
         }
         let mut state = Snapshot::clone(&self.snapshot.load());
-        let mut receipts = Vec::with_capacity(group.len());
-        for request in group {
-            receipts.push(append(writer, &mut state, request));
-        }
+        let receipts: Vec<Outcome> =
+            group.iter().map(|request| append(writer, &mut state, request)).collect();
         if let Err(error) = writer.log.commit() {
             let reason = error.to_string();
             let poisoned = writer.log.is_poisoned();
             if poisoned {
                 self.poison(&reason);
             }
-            for (request, outcome) in group.iter().zip(receipts) {
-                let failure = if poisoned {
-                    ShardError::Poisoned { reason: reason.clone() }
-                } else {
-                    ShardError::NotWritten { reason: reason.clone() }
-                };
-                *lock(&request.outcome) = Some(outcome.and(Err(failure)));
-            }
-            return;
+            let failure = || match poisoned {
+                true => ShardError::Poisoned { reason: reason.clone() },
+                false => ShardError::NotWritten { reason: reason.clone() },
+            };
+            return receipts.into_iter().map(|outcome| outcome.and(Err(failure()))).collect();
         }
         let full = state.memtable.bytes >= self.options.seal_bytes;
         self.snapshot.store(Arc::new(state));
         if full {
             self.wake_keeper();
         }
-        for (request, outcome) in group.iter().zip(receipts) {
-            *lock(&request.outcome) = Some(outcome);
-        }
+        receipts
     }
 
     /// Waits while the memtable is far over its size because sealing is behind (LIM-1).
@@ -179,21 +155,6 @@ impl Inner {
         }
         self.wait_for_seal()
     }
-}
-
-impl Pending {
-    fn new(namespace: Namespace, work: Work) -> Self {
-        let bytes = match &work {
-            Work::Ready { encoded, .. } => encoded.len(),
-            Work::Resolve(_) => 0,
-        };
-        Self { namespace, work: Mutex::new(Some(work)), outcome: Mutex::new(None), bytes }
-    }
-}
-
-/// These locks guard single assignments, which a panic cannot leave half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn prepare(change: Change) -> Result<Work, ShardError> {

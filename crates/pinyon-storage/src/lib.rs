@@ -17,10 +17,12 @@ mod clock;
 pub mod io;
 pub mod manifest;
 pub mod metadata_bytes;
+mod priority;
 pub mod segment;
 pub mod wal;
 
 pub use clock::SystemClock;
+pub use priority::give_way;
 
 // Floats and offsets are written as they lie in memory.
 const _: () =

@@ -8,7 +8,7 @@ use crate::{
 };
 use pinyon_shard::{Keeper, Shard, ShardShape, Step};
 use pinyon_storage::{
-    SystemClock,
+    SystemClock, give_way,
     io::{Io, LockGuard, RealIo, SharedIo},
 };
 use pinyon_types::{Clock, Epoch, ShardId};
@@ -139,12 +139,15 @@ pub(crate) struct Pools {
 
 impl Pools {
     pub(crate) fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
-        let pool = |name: &'static str, threads: usize| {
-            let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = |name: &'static str, threads: usize, start: fn(usize)| {
+            let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).start_handler(start);
             let built = builder.thread_name(move |at| format!("{name}-{at}")).build();
             built.map(Arc::new).map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
         };
-        Ok(Self { search: pool("search", settings.search_threads)?, graph: pool("graph", 1)? })
+        Ok(Self {
+            search: pool("search", settings.search_threads, |_| ())?,
+            graph: pool("graph", 1, |_| give_way())?,
+        })
     }
 }
 
@@ -237,6 +240,7 @@ fn start_graph_builder(
     stop: Arc<AtomicBool>,
 ) -> io::Result<JoinHandle<()>> {
     let build = move || {
+        give_way();
         let is_stopped = || stop.load(Ordering::Acquire);
         while !is_stopped() {
             let is_built = |step| matches!(step, Step::BuiltCodes | Step::BuiltGraph);

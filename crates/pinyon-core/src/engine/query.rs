@@ -8,7 +8,7 @@ use crate::{
     latency::LatencyMeter,
 };
 use pinyon_embed::InputKind;
-use pinyon_shard::{Explanation, Hit, Namespace};
+use pinyon_shard::{Explanation, Hit, Namespace, Work};
 use pinyon_types::{
     Effort, Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, SeqNo, ShardId,
     SparseVector, TenantId, TopK, Vector, limits,
@@ -139,6 +139,8 @@ pub struct ShardReport {
     pub outcome: ShardOutcome,
     /// How it was searched, if the query asked.
     pub explanation: Option<Box<Explanation>>,
+    /// What it cost in counts.
+    pub work: Work,
 }
 
 /// What a query found.

@@ -4,6 +4,7 @@
 use super::{
     namespace, open,
     operations::{Model, NAMESPACES, random_change},
+    upsert,
 };
 use crate::{Change, Shard, ShardError, Step};
 use pinyon_storage::io::{Fault, FaultDisk, FaultKind, Keep, SharedIo};
@@ -161,6 +162,32 @@ fn every_call_may_fail_and_nothing_acknowledged_is_lost() {
         }
     }
     assert!(faults > 600, "only {faults} faults");
+}
+
+#[test]
+fn everybody_who_waits_hears_of_a_failed_write() {
+    let disk = FaultDisk::new();
+    let shard = open(&shared(&disk), Metric::Cosine).unwrap();
+    let mut rng = SeededRng::new(8);
+    std::thread::scope(|scope| {
+        let writer = shard.inner.writer.lock().unwrap();
+        let write = |space| {
+            let (shard, change) = (shard.clone(), upsert(2, &mut rng));
+            scope.spawn(move || shard.write(&namespace(space), change))
+        };
+        let writers: Vec<_> = (0..NAMESPACES).map(write).collect();
+        while (shard.inner.queue.lock().unwrap().len() as u64) < NAMESPACES {
+            std::thread::yield_now();
+        }
+        disk.fail(Some(Fault { call: disk.calls(), kind: FaultKind::Broken, lasting: true }));
+        drop(writer);
+        for writer in writers {
+            assert!(writer.join().unwrap().is_err());
+        }
+    });
+    // Nobody is left to lead, and whoever comes next is not kept waiting for it.
+    assert!(shard.write(&namespace(0), upsert(1, &mut rng)).is_err());
+    assert_eq!(contents(&shard), Model::default());
 }
 
 fn check_after_fault(disk: &FaultDisk, run: &Run, context: &str) {

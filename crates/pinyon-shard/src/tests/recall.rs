@@ -180,6 +180,29 @@ fn a_large_namespace_that_is_scattered_over_segments_is_brought_together() {
 }
 
 #[test]
+fn a_merge_keeps_the_codes_of_namespaces_that_had_them() {
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    let shard = open(&io);
+    let mut corpus = Corpus::new();
+    let has_codes =
+        || shard.stats().segments.iter().map(|one| one.derived.byte_codes > 0).collect::<Vec<_>>();
+    corpus.write(&shard, 0..600);
+    shard.seal().unwrap();
+    build_graphs(&shard);
+    corpus.write(&shard, 600..700);
+    shard.seal().unwrap();
+    assert_eq!(has_codes(), [false, true], "too few new rows for codes");
+    shard.compact().unwrap();
+    assert_eq!(has_codes(), [true], "nobody had to make them");
+    // A large part without codes is still to be looked at: the merge does not wait for that.
+    corpus.write(&shard, 700..1_200);
+    shard.seal().unwrap();
+    shard.compact().unwrap();
+    assert_eq!(has_codes(), [false]);
+    corpus.check(&shard, "merged");
+}
+
+#[test]
 fn recall_holds_after_build_overwrite_delete_merge_and_reopen() {
     let io: SharedIo = Arc::new(MemoryIo::new());
     let shard = open(&io);

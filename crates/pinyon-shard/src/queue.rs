@@ -1,0 +1,134 @@
+//! Requests that wait to be made durable, and who commits them. One of the waiting threads leads: it takes everything that
+//! waits, commits it, hands the lead to whoever waits first by then, and tells the others what became of their requests. Nobody
+//! takes the writer's lock only to hear an answer: threads that queued up for that held up every sync.
+
+use crate::{Receipt, ShardError, namespace::Namespace, write::Work};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+/// Requests of at most this many bytes are committed together: it bounds what a crash may leave half written.
+const GROUP_BYTES_MAX: usize = 32 << 20;
+
+/// What became of a request.
+pub(crate) type Outcome = Result<Receipt, ShardError>;
+
+/// A request that waits.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) namespace: Namespace,
+    pub(crate) work: Mutex<Option<Work>>,
+    bytes: usize,
+    turn: Mutex<Option<Turn>>,
+    told: Condvar,
+}
+
+/// What a waiting thread is told.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// To commit what waits, its own request first.
+    Lead,
+    /// Its request is done.
+    Done(Outcome),
+}
+
+/// The requests of one shard, and whether somebody leads.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    waiting: VecDeque<Arc<Pending>>,
+    is_led: bool,
+}
+
+impl Pending {
+    pub(crate) fn new(namespace: Namespace, work: Work) -> Self {
+        let bytes = work.bytes();
+        Self { namespace, work: Mutex::new(Some(work)), bytes, turn: Mutex::new(None), told: Condvar::new() }
+    }
+
+    pub(crate) fn tell(&self, turn: Turn) {
+        *lock(&self.turn) = Some(turn);
+        self.told.notify_one();
+    }
+
+    /// Waits until there is something to be told.
+    pub(crate) fn wait(&self) -> Turn {
+        let is_untold = |turn: &mut Option<Turn>| turn.is_none();
+        let mut turn =
+            self.told.wait_while(lock(&self.turn), is_untold).unwrap_or_else(PoisonError::into_inner);
+        turn.take().expect("invariant: the wait ends when there is a turn")
+    }
+}
+
+impl Queue {
+    /// Adds a request; where nobody leads its thread is told to.
+    pub(crate) fn push(&mut self, request: &Arc<Pending>) {
+        self.waiting.push_back(Arc::clone(request));
+        if !self.is_led {
+            self.hand_over();
+        }
+    }
+
+    /// What is committed together: everything that waits, as far as its bytes allow, and the first request at least.
+    pub(crate) fn take_group(&mut self) -> Vec<Arc<Pending>> {
+        let (mut bytes, mut group) = (0, Vec::new());
+        while let Some(first) = self.waiting.front() {
+            bytes += first.bytes;
+            if !group.is_empty() && bytes > GROUP_BYTES_MAX {
+                break;
+            }
+            group.extend(self.waiting.pop_front());
+        }
+        group
+    }
+
+    /// Lets the first who waits lead; nobody if nobody waits.
+    pub(crate) fn hand_over(&mut self) {
+        self.is_led = !self.waiting.is_empty();
+        if let Some(first) = self.waiting.front() {
+            first.tell(Turn::Lead);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+/// These locks guard single assignments, which a panic cannot leave half done.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Change;
+    use pinyon_types::{Epoch, NamespaceId, TenantId};
+
+    fn request() -> Arc<Pending> {
+        let name = TenantId::new("t").unwrap();
+        let namespace = Namespace::routed(NamespaceId::new(1), name, Epoch::new(1));
+        Arc::new(Pending::new(namespace, Work::Resolve(Change::DeleteAll)))
+    }
+
+    #[test]
+    fn one_leads_at_a_time_and_the_next_is_whoever_waits_first() {
+        let mut queue = Queue::default();
+        let requests: Vec<_> = (0..4).map(|_| request()).collect();
+        queue.push(&requests[0]);
+        queue.push(&requests[1]);
+        assert!(matches!(requests[0].wait(), Turn::Lead));
+        assert!(lock(&requests[1].turn).is_none(), "there is a leader already");
+        assert_eq!(queue.take_group().len(), 2);
+        queue.push(&requests[2]);
+        assert!(lock(&requests[2].turn).is_none(), "the leader is at work");
+        queue.hand_over();
+        assert!(matches!(requests[2].wait(), Turn::Lead));
+        assert_eq!(queue.take_group().len(), 1);
+        queue.hand_over();
+        queue.push(&requests[3]);
+        assert!(matches!(requests[3].wait(), Turn::Lead), "nobody was left to lead");
+    }
+}
