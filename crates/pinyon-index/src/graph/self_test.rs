@@ -7,7 +7,7 @@ use pinyon_types::{Distance, Metric, SlotId};
 
 /// Results per query: what recall@10 means.
 const K: usize = 10;
-/// So many estimate a recall of 0.995 to within about 0.003: less than lies between what is demanded here and what is promised.
+/// So many estimate a recall of 0.99 to within about 0.003.
 const QUERIES: usize = 128;
 /// Efforts tried, least first.
 const LADDER: [usize; 11] = [32, 48, 64, 96, 128, 160, 192, 256, 384, 512, 768];
