@@ -21,6 +21,8 @@ pub enum Step {
     BuiltCodes,
     /// A graph was built, or found unfit and left out.
     BuiltGraph,
+    /// A graph that an earlier run had built was read from its file.
+    LoadedGraph,
     /// A build was ended early.
     Stopped,
 }

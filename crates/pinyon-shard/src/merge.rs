@@ -2,7 +2,7 @@
 //! when there are enough of them, so a row is rewritten about as often as the data has size classes.
 
 use crate::{
-    ShardError, Step, codes,
+    ShardError, Step, codes, graphs,
     layer::{Layer, LayerView, NamespaceRows, Row, Rows},
     maintain::{Maintenance, entry},
     memtable::Kills,
@@ -109,6 +109,7 @@ fn merge(inner: &Inner, maintenance: &mut Maintenance, inputs: &[LayerView]) -> 
     };
     maintenance.store(inner, manifest)?;
     inner.replace_snapshot(|state| install(state, inputs, merged.as_ref()))?;
+    graphs::remove_of(inner, &gone);
     for input in &gone {
         let path = inner.segment_path(*input);
         inner.io.remove(&path).map_err(ShardError::io(path))?;

@@ -2,7 +2,7 @@
 //! and begun again.
 
 use crate::{
-    ShardError, ShardOptions, ShardShape,
+    ShardError, ShardOptions, ShardShape, graphs,
     layer::{Layer, LayerView, Rows},
     log_entry,
     maintain::Maintenance,
@@ -133,13 +133,18 @@ fn check_shape(dir: &Path, shape: ShardShape, manifest: &Manifest) -> Result<(),
     Ok(())
 }
 
-/// Removes what a crash left half made: files that no manifest names, and unfinished ones.
+/// Removes what a crash left half made: files that no manifest names or that belong to no segment that it names, and
+/// unfinished ones.
 fn remove_orphans(io: &SharedIo, dir: &Path, manifest: &Manifest) -> Result<(), ShardError> {
     let named: Vec<String> =
         manifest.segments.iter().map(|entry| segment_file_name(SegmentId::new(entry.id))).collect();
+    let is_named = |name: &str| match graphs::segment_of(name) {
+        Some(segment) => manifest.segments.iter().any(|entry| entry.id == segment.get()),
+        None => named.iter().any(|named| named == name),
+    };
     for name in io.list(dir).map_err(ShardError::io(dir))? {
-        let is_orphan = name.ends_with(".tmp") || (name.ends_with(".seg") && !named.contains(&name));
-        if is_orphan {
+        let is_of_segment = name.ends_with(".seg") || graphs::is_graph_file_name(&name);
+        if name.ends_with(".tmp") || (is_of_segment && !is_named(&name)) {
             let path = dir.join(name);
             io.remove(&path).map_err(ShardError::io(path))?;
         }

@@ -234,7 +234,8 @@ impl Shard {
     }
 
     /// Makes what searches are faster with: the next missing codes, then the next missing graph of a large namespace, which
-    /// is built on `pool`. `stop` ends it early.
+    /// is read from its file, or built on `pool` and kept in one. `stop` ends it early. A file that cannot be read or written
+    /// changes nothing but the time it takes.
     pub fn derive(&self, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
         if self.inner.shape.dim.is_none() {
             return Step::Idle;

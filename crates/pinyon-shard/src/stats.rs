@@ -1,6 +1,6 @@
 //! What a shard holds, counted from a snapshot.
 
-use crate::{DerivedBytes, MappedBytes, segment::Segment, shard::Inner};
+use crate::{DerivedBytes, MappedBytes, graphs, segment::Segment, shard::Inner};
 use pinyon_storage::wal;
 use pinyon_types::{Epoch, NamespaceId, SegmentId, SeqNo, TenantId};
 
@@ -49,6 +49,8 @@ pub struct ShardStats {
     pub memtable_bytes: usize,
     /// Bytes of all log files as they lie on disk, the space that the current one has reserved included.
     pub log_bytes: u64,
+    /// Bytes of the files in which graphs are kept.
+    pub graph_file_bytes: u64,
     /// Position of the last visible write.
     pub last_seq: SeqNo,
     /// Highest routing epoch seen.
@@ -56,10 +58,12 @@ pub struct ShardStats {
 }
 
 impl ShardStats {
-    /// Bytes on disk: segments and every log file, with the space that is reserved for what comes (a log grows in steps, so
+    /// Bytes on disk: segments, kept graphs and every log file, with the space that is reserved for what comes (a log grows in steps, so
     /// an empty shard takes one step).
     pub fn disk_bytes(&self) -> u64 {
-        self.log_bytes + self.segments.iter().map(|segment| segment.bytes).sum::<u64>()
+        self.log_bytes
+            + self.graph_file_bytes
+            + self.segments.iter().map(|segment| segment.bytes).sum::<u64>()
     }
 
     /// Bytes that stay in memory as far as they are counted: the memtable, and codes, graphs and filter indexes of segments. What
@@ -71,14 +75,14 @@ impl ShardStats {
 
 /// Asks the disk, not the log: the log's lock is held through syncs, and older files than the current one count too. A
 /// file that is removed meanwhile, or a directory that cannot be listed, counts nothing.
-fn log_bytes(inner: &Inner) -> u64 {
-    let names = inner.io.list(&inner.dir).unwrap_or_default();
-    let logs = names.iter().filter(|name| wal::is_log_file_name(name));
-    logs.filter_map(|name| inner.io.len(&inner.dir.join(name)).ok()).sum()
+fn bytes_of(inner: &Inner, names: &[String], is_wanted: impl Fn(&str) -> bool) -> u64 {
+    let wanted = names.iter().filter(|name| is_wanted(name));
+    wanted.filter_map(|name| inner.io.len(&inner.dir.join(name)).ok()).sum()
 }
 
 pub(crate) fn collect(inner: &Inner) -> ShardStats {
     let state = inner.snapshot.load_full();
+    let names = inner.io.list(&inner.dir).unwrap_or_default();
     let namespaces: Vec<NamespaceStats> = state
         .namespaces()
         .into_iter()
@@ -102,7 +106,8 @@ pub(crate) fn collect(inner: &Inner) -> ShardStats {
         segments: segments.collect(),
         memtable_rows: state.memtable.rows,
         memtable_bytes: state.memtable.bytes,
-        log_bytes: log_bytes(inner),
+        log_bytes: bytes_of(inner, &names, wal::is_log_file_name),
+        graph_file_bytes: bytes_of(inner, &names, graphs::is_graph_file_name),
         last_seq: state.seq,
         epoch_seen: state.epoch_seen,
     }

@@ -51,6 +51,7 @@ fn inspect(path: &Path) -> Option<Value> {
         manifest::MANIFEST_FILE_NAME => inspect_manifest(path),
         name if name.ends_with(".log") => inspect_log(path),
         name if name.ends_with(".seg") => inspect_segment(path),
+        name if name.ends_with(".graph") => inspect_graph(path),
         _ => return None,
     };
     let mut report = report.unwrap_or_else(|error| json!({"error": error}));
@@ -96,6 +97,14 @@ fn inspect_log(path: &Path) -> Result<Value, String> {
         shown["error"] = Value::from("acknowledged entries do not read back");
     }
     Ok(shown)
+}
+
+/// A graph that is kept beside its segment; damage to it costs only the time to build it again.
+fn inspect_graph(path: &Path) -> Result<Value, String> {
+    let io: SharedIo = Arc::new(RealIo);
+    let (file, head) = SegmentFile::open_any(&io, path).map_err(|error| error.to_string())?;
+    let (shard, segment) = (head.shard, head.segment.get());
+    Ok(json!({"kind": "graph", "shard": shard, "segment": segment, "bytes": file.bytes()}))
 }
 
 fn inspect_segment(path: &Path) -> Result<Value, String> {

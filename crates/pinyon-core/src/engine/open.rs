@@ -243,7 +243,7 @@ fn start_graph_builder(
         give_way();
         let is_stopped = || stop.load(Ordering::Acquire);
         while !is_stopped() {
-            let is_built = |step| matches!(step, Step::BuiltCodes | Step::BuiltGraph);
+            let is_built = |step| matches!(step, Step::BuiltCodes | Step::BuiltGraph | Step::LoadedGraph);
             let built = shards.iter().any(|shard| is_built(shard.derive(&pool, &is_stopped)));
             if !built && !is_stopped() {
                 std::thread::park_timeout(GRAPH_REST);

@@ -15,8 +15,8 @@ const BATCH: usize = 64;
 /// Coded rows: all that were pushed, or a part of them that lies in the same memory.
 #[derive(Debug, Clone)]
 pub struct Int8Rows {
-    space: PointSpace,
-    rotation: Arc<Rotation>,
+    pub(super) space: PointSpace,
+    pub(super) rotation: Arc<Rotation>,
     lines_per_row: usize,
     stored: Arc<Stored>,
     rows: Range<usize>,
@@ -114,11 +114,11 @@ impl Int8Rows {
         Arc::make_mut(&mut self.stored)
     }
 
-    fn codes(&self) -> &[Line] {
+    pub(super) fn codes(&self) -> &[Line] {
         &self.stored.codes[self.rows.start * self.lines_per_row..self.rows.end * self.lines_per_row]
     }
 
-    fn scales(&self) -> &[[f32; 2]] {
+    pub(super) fn scales(&self) -> &[[f32; 2]] {
         &self.stored.scales[self.rows.clone()]
     }
 

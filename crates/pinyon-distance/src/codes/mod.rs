@@ -4,6 +4,7 @@
 //!
 //! What codes say is an estimate. Who needs the distance itself computes it from the vector.
 
+mod fingerprint;
 mod int8;
 mod rotation;
 mod signs;

@@ -214,3 +214,30 @@ fn extreme_rows_have_no_distance_that_is_not_a_number() {
         }
     }
 }
+
+#[test]
+fn a_fingerprint_is_that_of_these_codes_and_no_others() {
+    let mut rng = SeededRng::new(16);
+    let mut set = Set::new(&mut rng, 40, 70);
+    for metric in METRICS {
+        let codes = set.int8(metric);
+        assert_eq!(codes.fingerprint(), set.int8(metric).fingerprint());
+        let mut seen = vec![codes.fingerprint(), codes.pick(&[]).fingerprint()];
+        let every = |count: u32| (0..count).collect::<Vec<u32>>();
+        seen.push(codes.pick(&every(39)).fingerprint());
+        // Two rows that stand in each other's place, as a merge might put them.
+        for (one, other) in [(0, 1), (3, 11), (38, 39)] {
+            let mut order = every(40);
+            order.swap(one, other);
+            seen.push(codes.pick(&order).fingerprint());
+        }
+        let before = set.vectors[70 * 39];
+        set.vectors[70 * 39] = -before;
+        seen.push(set.int8(metric).fingerprint());
+        set.vectors[70 * 39] = before;
+        let count = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), count, "{metric}");
+    }
+}

@@ -7,7 +7,7 @@ mod self_test;
 #[cfg(test)]
 mod tests;
 
-pub use code_graph::CodeGraph;
+pub use code_graph::{CodeGraph, GraphParts};
 pub use hnsw_rs_graph::HnswRsGraph;
 pub use self_test::{Calibration, SelfTest, calibrate};
 
@@ -42,6 +42,11 @@ impl GraphOptions {
         }
         Err(GraphError::Options { m, ef_construction })
     }
+
+    /// Links that a row has at most, on the lowest level.
+    pub const fn places(self) -> usize {
+        2 * self.m
+    }
 }
 
 /// Why a graph was not built.
@@ -65,6 +70,12 @@ pub enum GraphError {
         /// The row's number.
         row: usize,
         /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The parts of a graph contradict each other or its rows.
+    #[error("the parts make no graph: {problem}")]
+    Parts {
+        /// What is wrong with them.
         problem: &'static str,
     },
     /// The engine panicked.

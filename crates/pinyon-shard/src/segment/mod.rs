@@ -7,4 +7,4 @@ mod sparse;
 mod writer;
 
 pub(crate) use reader::{Segment, namespace_rows};
-pub(crate) use writer::{RowSource, write_segment};
+pub(crate) use writer::{RowSource, remove_leftover, write_segment};

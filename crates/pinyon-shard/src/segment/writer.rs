@@ -63,7 +63,7 @@ pub(crate) fn write_segment(
 }
 
 /// A try that failed may have left its unfinished file.
-fn remove_leftover(io: &SharedIo, path: &Path) -> Result<(), ShardError> {
+pub(crate) fn remove_leftover(io: &SharedIo, path: &Path) -> Result<(), ShardError> {
     let leftover = unfinished_path(path);
     if io.exists(&leftover).map_err(ShardError::io(&leftover))? {
         io.remove(&leftover).map_err(ShardError::io(&leftover))?;

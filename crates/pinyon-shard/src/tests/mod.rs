@@ -5,6 +5,7 @@ mod crash;
 mod effort;
 mod explain;
 mod flips;
+mod kept_graphs;
 mod memory;
 mod model;
 mod operations;

@@ -5,7 +5,7 @@ use super::{Findings, Settings, Source};
 const ARCHITECTURE: &str = "crates/ARCHITECTURE.md";
 const FORMAT: &str = "crates/pinyon-storage/FORMAT.md";
 /// Files that lay out bytes on disk.
-const LAYOUTS: [&str; 8] = [
+const LAYOUTS: [&str; 9] = [
     "crates/pinyon-storage/src/wal/layout.rs",
     "crates/pinyon-storage/src/segment/layout.rs",
     "crates/pinyon-storage/src/manifest/codec.rs",
@@ -14,6 +14,7 @@ const LAYOUTS: [&str; 8] = [
     "crates/pinyon-shard/src/segment/kills.rs",
     "crates/pinyon-shard/src/segment/sparse.rs",
     "crates/pinyon-shard/src/log_entry.rs",
+    "crates/pinyon-shard/src/graphs/layout.rs",
 ];
 
 /// Checks the architecture's headings, the format's fingerprint, and that README and CI name the same command.

@@ -81,7 +81,7 @@ fn shuffled(rows: usize, seed: u64) -> Vec<u32> {
 
 impl Builder {
     fn new(codes: Arc<Int8Rows>, options: GraphOptions, order: &[u32]) -> Self {
-        let (rows, stride) = (codes.len(), 2 * options.m);
+        let (rows, stride) = (codes.len(), options.places());
         // The first ones put in: a sample, because the order is random.
         let entries = order[..ENTRIES.min(rows)].to_vec();
         let entry_codes = codes.pick(&entries);
@@ -141,11 +141,11 @@ impl Builder {
         hands.candidates.clear();
         hands.candidates.extend(self.edges.of(from).zip(self.graph.links.of(from)));
         hands.candidates.push((length, to));
-        if hands.candidates.len() <= 2 * self.options.m {
+        if hands.candidates.len() <= self.options.places() {
             std::mem::swap(&mut hands.candidates, &mut hands.chosen);
         } else {
             hands.candidates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            self.choose(2 * self.options.m, hands);
+            self.choose(self.options.places(), hands);
         }
         self.graph.links.set(from, hands.chosen.iter().map(|(_, link)| *link));
         self.edges.set(from, hands.chosen.iter().map(|(length, _)| *length));

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 /// No row; ends a list that is not full.
-const NOBODY: u32 = u32::MAX;
+pub(super) const NOBODY: u32 = u32::MAX;
 /// Locks that rows share. Only builders that run beside each other ever wait for one.
 const LOCKS: usize = 1024;
 
@@ -22,10 +22,24 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) fn new(rows: usize, stride: usize) -> Self {
-        let mut places = Vec::with_capacity(rows * stride);
+        Self::of_places(stride, std::iter::repeat_n(NOBODY, rows * stride))
+    }
+
+    /// As [`Self::all`] gave them.
+    pub(super) fn copy(stride: usize, links: &[u32]) -> Self {
+        Self::of_places(stride, links.iter().copied())
+    }
+
+    fn of_places(stride: usize, links: impl ExactSizeIterator<Item = u32>) -> Self {
+        let mut places = Vec::with_capacity(links.len());
         pinyon_distance::ask_for_huge_pages(places.spare_capacity_mut());
-        places.extend((0..rows * stride).map(|_| AtomicU32::new(NOBODY)));
+        places.extend(links.map(AtomicU32::new));
         Self { stride, rows: places }
+    }
+
+    /// Every place of every row, row after row.
+    pub(super) fn all(&self) -> impl Iterator<Item = u32> {
+        self.rows.iter().map(|link| link.load(Relaxed))
     }
 
     /// The rows that a row is linked to.

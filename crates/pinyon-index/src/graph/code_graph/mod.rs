@@ -4,6 +4,7 @@
 
 mod build;
 mod links;
+mod parts;
 mod pool;
 mod scratch;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 use super::{Graph, GraphOptions, GraphRequest};
 use crate::Work;
 use links::Links;
+pub use parts::GraphParts;
 use pinyon_distance::codes::{Int8Query, Int8Rows};
 use pinyon_types::{Metric, SlotId};
 use scratch::{Scratch, Scratches};

@@ -108,3 +108,70 @@ fn a_stopped_build_says_so_and_bad_options_are_refused() {
     let refused = CodeGraph::build(codes, GraphOptions { m: 1, ef_construction: 9 }, 9, &|| false, &pool(1));
     assert!(matches!(refused, Err(GraphError::Options { m: 1, .. })));
 }
+
+/// A graph's parts, which a test may spoil.
+#[derive(Clone)]
+struct Parts {
+    options: GraphOptions,
+    entries: Vec<u32>,
+    links: Vec<u32>,
+}
+
+impl Parts {
+    fn of(graph: &CodeGraph) -> Self {
+        Self { options: OPTIONS, entries: graph.entries().to_vec(), links: graph.links().collect() }
+    }
+
+    fn graph(&self, codes: &Arc<Int8Rows>) -> Result<CodeGraph, GraphError> {
+        let Self { options, entries, links } = self;
+        CodeGraph::from_parts(Arc::clone(codes), GraphParts { options: *options, entries, links })
+    }
+}
+
+#[test]
+fn a_graph_that_was_taken_apart_walks_as_before() {
+    let (all, _) = clustered(3_050, 45);
+    let (vectors, queries) = all.split_at(3_000 * DIM);
+    let norms: Vec<f32> = vectors.chunks(DIM).map(inverse_norm).collect();
+    let graph = build(vectors, &norms, Metric::DotProduct, 3);
+    let again = Parts::of(&graph).graph(&graph.codes).unwrap();
+    for query in queries.chunks(DIM) {
+        let walk = |graph: &CodeGraph| {
+            let mut work = Work::default();
+            (graph.search(query, GraphRequest { k: 30, ef: 60 }, &mut work), work)
+        };
+        assert_eq!(walk(&graph), walk(&again));
+    }
+    assert_eq!(graph.bytes(), again.bytes());
+    let empty = build(&[], &[], Metric::Cosine, 1);
+    assert_eq!(Parts::of(&empty).graph(&empty.codes).unwrap().rows(), 0);
+}
+
+#[test]
+fn spoilt_parts_make_no_graph() {
+    let (vectors, norms) = clustered(600, 46);
+    let graph = build(&vectors, &norms, Metric::Cosine, 1);
+    let good = Parts::of(&graph);
+    let is_short = |list: &[u32]| list[31] == u32::MAX;
+    let short = good.links.chunks(32).position(is_short).unwrap();
+    type Spoiler<'a> = (&'a str, &'a dyn Fn(&mut Parts));
+    let spoilers: [Spoiler<'_>; 10] = [
+        ("not as many links", &|parts| parts.links.truncate(599 * 32)),
+        ("not as many links", &|parts| parts.options.m = 15),
+        ("a link leads to no row", &|parts| parts.links[32 * 17] = 600),
+        ("a link leads to no row", &|parts| parts.links[32 * 17] = u32::MAX - 1),
+        ("a row is linked to itself", &|parts| parts.links[32 * 17] = 17),
+        ("a list goes on after its end", &|parts| parts.links[32 * short + 31] = 3),
+        ("not as many entries", &|parts| parts.entries.truncate(255)),
+        ("an entry is no row", &|parts| parts.entries[9] = 600),
+        ("an entry comes twice", &|parts| parts.entries[9] = parts.entries[200]),
+        ("m must be 2 to 128", &|parts| parts.options.m = 1),
+    ];
+    assert!(good.graph(&graph.codes).is_ok());
+    for (expected, spoil) in spoilers {
+        let mut parts = good.clone();
+        spoil(&mut parts);
+        let problem = parts.graph(&graph.codes).unwrap_err().to_string();
+        assert!(problem.contains(expected), "{problem}, not: {expected}");
+    }
+}

@@ -2,10 +2,10 @@
 
 use super::{
     super::{DIR, shape, sparse_shape},
-    answers, disk, open, put,
+    answers, derive, disk, open, put,
     world::World,
 };
-use crate::{Change, ShardShape};
+use crate::{Change, ShardShape, Step};
 use pinyon_storage::{
     io::SharedIo,
     manifest::MANIFEST_FILE_NAME,
@@ -15,6 +15,8 @@ use pinyon_storage::{
 use pinyon_types::{Metric, SeededRng};
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
+/// Rows of a namespace that has a graph: no other has so many.
+pub(super) const GRAPH_ROWS: u32 = 30;
 /// A closing frame.
 const END_BYTES: u64 = 32;
 
@@ -97,6 +99,9 @@ fn leave(name: &'static str, world: &World, batch: usize) -> Golden {
     for name in world.io.list(Path::new(DIR)).unwrap() {
         let bytes = world.io.read(&Path::new(DIR).join(&name)).unwrap();
         let mut file = GoldenFile::new(&*name, bytes, Outcome::Refused);
+        if name.ends_with(".graph") {
+            file.outcomes = vec![(0..file.bytes.len() as u64, Outcome::Same)];
+        }
         if let Some((_, report)) = logs.iter().find(|(log, _)| *log == name) {
             file.outcomes = if name == *last { last_log(report, batch) } else { needed_log(report) };
         }
@@ -113,6 +118,9 @@ impl Golden {
     fn learn_answers(&mut self, world: &World) {
         let shard = open(&disk(&self.files), self.shape).unwrap();
         world.assert_holds(&shard, self.last_seq);
+        if self.has_graph() {
+            assert_eq!(derive(&shard), [Step::BuiltCodes, Step::LoadedGraph], "the golden graph is good");
+        }
         self.answers.insert(self.last_seq, answers::of(&shard));
         let log = self.files.iter().rfind(|file| wal::is_log_file_name(&file.name)).unwrap();
         for (span, outcome) in &log.outcomes {
@@ -130,6 +138,20 @@ impl Golden {
         assert!(self.files.iter().all(|file| file.name != name), "{name} is there already");
         self.files.push(GoldenFile::new(name, bytes, Outcome::Same));
         self.files.sort_by(|one, other| one.name.cmp(&other.name));
+    }
+
+    fn graph(&self) -> Option<&GoldenFile> {
+        self.files.iter().find(|file| file.name.ends_with(".graph"))
+    }
+
+    pub(super) fn has_graph(&self) -> bool {
+        self.graph().is_some()
+    }
+
+    /// Whatever became of the graph's file, what lies there now is what lay there before.
+    pub(super) fn check_graph(&self, io: &SharedIo) -> Result<(), String> {
+        let is_same = self.graph().is_none_or(|file| read(io, &file.name) == file.bytes);
+        is_same.then_some(()).ok_or_else(|| "damage to the graph's file was not noticed".into())
     }
 
     fn file(&self, name: &str) -> &GoldenFile {
@@ -246,4 +268,16 @@ pub(super) fn closed() -> Golden {
     kill_records(&mut world, 0);
     world.shard.close().unwrap();
     leave("closed", &world, 1)
+}
+
+/// A namespace with a graph in a file, some of its rows dead, and another one beside it.
+pub(super) fn with_graph() -> Golden {
+    let mut world = World::new(shape(Metric::Cosine), 15);
+    world.write_kinds(0, 0..u64::from(GRAPH_ROWS));
+    world.write_kinds(1, 0..3);
+    world.shard.seal().unwrap();
+    assert_eq!(derive(&world.shard), [Step::BuiltCodes, Step::BuiltGraph]);
+    kill_records(&mut world, 0);
+    world.shard.close().unwrap();
+    leave("with a graph", &world, 1)
 }

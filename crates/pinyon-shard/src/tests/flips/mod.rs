@@ -11,7 +11,7 @@ mod golden;
 mod world;
 
 use super::DIR;
-use crate::{Shard, ShardOptions, ShardShape};
+use crate::{Shard, ShardOptions, ShardShape, Step};
 use golden::{Golden, GoldenFile, Outcome};
 use pinyon_storage::{
     SystemClock,
@@ -65,10 +65,20 @@ fn flips(golden: &Golden) -> Vec<Flip<'_>> {
     flips
 }
 
-/// Reserves less for logs than others do: of the zeros behind a log a few are as good as many.
+/// Reserves less for logs than others do: of the zeros behind a log a few are as good as many. Graphs are made for few rows
+/// and walked whenever there is one, if anybody derives them.
 fn open(io: &SharedIo, shape: ShardShape) -> Result<Shard, String> {
     let options = ShardOptions { log_preallocate_bytes: 256, ..super::options() };
+    let rows_min = golden::GRAPH_ROWS;
+    let options = ShardOptions { coded_rows_min: rows_min, graph_rows_min: rows_min, ..options };
+    let options = ShardOptions { graph_rows_per_effort: 0, ..options };
     Shard::open(io, Path::new(DIR), shape, options).map_err(|error| error.to_string())
+}
+
+/// Derives on one thread, which builds the same graph again; what was done.
+fn derive(shard: &Shard) -> Vec<Step> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    std::iter::repeat_with(|| shard.derive(&pool, &|| false)).take_while(|step| *step != Step::Idle).collect()
 }
 
 fn put(io: &SharedIo, name: &str, bytes: &[u8]) {
@@ -110,6 +120,10 @@ fn check_served(golden: &Golden, flip: Flip<'_>, io: &SharedIo, seq: u64) -> Res
 
 fn check_answers(golden: &Golden, io: &SharedIo, seq: u64) -> Result<(), String> {
     let shard = open(io, golden.shape).map_err(|error| format!("refused: {error}"))?;
+    if golden.has_graph() {
+        derive(&shard);
+        golden.check_graph(io)?;
+    }
     let answers = answers::of(&shard);
     if answers == golden.answers[&seq] {
         return Ok(());
@@ -180,4 +194,9 @@ fn no_flip_after_a_row_of_kills_gives_a_wrong_answer() {
 #[test]
 fn no_flip_in_a_closed_shard_gives_a_wrong_answer() {
     sweep(&golden::closed());
+}
+
+#[test]
+fn no_flip_beside_a_kept_graph_or_in_it_gives_a_wrong_answer() {
+    sweep(&golden::with_graph());
 }

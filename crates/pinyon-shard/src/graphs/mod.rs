@@ -1,5 +1,12 @@
-//! Graphs of large namespaces and of whole segments: built in the background from sealed rows, tested on those rows, then attached to
-//! their segment. Until one is there, and wherever one does not pass its test, scans answer.
+//! Graphs of large namespaces and of whole segments: loaded from the file beside their segment, or built in the background from
+//! sealed rows and tested on those rows, then attached to their segment and kept. Until one is there, and wherever one does not
+//! pass its test, scans answer.
+
+mod kept;
+mod layout;
+
+pub(crate) use kept::remove_of;
+pub(crate) use layout::{is_graph_file_name, segment_of};
 
 use crate::{
     GraphEngine, ShardOptions, Step,
@@ -8,10 +15,11 @@ use crate::{
     segment::Segment,
     shard::Inner,
 };
+use kept::{Place, Verdict};
 use pinyon_index::{
     Calibration, CodeGraph, Graph, GraphError, GraphOptions, HnswRsGraph, SelfTest, calibrate,
 };
-use pinyon_types::Effort;
+use pinyon_types::{Effort, SegmentId};
 use std::sync::Arc;
 
 /// Links per row and effort of construction: the yardstick's usual settings (RUST-ANN's comparison used the same).
@@ -76,7 +84,15 @@ impl Walk {
     }
 }
 
-/// Builds the next missing graph.
+/// The rows that a graph is of.
+struct Site<'a> {
+    inner: &'a Inner,
+    id: SegmentId,
+    segment: &'a Segment,
+    span: Span,
+}
+
+/// Loads or builds the next missing graph.
 pub(crate) fn build_next(inner: &Inner, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
     let state = inner.snapshot.load_full();
     let missing = state.layers.iter().find_map(|view| {
@@ -86,16 +102,14 @@ pub(crate) fn build_next(inner: &Inner, pool: &rayon::ThreadPool, stop: &dyn Fn(
                 && segment.graph(span.part).is_none()
                 && has_room(inner, segment, span)
         };
-        Some((view.layer.id, segment, Span::all(segment).find(lacks_graph)?))
+        let span = Span::all(segment).find(lacks_graph)?;
+        Some(Site { inner, id: view.layer.id, segment, span })
     });
-    let Some((id, segment, span)) = missing else { return Step::Idle };
-    let merged_away = || inner.snapshot.load().layer(id).is_none();
-    match build(inner, segment, &span, pool, &|| stop() || merged_away()) {
-        Some(graph) => {
-            segment.attach_graph(span.part, &graph);
-            Step::BuiltGraph
-        }
-        None => Step::Stopped,
+    let Some(site) = missing else { return Step::Idle };
+    let is_useless = || stop() || inner.snapshot.load().layer(site.id).is_none();
+    match inner.options.graph {
+        GraphEngine::HnswRs => site.build_hnsw_rs(pool, &is_useless),
+        GraphEngine::Codes => site.load_or_build(pool, &is_useless),
     }
 }
 
@@ -116,53 +130,71 @@ fn has_room(inner: &Inner, segment: &Segment, span: &Span) -> bool {
         || (segment.codes(span.part).is_some() && inner.may_take(segment, span, bytes))
 }
 
-/// Builds and tests one graph; `None` when stopped.
-fn build(
-    inner: &Inner,
-    segment: &Segment,
-    span: &Span,
-    pool: &rayon::ThreadPool,
-    stop: &dyn Fn() -> bool,
-) -> Option<GraphEntry> {
-    let unfit = GraphEntry { fit: None };
-    let graph = match raw_graph(inner, segment, span, pool, stop) {
-        Ok(Some(graph)) => graph,
-        Ok(None) => return Some(unfit),
-        Err(_) if stop() => return None,
-        Err(error) => {
-            tracing::warn!(shard = inner.shape.shard.get(), error = %error, "graph not built, scans go on");
-            return Some(unfit);
+impl Site<'_> {
+    /// Our own graph; none where there are no codes to walk on.
+    fn load_or_build(&self, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
+        let Some(Some(coded)) = self.segment.codes(self.span.part) else {
+            return self.attach(None, Step::BuiltGraph);
+        };
+        let place = Place::new(self, &coded);
+        if let Some(verdict) = place.load() {
+            return self.attach(fit(verdict), Step::LoadedGraph);
         }
-    };
-    let test =
-        SelfTest { metric: inner.shape.metric, recall_min: inner.options.recall_min, seed: SELF_TEST_SEED };
-    match calibrate(&*graph, block_of(segment, span.slots.clone()), test) {
-        Calibration::Fit { ef, .. } => Some(GraphEntry { fit: Some((graph, ef)) }),
-        Calibration::Unfit { recall, .. } => {
-            tracing::warn!(shard = inner.shape.shard.get(), recall, "graph misses its recall, scans go on");
-            Some(unfit)
+        match CodeGraph::build(Arc::clone(coded.bytes_codes()), GRAPH_OPTIONS, ORDER_SEED, stop, pool) {
+            Ok(graph) => {
+                let graph = Arc::new(graph);
+                let verdict: Verdict = self.calibrate(&*graph).map(|effort| (graph, effort));
+                // Searches need not wait for the disk.
+                let step = self.attach(fit(verdict.clone()), Step::BuiltGraph);
+                place.keep(&verdict);
+                step
+            }
+            Err(error) => self.give_up(&error, stop),
+        }
+    }
+
+    fn build_hnsw_rs(&self, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
+        let (block, metric) = (block_of(self.segment, self.span.slots.clone()), self.inner.shape.metric);
+        match HnswRsGraph::build(block, metric, GRAPH_OPTIONS, stop, pool) {
+            Ok(graph) => {
+                let effort = self.calibrate(&graph);
+                let graph: Arc<dyn Graph> = Arc::new(graph);
+                self.attach(effort.map(|effort| (graph, effort)), Step::BuiltGraph)
+            }
+            Err(error) => self.give_up(&error, stop),
+        }
+    }
+
+    fn attach(&self, fit: Option<(Arc<dyn Graph>, usize)>, step: Step) -> Step {
+        self.segment.attach_graph(self.span.part, &GraphEntry { fit });
+        step
+    }
+
+    /// A build that was stopped is tried again; any other would fail again.
+    fn give_up(&self, error: &GraphError, stop: &dyn Fn() -> bool) -> Step {
+        if stop() {
+            return Step::Stopped;
+        }
+        let shard = self.inner.shape.shard.get();
+        tracing::warn!(shard, error = %error, "graph not built, scans go on");
+        self.attach(None, Step::BuiltGraph)
+    }
+
+    /// The effort that a graph needs; `None` if none tried is enough.
+    fn calibrate(&self, graph: &dyn Graph) -> Option<usize> {
+        let (shape, options) = (self.inner.shape, &self.inner.options);
+        let test = SelfTest { metric: shape.metric, recall_min: options.recall_min, seed: SELF_TEST_SEED };
+        match calibrate(graph, block_of(self.segment, self.span.slots.clone()), test) {
+            Calibration::Fit { ef, .. } => Some(ef),
+            Calibration::Unfit { recall, .. } => {
+                let shard = shape.shard.get();
+                tracing::warn!(shard, recall, "graph misses its recall, scans go on");
+                None
+            }
         }
     }
 }
 
-/// A graph by the engine that was chosen; none where ours has no codes to walk on.
-fn raw_graph(
-    inner: &Inner,
-    segment: &Segment,
-    span: &Span,
-    pool: &rayon::ThreadPool,
-    stop: &dyn Fn() -> bool,
-) -> Result<Option<Arc<dyn Graph>>, GraphError> {
-    match inner.options.graph {
-        GraphEngine::HnswRs => {
-            let block = block_of(segment, span.slots.clone());
-            let graph = HnswRsGraph::build(block, inner.shape.metric, GRAPH_OPTIONS, stop, pool)?;
-            Ok(Some(Arc::new(graph)))
-        }
-        GraphEngine::Codes => {
-            let Some(Some(coded)) = segment.codes(span.part) else { return Ok(None) };
-            let codes = Arc::clone(coded.bytes_codes());
-            Ok(Some(Arc::new(CodeGraph::build(codes, GRAPH_OPTIONS, ORDER_SEED, stop, pool)?)))
-        }
-    }
+fn fit(verdict: Verdict) -> Option<(Arc<dyn Graph>, usize)> {
+    verdict.map(|(graph, effort)| (graph as Arc<dyn Graph>, effort))
 }

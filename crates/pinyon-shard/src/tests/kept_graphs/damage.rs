@@ -1,0 +1,126 @@
+//! Files that are not what was written, although their checksums may say so.
+
+use super::*;
+use pinyon_storage::{
+    io::unfinished_path,
+    segment::{SegmentFile, SegmentHead, SegmentWriter},
+};
+use pinyon_types::{SegmentId, ShardId};
+
+/// The sections of a graph's file.
+#[derive(Debug, Clone)]
+struct Sections {
+    head: SegmentHead,
+    purpose: Vec<u64>,
+    entries: Vec<u32>,
+    links: Vec<u32>,
+}
+
+impl Sections {
+    fn read(io: &SharedIo) -> Self {
+        let (file, head) = SegmentFile::open_any(io, &Path::new(DIR).join(GRAPH_FILE)).unwrap();
+        let purpose = file.u64s(101).unwrap().to_vec();
+        let (entries, links) = (file.u32s(102).unwrap().to_vec(), file.u32s(103).unwrap().to_vec());
+        Self { head, purpose, entries, links }
+    }
+
+    /// Writes the file anew; all its checksums are right. Sections without anything are left out.
+    fn write(&self, io: &SharedIo) {
+        let path = Path::new(DIR).join(GRAPH_FILE);
+        io.remove(&path).unwrap();
+        let mut writer = SegmentWriter::create(io, &path, self.head).unwrap();
+        let bytes: [&[u8]; 3] = [
+            bytemuck::cast_slice(&self.purpose),
+            bytemuck::cast_slice(&self.entries),
+            bytemuck::cast_slice(&self.links),
+        ];
+        for (tag, bytes) in (101..).zip(bytes).filter(|(_, bytes)| !bytes.is_empty()) {
+            writer.begin(tag).unwrap();
+            writer.write(bytes).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+}
+
+/// A file that is whole and wrong.
+type Spoiler = (&'static str, fn(&mut Sections));
+
+const SPOILERS: [Spoiler; 12] = [
+    ("another shard's", |file| file.head.shard = ShardId::new(3).get()),
+    ("another segment's", |file| file.head.segment = SegmentId::new(2)),
+    ("of another version", |file| file.purpose[0] += 1),
+    ("of a whole segment", |file| file.purpose[1] = 2),
+    ("another namespace's", |file| file.purpose[2] = 2),
+    ("made for a segment with another checksum", |file| file.purpose[4] ^= 1),
+    ("made for other codes", |file| file.purpose[7] ^= 1),
+    ("without an effort", |file| file.purpose.truncate(11)),
+    ("without a purpose", |file| file.purpose.clear()),
+    ("without entries", |file| file.entries.clear()),
+    ("with a link to nowhere", |file| file.links[17] = ROWS as u32),
+    ("with links of a row less", |file| file.links.truncate(file.links.len() - 32)),
+];
+
+#[test]
+fn a_file_that_is_whole_and_wrong_is_replaced_by_a_good_one() {
+    let io = memory();
+    let shard = with_graph(&io, Metric::Cosine);
+    let (before, bytes, good) = (answers(&shard), read(&io, GRAPH_FILE), Sections::read(&io));
+    for (what, spoil) in SPOILERS {
+        let mut file = good.clone();
+        spoil(&mut file);
+        file.write(&io);
+        let shard = open(&io, Metric::Cosine);
+        assert_eq!(derive(&shard), [Step::BuiltCodes, Step::BuiltGraph], "{what}");
+        assert_eq!(answers(&shard), before, "{what}");
+        assert!(read(&io, GRAPH_FILE) == bytes, "{what}: one thread builds the same graph again");
+    }
+    // What is written by this test itself is as good as the original.
+    good.write(&io);
+    assert_eq!(derive(&open(&io, Metric::Cosine)), [Step::BuiltCodes, Step::LoadedGraph]);
+}
+
+#[test]
+fn that_no_graph_was_fit_is_remembered() {
+    let io = memory();
+    drop(with_graph(&io, Metric::Cosine));
+    let mut file = Sections::read(&io);
+    *file.purpose.last_mut().unwrap() = 0;
+    file.entries.clear();
+    file.links.clear();
+    file.write(&io);
+    let shard = open(&io, Metric::Cosine);
+    assert_eq!(derive(&shard), [Step::BuiltCodes, Step::LoadedGraph]);
+    assert_eq!(shard.stats().segments[0].graphs, 0);
+    assert!(answers(&shard).iter().all(|(_, work)| work.graph_walks == 0));
+}
+
+#[test]
+fn a_segment_does_not_pass_for_a_graph_nor_a_graph_for_a_segment() {
+    let io = memory();
+    let shard = with_graph(&io, Metric::Cosine);
+    let before = found(&shard);
+    drop(shard);
+    let (segment, graph) = (files(&io, ".seg").swap_remove(0), read(&io, GRAPH_FILE));
+    let rows = read(&io, &segment);
+    put(&io, GRAPH_FILE, &rows);
+    let shard = open(&io, Metric::Cosine);
+    assert_eq!(derive(&shard), [Step::BuiltCodes, Step::BuiltGraph]);
+    assert_eq!(found(&shard), before);
+    put(&io, &segment, &graph);
+    let refused = Shard::open(&io, Path::new(DIR), shape(Metric::Cosine), options()).unwrap_err();
+    assert!(refused.to_string().contains(&segment), "{refused}");
+}
+
+#[test]
+fn a_directory_in_the_way_of_the_file_is_no_reason_to_stop() {
+    let io = memory();
+    let shard = open(&io, Metric::Cosine);
+    write(&shard, 0..ROWS, 1);
+    shard.seal().unwrap();
+    // Nothing can be created under this name, and it cannot be removed.
+    let taken = unfinished_path(&Path::new(DIR).join(GRAPH_FILE));
+    io.create_dir_all(&taken).unwrap();
+    assert_eq!(derive(&shard), [Step::BuiltCodes, Step::BuiltGraph]);
+    assert_eq!(files(&io, ".graph"), Vec::<String>::new(), "it could not be kept");
+    assert_eq!((shard.poisoned(), shard.stats().segments[0].graphs), (None, 1));
+}
