@@ -88,8 +88,9 @@ impl Inner {
     pub(crate) fn may_take(&self, segment: &Segment, span: &Span, bytes: usize) -> bool {
         let Some(budget) = &self.options.memory else { return true };
         let Part::Namespace(id) = span.part else { return false };
-        let entry = segment.namespaces().iter().find(|entry| entry.namespace.id() == id);
-        entry.is_some_and(|entry| entry.uses.may_derive() && budget.take(bytes as u64, entry))
+        let entries = segment.namespaces();
+        let at = entries.binary_search_by_key(&id, |entry| entry.namespace.id());
+        at.is_ok_and(|at| entries[at].uses.may_derive() && budget.take(bytes as u64, &entries[at]))
     }
 }
 

@@ -72,15 +72,18 @@ fn has_room(inner: &Inner, segment: &Segment, span: &Span) -> bool {
 
 /// Makes codes of the parts that had them before a merge, before the merged segment takes their place: the vectors of tenants
 /// that only share a segment with one that is written to would be scanned for as long as that goes on.
-pub(crate) fn carry_over(inner: &Inner, inputs: &[LayerView], merged: &Segment) {
-    let segments = || inputs.iter().filter_map(|view| view.layer.segment());
+pub(crate) fn carry_over<'a>(inner: &Inner, inputs: &'a [LayerView], merged: &Segment) {
     let had_codes = |span: &Span| {
-        let mut parts = segments().filter_map(|segment| match span.part {
-            Part::Whole => Some((segment, Span::whole(segment))),
-            Part::Namespace(_) => Some((segment, Span::all(segment).find(|one| one.part == span.part)?)),
-        });
+        let part_of = |view: &'a LayerView| {
+            let segment = view.layer.segment()?;
+            let span = match span.part {
+                Part::Whole => Span::whole(segment),
+                Part::Namespace(id) => Span::of(view.layer.namespace_rows(id)?),
+            };
+            Some((segment, span))
+        };
         let is_large = |one: &Span| one.len() >= rows_min(&inner.options, one.part);
-        let mut large = parts.by_ref().filter(|(_, one)| is_large(one)).peekable();
+        let mut large = inputs.iter().filter_map(part_of).filter(|(_, one)| is_large(one)).peekable();
         large.peek().is_some() && large.all(|(segment, one)| segment.codes(one.part).is_some())
     };
     let wanted = missing(inner, merged, u32::MAX).into_iter().filter(had_codes);

@@ -58,8 +58,8 @@ pub struct ShardStats {
 }
 
 impl ShardStats {
-    /// Bytes on disk: segments, kept graphs and every log file, with the space that is reserved for what comes (a log grows in steps, so
-    /// an empty shard takes one step).
+    /// Bytes on disk: segments, kept graphs and every log file, with the space that is reserved for what comes (a log grows in
+    /// steps, so an empty shard takes one step).
     pub fn disk_bytes(&self) -> u64 {
         self.log_bytes
             + self.graph_file_bytes
