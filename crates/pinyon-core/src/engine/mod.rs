@@ -32,9 +32,9 @@ use std::{
 /// An open engine. Cheap to clone; clones are the same engine. The last one dropped stops its threads.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    pub(crate) inner: Arc<Inner>,
-    /// Apart from `inner`, which the threads themselves hold.
+    /// Before `inner`, so that they have ended when it lets go of the directory's lock: fields are dropped in order.
     _threads: Arc<Threads>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// One shard with what the engine measures of it.

@@ -151,7 +151,7 @@ impl Pools {
     }
 }
 
-fn lock_dir(dir: &Path) -> Result<Box<dyn LockGuard>, EngineError> {
+pub(super) fn lock_dir(dir: &Path) -> Result<Box<dyn LockGuard>, EngineError> {
     RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
     RealIo.lock(&dir.join("LOCK")).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => EngineError::new(

@@ -307,3 +307,46 @@ fn cross_shard_queries_have_a_limit_of_their_own() {
     drop(engine);
     std::fs::remove_dir_all(&dir).unwrap();
 }
+
+/// The files of a shard with their lengths and times of change.
+fn shard_files(dir: &std::path::Path) -> Vec<(PathBuf, u64, std::time::SystemTime)> {
+    let entries = std::fs::read_dir(dir.join("shards/shard-0000")).unwrap().map(|entry| entry.unwrap());
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| {
+            let metadata = entry.metadata().ok()?;
+            Some((entry.path(), metadata.len(), metadata.modified().unwrap()))
+        })
+        .collect();
+    files.sort_unstable();
+    files
+}
+
+#[test]
+fn the_directory_stays_locked_until_the_last_background_step_has_ended() {
+    let dir = scratch("lock");
+    let mut one = EngineSettings::offline(1, 64).unwrap();
+    one.shard_options.seal_bytes = 256 << 10;
+    let engine = Engine::open(&dir, one).unwrap();
+    // Several memtables' worth: a seal is under way when the engine goes.
+    fill(&engine, 8, 1_000);
+    let next = std::thread::spawn({
+        let dir = dir.clone();
+        move || {
+            let lock = loop {
+                match open::lock_dir(&dir) {
+                    Ok(lock) => break lock,
+                    Err(_) => std::thread::yield_now(),
+                }
+            };
+            let then = shard_files(&dir);
+            // As long as any step that was not waited for would take.
+            std::thread::park_timeout(Duration::from_millis(300));
+            drop(lock);
+            (then, shard_files(&dir))
+        }
+    });
+    drop(engine);
+    let (then, later) = next.join().unwrap();
+    assert_eq!(then, later, "nobody writes to a directory that another has locked");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
