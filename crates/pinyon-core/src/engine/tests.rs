@@ -327,8 +327,12 @@ fn the_directory_stays_locked_until_the_last_background_step_has_ended() {
     let mut one = EngineSettings::offline(1, 64).unwrap();
     one.shard_options.seal_bytes = 256 << 10;
     let engine = Engine::open(&dir, one).unwrap();
-    // Several memtables' worth: a seal is under way when the engine goes.
-    fill(&engine, 8, 1_000);
+    // A segment is being written when the engine goes.
+    let is_unfinished = |(path, ..): &(PathBuf, _, _)| path.extension().is_some_and(|ending| ending == "tmp");
+    let is_sealing = || (0..2_000).any(|_| shard_files(&dir).iter().any(is_unfinished));
+    while !is_sealing() {
+        fill(&engine, 2, 1_000);
+    }
     let next = std::thread::spawn({
         let dir = dir.clone();
         move || {

@@ -11,19 +11,18 @@ const SURVIVORS_MIN: u64 = 64;
 /// Reading a row's bits where they lie costs this many times less than reading the bytes of a row that lies anywhere: 3 ns
 /// and 16 ns at 384 components, both bound by memory.
 const BITS_PER_BYTES: u64 = 5;
+/// Under a filter a scan of all bits takes twice as long: it goes deeper, and asks of every near row whether it passes.
+const FILTERED_SCAN_TIMES: u64 = 2;
 
 /// A part's codes in a layer.
 pub(super) fn of(view: &LayerView, span: &Span) -> Option<Arc<CodedRows>> {
     view.layer.segment()?.codes(span.part)?
 }
 
-/// Under a filter a scan of all bits takes twice as long: it goes deeper, and asks of every near row whether it passes.
-const SELECTIVE_TIMES: u64 = 2;
-
 /// As many rows whose bits are read as a scan of a part's codes costs, of these rows only if some are named.
 pub(super) fn rows_scanned(span: &Span, passing: Option<&RoaringBitmap>) -> usize {
     let rows = u64::from(span.len());
-    passing.map_or(rows, |passing| (SELECTIVE_TIMES * rows).min(BITS_PER_BYTES * passing.len())) as usize
+    passing.map_or(rows, |passing| (FILTERED_SCAN_TIMES * rows).min(BITS_PER_BYTES * passing.len())) as usize
 }
 
 impl Search<'_> {
@@ -43,7 +42,7 @@ impl Search<'_> {
         let rows = u64::from(span.len());
         match passing {
             Some(passing) if passing.len() < SURVIVORS_MIN => return false,
-            Some(passing) if passing.len() * BITS_PER_BYTES < SELECTIVE_TIMES * rows => {
+            Some(passing) if passing.len() * BITS_PER_BYTES < FILTERED_SCAN_TIMES * rows => {
                 let first = span.slots.start;
                 let rows: Vec<u32> = passing.iter().filter(|row| !view.dead.contains(first + row)).collect();
                 self.score_coded((segment, span), &coded, &rows, best);

@@ -78,7 +78,7 @@ pub struct BytesRead {
 pub struct PartExplanation {
     /// Which part.
     pub place: PartPlace,
-    /// The ways that answered: one for each namespace in the part, each named once; none if the search was stopped before.
+    /// The ways that answered, each named once: one for all rows, or one for each namespace; none if the search was stopped before.
     pub ways: Vec<Way>,
     /// Rows of the query's namespaces in the part, dead ones among them.
     pub rows: u64,

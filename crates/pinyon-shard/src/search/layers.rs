@@ -1,5 +1,5 @@
-//! Search in one layer: a graph where a namespace has one and it is the cheaper way, otherwise a scan, of codes where there
-//! are any. Filters scan the rows that survive them, or all rows and leave out the others.
+//! Search in one layer, of namespaces or of all rows at once: a walk of a graph where there is one and it is the cheaper way,
+//! otherwise a scan, of codes where there are any. Under a filter the rows that pass are found first, and the same is done for them.
 
 use super::{
     Hit, Scope, Search, Way, coded,
@@ -76,18 +76,23 @@ impl Search<'_> {
     fn passing_in_all(&mut self, view: &LayerView, filter: &Filter) -> RoaringBitmap {
         let mut slots = RoaringBitmap::new();
         for entry in view.layer.namespaces() {
-            let first = entry.slots.start;
             self.note_use(entry);
-            self.work.rows_filtered += u64::from(entry.len());
-            let began_us = self.filter_begins();
-            let rows = passing(view, entry, filter);
-            self.filter_ends(began_us, rows.len());
+            let (first, rows) = (entry.slots.start, self.rows_passing(view, entry, filter));
             slots.append(rows.iter().map(|row| first + row)).expect("invariant: slots of namespaces ascend");
             if self.is_stopped() {
                 break;
             }
         }
         slots
+    }
+
+    /// The rows of a namespace, numbered from 0, that pass a filter, dead ones among them.
+    fn rows_passing(&mut self, view: &LayerView, entry: &NamespaceRows, filter: &Filter) -> RoaringBitmap {
+        let began_us = self.filter_begins();
+        let rows = passing(view, entry, filter);
+        self.filter_ends(began_us, rows.len());
+        self.work.rows_filtered += u64::from(entry.len());
+        rows
     }
 
     fn namespace(&mut self, view: &LayerView, entry: &NamespaceRows, best: &mut Best) {
@@ -97,10 +102,7 @@ impl Search<'_> {
         self.note_use(entry);
         let span = Span::of(entry);
         if let Some(filter) = self.query.filter {
-            let began_us = self.filter_begins();
-            let rows = passing(view, entry, filter);
-            self.filter_ends(began_us, rows.len());
-            self.work.rows_filtered += u64::from(entry.len());
+            let rows = self.rows_passing(view, entry, filter);
             return match self.scorer.sparse {
                 Some(query) => {
                     let slots = alive_slots(view, &entry.slots, &rows);
