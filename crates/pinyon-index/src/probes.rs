@@ -1,7 +1,13 @@
-//! Queries for self-tests: as far from the rows as people's queries are, drawn from the rows alone.
+//! Queries for self-tests: as far from the rows as people's queries are, drawn from the rows alone; and their exact answers.
 
-use crate::RowBlock;
-use pinyon_types::SeededRng;
+use crate::{RowBlock, TopK, Work, scan};
+use pinyon_distance::QueryScorer;
+use pinyon_types::{Distance, Metric, SeededRng, SlotId};
+
+/// Results of a query: what recall@10 means.
+pub(crate) const K: usize = 10;
+/// Rows that all queries are held against before the next ones: as many as stay in a core's own cache.
+const TILE_ROWS: usize = 256;
 
 /// Differences of two rows that are added to a third.
 const DIFFERENCES: usize = 8;
@@ -29,4 +35,25 @@ pub(crate) fn probes(block: RowBlock<'_>, count: usize, seed: u64) -> Vec<Vec<f3
         query
     };
     (0..count.min(block.rows())).map(probe).collect()
+}
+
+/// The exact nearest [`K`] rows of every query, nearest first; `None` if it was stopped.
+pub(crate) fn nearest_of_each(
+    block: RowBlock<'_>,
+    metric: Metric,
+    queries: &[Vec<f32>],
+    stop: &dyn Fn() -> bool,
+) -> Option<Vec<Vec<(Distance, SlotId)>>> {
+    let scorers: Vec<QueryScorer<'_>> = queries.iter().map(|query| QueryScorer::new(metric, query)).collect();
+    let mut best: Vec<TopK<(Distance, SlotId)>> = vec![TopK::new(K); queries.len()];
+    for first in (0..block.rows()).step_by(TILE_ROWS) {
+        if stop() {
+            return None;
+        }
+        let tile = block.part(first..(first + TILE_ROWS).min(block.rows()));
+        for (scorer, best) in scorers.iter().zip(&mut best) {
+            scan(tile, scorer, None, best, &mut Work::default(), &|| false);
+        }
+    }
+    Some(best.into_iter().map(TopK::into_sorted).collect())
 }

@@ -6,7 +6,7 @@ mod self_test;
 #[cfg(test)]
 mod tests;
 
-use crate::{RowBlock, ScanEnd, TopK, Work};
+use crate::{RowBlock, ScanEnd, TopK, Work, probes::K};
 use nearest::Nearest;
 use pinyon_distance::{
     QueryScorer,
@@ -25,8 +25,6 @@ const CHUNK: usize = 512;
 const ROWS_PER_CHECK: usize = 16 * CHUNK;
 /// How much deeper searches under a filter go (see [`Wanted::is_selective`]).
 const SELECTIVE_TIMES: usize = 4;
-/// What depths are for.
-const K: usize = 10;
 
 /// How many rows are kept after each step, for ten results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

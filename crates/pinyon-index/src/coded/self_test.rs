@@ -1,9 +1,12 @@
 //! The self-test of codes: the least depth at which they find what the vectors say is nearest.
 
 use super::{CodedRows, Depth, K, Wanted};
-use crate::{RowBlock, TopK, Work, probes::probes, scan};
+use crate::{
+    RowBlock, TopK, Work,
+    probes::{nearest_of_each, probes},
+};
 use pinyon_distance::QueryScorer;
-use pinyon_types::{Distance, Metric};
+use pinyon_types::{Distance, Metric, SlotId};
 
 /// Queries: as many rows as are compared with the promise, 640 of them.
 const QUERIES: usize = 64;
@@ -25,18 +28,14 @@ pub(super) fn depth(
     recall_min: f64,
 ) -> Option<Depth> {
     let queries = probes(block, QUERIES, SEED);
-    let bounds: Vec<Distance> = queries.iter().map(|query| tenth(block, metric, query)).collect();
+    let nearest = nearest_of_each(block, metric, &queries, &|| false)?;
+    // What is not farther than the tenth nearest row is as good.
+    let bound = |nearest: &Vec<(Distance, SlotId)>| nearest.last().map_or(Distance::FARTHEST, |last| last.0);
+    let bounds: Vec<Distance> = nearest.iter().map(bound).collect();
     LADDER.into_iter().find(|depth| {
         coded.depth = *depth;
         recall(coded, block, metric, &queries, &bounds) >= recall_min
     })
-}
-
-/// The distance of the tenth nearest row: what is not farther is as good.
-fn tenth(block: RowBlock<'_>, metric: Metric, query: &[f32]) -> Distance {
-    let mut best = TopK::new(K);
-    scan(block, &QueryScorer::new(metric, query), None, &mut best, &mut Work::default(), &|| false);
-    best.into_sorted().last().map_or(Distance::FARTHEST, |(distance, _)| *distance)
 }
 
 fn recall(

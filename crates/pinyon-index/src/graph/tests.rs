@@ -49,7 +49,7 @@ fn calibrated_graphs_find_what_a_scan_finds() {
     for metric in METRICS {
         let graph = HnswRsGraph::build(rows.block(), metric, OPTIONS, &|| false, &pool()).unwrap();
         let test = SelfTest { metric, recall_min: 0.995, seed: 1 };
-        let Calibration::Fit { ef, .. } = calibrate(&graph, rows.block(), test) else {
+        let Calibration::Fit { ef, .. } = calibrate(&graph, rows.block(), test, &|| false) else {
             panic!("{metric}: unfit")
         };
         let (mut found, mut work) = (0, Work::default());

@@ -140,10 +140,10 @@ impl Site<'_> {
         if let Some(verdict) = place.load() {
             return self.attach(fit(verdict), Step::LoadedGraph);
         }
-        match CodeGraph::build(Arc::clone(coded.bytes_codes()), GRAPH_OPTIONS, ORDER_SEED, stop, pool) {
-            Ok(graph) => {
-                let graph = Arc::new(graph);
-                let verdict: Verdict = self.calibrate(&*graph).map(|effort| (graph, effort));
+        let built = CodeGraph::build(Arc::clone(coded.bytes_codes()), GRAPH_OPTIONS, ORDER_SEED, stop, pool);
+        match built.and_then(|graph| Ok((self.calibrate(&graph, stop)?, graph))) {
+            Ok((effort, graph)) => {
+                let verdict: Verdict = effort.map(|effort| (Arc::new(graph), effort));
                 // Searches need not wait for the disk.
                 let step = self.attach(fit(verdict.clone()), Step::BuiltGraph);
                 place.keep(&verdict);
@@ -155,9 +155,9 @@ impl Site<'_> {
 
     fn build_hnsw_rs(&self, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
         let (block, metric) = (block_of(self.segment, self.span.slots.clone()), self.inner.shape.metric);
-        match HnswRsGraph::build(block, metric, GRAPH_OPTIONS, stop, pool) {
-            Ok(graph) => {
-                let effort = self.calibrate(&graph);
+        let built = HnswRsGraph::build(block, metric, GRAPH_OPTIONS, stop, pool);
+        match built.and_then(|graph| Ok((self.calibrate(&graph, stop)?, graph))) {
+            Ok((effort, graph)) => {
                 let graph: Arc<dyn Graph> = Arc::new(graph);
                 self.attach(effort.map(|effort| (graph, effort)), Step::BuiltGraph)
             }
@@ -181,16 +181,17 @@ impl Site<'_> {
     }
 
     /// The effort that a graph needs; `None` if none tried is enough.
-    fn calibrate(&self, graph: &dyn Graph) -> Option<usize> {
+    fn calibrate(&self, graph: &dyn Graph, stop: &dyn Fn() -> bool) -> Result<Option<usize>, GraphError> {
         let (shape, options) = (self.inner.shape, &self.inner.options);
         let test = SelfTest { metric: shape.metric, recall_min: options.recall_min, seed: SELF_TEST_SEED };
-        match calibrate(graph, block_of(self.segment, self.span.slots.clone()), test) {
-            Calibration::Fit { ef, .. } => Some(ef),
+        match calibrate(graph, block_of(self.segment, self.span.slots.clone()), test, stop) {
+            Calibration::Fit { ef, .. } => Ok(Some(ef)),
             Calibration::Unfit { recall, .. } => {
                 let shard = shape.shard.get();
                 tracing::warn!(shard, recall, "graph misses its recall, scans go on");
-                None
+                Ok(None)
             }
+            Calibration::Stopped => Err(GraphError::Stopped),
         }
     }
 }
