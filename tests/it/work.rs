@@ -98,12 +98,13 @@ impl Fixture {
             let sparse = is_sparse.then(|| self.sparse(5));
             let vector = (!is_sparse).then(|| self.vector());
             let (top_k, required) = (TopK::new(10).unwrap(), &[][..]);
-            let (effort, explain) = (Effort::NORMAL, None);
+            let (expected, effort, explain) = (10, Effort::NORMAL, None);
             let query = Query {
                 vector: vector.as_ref(),
                 sparse: sparse.as_ref(),
                 required,
                 top_k,
+                expected,
                 filter,
                 effort,
                 explain,

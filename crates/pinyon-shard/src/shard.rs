@@ -174,7 +174,7 @@ impl Shard {
 
     /// How many records there are in all namespaces.
     pub fn records(&self) -> u64 {
-        self.snapshot().namespaces().values().map(|(_, records)| records).sum()
+        self.snapshot().rows()
     }
 
     /// What the shard holds and what it costs.

@@ -65,6 +65,12 @@ impl Snapshot {
         in_memtable + in_layers.sum::<u64>()
     }
 
+    /// Live records of all namespaces.
+    pub(crate) fn rows(&self) -> u64 {
+        let in_layers = self.layers.iter().map(|view| u64::from(view.layer.len()) - view.dead.len());
+        self.memtable.rows as u64 + in_layers.sum::<u64>()
+    }
+
     /// The namespaces that have live records, with their counts, by number.
     pub(crate) fn namespaces(&self) -> BTreeMap<NamespaceId, (TenantId, u64)> {
         let mut found: BTreeMap<NamespaceId, (TenantId, u64)> = BTreeMap::new();

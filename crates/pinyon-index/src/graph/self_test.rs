@@ -52,7 +52,9 @@ pub fn calibrate(
     stop: &dyn Fn() -> bool,
 ) -> Calibration {
     let queries = probes(block, QUERIES, test.seed);
-    let Some(truth) = nearest_of_each(block, test.metric, &queries, stop) else { return Calibration::Stopped };
+    let Some(truth) = nearest_of_each(block, test.metric, &queries, stop) else {
+        return Calibration::Stopped;
+    };
     let recall = |ef: usize| measure(graph, block, test.metric, &queries, &truth, ef);
     // Recall grows with the effort, but for what 512 queries cannot tell.
     let least = LADDER.partition_point(|ef| !stop() && recall(*ef) < test.recall_min);

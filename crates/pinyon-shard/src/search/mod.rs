@@ -49,12 +49,31 @@ pub struct Query<'a> {
     pub required: &'a [u32],
     /// How many results.
     pub top_k: TopK,
+    /// How many of them are expected from here: all, or fewer where others are searched beside this shard. Walks of graphs are
+    /// the shorter for it and may miss some of those beyond.
+    pub expected: usize,
     /// Only records that pass this.
     pub filter: Option<&'a Filter>,
     /// How hard to try where codes or a graph answer.
     pub effort: Effort,
     /// A clock, if the answer is to say how it was found.
     pub explain: Option<&'a dyn Clock>,
+}
+
+impl<'a> Query<'a> {
+    /// The records nearest to a dense vector.
+    pub const fn dense(vector: &'a Vector, top_k: TopK) -> Self {
+        Self {
+            vector: Some(vector),
+            sparse: None,
+            required: &[],
+            top_k,
+            expected: top_k.get(),
+            filter: None,
+            effort: Effort::NORMAL,
+            explain: None,
+        }
+    }
 }
 
 /// One result. Its payload is read only when asked for.

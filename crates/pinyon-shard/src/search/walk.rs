@@ -36,7 +36,8 @@ impl Search<'_> {
             return false;
         }
         let (k, rows_otherwise) = (self.query.top_k.get(), coded::rows_scanned(span, passing));
-        let plan = Walk { k, wanted_share: share, rows_otherwise, effort: self.query.effort };
+        let expected = self.query.expected.min(k);
+        let plan = Walk { k, expected, wanted_share: share, rows_otherwise, effort: self.query.effort };
         let graph = walked.graph.plan(plan, self.settings.graph_rows_per_effort);
         let Some((graph, ef)) = graph else { return false };
         let found = graph.search(vector.as_slice(), GraphRequest { k: ef, ef }, &mut self.work);

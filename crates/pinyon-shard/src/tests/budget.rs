@@ -6,8 +6,8 @@ use crate::{Change, MemoryBudget, Query, Scope, Shard, ShardError, ShardOptions,
 use pinyon_distance::{QueryScorer, inverse_norm};
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{
-    Clock, Dim, Effort, FieldTest, Filter, ManualClock, MetadataValue, Metric, Record, SeededRng, ShardId,
-    TopK, Vector,
+    Clock, Dim, FieldTest, Filter, ManualClock, MetadataValue, Metric, Record, SeededRng, ShardId, TopK,
+    Vector,
 };
 use std::{
     path::Path,
@@ -94,15 +94,7 @@ impl World {
             .collect();
         nearest.sort_unstable();
         nearest.truncate(10);
-        let query = Query {
-            vector: Some(&vector),
-            sparse: None,
-            required: &[],
-            top_k: TopK::new(10).unwrap(),
-            filter,
-            effort: Effort::NORMAL,
-            explain: None,
-        };
+        let query = Query { filter, ..Query::dense(&vector, TopK::new(10).unwrap()) };
         let scope = [namespace(number as u64)];
         let found = self.shard.search(Scope::Namespaces(&scope), query, &|| false).unwrap();
         let hits: Vec<_> = found.hits.iter().map(|hit| (hit.distance(), hit.id())).collect();

@@ -45,16 +45,7 @@ fn shard(rows: u64, graph_rows_min: u32, rng: &mut SeededRng) -> Shard {
 }
 
 fn ids(shard: &Shard, vector: &Vector, effort: Effort) -> (BTreeSet<RecordId>, Work) {
-    let (sparse, required, filter) = (None, &[][..], None);
-    let query = Query {
-        vector: Some(vector),
-        sparse,
-        required,
-        top_k: TopK::new(K).unwrap(),
-        filter,
-        effort,
-        explain: None,
-    };
+    let query = Query { effort, ..Query::dense(vector, TopK::new(K).unwrap()) };
     let found = shard.search(Scope::Namespaces(&[namespace(1)]), query, &|| false).unwrap();
     assert_eq!(found.hits.len(), K as usize, "QRY-3");
     (found.hits.iter().map(crate::Hit::id).collect(), found.work)

@@ -69,8 +69,7 @@ fn explained(
     let clock = ManualClock::default();
     let explain = Some(&clock as &dyn Clock);
     let top_k = TopK::new(K).unwrap();
-    let query =
-        Query { vector: Some(vector), sparse, required: &[], top_k, filter, effort: Effort::NORMAL, explain };
+    let query = Query { sparse, filter, explain, ..Query::dense(vector, top_k) };
     let scope = Scope::Namespaces(&[namespace(1)]);
     let found = shard.search(scope, query, &|| false).unwrap();
     let silent = shard.search(scope, Query { explain: None, ..query }, &|| false).unwrap();
@@ -199,6 +198,7 @@ fn sparse_parts_are_combined_and_sparse_indexes_are_answered_by_postings() {
         sparse: Some(&words),
         required: &[],
         top_k: TopK::new(3).unwrap(),
+        expected: 3,
         filter: None,
         effort: Effort::NORMAL,
         explain: Some(&clock),

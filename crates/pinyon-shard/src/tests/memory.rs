@@ -7,9 +7,7 @@ use pinyon_storage::{
     manifest,
     segment::SegmentFile,
 };
-use pinyon_types::{
-    Dim, Effort, FieldTest, Filter, MetadataValue, Metric, Record, SeededRng, ShardId, TopK, Vector,
-};
+use pinyon_types::{Dim, FieldTest, Filter, MetadataValue, Metric, Record, SeededRng, ShardId, TopK, Vector};
 use std::{path::Path, sync::Arc};
 
 const DIM: u32 = 96;
@@ -81,15 +79,7 @@ fn filter_indexes_count_once_a_filter_asked_for_them() {
     assert_eq!(shard.stats().segments[0].derived.filter_indexes, 0);
     let filter = Filter::field("n", FieldTest::Lt(10.0));
     let query = vector(&mut SeededRng::new(8));
-    let query = Query {
-        vector: Some(&query),
-        sparse: None,
-        required: &[],
-        top_k: TopK::new(20).unwrap(),
-        filter: Some(&filter),
-        effort: Effort::NORMAL,
-        explain: None,
-    };
+    let query = Query { filter: Some(&filter), ..Query::dense(&query, TopK::new(20).unwrap()) };
     assert_eq!(shard.search(Scope::All, query, &|| false).unwrap().hits.len(), 10);
     let derived = shard.stats().segments[0].derived;
     // A number and a row's number for each row.

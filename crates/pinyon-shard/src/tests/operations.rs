@@ -179,10 +179,8 @@ impl Model {
             vector: Some(&vector).filter(|_| !shape.dim.is_none()),
             sparse,
             required,
-            top_k: TopK::new(k).unwrap(),
             filter: filter.as_ref(),
-            effort: pinyon_types::Effort::NORMAL,
-            explain: None,
+            ..Query::dense(&vector, TopK::new(k).unwrap())
         };
         let spaces: Vec<u64> = (0..NAMESPACES).filter(|_| rng.below(2) == 0).collect();
         let handles: Vec<Namespace> = spaces.iter().map(|space| namespace(*space)).collect();

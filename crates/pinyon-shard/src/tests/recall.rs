@@ -5,9 +5,7 @@ use crate::{Change, GraphEngine, Query, Scope, Shard, ShardOptions, ShardShape, 
 use pinyon_distance::{QueryScorer, inverse_norm};
 use pinyon_index::Work;
 use pinyon_storage::io::{MemoryIo, SharedIo};
-use pinyon_types::{
-    Dim, Effort, FieldTest, Filter, MetadataValue, Metric, Record, SeededRng, ShardId, TopK, Vector,
-};
+use pinyon_types::{Dim, FieldTest, Filter, MetadataValue, Metric, Record, SeededRng, ShardId, TopK, Vector};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 const DIM: u32 = 24;
@@ -79,15 +77,7 @@ impl Corpus {
                 .collect();
             truth.sort_unstable();
             truth.truncate(10);
-            let query = Query {
-                vector: Some(&vector),
-                sparse: None,
-                required: &[],
-                top_k: TopK::new(10).unwrap(),
-                filter,
-                effort: Effort::NORMAL,
-                explain: None,
-            };
+            let query = Query { filter, ..Query::dense(&vector, TopK::new(10).unwrap()) };
             let answer = shard.search(scope, query, &|| false).unwrap();
             let hits = answer.hits;
             work += answer.work;

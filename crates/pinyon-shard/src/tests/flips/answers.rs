@@ -58,10 +58,8 @@ fn search(shard: &Shard, number: u64, rng: &mut SeededRng, answers: &mut Vec<Str
         vector: Some(&vector).filter(|_: &&Vector| !shape.dim.is_none()),
         sparse: Some(&sparse).filter(|_| is_sparse),
         required: if is_sparse && number == 4 { &[500_000_000] } else { &[] },
-        top_k: TopK::new(if number < 2 { 1000 } else { 5 }).unwrap(),
         filter: Some(&filter).filter(|_| !number.is_multiple_of(3)),
-        effort: pinyon_types::Effort::NORMAL,
-        explain: None,
+        ..Query::dense(&vector, TopK::new(if number < 2 { 1000 } else { 5 }).unwrap())
     };
     let spaces = [namespace(0), namespace(1 + number % 3)];
     let scope = if number < 4 { Scope::All } else { Scope::Namespaces(&spaces) };

@@ -8,7 +8,7 @@ use super::{DIM, DIR, id, metadata, namespace, shape};
 use crate::{Change, Query, Scope, Shard, ShardOptions, Step};
 use pinyon_index::Work;
 use pinyon_storage::io::{MemoryIo, SharedIo};
-use pinyon_types::{Dim, Effort, Metric, Record, SeededRng, TopK, Vector};
+use pinyon_types::{Dim, Metric, Record, SeededRng, TopK, Vector};
 use std::{ops::Range, path::Path, sync::Arc};
 
 const ROWS: u64 = 300;
@@ -56,15 +56,7 @@ fn answers(shard: &Shard) -> Vec<(String, Work)> {
     let mut rng = SeededRng::new(77);
     let mut answer = || {
         let vector = vector(&mut rng);
-        let query = Query {
-            vector: Some(&vector),
-            sparse: None,
-            required: &[],
-            top_k: TopK::new(10).unwrap(),
-            filter: None,
-            effort: Effort::NORMAL,
-            explain: None,
-        };
+        let query = Query::dense(&vector, TopK::new(10).unwrap());
         let found = shard.search(Scope::Namespaces(&[namespace(1)]), query, &|| false).unwrap();
         let hits: Vec<_> = found.hits.iter().map(|hit| (hit.id().to_owned(), hit.distance())).collect();
         (format!("{hits:?}"), found.work)

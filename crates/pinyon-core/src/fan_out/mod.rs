@@ -1,12 +1,17 @@
 //! Fan-out: one query to several shards at once, one deadline, one merge. A shard that is late or fails is missing from
 //! the result and named in it (QRY-1).
 
+mod rounds;
+#[cfg(test)]
+mod tests;
+
 use crate::{
     EngineError,
     engine::{Fleet, Inner, ShardOutcome, ShardReport},
 };
 use pinyon_shard::{Hit, Namespace, Query, Scope, Work};
 use pinyon_types::{Effort, Filter, ShardId, SparseVector, TopK, Vector};
+use rounds::Ask;
 use std::{
     collections::BTreeMap,
     sync::{Arc, mpsc},
@@ -63,6 +68,15 @@ impl Plan {
             Targets::Namespaces(by_shard) => by_shard.keys().copied().collect(),
         }
     }
+
+    /// What the shards are asked first. Where tenants were chosen they may hold results in any proportion.
+    fn asks(&self, fleet: &Fleet, shards: &[ShardId]) -> Vec<Ask> {
+        let k = self.top_k.get();
+        match (&self.targets, shards) {
+            (Targets::All, [_, _, ..]) => rounds::by_share_of_rows(fleet, shards, k),
+            _ => shards.iter().map(|shard| Ask { shard: *shard, expected: k }).collect(),
+        }
+    }
 }
 
 /// What one shard contributed.
@@ -82,10 +96,11 @@ pub(crate) fn run(inner: &Inner, plan: Plan) -> Result<Gathered, EngineError> {
     let shards = plan.shards(inner.settings.shards);
     let deadline_us = plan.timeout.map(|timeout| deadline(inner, timeout));
     let top_k = plan.top_k;
-    let parts = match shards.as_slice() {
+    let asks = plan.asks(&inner.fleet, &shards);
+    let parts = match asks.as_slice() {
         // One shard needs no other thread; its search looks at the deadline itself.
-        [shard] => vec![ask(&inner.fleet, &plan, *shard, deadline_us)],
-        _ => ask_all(inner, plan, &shards, deadline_us),
+        [one] => vec![ask(&inner.fleet, &plan, *one, deadline_us)],
+        _ => ask_twice(inner, &Arc::new(plan), &asks, deadline_us),
     };
     Ok(merge(inner, parts, &shards, top_k))
 }
@@ -95,19 +110,29 @@ fn deadline(inner: &Inner, timeout: Duration) -> u64 {
     inner.clock.now_us().saturating_add(timeout_us)
 }
 
-fn ask_all(inner: &Inner, plan: Plan, shards: &[ShardId], deadline_us: Option<u64>) -> Vec<Part> {
+/// Asks every shard, and once more those that hold more of the results than was expected.
+fn ask_twice(inner: &Inner, plan: &Arc<Plan>, asks: &[Ask], deadline_us: Option<u64>) -> Vec<Part> {
+    let mut parts = ask_all(inner, plan, asks, deadline_us);
+    let again = rounds::underestimated(asks, &parts, plan.top_k.get());
+    if !again.is_empty() {
+        let second = ask_all(inner, plan, &again, deadline_us);
+        rounds::replace(&mut parts, &again, second);
+    }
+    parts
+}
+
+fn ask_all(inner: &Inner, plan: &Arc<Plan>, asks: &[Ask], deadline_us: Option<u64>) -> Vec<Part> {
     let (sender, receiver) = mpsc::channel();
-    let plan = Arc::new(plan);
-    for shard in shards.iter().copied() {
-        let (fleet, plan, sender) = (Arc::clone(&inner.fleet), Arc::clone(&plan), sender.clone());
+    for one in asks.iter().copied() {
+        let (fleet, plan, sender) = (Arc::clone(&inner.fleet), Arc::clone(plan), sender.clone());
         inner.search_pool.spawn(move || {
             // Nobody listens any more when the time was up.
-            let _ = sender.send(ask(&fleet, &plan, shard, deadline_us));
+            let _ = sender.send(ask(&fleet, &plan, one, deadline_us));
         });
     }
     drop(sender);
-    let mut parts = Vec::with_capacity(shards.len());
-    while parts.len() < shards.len() {
+    let mut parts = Vec::with_capacity(asks.len());
+    while parts.len() < asks.len() {
         let received = match deadline_us {
             None => receiver.recv().ok(),
             Some(deadline_us) => {
@@ -127,7 +152,7 @@ fn ask_all(inner: &Inner, plan: Plan, shards: &[ShardId], deadline_us: Option<u6
 /// How long after the deadline a shard may hand in what it had.
 const GRACE_US: u64 = 20_000;
 
-fn ask(fleet: &Fleet, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> Part {
+fn ask(fleet: &Fleet, plan: &Plan, Ask { shard, expected }: Ask, deadline_us: Option<u64>) -> Part {
     let began_us = fleet.clock.now_us();
     let stop = || deadline_us.is_some_and(|deadline_us| fleet.clock.now_us() >= deadline_us);
     let query = Query {
@@ -135,6 +160,7 @@ fn ask(fleet: &Fleet, plan: &Plan, shard: ShardId, deadline_us: Option<u64>) -> 
         sparse: plan.sparse.as_ref(),
         required: &plan.required,
         top_k: plan.top_k,
+        expected,
         filter: plan.filter.as_ref(),
         effort: plan.effort,
         explain: plan.explain.then_some(&*fleet.clock),
