@@ -16,9 +16,14 @@ pub(super) struct RowScorer<'a> {
 
 impl RowScorer<'_> {
     pub(super) fn distance(&self, row: &Row<'_>) -> Distance {
-        let scorer = self.dense.as_ref();
-        let dense = scorer.map_or(Distance::new(0.0), |scorer| scorer.distance(row.vector, row.inverse_norm));
+        let dense = self.of_vector(row.vector, row.inverse_norm);
         self.sparse.map_or(dense, |query| combined(dense, query.dot(row.sparse)))
+    }
+
+    /// What the dense vector alone gives.
+    pub(super) fn of_vector(&self, vector: &[f32], inverse_norm: f32) -> Distance {
+        let scorer = self.dense.as_ref();
+        scorer.map_or(Distance::new(0.0), |scorer| scorer.distance(vector, inverse_norm))
     }
 
     pub(super) fn wants(&self, sparse: SparseRef<'_>) -> bool {

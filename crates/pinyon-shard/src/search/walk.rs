@@ -5,6 +5,7 @@ use crate::{
     graphs::{GraphEntry, Walk},
     layer::LayerView,
     part::{Part, Span},
+    segment::Segment,
 };
 use pinyon_index::GraphRequest;
 use pinyon_types::SlotId;
@@ -30,7 +31,8 @@ impl Search<'_> {
         passing: Option<&RoaringBitmap>,
         best: &mut Best,
     ) -> bool {
-        let (Some(walked), Some(vector)) = (graph_of(view, span), self.query.vector) else { return false };
+        let (Some(segment), Some(vector)) = (view.layer.segment(), self.query.vector) else { return false };
+        let Some(walked) = graph_of(segment, span) else { return false };
         let share = wanted_share(view, span, passing, walked.rows);
         if share < WALKED_SHARE_MIN {
             return false;
@@ -53,17 +55,18 @@ impl Search<'_> {
             return false;
         }
         self.note_walk(ef);
-        for (_, slot) in wanted {
-            best.push((self.scorer.distance(&view.layer.row(slot)), slot));
-            self.work.distances += 1;
+        let block = segment.block(0..segment.len());
+        for (at, slot) in wanted.iter().map(|(_, slot)| (slot.get() as usize, *slot)) {
+            let distance = self.scorer.of_vector(block.vector(at), block.inverse_norms[at]);
+            best.push((distance, slot));
         }
+        self.work.distances += wanted.len() as u64;
         true
     }
 }
 
 /// The part's own graph, or that of the segment.
-fn graph_of(view: &LayerView, span: &Span) -> Option<Walked> {
-    let segment = view.layer.segment()?;
+fn graph_of(segment: &Segment, span: &Span) -> Option<Walked> {
     if let Some(graph) = segment.graph(span.part) {
         return Some(Walked { graph, first: span.slots.start, rows: span.len() });
     }
