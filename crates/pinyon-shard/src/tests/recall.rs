@@ -244,9 +244,8 @@ fn write_spread(shard: &Shard, corpus: &mut Corpus, numbers: &[u64]) {
     }
 }
 
-#[test]
-fn searches_of_all_namespaces_find_what_a_scan_finds_by_codes_and_by_a_graph() {
-    let io: SharedIo = Arc::new(MemoryIo::new());
+/// A shard in which only whole segments are large enough for a graph.
+fn open_spread() -> Shard {
     let options = ShardOptions {
         coded_whole_rows_min: 500,
         graph_rows_min: 2_000,
@@ -254,8 +253,70 @@ fn searches_of_all_namespaces_find_what_a_scan_finds_by_codes_and_by_a_graph() {
         ..ShardOptions::server()
     };
     let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
-    let shard = Shard::open(&io, Path::new("/recall"), shape, options).unwrap();
-    let mut corpus = Corpus::new();
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    Shard::open(&io, Path::new("/recall"), shape, options).unwrap()
+}
+
+#[test]
+fn a_shard_of_many_namespaces_gets_one_graph_when_nobody_writes() {
+    let (shard, mut corpus) = (open_spread(), Corpus::new());
+    let seal = |corpus: &mut Corpus, numbers: std::ops::Range<u64>| {
+        write_spread(&shard, corpus, &numbers.collect::<Vec<u64>>());
+        shard.seal().unwrap();
+        // What a shard does while it is written to: nothing of this.
+        assert_eq!(shard.step().unwrap(), Step::Idle);
+    };
+    let quiet = || shard.inner.quiet_step(shard.last_seq()).unwrap();
+    seal(&mut corpus, 0..900);
+    seal(&mut corpus, 900..1_800);
+    assert_eq!(quiet(), Step::Idle, "too few rows for a graph");
+    seal(&mut corpus, 1_800..2_500);
+    assert_eq!(build_graphs(&shard), 0);
+    let before = shard.last_seq();
+    write_spread(&shard, &mut corpus, &[0]);
+    assert_eq!(shard.inner.quiet_step(before).unwrap(), Step::Idle, "somebody writes");
+    assert!(matches!(quiet(), Step::Merged(Some(_))));
+    assert_eq!(quiet(), Step::Idle);
+    assert_eq!(build_graphs(&shard), 1);
+    let (recall, work) = corpus.recall_in(&shard, Scope::All, None);
+    assert!(recall >= 0.99 && work.graph_walks == 40, "{recall} {work:?}");
+    seal(&mut corpus, 2_500..3_000);
+    assert_eq!(quiet(), Step::Idle, "less than a quarter");
+    seal(&mut corpus, 3_000..3_400);
+    assert!(matches!(quiet(), Step::Merged(Some(_))));
+    assert_eq!((shard.step().unwrap(), quiet()), (Step::Idle, Step::Idle));
+    assert_eq!(build_graphs(&shard), 1);
+}
+
+#[test]
+fn rows_that_died_are_not_among_those_that_are_brought_together() {
+    let (shard, mut corpus) = (open_spread(), Corpus::new());
+    // 1,200 rows, each overwritten once: 2,160 with the dead ones.
+    for numbers in [0..1_200, 0..240, 240..480, 480..720, 720..960].map(Vec::from_iter) {
+        write_spread(&shard, &mut corpus, &numbers);
+        shard.seal().unwrap();
+    }
+    assert_eq!(shard.stats().segments.len(), 5);
+    assert_eq!(shard.inner.quiet_step(shard.last_seq()).unwrap(), Step::Idle);
+}
+
+#[test]
+fn a_quiet_memtable_is_sealed_before_rows_are_brought_together() {
+    let (shard, mut corpus) = (open_spread(), Corpus::new());
+    for numbers in [0..1_200, 1_200..2_400].map(Vec::from_iter) {
+        write_spread(&shard, &mut corpus, &numbers);
+        shard.seal().unwrap();
+    }
+    write_spread(&shard, &mut corpus, &Vec::from_iter(2_400..8_000));
+    let quiet = || shard.inner.quiet_step(shard.last_seq()).unwrap();
+    assert!(matches!(quiet(), Step::Sealed(_)), "more than a MiB");
+    assert!(matches!(quiet(), Step::Merged(Some(_))));
+    assert_eq!(shard.stats().segments.len(), 1);
+}
+
+#[test]
+fn searches_of_all_namespaces_find_what_a_scan_finds_by_codes_and_by_a_graph() {
+    let (shard, mut corpus) = (open_spread(), Corpus::new());
     write_spread(&shard, &mut corpus, &(0..ROWS).collect::<Vec<u64>>());
     shard.seal().unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
