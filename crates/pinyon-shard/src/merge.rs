@@ -135,11 +135,7 @@ fn merge(inner: &Inner, maintenance: &mut Maintenance, inputs: &[LayerView]) -> 
     let merged = if rows.len() == 0 && kills.is_empty() {
         None
     } else {
-        let path = inner.segment_path(id);
-        let head = SegmentHead { shard: inner.shape.shard.get(), segment: id };
-        write_segment(&inner.io, &path, head, &rows, &kills)?;
-        let segment = Segment::open(&inner.io, &path, inner.shape, id)?;
-        codes::carry_over(inner, inputs, &segment);
+        let segment = write(inner, inputs, id, &rows, &kills)?;
         manifest.segments.push(entry(id, &segment));
         Some(Arc::new(Layer { id, rows: Rows::Sealed(segment) }))
     };
@@ -153,6 +149,23 @@ fn merge(inner: &Inner, maintenance: &mut Maintenance, inputs: &[LayerView]) -> 
     inner.io.sync_dir(&inner.dir).map_err(ShardError::io(&inner.dir))?;
     tracing::info!(shard = inner.shape.shard.get(), segment = id.get(), rows = rows.len(), "segments merged");
     Ok(Step::Merged(merged.map(|layer| layer.id)))
+}
+
+/// Writes the segment, and makes of it what searches should not have to wait for.
+fn write(
+    inner: &Inner,
+    inputs: &[LayerView],
+    id: SegmentId,
+    rows: &MergedRows<'_>,
+    kills: &Kills,
+) -> Result<Segment, ShardError> {
+    let path = inner.segment_path(id);
+    let head = SegmentHead { shard: inner.shape.shard.get(), segment: id };
+    write_segment(&inner.io, &path, head, rows, kills)?;
+    let segment = Segment::open(&inner.io, &path, inner.shape, id)?;
+    codes::carry_over(inner, inputs, &segment);
+    graphs::inherit(inner, inputs, &segment, |input| rows.slots_of(input));
+    Ok(segment)
 }
 
 /// What the inputs say about segments that stay.
@@ -213,6 +226,17 @@ impl<'a> MergedRows<'a> {
             merged.add(parts);
         }
         merged
+    }
+
+    /// Where the rows of an input are now; `u32::MAX` for those that are not.
+    fn slots_of(&self, input: &LayerView) -> Vec<u32> {
+        let mut slots = vec![u32::MAX; input.layer.len() as usize];
+        for (now, (layer, before)) in (0..).zip(&self.rows) {
+            if std::ptr::eq(*layer, &*input.layer) {
+                slots[before.get() as usize] = now;
+            }
+        }
+        slots
     }
 
     fn add(&mut self, parts: &[(&'a LayerView, &'a NamespaceRows)]) {

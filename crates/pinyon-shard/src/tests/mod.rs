@@ -5,6 +5,7 @@ mod crash;
 mod effort;
 mod explain;
 mod flips;
+mod inherit;
 mod kept_graphs;
 mod memory;
 mod model;

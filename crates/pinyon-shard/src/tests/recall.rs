@@ -6,21 +6,22 @@ use pinyon_distance::{QueryScorer, inverse_norm};
 use pinyon_index::Work;
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{
-    Dim, Effort, FieldTest, Filter, MetadataValue, Metric, Record, SeededRng, ShardId, TopK, Vector,
+    Dim, Distance, Effort, FieldTest, Filter, MetadataValue, Metric, Record, RecordId, SeededRng, ShardId,
+    TopK, Vector,
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 const DIM: u32 = 24;
-const ROWS: u64 = 3_000;
+pub(super) const ROWS: u64 = 3_000;
 
-struct Corpus {
+pub(super) struct Corpus {
     rng: SeededRng,
     centres: Vec<Vec<f32>>,
-    records: BTreeMap<u64, Record>,
+    pub(super) records: BTreeMap<u64, Record>,
 }
 
 impl Corpus {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut rng = SeededRng::new(31);
         let centres = (0..60).map(|_| (0..DIM).map(|_| (rng.unit() - 0.5) as f32).collect()).collect();
         Self { rng, centres, records: BTreeMap::new() }
@@ -44,7 +45,7 @@ impl Corpus {
         Record { id: id(&format!("r{number}")), vector, sparse: None, metadata: metadata(&fields) }
     }
 
-    fn write(&mut self, shard: &Shard, numbers: impl Iterator<Item = u64>) {
+    pub(super) fn write(&mut self, shard: &Shard, numbers: impl Iterator<Item = u64>) {
         let numbers: Vec<u64> = numbers.collect();
         for batch in numbers.chunks(500) {
             let records: Vec<Record> = batch.iter().map(|number| self.record(*number)).collect();
@@ -62,23 +63,29 @@ impl Corpus {
         self.recall_in(shard, Scope::Namespaces(&[namespace(1)]), filter)
     }
 
-    fn recall_in(&mut self, shard: &Shard, scope: Scope<'_>, filter: Option<&Filter>) -> (f64, Work) {
+    /// The ten nearest records that pass.
+    fn nearest(&self, vector: &Vector, filter: Option<&Filter>) -> Vec<(Distance, RecordId)> {
+        let scorer = QueryScorer::new(Metric::Cosine, vector.as_slice());
+        let distance = |vector: &[f32]| scorer.distance(vector, inverse_norm(vector));
+        let records = self.records.values();
+        let passing = records.filter(|one| filter.is_none_or(|filter| filter.matches(&one.metadata)));
+        let mut nearest: Vec<_> =
+            passing.map(|one| (distance(one.vector.as_slice()), one.id.clone())).collect();
+        nearest.sort_unstable();
+        nearest.truncate(10);
+        nearest
+    }
+
+    pub(super) fn recall_in(
+        &mut self,
+        shard: &Shard,
+        scope: Scope<'_>,
+        filter: Option<&Filter>,
+    ) -> (f64, Work) {
         let (mut found, mut wanted, mut work) = (0, 0, Work::default());
         for _ in 0..40 {
             let (vector, _) = self.vector();
-            let scorer = QueryScorer::new(Metric::Cosine, vector.as_slice());
-            let passing =
-                self.records.values().filter(|one| filter.is_none_or(|filter| filter.matches(&one.metadata)));
-            let mut truth: Vec<_> = passing
-                .map(|one| {
-                    (
-                        scorer.distance(one.vector.as_slice(), inverse_norm(one.vector.as_slice())),
-                        one.id.clone(),
-                    )
-                })
-                .collect();
-            truth.sort_unstable();
-            truth.truncate(10);
+            let truth = self.nearest(&vector, filter);
             let query = Query {
                 vector: Some(&vector),
                 sparse: None,
@@ -99,7 +106,7 @@ impl Corpus {
         (if wanted == 0 { 1.0 } else { found as f64 / wanted as f64 }, work)
     }
 
-    fn check(&mut self, shard: &Shard, when: &str) {
+    pub(super) fn check(&mut self, shard: &Shard, when: &str) {
         let recall = self.recall(shard, None);
         assert!(recall >= 0.99, "{when}: {recall}");
         for bound in [500.0, 100.0, 10.0, 1.0] {
@@ -110,7 +117,7 @@ impl Corpus {
     }
 }
 
-fn open(io: &SharedIo) -> Shard {
+pub(super) fn open(io: &SharedIo) -> Shard {
     let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
     let options = ShardOptions { graph_rows_min: 1_000, graph_rows_per_effort: 5, ..ShardOptions::server() };
     Shard::open(io, Path::new("/recall"), shape, options).unwrap()
@@ -153,7 +160,7 @@ fn graphs_by_hnsw_rs_answer_as_well() {
     corpus.check(&shard, "hnsw_rs");
 }
 
-fn build_graphs(shard: &Shard) -> usize {
+pub(super) fn build_graphs(shard: &Shard) -> usize {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     while shard.derive(&pool, &|| false) != Step::Idle {}
     shard.stats().segments.iter().map(|segment| segment.graphs).sum()
@@ -232,7 +239,7 @@ fn recall_holds_after_build_overwrite_delete_merge_and_reopen() {
 }
 
 /// Writes records of a corpus into the namespaces that they belong to: twenty of all sizes.
-fn write_spread(shard: &Shard, corpus: &mut Corpus, numbers: &[u64]) {
+pub(super) fn write_spread(shard: &Shard, corpus: &mut Corpus, numbers: &[u64]) {
     let mut by_namespace: BTreeMap<u64, Vec<Record>> = BTreeMap::new();
     for number in numbers {
         let record = corpus.record(*number);
@@ -245,7 +252,7 @@ fn write_spread(shard: &Shard, corpus: &mut Corpus, numbers: &[u64]) {
 }
 
 /// A shard in which only whole segments are large enough for a graph.
-fn open_spread() -> Shard {
+pub(super) fn open_spread() -> Shard {
     let options = ShardOptions {
         coded_whole_rows_min: 500,
         graph_rows_min: 2_000,
