@@ -28,8 +28,8 @@ mod work;
 pub use coded::{CodedQuery, CodedRows, Depth, Wanted};
 pub use filter::{FilterIndex, MetadataRows};
 pub use graph::{
-    Calibration, CodeGraph, Graph, GraphError, GraphOptions, GraphParts, GraphRequest, HnswRsGraph, SelfTest,
-    calibrate,
+    Beginning, Calibration, CodeGraph, Graph, GraphError, GraphOptions, GraphParts, GraphRequest,
+    HnswRsGraph, SelfTest, calibrate,
 };
 pub use scan::{RowBlock, ScanEnd, scan, scan_slots};
 pub use sparse::{

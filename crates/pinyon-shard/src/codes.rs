@@ -76,11 +76,7 @@ pub(crate) fn carry_over<'a>(inner: &Inner, inputs: &'a [LayerView], merged: &Se
     let had_codes = |span: &Span| {
         let part_of = |view: &'a LayerView| {
             let segment = view.layer.segment()?;
-            let span = match span.part {
-                Part::Whole => Span::whole(segment),
-                Part::Namespace(id) => Span::of(view.layer.namespace_rows(id)?),
-            };
-            Some((segment, span))
+            Some((segment, Span::find(segment, span.part)?))
         };
         let is_large = |one: &Span| one.len() >= rows_min(&inner.options, one.part);
         let mut large = inputs.iter().filter_map(part_of).filter(|(_, one)| is_large(one)).peekable();

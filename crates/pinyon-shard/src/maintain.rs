@@ -1,8 +1,9 @@
-//! Background steps: which one is next. Seals come first, because writers wait for them; then merges.
+//! Background steps: which one is next. Seals come first, because writers wait for them; then merges; and what can wait is left
+//! for when nobody writes.
 
 use crate::{ShardError, merge, seal, segment::Segment, shard::Inner, snapshot::Snapshot};
 use pinyon_storage::manifest::{self, Manifest, SegmentEntry};
-use pinyon_types::SegmentId;
+use pinyon_types::{SegmentId, SeqNo};
 use std::{
     path::PathBuf,
     sync::{Arc, MutexGuard, PoisonError},
@@ -50,6 +51,21 @@ impl Inner {
                 return seal::seal(self, maintenance);
             }
             merge::merge_next(self, maintenance)
+        })
+    }
+
+    /// What is left for when nobody writes: sealing a memtable that is not full, then bringing tenants' rows together. Nothing if
+    /// somebody has written since the position `since`.
+    pub(crate) fn quiet_step(&self, since: SeqNo) -> Result<Step, ShardError> {
+        self.run(|maintenance| {
+            let state = self.snapshot.load_full();
+            if state.seq != since {
+                return Ok(Step::Idle);
+            }
+            if state.memtable.bytes >= self.options.quiet_seal_bytes {
+                return seal::seal(self, maintenance);
+            }
+            merge::gather(self, maintenance)
         })
     }
 

@@ -22,8 +22,11 @@ use std::{
 /// Segments below this many live bytes are one size class: none is too small to be merged with its like.
 const SMALLEST_CLASS_BYTES: u64 = 1 << 20;
 
-/// One over the share of a large namespace's rows that may lie outside its largest part.
-const SCATTERED_PART_MIN: u32 = 4;
+/// One over the share of rows that are to have one graph and may lie outside the segment with most of them.
+const SCATTERED_PART_MIN: u64 = 4;
+/// The same while nobody writes: what lies outside is searched beside the graph, a tenth of the rows for a quarter of the
+/// time, and a graph that begins with the largest one costs no more than the rows that come to it.
+const GATHERED_PART_MIN: u64 = 16;
 
 /// Merges what most deserves it, if anything does.
 pub(crate) fn merge_next(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
@@ -37,16 +40,34 @@ pub(crate) fn merge_next(inner: &Inner, maintenance: &mut Maintenance) -> Result
 /// Merges all segments into one.
 pub(crate) fn merge_all(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
     let state = inner.snapshot.load_full();
-    let all: Vec<LayerView> =
-        state.layers.iter().filter(|view| view.layer.segment().is_some()).cloned().collect();
+    let all: Vec<LayerView> = sealed(&state).cloned().collect();
     let is_clean = all.len() < 2 && all.iter().all(|view| view.dead.is_empty());
     if is_clean { Ok(Step::Idle) } else { merge(inner, maintenance, &all) }
 }
 
+/// Merges all segments into one if they are large enough together for a graph of all tenants' rows and too many of the rows
+/// lie outside the largest. Every tenant's rows are rewritten for it, so it is asked for only while nobody writes.
+pub(crate) fn gather(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
+    let (state, options) = (inner.snapshot.load_full(), &inner.options);
+    // Under a limit on memory segments have no codes as a whole, and so no graph.
+    let has_whole_graphs = options.memory.is_none() && !inner.shape.dim.is_none();
+    let mut spread = Spread::default();
+    sealed(&state).for_each(|view| spread.add(view.live_rows(&(0..view.layer.len()))));
+    let rows_min = options.graph_rows_min.max(options.coded_whole_rows_min);
+    if has_whole_graphs && spread.is_scattered(rows_min, GATHERED_PART_MIN) {
+        let all: Vec<LayerView> = sealed(&state).cloned().collect();
+        return merge(inner, maintenance, &all);
+    }
+    Ok(Step::Idle)
+}
+
+fn sealed(state: &Snapshot) -> impl Iterator<Item = &LayerView> {
+    state.layers.iter().filter(|view| view.layer.segment().is_some())
+}
+
 fn choose(inner: &Inner, state: &Snapshot) -> Vec<LayerView> {
-    let sealed = || state.layers.iter().filter(|view| view.layer.segment().is_some());
     let mut classes: BTreeMap<u32, Vec<LayerView>> = BTreeMap::new();
-    for view in sealed() {
+    for view in sealed(state) {
         let class = (live_bytes(view).max(SMALLEST_CLASS_BYTES) / SMALLEST_CLASS_BYTES).ilog2() / 2;
         classes.entry(class).or_default().push(view.clone());
     }
@@ -56,27 +77,46 @@ fn choose(inner: &Inner, state: &Snapshot) -> Vec<LayerView> {
     let decayed = |view: &&LayerView| {
         view.dead.len() as f64 > f64::from(view.layer.len()) * inner.options.dead_share_max
     };
-    if let Some(view) = sealed().find(decayed) {
+    if let Some(view) = sealed(state).find(decayed) {
         return vec![view.clone()];
     }
     scattered(inner, state)
 }
 
-/// The segments over which a large namespace is scattered: a graph needs its rows in one. They are merged once a quarter
-/// of the rows lie outside the largest part, so a row is rewritten a bounded number of times while its namespace grows.
+/// The segments over which a large namespace is scattered: a graph needs its rows in one.
 fn scattered(inner: &Inner, state: &Snapshot) -> Vec<LayerView> {
-    let mut sizes: BTreeMap<NamespaceId, (u32, u32)> = BTreeMap::new();
-    let parts = state.layers.iter().filter(|view| view.layer.segment().is_some());
-    for entry in parts.clone().flat_map(|view| view.layer.namespaces()) {
-        let (total, largest) = sizes.entry(entry.namespace.id()).or_default();
-        *total = total.saturating_add(entry.len());
-        *largest = (*largest).max(entry.len());
+    let mut spreads: BTreeMap<NamespaceId, Spread> = BTreeMap::new();
+    for (view, entry) in
+        sealed(state).flat_map(|view| view.layer.namespaces().iter().map(move |one| (view, one)))
+    {
+        spreads.entry(entry.namespace.id()).or_default().add(view.live_rows(&entry.slots));
     }
-    let wants_one = |(total, largest): &(u32, u32)| {
-        *total >= inner.options.graph_rows_min && (total - largest) > total / SCATTERED_PART_MIN
-    };
-    let Some((namespace, _)) = sizes.into_iter().find(|(_, size)| wants_one(size)) else { return Vec::new() };
-    parts.filter(|view| view.layer.namespace_rows(namespace).is_some()).cloned().collect()
+    let mut spreads = spreads.into_iter();
+    let found =
+        spreads.find(|(_, spread)| spread.is_scattered(inner.options.graph_rows_min, SCATTERED_PART_MIN));
+    let Some((namespace, _)) = found else { return Vec::new() };
+    sealed(state).filter(|view| view.layer.namespace_rows(namespace).is_some()).cloned().collect()
+}
+
+/// How many live rows that are to have one graph lie in how few segments.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spread {
+    total: u64,
+    largest: u64,
+}
+
+impl Spread {
+    /// Counts those of one segment.
+    fn add(&mut self, rows: u64) {
+        self.total += rows;
+        self.largest = self.largest.max(rows);
+    }
+
+    /// Whether they are enough for a graph, and more of them than one in `part_min` outside the largest part: so a row is
+    /// rewritten a bounded number of times while they become more.
+    fn is_scattered(self, rows_min: u32, part_min: u64) -> bool {
+        self.total >= u64::from(rows_min) && self.total - self.largest > self.total / part_min
+    }
 }
 
 fn live_bytes(view: &LayerView) -> u64 {
@@ -99,11 +139,7 @@ fn merge(inner: &Inner, maintenance: &mut Maintenance, inputs: &[LayerView]) -> 
     let merged = if rows.len() == 0 && kills.is_empty() {
         None
     } else {
-        let path = inner.segment_path(id);
-        let head = SegmentHead { shard: inner.shape.shard.get(), segment: id };
-        write_segment(&inner.io, &path, head, &rows, &kills)?;
-        let segment = Segment::open(&inner.io, &path, inner.shape, id)?;
-        codes::carry_over(inner, inputs, &segment);
+        let segment = write(inner, inputs, id, &rows, &kills)?;
         manifest.segments.push(entry(id, &segment));
         Some(Arc::new(Layer { id, rows: Rows::Sealed(segment) }))
     };
@@ -117,6 +153,23 @@ fn merge(inner: &Inner, maintenance: &mut Maintenance, inputs: &[LayerView]) -> 
     inner.io.sync_dir(&inner.dir).map_err(ShardError::io(&inner.dir))?;
     tracing::info!(shard = inner.shape.shard.get(), segment = id.get(), rows = rows.len(), "segments merged");
     Ok(Step::Merged(merged.map(|layer| layer.id)))
+}
+
+/// Writes the segment, and makes of it what searches should not have to wait for.
+fn write(
+    inner: &Inner,
+    inputs: &[LayerView],
+    id: SegmentId,
+    rows: &MergedRows<'_>,
+    kills: &Kills,
+) -> Result<Segment, ShardError> {
+    let path = inner.segment_path(id);
+    let head = SegmentHead { shard: inner.shape.shard.get(), segment: id };
+    write_segment(&inner.io, &path, head, rows, kills)?;
+    let segment = Segment::open(&inner.io, &path, inner.shape, id)?;
+    codes::carry_over(inner, inputs, &segment);
+    graphs::inherit(inner, inputs, &segment, |input| rows.slots_of(input));
+    Ok(segment)
 }
 
 /// What the inputs say about segments that stay.
@@ -177,6 +230,17 @@ impl<'a> MergedRows<'a> {
             merged.add(parts);
         }
         merged
+    }
+
+    /// Where the rows of an input are now; `u32::MAX` for those that are not.
+    fn slots_of(&self, input: &LayerView) -> Vec<u32> {
+        let mut slots = vec![u32::MAX; input.layer.len() as usize];
+        for (now, (layer, before)) in (0..).zip(&self.rows) {
+            if std::ptr::eq(*layer, &*input.layer) {
+                slots[before.get() as usize] = now;
+            }
+        }
+        slots
     }
 
     fn add(&mut self, parts: &[(&'a LayerView, &'a NamespaceRows)]) {

@@ -47,6 +47,14 @@ impl Span {
         }
     }
 
+    /// The rows of a segment that are in a part.
+    pub(crate) fn find(segment: &Segment, part: Part) -> Option<Self> {
+        let Part::Namespace(id) = part else { return Some(Self::whole(segment)) };
+        let entries = segment.namespaces();
+        let at = entries.binary_search_by_key(&id, |entry| entry.namespace.id()).ok()?;
+        entries.get(at).map(Self::of)
+    }
+
     /// The parts of a segment: each of its namespaces, then all of it if it has several.
     pub(crate) fn all(segment: &Segment) -> impl Iterator<Item = Self> {
         let whole = Some(Self::whole(segment)).filter(|span| span.part == Part::Whole);

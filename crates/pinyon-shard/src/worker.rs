@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// After this time without a write a memtable is sealed before it is full: segments have codes, memtables have none.
+/// After this time without a write what was left for it is done ([`crate::shard::Inner::quiet_step`]).
 const QUIET_TIME: Duration = Duration::from_secs(2);
 
 /// How long to rest after a failed step (a full disk, mostly) before trying again.
@@ -108,10 +108,11 @@ fn keep(shard: &Shard, stop: &AtomicBool) {
         shard.keep_memory();
         match shard.step() {
             Ok(Step::Idle) => {
-                let before = seq(shard);
-                seen = bell.wait_after(seen, QUIET_TIME);
-                if seq(shard) == before && !stop.load(Ordering::Acquire) {
-                    seal_the_quiet(shard);
+                let (before, heard) = (seq(shard), seen);
+                seen = bell.wait_after(heard, QUIET_TIME);
+                // A ring ends the time early, also that of a step which has just been done: such a moment is not quiet.
+                if seen == heard && !stop.load(Ordering::Acquire) {
+                    use_the_quiet(shard, before);
                 }
             }
             Ok(_) => bell.ring(),
@@ -129,13 +130,24 @@ fn seq(shard: &Shard) -> SeqNo {
     shard.inner.snapshot.load().seq
 }
 
-/// Seals a memtable that is worth it and that nobody writes to.
-fn seal_the_quiet(shard: &Shard) {
-    let inner = &shard.inner;
-    if inner.snapshot.load().memtable.bytes < inner.options.quiet_seal_bytes {
-        return;
+fn use_the_quiet(shard: &Shard, since: SeqNo) {
+    if let Err(error) = shard.inner.quiet_step(since) {
+        tracing::error!(shard = shard.shape().shard.get(), error = %error, "step of a quiet time failed");
     }
-    if let Err(error) = shard.seal() {
-        tracing::error!(shard = shard.shape().shard.get(), error = %error, "quiet memtable not sealed");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_in_which_the_bell_was_rung_is_not_a_quiet_one() {
+        let bell = Bell::default();
+        assert_eq!(bell.wait_after(0, Duration::from_millis(1)), 0);
+        bell.ring();
+        // It has been rung already, so this does not wait.
+        let seen = bell.wait_after(0, Duration::from_secs(3_600));
+        assert_ne!(seen, 0);
+        assert_eq!(bell.wait_after(seen, Duration::from_millis(1)), seen);
     }
 }

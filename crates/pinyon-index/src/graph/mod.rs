@@ -7,7 +7,7 @@ mod self_test;
 #[cfg(test)]
 mod tests;
 
-pub use code_graph::{CodeGraph, GraphParts};
+pub use code_graph::{Beginning, CodeGraph, GraphParts};
 pub use hnsw_rs_graph::HnswRsGraph;
 pub use self_test::{Calibration, SelfTest, calibrate};
 
@@ -91,6 +91,11 @@ pub trait Graph: Send + Sync + Debug {
     /// Up to `k` rows that are probably among the nearest, nearest first as far as the graph can tell. Their exact
     /// distances are the caller's to compute.
     fn search(&self, query: &[f32], request: GraphRequest, work: &mut Work) -> Vec<SlotId>;
+    /// What our own graph of a block of so many rows may begin with, where `number` tells under which number a row of this graph is
+    /// among them, if it is; `None` if the engine keeps its links to itself.
+    fn beginning(&self, _rows: usize, _number: &dyn Fn(u32) -> Option<u32>) -> Option<Beginning> {
+        None
+    }
     /// Number of rows.
     fn rows(&self) -> usize;
     /// Memory, about.

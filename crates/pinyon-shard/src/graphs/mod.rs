@@ -2,9 +2,11 @@
 //! sealed rows and tested on those rows, then attached to their segment and kept. Until one is there, and wherever one does not
 //! pass its test, scans answer.
 
+mod inherit;
 mod kept;
 mod layout;
 
+pub(crate) use inherit::{Inherited, inherit};
 pub(crate) use kept::remove_of;
 pub(crate) use layout::{is_graph_file_name, segment_of};
 
@@ -17,7 +19,8 @@ use crate::{
 };
 use kept::{Place, Verdict};
 use pinyon_index::{
-    Calibration, CodeGraph, Graph, GraphError, GraphOptions, HnswRsGraph, SelfTest, calibrate,
+    Beginning, Calibration, CodeGraph, CodedRows, Graph, GraphError, GraphOptions, HnswRsGraph, SelfTest,
+    calibrate,
 };
 use pinyon_types::{Effort, SegmentId};
 use std::sync::Arc;
@@ -49,6 +52,10 @@ impl GraphEntry {
 
     pub(crate) fn is_fit(&self) -> bool {
         self.fit.is_some()
+    }
+
+    fn graph(&self) -> Option<&dyn Graph> {
+        self.fit.as_ref().map(|(graph, _)| &**graph)
     }
 
     /// The graph and the `ef` of a walk; `None` where the other way is cheaper.
@@ -143,6 +150,8 @@ fn has_room(inner: &Inner, segment: &Segment, span: &Span) -> bool {
 impl Site<'_> {
     /// Our own graph; none where there are no codes to walk on.
     fn load_or_build(&self, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
+        // Taken in any case: what is not needed now never will be.
+        let beginning = self.segment.inherited().take(self.span.part);
         let Some(Some(coded)) = self.segment.codes(self.span.part) else {
             return self.attach(None, Step::BuiltGraph);
         };
@@ -150,16 +159,33 @@ impl Site<'_> {
         if let Some(verdict) = place.load() {
             return self.attach(fit(verdict), Step::LoadedGraph);
         }
-        let built = CodeGraph::build(Arc::clone(coded.bytes_codes()), GRAPH_OPTIONS, ORDER_SEED, stop, pool);
-        match built.and_then(|graph| Ok((self.calibrate(&graph, stop)?, graph))) {
-            Ok((effort, graph)) => {
-                let verdict: Verdict = effort.map(|effort| (Arc::new(graph), effort));
+        match self.build(&coded, beginning, pool, stop) {
+            Ok(verdict) => {
                 // Searches need not wait for the disk.
                 let step = self.attach(fit(verdict.clone()), Step::BuiltGraph);
                 place.keep(&verdict);
                 step
             }
             Err(error) => self.give_up(&error, stop),
+        }
+    }
+
+    /// Builds and tests a graph; from nothing if what it began with spoiled it.
+    fn build(
+        &self,
+        coded: &CodedRows,
+        beginning: Option<Beginning>,
+        pool: &rayon::ThreadPool,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Verdict, GraphError> {
+        let inherited = beginning.as_ref().map(Beginning::sound_rows);
+        let codes = Arc::clone(coded.bytes_codes());
+        let (graph, work) = CodeGraph::build_from(beginning, codes, GRAPH_OPTIONS, ORDER_SEED, stop, pool)?;
+        let (shard, rows, distances) = (self.inner.shape.shard.get(), self.span.len(), work.code_distances);
+        tracing::info!(shard, rows, inherited = inherited.unwrap_or_default(), distances, "graph built");
+        match self.calibrate(&graph, stop)? {
+            None if inherited.is_some() => self.build(coded, None, pool, stop),
+            effort => Ok(effort.map(|effort| (Arc::new(graph), effort))),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
     DerivedBytes, ShardError, ShardShape,
     codes::CodesEntry,
     fields::MetadataRef,
-    graphs::GraphEntry,
+    graphs::{GraphEntry, Inherited},
     layer::{NamespaceRows, Row},
     memtable::Kills,
     namespace::Namespace,
@@ -47,6 +47,7 @@ pub(crate) struct Segment {
     bytes_codes: OnceLock<Int8Rows>,
     codes: ArcSwap<HashMap<Part, CodesEntry>>,
     graphs: ArcSwap<HashMap<Part, GraphEntry>>,
+    inherited: Box<Inherited>,
     filter_indexes: FilterIndexes,
 }
 
@@ -79,6 +80,7 @@ impl Segment {
             bytes_codes: OnceLock::new(),
             codes: ArcSwap::default(),
             graphs: ArcSwap::default(),
+            inherited: Box::default(),
             filter_indexes: Mutex::default(),
         })
     }
@@ -198,6 +200,10 @@ impl Segment {
     /// The graph of a part, once it is built.
     pub(crate) fn graph(&self, part: Part) -> Option<GraphEntry> {
         self.graphs.load().get(&part).cloned()
+    }
+
+    pub(crate) fn inherited(&self) -> &Inherited {
+        &self.inherited
     }
 
     pub(crate) fn graph_count(&self) -> usize {

@@ -186,6 +186,17 @@ fn answers_stay_right_under_a_limit_that_nothing_fits() {
 }
 
 #[test]
+fn under_a_limit_nothing_is_brought_together_for_a_graph_that_there_will_not_be() {
+    let mut world = World::new(CODES * 100);
+    for _ in 0..21 {
+        world.write().unwrap();
+        world.shard.seal().unwrap();
+    }
+    assert!(world.shard.records() > u64::from(ShardOptions::server().graph_rows_min));
+    assert_eq!(world.shard.inner.quiet_step(world.shard.last_seq()).unwrap(), Step::Idle);
+}
+
+#[test]
 fn writes_are_refused_while_memtables_alone_are_above_the_limit() {
     let mut world = World::new(1 << 20);
     world.write().unwrap();

@@ -55,6 +55,7 @@ fn run(disk: &FaultDisk, seed: u64, steps: u32) -> Run {
         }
         // A failed background step must leave everything as it was.
         match step % 7 {
+            1 => drop(shard.inner.quiet_step(shard.last_seq())),
             2 => drop(shard.seal()),
             4 => while matches!(shard.step(), Ok(done) if done != Step::Idle) {},
             5 if rng.below(3) == 0 => drop(shard.compact()),

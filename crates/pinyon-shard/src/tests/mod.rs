@@ -5,6 +5,7 @@ mod crash;
 mod effort;
 mod explain;
 mod flips;
+mod inherit;
 mod kept_graphs;
 mod memory;
 mod model;
@@ -39,6 +40,8 @@ fn options() -> ShardOptions {
         backlog_bytes_max: 1 << 20,
         log_preallocate_bytes: 2_048,
         merge_fan_in: 3,
+        coded_whole_rows_min: 10,
+        graph_rows_min: 10,
         ..ShardOptions::server()
     }
 }

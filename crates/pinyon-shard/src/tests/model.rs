@@ -14,6 +14,7 @@ fn disturb(shard: Shard, io: &SharedIo, rng: &mut SeededRng) -> Shard {
     match rng.below(12) {
         0..=2 => while shard.step().unwrap() != Step::Idle {},
         3 => drop(shard.seal().unwrap()),
+        7 => drop(shard.inner.quiet_step(shard.last_seq()).unwrap()),
         4 => drop(shard.compact().unwrap()),
         5 => {
             shard.close().unwrap();

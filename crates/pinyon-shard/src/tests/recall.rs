@@ -5,20 +5,23 @@ use crate::{Change, GraphEngine, Query, Scope, Shard, ShardOptions, ShardShape, 
 use pinyon_distance::{QueryScorer, inverse_norm};
 use pinyon_index::Work;
 use pinyon_storage::io::{MemoryIo, SharedIo};
-use pinyon_types::{Dim, FieldTest, Filter, MetadataValue, Metric, Record, SeededRng, ShardId, TopK, Vector};
+use pinyon_types::{
+    Dim, Distance, FieldTest, Filter, MetadataValue, Metric, Record, RecordId, SeededRng, ShardId, TopK,
+    Vector,
+};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 const DIM: u32 = 24;
-const ROWS: u64 = 3_000;
+pub(super) const ROWS: u64 = 3_000;
 
-struct Corpus {
+pub(super) struct Corpus {
     rng: SeededRng,
     centres: Vec<Vec<f32>>,
-    records: BTreeMap<u64, Record>,
+    pub(super) records: BTreeMap<u64, Record>,
 }
 
 impl Corpus {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut rng = SeededRng::new(31);
         let centres = (0..60).map(|_| (0..DIM).map(|_| (rng.unit() - 0.5) as f32).collect()).collect();
         Self { rng, centres, records: BTreeMap::new() }
@@ -42,7 +45,7 @@ impl Corpus {
         Record { id: id(&format!("r{number}")), vector, sparse: None, metadata: metadata(&fields) }
     }
 
-    fn write(&mut self, shard: &Shard, numbers: impl Iterator<Item = u64>) {
+    pub(super) fn write(&mut self, shard: &Shard, numbers: impl Iterator<Item = u64>) {
         let numbers: Vec<u64> = numbers.collect();
         for batch in numbers.chunks(500) {
             let records: Vec<Record> = batch.iter().map(|number| self.record(*number)).collect();
@@ -60,23 +63,29 @@ impl Corpus {
         self.recall_in(shard, Scope::Namespaces(&[namespace(1)]), filter)
     }
 
-    fn recall_in(&mut self, shard: &Shard, scope: Scope<'_>, filter: Option<&Filter>) -> (f64, Work) {
+    /// The ten nearest records that pass.
+    fn nearest(&self, vector: &Vector, filter: Option<&Filter>) -> Vec<(Distance, RecordId)> {
+        let scorer = QueryScorer::new(Metric::Cosine, vector.as_slice());
+        let distance = |vector: &[f32]| scorer.distance(vector, inverse_norm(vector));
+        let records = self.records.values();
+        let passing = records.filter(|one| filter.is_none_or(|filter| filter.matches(&one.metadata)));
+        let mut nearest: Vec<_> =
+            passing.map(|one| (distance(one.vector.as_slice()), one.id.clone())).collect();
+        nearest.sort_unstable();
+        nearest.truncate(10);
+        nearest
+    }
+
+    pub(super) fn recall_in(
+        &mut self,
+        shard: &Shard,
+        scope: Scope<'_>,
+        filter: Option<&Filter>,
+    ) -> (f64, Work) {
         let (mut found, mut wanted, mut work) = (0, 0, Work::default());
         for _ in 0..40 {
             let (vector, _) = self.vector();
-            let scorer = QueryScorer::new(Metric::Cosine, vector.as_slice());
-            let passing =
-                self.records.values().filter(|one| filter.is_none_or(|filter| filter.matches(&one.metadata)));
-            let mut truth: Vec<_> = passing
-                .map(|one| {
-                    (
-                        scorer.distance(one.vector.as_slice(), inverse_norm(one.vector.as_slice())),
-                        one.id.clone(),
-                    )
-                })
-                .collect();
-            truth.sort_unstable();
-            truth.truncate(10);
+            let truth = self.nearest(&vector, filter);
             let query = Query { filter, ..Query::dense(&vector, TopK::new(10).unwrap()) };
             let answer = shard.search(scope, query, &|| false).unwrap();
             let hits = answer.hits;
@@ -89,7 +98,7 @@ impl Corpus {
         (if wanted == 0 { 1.0 } else { found as f64 / wanted as f64 }, work)
     }
 
-    fn check(&mut self, shard: &Shard, when: &str) {
+    pub(super) fn check(&mut self, shard: &Shard, when: &str) {
         let recall = self.recall(shard, None);
         assert!(recall >= 0.99, "{when}: {recall}");
         for bound in [500.0, 100.0, 10.0, 1.0] {
@@ -100,7 +109,7 @@ impl Corpus {
     }
 }
 
-fn open(io: &SharedIo) -> Shard {
+pub(super) fn open(io: &SharedIo) -> Shard {
     let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
     let options = ShardOptions { graph_rows_min: 1_000, graph_rows_per_effort: 5, ..ShardOptions::server() };
     Shard::open(io, Path::new("/recall"), shape, options).unwrap()
@@ -143,7 +152,7 @@ fn graphs_by_hnsw_rs_answer_as_well() {
     corpus.check(&shard, "hnsw_rs");
 }
 
-fn build_graphs(shard: &Shard) -> usize {
+pub(super) fn build_graphs(shard: &Shard) -> usize {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     while shard.derive(&pool, &|| false) != Step::Idle {}
     shard.stats().segments.iter().map(|segment| segment.graphs).sum()
@@ -222,7 +231,7 @@ fn recall_holds_after_build_overwrite_delete_merge_and_reopen() {
 }
 
 /// Writes records of a corpus into the namespaces that they belong to: twenty of all sizes.
-fn write_spread(shard: &Shard, corpus: &mut Corpus, numbers: &[u64]) {
+pub(super) fn write_spread(shard: &Shard, corpus: &mut Corpus, numbers: &[u64]) {
     let mut by_namespace: BTreeMap<u64, Vec<Record>> = BTreeMap::new();
     for number in numbers {
         let record = corpus.record(*number);
@@ -234,9 +243,8 @@ fn write_spread(shard: &Shard, corpus: &mut Corpus, numbers: &[u64]) {
     }
 }
 
-#[test]
-fn searches_of_all_namespaces_find_what_a_scan_finds_by_codes_and_by_a_graph() {
-    let io: SharedIo = Arc::new(MemoryIo::new());
+/// A shard in which only whole segments are large enough for a graph.
+pub(super) fn open_spread() -> Shard {
     let options = ShardOptions {
         coded_whole_rows_min: 500,
         graph_rows_min: 2_000,
@@ -244,8 +252,70 @@ fn searches_of_all_namespaces_find_what_a_scan_finds_by_codes_and_by_a_graph() {
         ..ShardOptions::server()
     };
     let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
-    let shard = Shard::open(&io, Path::new("/recall"), shape, options).unwrap();
-    let mut corpus = Corpus::new();
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    Shard::open(&io, Path::new("/recall"), shape, options).unwrap()
+}
+
+#[test]
+fn a_shard_of_many_namespaces_gets_one_graph_when_nobody_writes() {
+    let (shard, mut corpus) = (open_spread(), Corpus::new());
+    let seal = |corpus: &mut Corpus, numbers: std::ops::Range<u64>| {
+        write_spread(&shard, corpus, &numbers.collect::<Vec<u64>>());
+        shard.seal().unwrap();
+        // What a shard does while it is written to: nothing of this.
+        assert_eq!(shard.step().unwrap(), Step::Idle);
+    };
+    let quiet = || shard.inner.quiet_step(shard.last_seq()).unwrap();
+    seal(&mut corpus, 0..900);
+    seal(&mut corpus, 900..1_800);
+    assert_eq!(quiet(), Step::Idle, "too few rows for a graph");
+    seal(&mut corpus, 1_800..2_500);
+    assert_eq!(build_graphs(&shard), 0);
+    let before = shard.last_seq();
+    write_spread(&shard, &mut corpus, &[0]);
+    assert_eq!(shard.inner.quiet_step(before).unwrap(), Step::Idle, "somebody writes");
+    assert!(matches!(quiet(), Step::Merged(Some(_))));
+    assert_eq!(quiet(), Step::Idle);
+    assert_eq!(build_graphs(&shard), 1);
+    let (recall, work) = corpus.recall_in(&shard, Scope::All, None);
+    assert!(recall >= 0.99 && work.graph_walks == 40, "{recall} {work:?}");
+    seal(&mut corpus, 2_500..2_650);
+    assert_eq!(quiet(), Step::Idle, "less than a sixteenth");
+    seal(&mut corpus, 2_650..2_700);
+    assert!(matches!(quiet(), Step::Merged(Some(_))));
+    assert_eq!((shard.step().unwrap(), quiet()), (Step::Idle, Step::Idle));
+    assert_eq!(build_graphs(&shard), 1);
+}
+
+#[test]
+fn rows_that_died_are_not_among_those_that_are_brought_together() {
+    let (shard, mut corpus) = (open_spread(), Corpus::new());
+    // 1,200 rows, each overwritten once: 2,160 with the dead ones.
+    for numbers in [0..1_200, 0..240, 240..480, 480..720, 720..960].map(Vec::from_iter) {
+        write_spread(&shard, &mut corpus, &numbers);
+        shard.seal().unwrap();
+    }
+    assert_eq!(shard.stats().segments.len(), 5);
+    assert_eq!(shard.inner.quiet_step(shard.last_seq()).unwrap(), Step::Idle);
+}
+
+#[test]
+fn a_quiet_memtable_is_sealed_before_rows_are_brought_together() {
+    let (shard, mut corpus) = (open_spread(), Corpus::new());
+    for numbers in [0..1_200, 1_200..2_400].map(Vec::from_iter) {
+        write_spread(&shard, &mut corpus, &numbers);
+        shard.seal().unwrap();
+    }
+    write_spread(&shard, &mut corpus, &Vec::from_iter(2_400..8_000));
+    let quiet = || shard.inner.quiet_step(shard.last_seq()).unwrap();
+    assert!(matches!(quiet(), Step::Sealed(_)), "more than a MiB");
+    assert!(matches!(quiet(), Step::Merged(Some(_))));
+    assert_eq!(shard.stats().segments.len(), 1);
+}
+
+#[test]
+fn searches_of_all_namespaces_find_what_a_scan_finds_by_codes_and_by_a_graph() {
+    let (shard, mut corpus) = (open_spread(), Corpus::new());
     write_spread(&shard, &mut corpus, &(0..ROWS).collect::<Vec<u64>>());
     shard.seal().unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();

@@ -37,6 +37,10 @@ impl Links {
         Self { stride, rows: places }
     }
 
+    pub(super) const fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// Every place of every row, row after row.
     pub(super) fn all(&self) -> impl Iterator<Item = u32> {
         self.rows.iter().map(|link| link.load(Relaxed))

@@ -2,6 +2,7 @@
 //! dimensions do not need: "Down with the Hierarchy", 2024), walked and built on codes of a byte a component. Links lie in
 //! one array of fixed stride; a walk begins at the nearest of a sample of rows whose codes lie one after the other.
 
+mod beginning;
 mod build;
 mod links;
 mod parts;
@@ -12,6 +13,7 @@ mod tests;
 
 use super::{Graph, GraphOptions, GraphRequest};
 use crate::Work;
+pub use beginning::Beginning;
 use links::Links;
 pub use parts::GraphParts;
 use pinyon_distance::codes::{Int8Query, Int8Rows};
@@ -88,6 +90,10 @@ impl Graph for CodeGraph {
             self.walk(&query, request.ef.max(request.k), ENTRIES, scratch, work);
             scratch.near.rows().take(request.k).map(SlotId::new).collect()
         })
+    }
+
+    fn beginning(&self, rows: usize, number: &dyn Fn(u32) -> Option<u32>) -> Option<Beginning> {
+        Some(Beginning::of(self, rows, number))
     }
 
     fn rows(&self) -> usize {

@@ -1,0 +1,54 @@
+//! What a graph of a merged block begins with instead of nothing: the links of a graph that many of its rows were in.
+
+use super::{CodeGraph, links::Links};
+use crate::graph::{GraphError, GraphOptions};
+
+/// One over the share of its links that a row may lose before it is put in again, which costs as much as a new row. Where 12 %
+/// of 6,000 clustered rows died and as many came, ten times over, a quarter cost 0.16 of a build from nothing and found 0.9975 at
+/// an effort of 20 (0.9993 from nothing), an eighth cost 0.47 for 0.9997; without any such row it was 0.993 and falling.
+const LOST_PART_MIN: usize = 4;
+
+/// The links of a graph under the numbers that its rows have now.
+#[derive(Debug)]
+pub struct Beginning {
+    pub(super) links: Links,
+    /// Which rows have kept most of their links. The others are put in as new ones are, and keep what they have.
+    pub(super) is_sound: Vec<bool>,
+}
+
+impl Beginning {
+    /// No links of no row.
+    pub(super) fn nothing(rows: usize, options: GraphOptions) -> Self {
+        Self { links: Links::new(rows, options.places()), is_sound: vec![false; rows] }
+    }
+
+    pub(super) fn checked(self, rows: usize, options: GraphOptions) -> Result<Self, GraphError> {
+        if self.rows() == rows && self.links.stride() == options.places() {
+            return Ok(self);
+        }
+        Err(GraphError::Parts { problem: "the beginning is one of other rows or options" })
+    }
+
+    /// The number of rows of the block.
+    pub const fn rows(&self) -> usize {
+        self.is_sound.len()
+    }
+
+    /// The rows that need not be put in.
+    pub fn sound_rows(&self) -> usize {
+        self.is_sound.iter().filter(|is_sound| **is_sound).count()
+    }
+
+    pub(super) fn of(old: &CodeGraph, rows: usize, number: &dyn Fn(u32) -> Option<u32>) -> Self {
+        let links = Links::new(rows, old.links.stride());
+        let mut is_sound = vec![false; rows];
+        for row in 0..old.codes.len() as u32 {
+            let Some(now) = number(row) else { continue };
+            let kept: Vec<u32> = old.links.of(row).filter_map(number).collect();
+            let lost = old.links.of(row).count() - kept.len();
+            is_sound[now as usize] = lost * LOST_PART_MIN <= lost + kept.len() && !kept.is_empty();
+            links.set(now, kept.into_iter());
+        }
+        Self { links, is_sound }
+    }
+}
