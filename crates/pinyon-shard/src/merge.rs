@@ -45,16 +45,16 @@ pub(crate) fn merge_all(inner: &Inner, maintenance: &mut Maintenance) -> Result<
     if is_clean { Ok(Step::Idle) } else { merge(inner, maintenance, &all) }
 }
 
-/// Merges all segments into one if they are large enough together for a graph of all tenants' rows and too many of the rows
-/// lie outside the largest. Every tenant's rows are rewritten for it, so it is asked for only while nobody writes.
+/// Merges all segments into one if they are large enough together for codes of all tenants' rows and too many of the rows lie
+/// outside the largest: searches of all tenants have one scan or walk then. Every tenant's rows are rewritten for it, so it is
+/// asked for only while nobody writes.
 pub(crate) fn gather(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
     let (state, options) = (inner.snapshot.load_full(), &inner.options);
-    // Under a limit on memory segments have no codes as a whole, and so no graph.
-    let has_whole_graphs = options.memory.is_none() && !inner.shape.dim.is_none();
+    // Under a limit on memory segments have no codes as a whole.
+    let has_whole_codes = options.memory.is_none() && !inner.shape.dim.is_none();
     let mut spread = Spread::default();
     sealed(&state).for_each(|view| spread.add(view.live_rows(&(0..view.layer.len()))));
-    let rows_min = options.graph_rows_min.max(options.coded_whole_rows_min);
-    if has_whole_graphs && spread.is_scattered(rows_min, GATHERED_PART_MIN) {
+    if has_whole_codes && spread.is_scattered(options.coded_whole_rows_min, GATHERED_PART_MIN) {
         let all: Vec<LayerView> = sealed(&state).cloned().collect();
         return merge(inner, maintenance, &all);
     }
@@ -98,7 +98,7 @@ fn scattered(inner: &Inner, state: &Snapshot) -> Vec<LayerView> {
     sealed(state).filter(|view| view.layer.namespace_rows(namespace).is_some()).cloned().collect()
 }
 
-/// How many live rows that are to have one graph lie in how few segments.
+/// How many live rows that are to be searched at once lie in how few segments.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spread {
     total: u64,
@@ -112,7 +112,7 @@ impl Spread {
         self.largest = self.largest.max(rows);
     }
 
-    /// Whether they are enough for a graph, and more of them than one in `part_min` outside the largest part: so a row is
+    /// Whether they are enough, and more of them than one in `part_min` outside the largest part: so a row is
     /// rewritten a bounded number of times while they become more.
     fn is_scattered(self, rows_min: u32, part_min: u64) -> bool {
         self.total >= u64::from(rows_min) && self.total - self.largest > self.total / part_min

@@ -266,10 +266,10 @@ fn a_shard_of_many_namespaces_gets_one_graph_when_nobody_writes() {
         assert_eq!(shard.step().unwrap(), Step::Idle);
     };
     let quiet = || shard.inner.quiet_step(shard.last_seq()).unwrap();
-    seal(&mut corpus, 0..900);
-    seal(&mut corpus, 900..1_800);
-    assert_eq!(quiet(), Step::Idle, "too few rows for a graph");
-    seal(&mut corpus, 1_800..2_500);
+    seal(&mut corpus, 0..200);
+    seal(&mut corpus, 200..450);
+    assert_eq!(quiet(), Step::Idle, "too few rows for codes");
+    seal(&mut corpus, 450..2_300);
     assert_eq!(build_graphs(&shard), 0);
     let before = shard.last_seq();
     write_spread(&shard, &mut corpus, &[0]);
@@ -290,8 +290,8 @@ fn a_shard_of_many_namespaces_gets_one_graph_when_nobody_writes() {
 #[test]
 fn rows_that_died_are_not_among_those_that_are_brought_together() {
     let (shard, mut corpus) = (open_spread(), Corpus::new());
-    // 1,200 rows, each overwritten once: 2,160 with the dead ones.
-    for numbers in [0..1_200, 0..240, 240..480, 480..720, 720..960].map(Vec::from_iter) {
+    // 400 rows of which most are overwritten once: 720 with the dead ones.
+    for numbers in [0..400, 0..80, 80..160, 160..240, 240..320].map(Vec::from_iter) {
         write_spread(&shard, &mut corpus, &numbers);
         shard.seal().unwrap();
     }
