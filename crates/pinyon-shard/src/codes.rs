@@ -24,7 +24,8 @@ pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
     let state = inner.snapshot.load_full();
     let missing = state.layers.iter().find_map(|view| {
         let segment = view.layer.segment()?;
-        let spans = missing(inner, segment, ROWS_PER_STEP);
+        let is_large = |span: &Span| span.len() >= rows_min(&inner.options, span.part);
+        let spans = missing(inner, segment, ROWS_PER_STEP, is_large);
         (!spans.is_empty()).then_some((view.layer.id, segment, spans))
     });
     let Some((id, segment, spans)) = missing else { return Step::Idle };
@@ -40,13 +41,13 @@ pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
     Step::BuiltCodes
 }
 
-/// The parts of a segment that are large enough for codes, have none and may have some: no more than of about `rows_max` rows,
-/// because each takes room.
-fn missing(inner: &Inner, segment: &Segment, rows_max: u32) -> Vec<Span> {
+/// The parts of a segment that want codes, have none and may have some: no more than of about `rows_max` rows, because each takes
+/// room.
+fn missing(inner: &Inner, segment: &Segment, rows_max: u32, wants: impl Fn(&Span) -> bool) -> Vec<Span> {
     let mut rows = 0_u32;
     let is_next = |span: &Span| {
         let is_next = rows < rows_max
-            && span.len() >= rows_min(&inner.options, span.part)
+            && wants(span)
             && segment.codes(span.part).is_none()
             && has_room(inner, segment, span);
         rows = rows.saturating_add(if is_next { span.len() } else { 0 });
@@ -70,19 +71,25 @@ fn has_room(inner: &Inner, segment: &Segment, span: &Span) -> bool {
     inner.may_take(segment, span, byte_codes + bit_codes)
 }
 
-/// Makes codes of the parts that had them before a merge, before the merged segment takes their place: the vectors of tenants
-/// that only share a segment with one that is written to would be scanned for as long as that goes on.
-pub(crate) fn carry_over<'a>(inner: &Inner, inputs: &'a [LayerView], merged: &Segment) {
+/// Makes codes of the parts that had them before a merge, before the merged segment takes its place: the vectors of tenants
+/// that only share a segment with one that is written to would be scanned for as long as that goes on. Half of the rows that the
+/// first codes take are enough, so that a tenant around that does not have them at one time and not at the next; a start, which
+/// makes all codes anew, forgets that: few rows are scanned about as fast.
+pub(crate) fn carry_over(inner: &Inner, inputs: &[LayerView], merged: &Segment) {
     let had_codes = |span: &Span| {
-        let part_of = |view: &'a LayerView| {
+        let part_of = |view: &LayerView| {
             let segment = view.layer.segment()?;
-            Some((segment, Span::find(segment, span.part)?))
+            let one = Span::find(segment, span.part)?;
+            Some((one.len(), segment.codes(one.part).is_some()))
         };
-        let is_large = |one: &Span| one.len() >= rows_min(&inner.options, one.part);
-        let mut large = inputs.iter().filter_map(part_of).filter(|(_, one)| is_large(one)).peekable();
-        large.peek().is_some() && large.all(|(segment, one)| segment.codes(one.part).is_some())
+        let parts: Vec<(u32, bool)> = inputs.iter().filter_map(part_of).collect();
+        let rows_min = rows_min(&inner.options, span.part);
+        // A large part without codes is still to be looked at; a merge does not wait for that.
+        span.len() >= rows_min / 2
+            && parts.iter().any(|(_, has_codes)| *has_codes)
+            && parts.iter().all(|(rows, has_codes)| *has_codes || *rows < rows_min)
     };
-    let wanted = missing(inner, merged, u32::MAX).into_iter().filter(had_codes);
+    let wanted = missing(inner, merged, u32::MAX, had_codes).into_iter();
     let built: Vec<(Part, CodesEntry)> =
         wanted.map(|span| (span.part, build(inner, merged, &span))).collect();
     merged.attach_codes(&built);

@@ -72,7 +72,7 @@ impl DerivedBytes {
     }
 
     /// What a server with default settings makes of a segment file at most: codes and graphs that do not pass their self-test are
-    /// left out. Filter indexes depend on what filters ask about, so they are not among it.
+    /// left out, and so is what only parts keep that were larger before a merge. Filter indexes depend on what filters ask about, so they are not among it.
     ///
     /// # Errors
     /// Namespaces that do not read, a metric that is not known.
@@ -92,7 +92,7 @@ impl DerivedBytes {
                 bytes.byte_codes = CodedRows::memory_for(metric, dim, all as usize).0 as u64;
                 bytes.bit_codes += CodedRows::memory_for(metric, dim, rows).1 as u64;
             }
-            if graphs::is_wanted(&options, &span, all) {
+            if graphs::is_wanted(&options, &span, all, false) {
                 bytes.graphs += CodeGraph::memory_for(metric, dim, rows, GRAPH_OPTIONS) as u64;
             }
         }

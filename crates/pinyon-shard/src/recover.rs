@@ -38,9 +38,10 @@ pub(crate) fn open(
         None => create(io, dir, shape)?,
     };
     check_shape(dir, shape, &manifest)?;
-    remove_orphans(io, dir, &manifest)?;
+    let names = remove_orphans(io, dir, &manifest)?;
     let mut state = Snapshot::empty();
     state.layers = open_segments(io, dir, shape, &manifest)?;
+    graphs::inherit_files(&options, &state.layers, &names);
     state.seq = SeqNo::new(manifest.log_floor);
     state.epoch_seen = highest_epoch(&manifest, &state);
     let recovered = replay(io, dir, shape, &manifest, &mut state)?;
@@ -134,22 +135,23 @@ fn check_shape(dir: &Path, shape: ShardShape, manifest: &Manifest) -> Result<(),
 }
 
 /// Removes what a crash left half made: files that no manifest names or that belong to no segment that it names, and
-/// unfinished ones.
-fn remove_orphans(io: &SharedIo, dir: &Path, manifest: &Manifest) -> Result<(), ShardError> {
+/// unfinished ones. The names of all files, these among them.
+fn remove_orphans(io: &SharedIo, dir: &Path, manifest: &Manifest) -> Result<Vec<String>, ShardError> {
     let named: Vec<String> =
         manifest.segments.iter().map(|entry| segment_file_name(SegmentId::new(entry.id))).collect();
     let is_named = |name: &str| match graphs::segment_of(name) {
         Some(segment) => manifest.segments.iter().any(|entry| entry.id == segment.get()),
         None => named.iter().any(|named| named == name),
     };
-    for name in io.list(dir).map_err(ShardError::io(dir))? {
-        let is_of_segment = name.ends_with(".seg") || graphs::is_graph_file_name(&name);
-        if name.ends_with(".tmp") || (is_of_segment && !is_named(&name)) {
+    let names = io.list(dir).map_err(ShardError::io(dir))?;
+    for name in &names {
+        let is_of_segment = name.ends_with(".seg") || graphs::is_graph_file_name(name);
+        if name.ends_with(".tmp") || (is_of_segment && !is_named(name)) {
             let path = dir.join(name);
             io.remove(&path).map_err(ShardError::io(path))?;
         }
     }
-    Ok(())
+    Ok(names)
 }
 
 fn open_segments(

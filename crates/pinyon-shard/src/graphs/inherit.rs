@@ -1,9 +1,10 @@
-//! What a merged segment has from the graphs of those it was merged from: until its own graphs are built, the links that they begin
-//! with. A start in between finds nothing of it and builds from nothing.
+//! What a merged segment has from the graphs of those it was merged from: that it is to have graphs as well, and until they are built
+//! the links that they begin with. A start in between finds nothing of that: graphs are built from nothing, and only where there
+//! are rows enough. Once they are built their files say the same.
 
-use super::{GraphEntry, is_wanted};
+use super::{GraphEntry, is_nearly_all, is_wanted, layout::file_name};
 use crate::{
-    GraphEngine,
+    ShardOptions,
     layer::LayerView,
     part::{Part, Span},
     segment::Segment,
@@ -18,30 +19,35 @@ use std::{
 /// One over the share of a part's rows that a graph must know to be begun with: others save too little.
 const KNOWN_PART_MIN: u64 = 4;
 
-/// What parts of a segment have inherited.
+/// What parts of a segment have inherited: each of them here is to have a graph, though it may be too small for its first one.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
-    beginnings: Mutex<HashMap<Part, Beginning>>,
+    parts: Mutex<HashMap<Part, Option<Beginning>>>,
 }
 
 impl Inherited {
-    pub(crate) fn keep(&self, part: Part, beginning: Beginning) {
+    pub(crate) fn keep(&self, part: Part, beginning: Option<Beginning>) {
         self.lock().insert(part, beginning);
+    }
+
+    /// Whether a part's rows had a graph before.
+    pub(super) fn had_graph(&self, part: Part) -> bool {
+        self.lock().contains_key(&part)
     }
 
     /// Hands out a beginning: nobody needs it twice.
     pub(super) fn take(&self, part: Part) -> Option<Beginning> {
-        self.lock().remove(&part)
+        self.lock().get_mut(&part)?.take()
     }
 
     #[cfg(test)]
     pub(crate) fn sound_rows(&self) -> Vec<usize> {
-        self.lock().values().map(Beginning::sound_rows).collect()
+        self.lock().values().flatten().map(Beginning::sound_rows).collect()
     }
 
     /// A map of whole values cannot be left half changed, so a poisoned lock is still good.
-    fn lock(&self) -> MutexGuard<'_, HashMap<Part, Beginning>> {
-        self.beginnings.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<Part, Option<Beginning>>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -55,40 +61,54 @@ struct Ancestor<'a> {
     rows: u64,
 }
 
-/// Keeps what the graphs of a merged segment will begin with. `slots_of` tells where the rows of an input are now, `u32::MAX` of
-/// those that are not. Not under a limit on memory: this would not be counted, and is kept for as long as no graph is built.
+/// Notes which graphs a merged segment is to have and what they will begin with. `slots_of` tells where the rows of an input are
+/// now, `u32::MAX` of those that are not.
 pub(crate) fn inherit(
     inner: &Inner,
     inputs: &[LayerView],
     merged: &Segment,
     slots_of: impl Fn(&LayerView) -> Vec<u32>,
 ) {
-    if inner.options.memory.is_some() || inner.options.graph != GraphEngine::Codes {
-        return;
+    for span in Span::all(merged).filter(|span| is_wanted(&inner.options, span, merged.len(), true)) {
+        let Some(ancestor) = ancestor(&inner.options, inputs, &span) else { continue };
+        // Links are not counted under a limit on memory, and would be kept for as long as there is no room for the graph.
+        let has_room = inner.options.memory.is_none();
+        let beginning = has_room.then(|| ancestor.beginning(&span, &slots_of(ancestor.view))).flatten();
+        merged.inherited().keep(span.part, beginning);
     }
-    for span in Span::all(merged).filter(|span| is_wanted(&inner.options, span, merged.len())) {
-        let Some(ancestor) = ancestor(inputs, &span) else { continue };
-        let slots = slots_of(ancestor.view);
+}
+
+/// Notes for segments of an earlier run which graphs they had, by the names of files that lie beside them.
+pub(crate) fn inherit_files(options: &ShardOptions, layers: &[LayerView], names: &[String]) {
+    for view in layers {
+        let Some(segment) = view.layer.segment() else { continue };
+        let kept = Span::all(segment).filter(|span| {
+            is_wanted(options, span, segment.len(), true)
+                && names.contains(&file_name(span.part, view.layer.id))
+        });
+        kept.for_each(|span| segment.inherited().keep(span.part, None));
+    }
+}
+
+impl Ancestor<'_> {
+    /// What a graph of a part begins with, where the rows of the input are in these slots now.
+    fn beginning(&self, span: &Span, slots: &[u32]) -> Option<Beginning> {
         let number = |row: u32| {
-            let slot = slots[(ancestor.first + row) as usize];
+            let slot = slots[(self.first + row) as usize];
             span.slots.contains(&slot).then(|| slot - span.slots.start)
         };
-        let beginning =
-            ancestor.graph.graph().and_then(|graph| graph.beginning(span.len() as usize, &number));
-        if let Some(beginning) = beginning {
-            merged.inherited().keep(span.part, beginning);
-        }
+        self.graph.graph()?.beginning(span.len() as usize, &number)
     }
 }
 
 /// The graph that most rows of a part are in, if they are enough.
-fn ancestor<'a>(inputs: &'a [LayerView], span: &Span) -> Option<Ancestor<'a>> {
+fn ancestor<'a>(options: &ShardOptions, inputs: &'a [LayerView], span: &Span) -> Option<Ancestor<'a>> {
     let with_graph = |view: &'a LayerView| {
         let segment = view.layer.segment()?;
         let own = Span::find(segment, span.part)?;
         let rows = view.live_rows(&own.slots);
-        // A namespace that makes up nearly all of a segment has its rows in the graph of that.
-        let mut spans = [own, Span::whole(segment)].into_iter();
+        let shared = is_nearly_all(options, &own, segment.len()).then(|| Span::whole(segment));
+        let mut spans = std::iter::once(own).chain(shared);
         let (graph, first) = spans.find_map(|one| Some((segment.graph(one.part)?, one.slots.start)))?;
         graph.is_fit().then_some(Ancestor { view, graph, first, rows })
     };

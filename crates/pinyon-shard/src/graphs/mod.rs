@@ -6,7 +6,7 @@ mod inherit;
 mod kept;
 mod layout;
 
-pub(crate) use inherit::{Inherited, inherit};
+pub(crate) use inherit::{Inherited, inherit, inherit_files};
 pub(crate) use kept::remove_of;
 pub(crate) use layout::{is_graph_file_name, segment_of};
 
@@ -115,7 +115,7 @@ pub(crate) fn build_next(inner: &Inner, pool: &rayon::ThreadPool, stop: &dyn Fn(
     let missing = state.layers.iter().find_map(|view| {
         let segment = view.layer.segment()?;
         let lacks_graph = |span: &Span| {
-            is_wanted(&inner.options, span, segment.len())
+            is_wanted(&inner.options, span, segment.len(), segment.inherited().had_graph(span.part))
                 && segment.graph(span.part).is_none()
                 && has_room(inner, segment, span)
         };
@@ -130,13 +130,19 @@ pub(crate) fn build_next(inner: &Inner, pool: &rayon::ThreadPool, stop: &dyn Fn(
     }
 }
 
-/// A namespace that makes up nearly all of a segment needs no graph beside that of the segment.
-pub(crate) fn is_wanted(options: &ShardOptions, span: &Span, rows: u32) -> bool {
-    let is_nearly_all = options.memory.is_none()
+/// Whether a part of a segment of so many rows is to have a graph. What had one before a merge keeps one down to half of the rows
+/// that the first takes: a tenant whose size goes up and down around that would lose it at one merge and build it after the next.
+pub(crate) fn is_wanted(options: &ShardOptions, span: &Span, rows: u32, had_graph: bool) -> bool {
+    let rows_min = if had_graph { options.graph_rows_min / 2 } else { options.graph_rows_min };
+    span.len() >= rows_min && !is_nearly_all(options, span, rows)
+}
+
+/// Whether a namespace makes up nearly all of a segment: it needs no graph beside that of the segment.
+fn is_nearly_all(options: &ShardOptions, span: &Span, rows: u32) -> bool {
+    options.memory.is_none()
         && span.part != Part::Whole
         && span.len() < rows
-        && f64::from(span.len()) >= f64::from(rows) * NEARLY_ALL;
-    span.len() >= options.graph_rows_min && !is_nearly_all
+        && f64::from(span.len()) >= f64::from(rows) * NEARLY_ALL
 }
 
 /// Whether the limit on memory has room for a part's graph, and its codes are there; takes the room if so.

@@ -70,7 +70,7 @@ fn a_beginning_that_spoils_a_graph_is_thrown_away() {
     let scrambled = |row: u32| Some((row as usize * 7_919 % rows as usize) as u32);
     let beginning = pinyon_index::Graph::beginning(&graph, rows as usize, &scrambled).unwrap();
     assert_eq!(beginning.sound_rows(), rows as usize);
-    segment.inherited().keep(part, beginning);
+    segment.inherited().keep(part, Some(beginning));
     assert_eq!(build_graphs(&shard), 1);
     corpus.check(&shard, "built from nothing");
 }

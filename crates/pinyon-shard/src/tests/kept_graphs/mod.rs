@@ -3,6 +3,7 @@
 
 mod crash;
 mod damage;
+mod hysteresis;
 
 use super::{DIM, DIR, id, metadata, namespace, shape};
 use crate::{Change, Query, Scope, Shard, ShardOptions, Step};
