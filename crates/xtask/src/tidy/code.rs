@@ -16,6 +16,7 @@ const CONFINED: [Confined; 9] = [
             "crates/pinyon-storage/src/io/",
             "crates/pinyon-core/src/catalog/",
             "crates/pinyon-core/src/engine/tests.rs",
+            "crates/pinyon-core/src/fan_out/tests.rs",
             "crates/pinyon-core/src/indexes/rollback_tests.rs",
             "crates/pinyon-core/examples/",
             "crates/pinyon-server/src/http/accept/tests.rs",
