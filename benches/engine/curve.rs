@@ -64,13 +64,13 @@ fn main() {
             (codes, graph.expect("a graph"))
         });
         say_built(&set, "pinyon", &round, graph.bytes() + codes.bytes());
-        sweep(&set, "pinyon", &graph, |ef| GraphRequest { k: RESCORED.min(ef), ef });
+        sweep(&set, "pinyon", &graph, |ef| GraphRequest { k: RESCORED.min(ef), ef, settled: RESCORED });
     }
     if is_wanted("hnsw_rs") {
         let build = || HnswRsGraph::build(set.block(), Metric::Cosine, OPTIONS, &|| false, &pool);
         let (round, graph) = once(|| build().expect("a graph"));
         say_built(&set, "hnsw_rs", &round, graph.bytes());
-        sweep(&set, "hnsw_rs", &graph, |ef| GraphRequest { k: K, ef });
+        sweep(&set, "hnsw_rs", &graph, |ef| GraphRequest { k: K, ef, settled: K });
     }
 }
 

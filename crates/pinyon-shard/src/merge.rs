@@ -11,7 +11,7 @@ use crate::{
     shard::Inner,
     snapshot::Snapshot,
 };
-use pinyon_storage::segment::SegmentHead;
+use pinyon_storage::segment::{SegmentHead, unfinished_path};
 use pinyon_types::{NamespaceId, SegmentId, SlotId};
 use roaring::RoaringBitmap;
 use std::{
@@ -165,7 +165,11 @@ fn write(
 ) -> Result<Segment, ShardError> {
     let path = inner.segment_path(id);
     let head = SegmentHead { shard: inner.shape.shard.get(), segment: id };
-    write_segment(&inner.io, &path, head, rows, kills)?;
+    if let Err(error) = write_segment(&inner.io, &path, head, rows, kills) {
+        // The next try has another number: on a full disk what is unfinished would take more room with every one.
+        let _ = inner.io.remove(&unfinished_path(&path));
+        return Err(error);
+    }
     let segment = Segment::open(&inner.io, &path, inner.shape, id)?;
     codes::carry_over(inner, inputs, &segment);
     graphs::inherit(inner, inputs, &segment, |input| rows.slots_of(input));

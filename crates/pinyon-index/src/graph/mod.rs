@@ -22,6 +22,8 @@ pub struct GraphRequest {
     pub k: usize,
     /// How many candidates to keep while walking: more is slower and finds more.
     pub ef: usize,
+    /// How many of the nearest matter: an engine that can ends its walk early once these have not changed for a while.
+    pub settled: usize,
 }
 
 /// How a graph is built.

@@ -3,7 +3,7 @@
 use super::{Graph, GraphRequest};
 use crate::{
     RowBlock, Work,
-    probes::{nearest_of_each, probes},
+    probes::{K, nearest_of_each, probes},
 };
 use pinyon_distance::QueryScorer;
 use pinyon_types::{Distance, Metric, SlotId};
@@ -13,6 +13,9 @@ use pinyon_types::{Distance, Metric, SlotId};
 const QUERIES: usize = 512;
 /// Efforts tried.
 const LADDER: [usize; 17] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 384, 512, 768];
+
+/// Rows that searches for ten results look at more closely: they must be the right ones.
+const SETTLED: usize = 3 * K;
 
 /// What the self-test demands.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,7 +83,7 @@ fn measure(
         let distance = |row: usize| scorer.distance(block.vector(row), block.inverse_norms[row]);
         // A row as near as the tenth is as good as the tenth: equal rows must not count as misses.
         let worst = truth.last().map_or(Distance::FARTHEST, |last| last.0);
-        let walked = graph.search(query, GraphRequest { k: ef, ef }, &mut work);
+        let walked = graph.search(query, GraphRequest { k: ef, ef, settled: SETTLED }, &mut work);
         let near = walked.iter().filter(|row| distance(row.get() as usize) <= worst).count();
         found += near.min(truth.len());
         wanted += truth.len();

@@ -13,8 +13,8 @@ pub(super) mod tag {
     pub(in crate::graphs) const LINKS: u32 = 103;
 }
 
-/// What is written; a reader knows no other.
-const VERSION: u64 = 1;
+/// What is written; a reader knows no other. 2: walks end when the nearest are settled, and need another effort.
+const VERSION: u64 = 2;
 const ENDING: &str = ".graph";
 
 /// The name of the file of a part's graph.

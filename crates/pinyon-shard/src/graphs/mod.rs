@@ -94,6 +94,11 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
+    /// How many of the nearest rows matter: among so many are those that will be rescored.
+    pub(crate) fn settled(self) -> usize {
+        (self.rescored() as f64 / self.wanted_share).ceil() as usize
+    }
+
     /// How many of the wanted rows that a walk found have their distances computed from the vectors.
     pub(crate) fn rescored(self) -> usize {
         let usual = (3 * self.expected).max(self.k).max(RESCORED_MIN);

@@ -42,7 +42,11 @@ impl Search<'_> {
         let plan = Walk { k, expected, wanted_share: share, rows_otherwise, effort: self.query.effort };
         let graph = walked.graph.plan(plan, self.settings.graph_rows_per_effort);
         let Some((graph, ef)) = graph else { return false };
-        let found = graph.search(vector.as_slice(), GraphRequest { k: ef, ef }, &mut self.work);
+        let found = graph.search(
+            vector.as_slice(),
+            GraphRequest { k: ef, ef, settled: plan.settled() },
+            &mut self.work,
+        );
         let slots = found.into_iter().map(|row| SlotId::new(walked.first + row.get()));
         let is_wanted = |slot: SlotId| {
             let row = slot.get().wrapping_sub(span.slots.start);

@@ -2,7 +2,7 @@
 //! each other, and they to it.
 
 use super::{
-    Beginning, CodeGraph, ENTRIES,
+    Beginning, CodeGraph, ENTRIES, Length,
     links::Edges,
     scratch::{Scratch, Scratches},
 };
@@ -185,7 +185,7 @@ impl Builder {
     fn insert(&self, row: u32, entries: usize, hands: &mut Hands) {
         hands.row.be_row(&self.graph.codes, row as usize);
         let ef = self.options.ef_construction;
-        self.graph.walk(&hands.row, ef, entries, &mut hands.scratch, &mut hands.work);
+        self.graph.walk(&hands.row, Length::full(ef), entries, &mut hands.scratch, &mut hands.work);
         self.link(row, hands);
         let chosen = std::mem::take(&mut hands.chosen);
         for (length, link) in &chosen {

@@ -22,12 +22,12 @@ impl Pool {
         self.rows.clear();
     }
 
-    /// Takes a row if it is among the nearest.
-    pub(super) fn push(&mut self, distance: f32, row: u32) {
+    /// Takes a row if it is among the nearest; says at which place.
+    pub(super) fn push(&mut self, distance: f32, row: u32) -> Option<usize> {
         if self.rows.len() == self.capacity {
             // Codes give no NaN; if one did, it would be the farthest.
             if self.distances.last().is_none_or(|last| distance.total_cmp(last).is_ge()) {
-                return;
+                return None;
             }
             self.rows.pop();
             self.distances.pop();
@@ -36,6 +36,7 @@ impl Pool {
         self.distances.insert(at, distance);
         self.rows.insert(at, row);
         self.cursor = self.cursor.min(at);
+        Some(at)
     }
 
     /// The nearest row that was not expanded; it is marked.

@@ -55,7 +55,7 @@ fn recall_at(
     for query in queries.chunks(DIM) {
         let mut best = TopK::new(10);
         scan(block, &QueryScorer::new(metric, query), None, &mut best, &mut work, &|| false);
-        let walked = graph.search(query, GraphRequest { k: 30.min(ef), ef }, &mut work);
+        let walked = graph.search(query, GraphRequest { k: 30.min(ef), ef, settled: 30 }, &mut work);
         found += best.into_sorted().iter().filter(|(_, slot)| walked.contains(slot)).count();
     }
     found as f64 / (queries.len() / DIM * 10) as f64
@@ -110,7 +110,8 @@ fn small_equal_and_empty_sets_of_rows_have_graphs() {
         let norms: Vec<f32> = vectors.chunks(DIM).map(inverse_norm).collect();
         for metric in [Metric::Cosine, Metric::DotProduct, Metric::Euclidean] {
             let graph = build(&vectors, &norms, metric, 1);
-            let found = graph.search(&[1.0; DIM], GraphRequest { k: 10, ef: 20 }, &mut Work::default());
+            let found =
+                graph.search(&[1.0; DIM], GraphRequest { k: 10, ef: 20, settled: 10 }, &mut Work::default());
             assert_eq!(found.len(), count.min(10), "{metric} {count}");
         }
     }
@@ -155,7 +156,7 @@ fn a_graph_that_was_taken_apart_walks_as_before() {
     for query in queries.chunks(DIM) {
         let walk = |graph: &CodeGraph| {
             let mut work = Work::default();
-            (graph.search(query, GraphRequest { k: 30, ef: 60 }, &mut work), work)
+            (graph.search(query, GraphRequest { k: 30, ef: 60, settled: 30 }, &mut work), work)
         };
         assert_eq!(walk(&graph), walk(&again));
     }
