@@ -57,6 +57,7 @@ pub(crate) fn open(
         poisoned: AtomicBool::new(false),
         poison_reason: Mutex::new(None),
         maintenance: Mutex::new(Maintenance { manifest }),
+        waiting: 0.into(),
         step_failure: Mutex::new(None),
         bell: Bell::default(),
     })
