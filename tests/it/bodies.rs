@@ -198,7 +198,7 @@ fn answers_are_those_of_the_golden_files() {
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
-fn put(server: &Server, path: &str, body: &Value) -> Option<(u16, Value)> {
+pub(crate) fn put(server: &Server, path: &str, body: &Value) -> Option<(u16, Value)> {
     let request =
         server.agent().put(format!("{}{path}", server.url)).header("content-type", "application/json");
     let mut response = request.send(body.to_string()).ok()?;

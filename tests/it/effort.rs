@@ -1,10 +1,13 @@
 //! The effort of a query, over every API: what is out of range is refused with the field, the range and what was given, and
 //! what is in range is taken.
 
-use crate::server::{Server, scratch};
+use crate::{
+    bodies::put,
+    server::{Server, binary, scratch},
+};
 use pinyon_wire::grpc::{QueryRequest, vector_service_client::VectorServiceClient};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::{path::Path, process::Command};
 use tonic::transport::Endpoint;
 
 /// Each pair of values, and what is said of it.
@@ -88,6 +91,53 @@ fn effort_is_checked_and_taken_over_grpc() {
             assert_eq!(ids, ["a", "b"]);
         }
     });
+    drop(server);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// `pinyon indexes` against a server: the exit code and what was printed.
+fn indexes(server: &Server, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(binary());
+    let output = command.args(["indexes", "--server", &server.url]).args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// The effort of a query in the tenants' index.
+fn effort_of(server: &Server, asked: Option<f64>) -> f64 {
+    let body = json!({"top_k": 2, "vector": [1, 0.5, 0, 0], "cross_shard": true, "scan_factor": asked, "explain": true});
+    server.post("/query", &body).unwrap().1["explain"]["scan_factor"].as_f64().unwrap()
+}
+
+#[test]
+fn an_index_has_a_scan_factor_of_its_own_that_outlives_the_server() {
+    let dir = scratch("effort-index");
+    let start = || Server::start_with(&dir, &["--vector-dimension", "4"], &[("PINYON_SCAN_FACTOR", "1.5")]);
+    drop(with_index(&dir));
+    let server = start();
+    let (name, path) = ("tenants", "/admin/v1/indexes/tenants");
+    assert_eq!((effort_of(&server, None), effort_of(&server, Some(2.0))), (1.5, 2.0));
+    let (code, out, _) = indexes(&server, &["--configure", name, "--scan-factor", "3", "--json"]);
+    assert_eq!((code, out.contains("\"effective_scan_factor\":3.0")), (Some(0), true), "{out}");
+    assert_eq!((effort_of(&server, None), effort_of(&server, Some(2.0))), (3.0, 2.0));
+    let (code, _, said) = indexes(&server, &["--configure", name, "--scan-factor", "9"]);
+    assert_eq!((code, said.trim()), (Some(2), "pinyon: scan_factor: must be 0.5 to 4, is 9"));
+    assert_eq!(indexes(&server, &["--configure", "nobody", "--scan-factor", "1"]).0, Some(1));
+    assert_eq!(indexes(&server, &["--configure", name, "--scan-factor", "much"]).0, Some(2));
+    let (status, refused) = put(&server, path, &json!({})).unwrap();
+    assert!(status == 400 && refused.to_string().contains("scan_factor"), "{refused}");
+    assert_eq!(server.get("/admin/v1/indexes/nobody").unwrap().0, 404);
+    drop(server);
+    let server = start();
+    assert_eq!(server.get(path).unwrap().1["scan_factor"], 3.0);
+    assert_eq!((effort_of(&server, None), effort_of(&server, Some(2.0))), (3.0, 2.0));
+    let (_, out, _) = indexes(&server, &[]);
+    assert!(out.contains("movies") && out.contains("1.5 (default)"), "{out}");
+    assert_eq!(indexes(&server, &["--configure", name, "--scan-factor", "default"]).0, Some(0));
+    assert_eq!(
+        (server.get(path).unwrap().1["scan_factor"].clone(), effort_of(&server, None)),
+        (Value::Null, 1.5)
+    );
     drop(server);
     std::fs::remove_dir_all(&dir).unwrap();
 }

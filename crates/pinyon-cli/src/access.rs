@@ -2,7 +2,7 @@
 //! so verbs need not know which it is.
 
 use crate::{
-    arguments::{SettingFlags, Target},
+    arguments::{Host, SettingFlags, Target},
     exit::Usage,
 };
 use anyhow::{Context, anyhow};
@@ -50,7 +50,7 @@ impl Access {
     /// Settings that make no sense, or data that cannot be opened.
     pub fn to_fill(target: &Target) -> anyhow::Result<Self> {
         match &target.data_dir {
-            None => Ok(Self::Remote(Client::new(target))),
+            None => Ok(Self::Remote(Client::new(&target.host))),
             Some(dir) => {
                 let settings = local_settings(dir, &target.settings)?;
                 Ok(Self::Local(Box::new(Engine::open(dir, settings.engine)?)))
@@ -250,13 +250,34 @@ pub fn layers(flags: &SettingFlags) -> anyhow::Result<Vec<Partial>> {
 }
 
 impl Client {
-    fn new(target: &Target) -> Self {
+    /// To a server.
+    pub fn new(host: &Host) -> Self {
         let config = ureq::Agent::config_builder()
             .timeout_connect(Some(Duration::from_secs(5)))
             .timeout_global(Some(Duration::from_secs(300)))
             .http_status_as_error(false);
-        let server = target.server.trim_end_matches('/').to_owned();
-        Self { agent: config.build().into(), server, api_key: target.api_key.clone() }
+        let server = host.server.trim_end_matches('/').to_owned();
+        Self { agent: config.build().into(), server, api_key: host.api_key.clone() }
+    }
+
+    /// Every index.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn indexes(&self) -> anyhow::Result<admin::IndexList> {
+        self.get("/admin/v1/indexes")
+    }
+
+    /// Changes an index's settings.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn configure_index(
+        &self,
+        name: &str,
+        settings: &admin::IndexSettings,
+    ) -> anyhow::Result<admin::IndexInfo> {
+        self.send("PUT", &format!("/admin/v1/indexes/{}", escape(name)), settings)
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {

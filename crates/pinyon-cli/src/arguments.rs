@@ -33,6 +33,8 @@ pub enum Verb {
     Explain(Query),
     /// List tenants, or assign one to a shard.
     Tenants(Tenants),
+    /// List indexes and their settings, or change one's; asks a running server.
+    Indexes(Indexes),
     /// List shards and their segments.
     Shards(Plain),
     /// Judge the shards; exit code 3 when something is wrong.
@@ -73,15 +75,23 @@ pub struct SettingFlags {
     pub embedder: Option<String>,
 }
 
-/// Where the data are.
+/// A server.
 #[derive(Debug, Clone, Args)]
-pub struct Target {
+pub struct Host {
     /// A running server.
     #[arg(long, env = "PINYON_SERVER", value_name = "URL", default_value = "http://127.0.0.1:5080")]
     pub server: String,
     /// Its API key.
     #[arg(long, env = "PINYON_API_KEY", hide_env_values = true, value_name = "KEY")]
     pub api_key: Option<String>,
+}
+
+/// Where the data are.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// A server.
+    #[command(flatten)]
+    pub host: Host,
     /// Open the data in this directory instead of asking a server.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -190,6 +200,35 @@ pub struct Tenants {
     /// Where.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// `pinyon indexes`.
+#[derive(Debug, Args)]
+pub struct Indexes {
+    /// Change this index's settings (needs `--scan-factor`).
+    #[arg(long, value_name = "NAME", requires = "scan_factor")]
+    pub configure: Option<String>,
+    /// The effort of queries that name none, 0.5 to 4, or `default` for the server's SCAN_FACTOR.
+    #[arg(long, value_name = "FACTOR", requires = "configure", value_parser = scan_factor)]
+    pub scan_factor: Option<ScanFactor>,
+    /// Where.
+    #[command(flatten)]
+    pub host: Host,
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// An index's scan factor, or that it has none of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanFactor(pub Option<f64>);
+
+fn scan_factor(text: &str) -> Result<ScanFactor, String> {
+    if text == "default" {
+        return Ok(ScanFactor(None));
+    }
+    let factor = text.parse().map_err(|_| "must be a number from 0.5 to 4, or `default`")?;
+    Ok(ScanFactor(Some(factor)))
 }
 
 /// A verb that needs only to know where.

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Verb::Query(command) => commands::query::run(&command),
         Verb::Explain(command) => commands::explain::run(&command),
         Verb::Tenants(command) => commands::tenants::run(&command),
+        Verb::Indexes(command) => commands::indexes::run(&command),
         Verb::Shards(command) => commands::shards::run(&command),
         Verb::Health(command) => commands::health::run(&command),
         Verb::Advise(command) => commands::advise::run(&command),

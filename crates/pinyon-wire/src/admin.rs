@@ -45,6 +45,41 @@ pub struct PlaceRequest {
     pub tenants: Vec<String>,
 }
 
+/// An index, as administration sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct IndexInfo {
+    /// Its name.
+    pub name: String,
+    /// Components of every dense vector; 0 in an index of sparse ones.
+    pub dimension: u32,
+    /// How nearness is measured.
+    pub metric: String,
+    /// Its port.
+    pub port: u16,
+    /// The effort of queries that name none, if the index has its own.
+    pub scan_factor: Option<f64>,
+    /// The effort of queries that name none: the index's, or else the setting SCAN_FACTOR.
+    pub effective_scan_factor: f64,
+}
+
+/// Answer of `GET /admin/v1/indexes`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct IndexList {
+    /// Ordered by name.
+    pub indexes: Vec<IndexInfo>,
+}
+
+/// Body of `PUT /admin/v1/indexes/{name}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IndexSettings {
+    /// The effort of queries in the index that name none, 0.5 to 4; null for the setting SCAN_FACTOR.
+    // So that it must be given: a body without it says nothing.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required = true)]
+    pub scan_factor: Option<f64>,
+}
+
 /// One segment of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentInfo {

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod doctor;
 pub mod explain;
 pub mod health;
+pub mod indexes;
 pub mod ingest;
 pub mod inspect;
 pub mod query;

@@ -20,7 +20,8 @@ pub struct StoredSettings {
     pub embedder: String,
 }
 
-/// An index as the registry keeps it.
+/// An index as the registry keeps it. A scan factor of its own, a f64, follows if it has one: so an index without one is
+/// what versions before there were any wrote and read.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct StoredIndex {
     pub(crate) id: u64,
@@ -41,12 +42,18 @@ pub(super) fn decode(bytes: &[u8]) -> Result<StoredSettings, String> {
     from_bytes(bytes)
 }
 
-pub(crate) fn encode_index(index: &StoredIndex) -> Result<Vec<u8>, String> {
-    to_bytes(index)
+pub(crate) fn encode_index(index: &StoredIndex, scan_factor: Option<f64>) -> Result<Vec<u8>, String> {
+    match scan_factor {
+        None => to_bytes(index),
+        Some(factor) => to_bytes(&(index, factor)),
+    }
 }
 
-pub(crate) fn decode_index(bytes: &[u8]) -> Result<StoredIndex, String> {
-    from_bytes(bytes)
+pub(crate) fn decode_index(bytes: &[u8]) -> Result<(StoredIndex, Option<f64>), String> {
+    let (index, read) = beginning(bytes)?;
+    let rest = bytes.get(read..).unwrap_or_default();
+    let scan_factor = if rest.is_empty() { None } else { Some(from_bytes(rest)?) };
+    Ok((index, scan_factor))
 }
 
 pub(super) fn encode_fields(fields: &Vec<String>) -> Result<Vec<u8>, String> {
@@ -62,9 +69,38 @@ fn to_bytes(value: &impl Encode) -> Result<Vec<u8>, String> {
 }
 
 fn from_bytes<T: Decode<()>>(bytes: &[u8]) -> Result<T, String> {
-    match bincode::decode_from_slice(bytes, config::legacy().with_limit::<LIMIT>()) {
-        Ok((value, read)) if read == bytes.len() => Ok(value),
-        Ok((_, read)) => Err(format!("{} bytes, of which only {read} belong to it", bytes.len())),
-        Err(error) => Err(error.to_string()),
+    match beginning(bytes)? {
+        (value, read) if read == bytes.len() => Ok(value),
+        (_, read) => Err(format!("{} bytes, of which only {read} belong to it", bytes.len())),
+    }
+}
+
+/// What the bytes begin with, and how many of them it takes.
+fn beginning<T: Decode<()>>(bytes: &[u8]) -> Result<(T, usize), String> {
+    let config = config::legacy().with_limit::<LIMIT>();
+    bincode::decode_from_slice(bytes, config).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An index as versions before scan factors wrote it.
+    const OLD: &[u8] =
+        b"\x07\0\0\0\0\0\0\0\x06\0\0\0\0\0\0\0movies\x03\0\0\0\x06\0\0\0\0\0\0\0cosine\x5a\x1b\x01\
+        \x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0k\x01\0\0\0\0\0\0\0v\x02\0\0\0\0\0\0\0{}";
+
+    #[test]
+    fn an_index_without_a_scan_factor_is_what_it_was_before_there_were_any() {
+        let (index, scan_factor) = decode_index(OLD).unwrap();
+        assert_eq!((index.id, index.name.as_str(), index.port, scan_factor), (7, "movies", 7002, None));
+        assert_eq!((index.is_protected, index.tags["k"].as_str()), (true, "v"));
+        assert_eq!(encode_index(&index, None).unwrap(), OLD);
+        let with_one = encode_index(&index, Some(2.5)).unwrap();
+        assert_eq!(decode_index(&with_one).unwrap(), (index, Some(2.5)));
+        for cut in 1..8 {
+            assert!(decode_index(&with_one[..with_one.len() - cut]).is_err(), "{cut} bytes less");
+        }
+        assert!(decode_index(&[&with_one[..], b"?"].concat()).is_err());
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) tenant_latency: Mutex<HashMap<NamespaceId, Arc<LatencyMeter>>>,
     pub(crate) single_tenant_queries: AtomicU64,
     pub(crate) cross_shard: CrossShard,
+    /// Bits of the effort (f64) of queries that name none.
+    pub(crate) scan_factor: AtomicU64,
     /// Held as long as the engine is open.
     _lock: Box<dyn LockGuard>,
 }

@@ -100,6 +100,7 @@ impl Engine {
         let fleet = Arc::new(Fleet { clock: Arc::clone(&clock), members: shards, shard_prefix });
         let cross_shard = CrossShard::new(settings.cross_shard, &clock);
         let inner = Inner {
+            scan_factor: settings.scan_factor.to_bits().into(),
             settings,
             clock,
             routing,

@@ -267,7 +267,7 @@ impl Engine {
             top_k: TopK::new(query.top_k)?,
             filter: query.filter.map(|filter| self.inner.read_filter(filter)).transpose()?,
             timeout: query.timeout,
-            effort: query.effort.or_factor(self.inner.settings.scan_factor),
+            effort: query.effort.or_factor(self.scan_factor()),
             explain: query.explain,
         })
     }

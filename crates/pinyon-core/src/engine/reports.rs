@@ -77,6 +77,17 @@ impl Engine {
         &self.inner.settings
     }
 
+    /// The effort of queries that name none: the index's, or else that of the settings.
+    pub fn scan_factor(&self) -> f64 {
+        f64::from_bits(self.inner.scan_factor.load(Ordering::Relaxed))
+    }
+
+    /// Sets the index's; queries that come from now on are asked with it.
+    pub(crate) fn set_scan_factor(&self, of_index: Option<f64>) {
+        let factor = of_index.unwrap_or(self.inner.settings.scan_factor);
+        self.inner.scan_factor.store(factor.to_bits(), Ordering::Relaxed);
+    }
+
     /// Every shard, in order.
     pub fn shards(&self) -> Vec<EngineStats> {
         let inner = &self.inner;

@@ -11,7 +11,7 @@ mod tests;
 use crate::{Engine, EngineError, EngineServices, EngineSettings, ErrorCode, catalog, engine::Pools};
 use arc_swap::ArcSwap;
 use pinyon_embed::HashEmbedder;
-use pinyon_types::{Dim, Invalid, Metric};
+use pinyon_types::{Dim, Effort, Invalid, Metric};
 use registry::Registry;
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ use std::{
 const TENANTS_ID: u64 = 0;
 
 /// What an index is, apart from its records.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct IndexDescription {
     /// Never given twice.
     pub id: u64,
@@ -41,6 +41,8 @@ pub struct IndexDescription {
     pub tags: BTreeMap<String, String>,
     /// What the layer above wants to remember; means nothing here.
     pub attributes: String,
+    /// The effort of queries in it that name none; if not here, as the settings say.
+    pub scan_factor: Option<f64>,
 }
 
 /// What somebody wants an index to be.
@@ -116,6 +118,7 @@ impl Indexes {
             is_protected: true,
             tags: BTreeMap::new(),
             attributes: String::new(),
+            scan_factor: None,
         };
         let named = registry.enter_tenants(&mut known, named, pick_port)?;
         let mut open = Map::new();
@@ -124,6 +127,7 @@ impl Indexes {
                 .map_err(|error| within(error, &description.name))?;
             open.insert(description.name.clone(), Arc::new(Index { description, engine }));
         }
+        tenants.set_scan_factor(named.scan_factor);
         let own = Index { description: named, engine: tenants.clone() };
         open.insert(own.description.name.clone(), Arc::new(own));
         let open = ArcSwap::from_pointee(open);
@@ -171,7 +175,9 @@ impl Indexes {
         let taken: Vec<u16> = self.all().iter().map(|index| index.description.port).collect();
         let IndexRequest { name, dim, metric, is_protected, tags, attributes } = request;
         let (id, port) = (registry.next_id(), pick_port(&taken));
-        let description = IndexDescription { id, name, dim, metric, port, is_protected, tags, attributes };
+        let scan_factor = None;
+        let description =
+            IndexDescription { id, name, dim, metric, port, is_protected, tags, attributes, scan_factor };
         let engine = open_index(&self.dir, &self.settings, &description, &self.pools)?;
         registry.enter(&description)?;
         let index = Arc::new(Index { description, engine });
@@ -182,7 +188,7 @@ impl Indexes {
     /// Changes what is remembered of an index; durable when this returns. Name, number, shape and port stay.
     ///
     /// # Errors
-    /// No such index, or what `change` says.
+    /// No such index, a scan factor out of range, or what `change` says.
     pub fn change(
         &self,
         name: &str,
@@ -192,9 +198,12 @@ impl Indexes {
         let old = self.get(name).ok_or_else(|| not_found(name))?;
         let mut description = old.description.clone();
         change(&mut description)?;
-        let IndexDescription { is_protected, tags, attributes, .. } = description;
-        let description = IndexDescription { is_protected, tags, attributes, ..old.description.clone() };
+        let IndexDescription { is_protected, tags, attributes, scan_factor, .. } = description;
+        Effort::new(scan_factor, None, 1)?;
+        let description =
+            IndexDescription { is_protected, tags, attributes, scan_factor, ..old.description.clone() };
         registry.enter(&description)?;
+        old.engine.set_scan_factor(scan_factor);
         let index = Arc::new(Index { description, engine: old.engine.clone() });
         self.publish(|open| drop(open.insert(name.to_owned(), Arc::clone(&index))));
         Ok(index)
@@ -273,7 +282,9 @@ fn open_index(
         embedder: Arc::new(HashEmbedder::new(description.dim)),
         ..settings.clone()
     };
-    Engine::open_with(&index_dir(home, description.id), settings, pools)
+    let engine = Engine::open_with(&index_dir(home, description.id), settings, pools)?;
+    engine.set_scan_factor(description.scan_factor);
+    Ok(engine)
 }
 
 fn within(mut error: EngineError, index: &str) -> EngineError {

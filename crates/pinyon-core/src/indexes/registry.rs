@@ -6,7 +6,7 @@ use crate::{
     catalog::{self, CatalogKind, CheckedStore, StoreChange, StoredIndex},
 };
 use pinyon_storage::io::{Io, RealIo};
-use pinyon_types::{Dim, Metric};
+use pinyon_types::{Dim, Effort, Invalid, Metric};
 use std::path::{Path, PathBuf};
 
 /// The highest number that was ever given to an index: it is not given again, because leftovers may carry it.
@@ -39,8 +39,8 @@ impl Registry {
                 last_id = u64::from_le_bytes(bytes.map_err(|_| damaged("its counter is cut".into()))?);
                 continue;
             }
-            let stored = catalog::decode_index(value).map_err(damaged)?;
-            known.push(from_stored(stored).map_err(|error| damaged(error.to_string()))?);
+            let (stored, scan_factor) = catalog::decode_index(value).map_err(damaged)?;
+            known.push(from_stored(stored, scan_factor).map_err(|error| damaged(error.to_string()))?);
         }
         Ok((Self { home: home.to_owned(), store, last_id }, known))
     }
@@ -52,9 +52,10 @@ impl Registry {
     /// Keeps a description; durable when this returns.
     pub(super) fn enter(&mut self, description: &IndexDescription) -> Result<(), EngineError> {
         let last_id = self.last_id.max(description.id);
-        let value = catalog::encode_index(&to_stored(description)).map_err(|problem| {
-            EngineError::new(ErrorCode::InvalidArgument, format!("the index's description: {problem}"))
-        })?;
+        let value =
+            catalog::encode_index(&to_stored(description), description.scan_factor).map_err(|problem| {
+                EngineError::new(ErrorCode::InvalidArgument, format!("the index's description: {problem}"))
+            })?;
         let changes = [
             StoreChange { key: key(description.id), value: Some(value) },
             StoreChange { key: LAST_ID_KEY.to_vec(), value: Some(last_id.to_le_bytes().to_vec()) },
@@ -121,7 +122,8 @@ fn to_stored(description: &IndexDescription) -> StoredIndex {
     }
 }
 
-fn from_stored(stored: StoredIndex) -> Result<IndexDescription, pinyon_types::Invalid> {
+fn from_stored(stored: StoredIndex, scan_factor: Option<f64>) -> Result<IndexDescription, Invalid> {
+    Effort::new(scan_factor, None, 1)?;
     Ok(IndexDescription {
         id: stored.id,
         name: stored.name,
@@ -131,5 +133,6 @@ fn from_stored(stored: StoredIndex) -> Result<IndexDescription, pinyon_types::In
         is_protected: stored.is_protected,
         tags: stored.tags,
         attributes: stored.attributes,
+        scan_factor,
     })
 }

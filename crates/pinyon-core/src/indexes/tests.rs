@@ -1,6 +1,7 @@
 //! Tests of the set of indexes: made, changed, deleted, found again after a restart; leftovers of crashes go.
 
 use super::*;
+use crate::{Reach, VectorQuery};
 use pinyon_shard::Change;
 use pinyon_types::{Metadata, Record, RecordId, Vector};
 
@@ -110,6 +111,63 @@ fn what_a_crash_left_of_an_index_that_never_was_goes_at_the_next_start() {
         taken.code == ErrorCode::FailedPrecondition && taken.message.contains("tenants_index"),
         "{taken}"
     );
+    catalog::remove_tree(&dir).unwrap();
+}
+
+/// The effort that a query is asked with.
+fn effort_in(index: &Index, asked: Option<f64>) -> f64 {
+    let dim = index.description.dim;
+    let query = VectorQuery {
+        effort: Effort::new(asked, None, 1).unwrap(),
+        explain: true,
+        ..VectorQuery::dense(vec![0.5; dim.as_usize()], Reach::Tenant("ns".into()), 1)
+    };
+    index.engine.query_vector(query).unwrap().explained.unwrap().factor()
+}
+
+#[test]
+fn a_requests_scan_factor_wins_over_the_indexs_and_that_over_the_settings() {
+    let dir = scratch("scan-factor");
+    let open = || {
+        let settings = EngineSettings { scan_factor: 1.5, ..EngineSettings::offline(2, 16).unwrap() };
+        Indexes::open(&dir, settings, "tenants", lowest_free).unwrap()
+    };
+    let set = |indexes: &Indexes, name: &str, factor| {
+        let change = |description: &mut IndexDescription| {
+            description.scan_factor = factor;
+            Ok(())
+        };
+        indexes.change(name, change)
+    };
+    let efforts = |indexes: &Indexes, asked| {
+        ["tenants", "movies", "songs"].map(|name| effort_in(&indexes.get(name).unwrap(), asked))
+    };
+    let indexes = open();
+    for name in ["movies", "songs"] {
+        indexes.create(request(name, 3), lowest_free).unwrap();
+    }
+    for index in indexes.all() {
+        put(&index, "a");
+    }
+    assert_eq!(efforts(&indexes, None), [1.5; 3]);
+    // Who looked the index up before is asked with the new one too.
+    let looked_up = indexes.get("movies").unwrap();
+    set(&indexes, "movies", Some(3.0)).unwrap();
+    set(&indexes, "tenants", Some(0.5)).unwrap();
+    assert_eq!((efforts(&indexes, None), effort_in(&looked_up, None)), ([0.5, 3.0, 1.5], 3.0));
+    assert_eq!(efforts(&indexes, Some(2.0)), [2.0; 3]);
+    for (factor, shown) in [(0.4, "0.4"), (5.0, "5"), (f64::NAN, "NaN")] {
+        let refused = set(&indexes, "movies", Some(factor)).unwrap_err();
+        assert_eq!(refused.message, format!("scan_factor: must be 0.5 to 4, is {shown}"));
+    }
+    protect(&indexes, "movies", true);
+    drop((looked_up, indexes));
+    let indexes = open();
+    assert_eq!(efforts(&indexes, None), [0.5, 3.0, 1.5], "after a restart");
+    set(&indexes, "movies", None).unwrap();
+    assert_eq!(efforts(&indexes, None), [0.5, 1.5, 1.5]);
+    drop(indexes);
+    assert_eq!(efforts(&open(), None), [0.5, 1.5, 1.5], "it is gone for good");
     catalog::remove_tree(&dir).unwrap();
 }
 

@@ -3,7 +3,7 @@
 use super::tenant::millis;
 use crate::ApiError;
 use pinyon_core::{
-    Advice, AdviceInput, DerivedBytes, Diagnosis, Engine, EngineServices, EngineSettings, EngineStats,
+    Advice, AdviceInput, DerivedBytes, Diagnosis, Engine, EngineServices, EngineSettings, EngineStats, Index,
     MappedBytes, Quantiles, SegmentStats, ShardStatus, Thresholds,
 };
 use pinyon_wire::{admin, tenant};
@@ -27,6 +27,19 @@ pub fn health(settings: &EngineSettings, services: EngineServices) -> tenant::He
             shard_prefix: settings.shard_prefix.clone(),
             vector_dimension: settings.dim.get(),
         },
+    }
+}
+
+/// An index, as administration sees it.
+pub fn index(index: &Index) -> admin::IndexInfo {
+    let description = &index.description;
+    admin::IndexInfo {
+        name: description.name.clone(),
+        dimension: description.dim.get(),
+        metric: description.metric.name().into(),
+        port: description.port,
+        scan_factor: description.scan_factor,
+        effective_scan_factor: index.engine.scan_factor(),
     }
 }
 

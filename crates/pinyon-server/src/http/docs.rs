@@ -91,6 +91,34 @@ operation!(
     )
 );
 operation!(
+    indexes,
+    get,
+    "/admin/v1/indexes",
+    "Every index with its settings",
+    responses((status = 200, body = admin::IndexList))
+);
+operation!(
+    index,
+    get,
+    "/admin/v1/indexes/{name}",
+    "An index with its settings",
+    params(("name" = String, Path)),
+    responses((status = 200, body = admin::IndexInfo), (status = 404, body = tenant::ErrorBody))
+);
+operation!(
+    configure_index,
+    put,
+    "/admin/v1/indexes/{name}",
+    "Change an index's settings, for queries from now on",
+    params(("name" = String, Path)),
+    request_body = admin::IndexSettings,
+    responses(
+        (status = 200, body = admin::IndexInfo),
+        (status = 400, body = tenant::ErrorBody),
+        (status = 404, body = tenant::ErrorBody)
+    )
+);
+operation!(
     shards,
     get,
     "/admin/v1/shards",
@@ -135,7 +163,7 @@ operation!(
         description = "Self-hosted, multi-tenant, sharded vector engine: tenant API and administration. Routes of Pinecone's \
                        API (indexes, records, inference) are served as Pinecone's own documentation describes them."
     ),
-    paths(ingest, query, health, metrics, shard, tenants, place, assign, shards, advise, doctor, livez, readyz),
+    paths(ingest, query, health, metrics, shard, tenants, place, assign, indexes, index, configure_index, shards, advise, doctor, livez, readyz),
     modifiers(&CommonAnswers)
 )]
 struct Document;
@@ -143,11 +171,12 @@ struct Document;
 /// Routes that need no key and do no work.
 const OPEN: [&str; 3] = ["/health", "/livez", "/readyz"];
 /// Routes that a catalog or a shard may refuse to write for.
-const WRITING: [(&str, &str); 4] = [
+const WRITING: [(&str, &str); 5] = [
     ("post", "/ingest"),
     ("get", "/shard/{tenant_id}"),
     ("post", "/admin/v1/tenants"),
     ("put", "/admin/v1/tenants/{tenant_id}"),
+    ("put", "/admin/v1/indexes/{name}"),
 ];
 /// Routes that embed.
 const EMBEDDING: [&str; 2] = ["/ingest", "/query"];

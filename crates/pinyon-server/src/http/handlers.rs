@@ -16,7 +16,7 @@ use axum::{
 };
 use pinyon_core::{Engine, EngineError};
 use pinyon_wire::{
-    admin::{AdviceRequest, AssignRequest, PlaceRequest, TenantInfo, TenantList},
+    admin::{AdviceRequest, AssignRequest, IndexList, IndexSettings, PlaceRequest, TenantInfo, TenantList},
     tenant::{IngestRequest, QueryRequest, ShardResponse},
 };
 use tower_http::catch_panic::CatchPanicLayer;
@@ -35,6 +35,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/shard/{tenant_id}", get(shard))
         .route("/admin/v1/tenants", get(tenants).post(place))
         .route("/admin/v1/tenants/{tenant_id}", put(assign))
+        .route("/admin/v1/indexes", get(indexes))
+        .route("/admin/v1/indexes/{name}", get(index).put(configure_index))
         .route("/admin/v1/shards", get(shards))
         .route("/admin/v1/advise", post(advise))
         .route("/admin/v1/doctor", get(doctor))
@@ -217,6 +219,30 @@ async fn assign(
         Ok(shard_response(engine, tenant_id, assignment.shard))
     });
     Ok(Json(response.await?).into_response())
+}
+
+async fn indexes(State(app): State<App>) -> Response {
+    let all = app.indexes().all();
+    Json(IndexList { indexes: all.iter().map(|index| reports::index(index)).collect() }).into_response()
+}
+
+async fn index(State(app): State<App>, Path(name): Path<String>) -> Result<Response, ApiError> {
+    let missing = || ApiError::new(404, "NOT_FOUND", format!("Index {name} not found."));
+    Ok(Json(reports::index(&*app.indexes().get(&name).ok_or_else(missing)?)).into_response())
+}
+
+async fn configure_index(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    JsonBody(body): JsonBody<IndexSettings>,
+) -> Result<Response, ApiError> {
+    let changed = app.change_indexes(move |indexes, _| {
+        indexes.change(&name, |description| {
+            description.scan_factor = body.scan_factor;
+            Ok(())
+        })
+    });
+    Ok(Json(reports::index(&*changed.await?)).into_response())
 }
 
 async fn shards(State(app): State<App>) -> Result<Response, ApiError> {
