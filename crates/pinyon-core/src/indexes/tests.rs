@@ -125,49 +125,66 @@ fn effort_in(index: &Index, asked: Option<f64>) -> f64 {
     index.engine.query_vector(query).unwrap().explained.unwrap().factor()
 }
 
+/// The efforts of queries in three indexes.
+fn efforts(indexes: &Indexes, asked: Option<f64>) -> [f64; 3] {
+    ["tenants", "movies", "songs"].map(|name| effort_in(&indexes.get(name).unwrap(), asked))
+}
+
+fn set_scan_factor(indexes: &Indexes, name: &str, factor: Option<f64>) -> Result<Arc<Index>, EngineError> {
+    let change = |description: &mut IndexDescription| {
+        description.scan_factor = factor;
+        Ok(())
+    };
+    indexes.change(name, change)
+}
+
+fn open_with_scan_factor(dir: &Path) -> Indexes {
+    let settings = EngineSettings { scan_factor: 1.5, ..EngineSettings::offline(2, 16).unwrap() };
+    Indexes::open(dir, settings, "tenants", lowest_free).unwrap()
+}
+
 #[test]
 fn a_requests_scan_factor_wins_over_the_indexs_and_that_over_the_settings() {
     let dir = scratch("scan-factor");
-    let open = || {
-        let settings = EngineSettings { scan_factor: 1.5, ..EngineSettings::offline(2, 16).unwrap() };
-        Indexes::open(&dir, settings, "tenants", lowest_free).unwrap()
-    };
-    let set = |indexes: &Indexes, name: &str, factor| {
-        let change = |description: &mut IndexDescription| {
-            description.scan_factor = factor;
-            Ok(())
-        };
-        indexes.change(name, change)
-    };
-    let efforts = |indexes: &Indexes, asked| {
-        ["tenants", "movies", "songs"].map(|name| effort_in(&indexes.get(name).unwrap(), asked))
-    };
-    let indexes = open();
+    let indexes = open_with_scan_factor(&dir);
     for name in ["movies", "songs"] {
         indexes.create(request(name, 3), lowest_free).unwrap();
     }
-    for index in indexes.all() {
-        put(&index, "a");
-    }
+    indexes.all().iter().for_each(|index| put(index, "a"));
     assert_eq!(efforts(&indexes, None), [1.5; 3]);
     // Who looked the index up before is asked with the new one too.
     let looked_up = indexes.get("movies").unwrap();
-    set(&indexes, "movies", Some(3.0)).unwrap();
-    set(&indexes, "tenants", Some(0.5)).unwrap();
+    set_scan_factor(&indexes, "movies", Some(3.0)).unwrap();
+    set_scan_factor(&indexes, "tenants", Some(0.5)).unwrap();
     assert_eq!((efforts(&indexes, None), effort_in(&looked_up, None)), ([0.5, 3.0, 1.5], 3.0));
     assert_eq!(efforts(&indexes, Some(2.0)), [2.0; 3]);
     for (factor, shown) in [(0.4, "0.4"), (5.0, "5"), (f64::NAN, "NaN")] {
-        let refused = set(&indexes, "movies", Some(factor)).unwrap_err();
+        let refused = set_scan_factor(&indexes, "movies", Some(factor)).unwrap_err();
         assert_eq!(refused.message, format!("scan_factor: must be 0.5 to 4, is {shown}"));
     }
     protect(&indexes, "movies", true);
+    assert_eq!(efforts(&indexes, None), [0.5, 3.0, 1.5], "other changes leave it");
     drop((looked_up, indexes));
-    let indexes = open();
-    assert_eq!(efforts(&indexes, None), [0.5, 3.0, 1.5], "after a restart");
-    set(&indexes, "movies", None).unwrap();
+    catalog::remove_tree(&dir).unwrap();
+}
+
+#[test]
+fn an_indexs_scan_factor_outlives_a_restart_and_can_be_taken_back() {
+    let dir = scratch("scan-factor-restart");
+    let indexes = open_with_scan_factor(&dir);
+    for name in ["movies", "songs"] {
+        indexes.create(request(name, 3), lowest_free).unwrap();
+    }
+    indexes.all().iter().for_each(|index| put(index, "a"));
+    set_scan_factor(&indexes, "movies", Some(3.0)).unwrap();
+    set_scan_factor(&indexes, "tenants", Some(0.5)).unwrap();
+    drop(indexes);
+    let indexes = open_with_scan_factor(&dir);
+    assert_eq!(efforts(&indexes, None), [0.5, 3.0, 1.5]);
+    set_scan_factor(&indexes, "movies", None).unwrap();
     assert_eq!(efforts(&indexes, None), [0.5, 1.5, 1.5]);
     drop(indexes);
-    assert_eq!(efforts(&open(), None), [0.5, 1.5, 1.5], "it is gone for good");
+    assert_eq!(efforts(&open_with_scan_factor(&dir), None), [0.5, 1.5, 1.5], "it is gone for good");
     catalog::remove_tree(&dir).unwrap();
 }
 

@@ -172,6 +172,7 @@ mod tests {
             is_protected: false,
             tags: Default::default(),
             attributes: String::new(),
+            scan_factor: None,
         }
     }
 
