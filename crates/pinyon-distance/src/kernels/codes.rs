@@ -4,6 +4,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 pub(crate) mod plain;
 
 use super::Kernels;
@@ -26,6 +28,8 @@ enum Level {
     /// With VNNI and VPOPCNTDQ.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl CodeKernels {
@@ -53,10 +57,14 @@ impl CodeKernels {
                 sets.push(Self(Level::Avx512));
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            sets.push(Self(Level::Neon));
+        }
         sets
     }
 
-    /// The set's name: `plain`, `avx2` or `avx512`.
+    /// The set's name: `plain`, `avx2`, `avx512` or `neon`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Level::Plain => "plain",
@@ -64,6 +72,8 @@ impl CodeKernels {
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => "neon",
         }
     }
 
@@ -84,6 +94,9 @@ impl CodeKernels {
             // SAFETY: a value of this level exists only where the CPU was seen to have AVX-512 with VNNI; lengths were checked.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => unsafe { avx512::int8_dots(query, rows, out) },
+            // SAFETY: a value of this level exists only where the CPU was seen to have NEON; lengths were checked.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => unsafe { neon::int8_dots(query, rows, out) },
         }
     }
 
@@ -101,6 +114,9 @@ impl CodeKernels {
             // SAFETY: as in `int8_dots`; every row was seen to lie in the codes.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => unsafe { avx512::int8_dots_at(query, codes, at, out) },
+            // SAFETY: as in `int8_dots`; every row was seen to lie in the codes.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => unsafe { neon::int8_dots_at(query, codes, at, out) },
         }
     }
 
@@ -128,6 +144,9 @@ impl CodeKernels {
                 // were checked.
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512 => unsafe { avx512::sign_distances(planes, bits, terms, estimate) },
+                // SAFETY: a value of this level exists only where the CPU was seen to have NEON; lengths were checked.
+                #[cfg(target_arch = "aarch64")]
+                Level::Neon => unsafe { neon::sign_distances(planes, bits, terms, estimate) },
             };
             out.copy_from_slice(&eight[..out.len()]);
         }
@@ -142,7 +161,9 @@ impl CodeKernels {
             // SAFETY: SSE is part of every x86-64 CPU, and a prefetch does not fault.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) }
         }
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        neon::prefetch(std::ptr::from_ref(value).cast());
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let _ = value;
     }
 }
