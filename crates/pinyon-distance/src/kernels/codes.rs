@@ -30,6 +30,8 @@ enum Level {
     Avx512,
     #[cfg(target_arch = "aarch64")]
     Neon,
+    #[cfg(target_arch = "aarch64")]
+    Dotprod,
 }
 
 impl CodeKernels {
@@ -58,13 +60,19 @@ impl CodeKernels {
             }
         }
         #[cfg(target_arch = "aarch64")]
-        if std::arch::is_aarch64_feature_detected!("neon") {
-            sets.push(Self(Level::Neon));
+        {
+            use std::arch::is_aarch64_feature_detected as has;
+            if has!("neon") {
+                sets.push(Self(Level::Neon));
+            }
+            if has!("neon") && has!("dotprod") {
+                sets.push(Self(Level::Dotprod));
+            }
         }
         sets
     }
 
-    /// The set's name: `plain`, `avx2`, `avx512` or `neon`.
+    /// The set's name: `plain`, `avx2`, `avx512`, `neon` or `dotprod`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Level::Plain => "plain",
@@ -74,6 +82,8 @@ impl CodeKernels {
             Level::Avx512 => "avx512",
             #[cfg(target_arch = "aarch64")]
             Level::Neon => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Level::Dotprod => "dotprod",
         }
     }
 
@@ -96,7 +106,10 @@ impl CodeKernels {
             Level::Avx512 => unsafe { avx512::int8_dots(query, rows, out) },
             // SAFETY: a value of this level exists only where the CPU was seen to have NEON; lengths were checked.
             #[cfg(target_arch = "aarch64")]
-            Level::Neon => unsafe { neon::int8_dots(query, rows, out) },
+            Level::Neon => unsafe { neon::int8_dots::<false>(query, rows, out) },
+            // SAFETY: a value of this level exists only where the CPU was seen to have dotprod, too; lengths were checked.
+            #[cfg(target_arch = "aarch64")]
+            Level::Dotprod => unsafe { neon::int8_dots::<true>(query, rows, out) },
         }
     }
 
@@ -116,7 +129,10 @@ impl CodeKernels {
             Level::Avx512 => unsafe { avx512::int8_dots_at(query, codes, at, out) },
             // SAFETY: as in `int8_dots`; every row was seen to lie in the codes.
             #[cfg(target_arch = "aarch64")]
-            Level::Neon => unsafe { neon::int8_dots_at(query, codes, at, out) },
+            Level::Neon => unsafe { neon::int8_dots_at::<false>(query, codes, at, out) },
+            // SAFETY: as in `int8_dots`; every row was seen to lie in the codes.
+            #[cfg(target_arch = "aarch64")]
+            Level::Dotprod => unsafe { neon::int8_dots_at::<true>(query, codes, at, out) },
         }
     }
 
@@ -146,7 +162,9 @@ impl CodeKernels {
                 Level::Avx512 => unsafe { avx512::sign_distances(planes, bits, terms, estimate) },
                 // SAFETY: a value of this level exists only where the CPU was seen to have NEON; lengths were checked.
                 #[cfg(target_arch = "aarch64")]
-                Level::Neon => unsafe { neon::sign_distances(planes, bits, terms, estimate) },
+                Level::Neon | Level::Dotprod => unsafe {
+                    neon::sign_distances(planes, bits, terms, estimate)
+                },
             };
             out.copy_from_slice(&eight[..out.len()]);
         }

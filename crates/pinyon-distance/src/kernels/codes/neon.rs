@@ -1,13 +1,13 @@
-//! Kernels for NEON.
+//! Kernels for NEON, and for the extension that sums up products of bytes (dotprod), which most of its CPUs have.
 
 use super::{AHEAD, plain};
 use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, PLANES};
 use std::arch::{
     aarch64::{
-        uint8x16_t, uint32x4_t, vaddq_s32, vaddq_u8, vaddq_u16, vaddvq_s32, vandq_u64, vcntq_u8, vdupq_n_s32,
-        vdupq_n_u8, vdupq_n_u64, veorq_u8, vget_low_s8, vgetq_lane_u64, vld1q_s8, vld1q_u8, vld1q_u64,
-        vmull_high_s8, vmull_s8, vpadalq_s16, vpadalq_u32, vpaddlq_u8, vpaddlq_u16, vreinterpretq_s8_u8,
-        vreinterpretq_u8_u64, vshlq_n_u16,
+        int8x16_t, int32x4_t, uint8x16_t, uint32x4_t, vaddq_s32, vaddq_u8, vaddq_u16, vaddvq_s32, vandq_u64,
+        vcntq_u8, vdupq_n_s32, vdupq_n_u8, vdupq_n_u64, veorq_u8, vget_low_s8, vgetq_lane_u64, vld1q_s8,
+        vld1q_u8, vld1q_u64, vmull_high_s8, vmull_s8, vpadalq_s16, vpadalq_u32, vpaddlq_u8, vpaddlq_u16,
+        vreinterpretq_s8_u8, vreinterpretq_u8_u64, vshlq_n_u16,
     },
     asm,
 };
@@ -24,41 +24,81 @@ pub(super) fn prefetch(address: *const u8) {
     unsafe { asm!("prfm pldl1keep, [{}]", in(reg) address, options(readonly, nostack, preserves_flags)) }
 }
 
-/// Sum of products; lengths are equal and whole lines. `sum` is that of the query.
+/// Adds sixteen products to four sums, which of them to which being left open.
+///
+/// # Safety
+/// With `DOTPROD` the CPU has that extension.
 #[inline]
 #[target_feature(enable = "neon")]
-fn int8_dot(query: &[i8], sum: i32, row: &[u8]) -> i32 {
-    let mut sums = [vdupq_n_s32(0); 2];
-    for at in (0..query.len().min(row.len())).step_by(16) {
-        // SAFETY: at + 16 does not pass the end of either: lengths are whole lines.
-        let (a, b) = unsafe { (vld1q_s8(query.as_ptr().add(at)), vld1q_u8(row.as_ptr().add(at))) };
-        // 128 less is the highest bit.
-        let b = vreinterpretq_s8_u8(veorq_u8(b, vdupq_n_u8(SHIFT)));
-        sums[0] = vpadalq_s16(sums[0], vmull_s8(vget_low_s8(a), vget_low_s8(b)));
-        sums[1] = vpadalq_s16(sums[1], vmull_high_s8(a, b));
+unsafe fn multiply_add<const DOTPROD: bool>(mut sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
+    if DOTPROD {
+        // SAFETY: the caller's promise; it changes the sums alone. (The intrinsic is not stable.)
+        unsafe {
+            asm!(".arch_extension dotprod", "sdot {sums:v}.4s, {a:v}.16b, {b:v}.16b", sums = inout(vreg) sums,
+                a = in(vreg) a, b = in(vreg) b, options(pure, nomem, nostack, preserves_flags));
+        }
+        return sums;
     }
-    vaddvq_s32(vaddq_s32(sums[0], sums[1])) + i32::from(SHIFT) * sum
+    let sums = vpadalq_s16(sums, vmull_s8(vget_low_s8(a), vget_low_s8(b)));
+    vpadalq_s16(sums, vmull_high_s8(a, b))
+}
+
+/// Sum of products; lengths are equal and whole lines. `sum` is that of the query.
+///
+/// # Safety
+/// As of [`multiply_add`].
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn int8_dot<const DOTPROD: bool>(query: &[i8], sum: i32, row: &[u8]) -> i32 {
+    let mut sums = [vdupq_n_s32(0); 4];
+    for line in (0..query.len().min(row.len())).step_by(LINE_BYTES) {
+        for (part, sums) in sums.iter_mut().enumerate() {
+            let at = line + part * 16;
+            // SAFETY: at + 16 does not pass the end of either: lengths are whole lines, and a line has four parts.
+            let (a, b) = unsafe { (vld1q_s8(query.as_ptr().add(at)), vld1q_u8(row.as_ptr().add(at))) };
+            // 128 less is the highest bit.
+            let b = vreinterpretq_s8_u8(veorq_u8(b, vdupq_n_u8(SHIFT)));
+            // SAFETY: the caller's promise.
+            *sums = unsafe { multiply_add::<DOTPROD>(*sums, a, b) };
+        }
+    }
+    let [first, second, third, fourth] = sums;
+    let products = vaddvq_s32(vaddq_s32(vaddq_s32(first, second), vaddq_s32(third, fourth)));
+    products + i32::from(SHIFT) * sum
 }
 
 /// Of consecutive rows.
+///
+/// # Safety
+/// As of [`multiply_add`].
 #[target_feature(enable = "neon")]
-pub(super) fn int8_dots(query: &[i8], rows: &[u8], out: &mut [i32]) {
+pub(super) unsafe fn int8_dots<const DOTPROD: bool>(query: &[i8], rows: &[u8], out: &mut [i32]) {
     let sum = sum_of(query);
     for (at, out) in out.iter_mut().enumerate() {
-        *out = int8_dot(query, sum, &rows[at * query.len()..(at + 1) * query.len()]);
+        // SAFETY: the caller's promise.
+        *out = unsafe { int8_dot::<DOTPROD>(query, sum, &rows[at * query.len()..(at + 1) * query.len()]) };
     }
 }
 
 /// Of rows in any order.
+///
+/// # Safety
+/// As of [`multiply_add`].
 #[target_feature(enable = "neon")]
-pub(super) fn int8_dots_at(query: &[i8], codes: &[u8], at: &[u32], out: &mut [i32]) {
+pub(super) unsafe fn int8_dots_at<const DOTPROD: bool>(
+    query: &[i8],
+    codes: &[u8],
+    at: &[u32],
+    out: &mut [i32],
+) {
     let sum = sum_of(query);
     let row = |at: u32| &codes[at as usize * query.len()..(at as usize + 1) * query.len()];
     for (place, out) in out.iter_mut().enumerate() {
         if let Some(ahead) = at.get(place + AHEAD) {
             row(*ahead).chunks(LINE_BYTES).for_each(|line| prefetch(line.as_ptr()));
         }
-        *out = int8_dot(query, sum, row(at[place]));
+        // SAFETY: the caller's promise.
+        *out = unsafe { int8_dot::<DOTPROD>(query, sum, row(at[place])) };
     }
 }
 
