@@ -12,7 +12,7 @@ use std::arch::{
     asm,
 };
 
-/// What is taken from an unsigned byte to make it a signed one: no instruction multiplies one with the other.
+/// What is taken from an unsigned byte to make it a signed one: neither set multiplies one with the other.
 const SHIFT: u8 = 128;
 /// Words whose bits are counted in bytes, each of which gets at most eight a word.
 const WORDS_COUNTED: usize = u8::MAX as usize / 8;
@@ -93,10 +93,10 @@ pub(super) unsafe fn int8_dots_at<const DOTPROD: bool>(
 ) {
     let sum = sum_of(query);
     let row = |at: u32| &codes[at as usize * query.len()..(at as usize + 1) * query.len()];
+    let fetch = |at: &u32| row(*at).chunks(LINE_BYTES).for_each(|line| prefetch(line.as_ptr()));
+    at.iter().take(AHEAD).for_each(fetch);
     for (place, out) in out.iter_mut().enumerate() {
-        if let Some(ahead) = at.get(place + AHEAD) {
-            row(*ahead).chunks(LINE_BYTES).for_each(|line| prefetch(line.as_ptr()));
-        }
+        at.get(place + AHEAD).into_iter().for_each(fetch);
         // SAFETY: the caller's promise.
         *out = unsafe { int8_dot::<DOTPROD>(query, sum, row(at[place])) };
     }
