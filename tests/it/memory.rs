@@ -1,10 +1,14 @@
 //! What the engine counts as memory, held against what the system says the process has, and a server under a limit.
 
 use crate::server::{Server, scratch};
-use pinyon_core::{Change, Engine, EngineSettings};
+use pinyon_core::{Change, Engine, EngineSettings, MemoryBudget, Reach, SystemClock, VectorQuery};
 use pinyon_types::{Dim, Metadata, Record, RecordId, SeededRng, Vector};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 const DIM: u32 = 256;
 const ROWS: u64 = 30_000;
@@ -50,6 +54,74 @@ fn what_is_counted_is_what_the_process_has() {
     println!("memtable: {counted} bytes are counted, the process has grown by {grown}");
     assert!(counted > ROWS * u64::from(DIM) * 4);
     assert!(grown * 10 > counted * 8 && grown * 10 < counted * 20, "{counted} counted, {grown} grown");
+    drop(engine);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// Bytes of segment files below a directory that the process has in memory.
+fn resident_originals(dir: &Path) -> u64 {
+    let text = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let (mut is_ours, mut kilobytes) = (false, 0);
+    for line in text.lines() {
+        if line.contains(&*dir.to_string_lossy()) {
+            is_ours = line.ends_with(".seg");
+        } else if let Some(rss) = line.strip_prefix("Rss:").filter(|_| is_ours) {
+            kilobytes += rss.trim().trim_end_matches(" kB").parse::<u64>().unwrap();
+            is_ours = false;
+        }
+    }
+    kilobytes * 1024
+}
+
+/// What some queries find, to the bit.
+fn found(engine: &Engine) -> Vec<String> {
+    let mut rng = SeededRng::new(7);
+    let mut ask = || {
+        let vector = (0..DIM).map(|_| (rng.unit() - 0.5) as f32).collect();
+        let query = VectorQuery::dense(vector, Reach::Tenant("t".into()), 10);
+        format!("{:?}", engine.query_vector(query).unwrap().results)
+    };
+    (0..5).map(|_| ask()).collect()
+}
+
+/// Opens an engine whose queries read all vectors.
+fn open_with_limit(dir: &Path, bytes_max: u64) -> Engine {
+    let mut settings = EngineSettings::offline(1, DIM).unwrap();
+    settings.shard_options.memory =
+        Some(Arc::new(MemoryBudget::new(bytes_max, Arc::new(SystemClock::new()))));
+    settings.shard_options.coded_rows_min = u32::MAX;
+    Engine::open(dir, settings).unwrap()
+}
+
+#[test]
+fn originals_leave_memory_under_a_limit_and_answers_stay() {
+    let dir = scratch("memory-originals");
+    let engine = open_with_limit(&dir, u64::MAX);
+    write(&engine);
+    drop(engine);
+    let wait_until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let until = Instant::now() + Duration::from_secs(30);
+        while !is_so() {
+            assert!(Instant::now() < until, "{what}: {} bytes in memory", resident_originals(&dir));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let engine = open_with_limit(&dir, u64::MAX);
+    let mapped = || -> u64 {
+        let shards = engine.shards();
+        shards.iter().flat_map(|shard| &shard.stats.segments).map(|segment| segment.mapped.vectors).sum()
+    };
+    let vectors = ROWS * u64::from(DIM) * 4;
+    wait_until("sealed", &|| mapped() * 10 > vectors * 9);
+    let (before, all) = (found(&engine), resident_originals(&dir));
+    assert!(all * 10 > vectors * 9, "below the limit nothing is given back: {all} of {vectors}");
+    drop(engine);
+    let engine = open_with_limit(&dir, 16 << 20);
+    wait_until("opened", &|| resident_originals(&dir) * 10 < all);
+    assert_eq!(found(&engine), before);
+    wait_until("searched", &|| resident_originals(&dir) * 10 < all);
+    println!("{all} bytes of segments in memory without a limit, {} with one", resident_originals(&dir));
+    assert_eq!(found(&engine), before);
     drop(engine);
     std::fs::remove_dir_all(&dir).unwrap();
 }

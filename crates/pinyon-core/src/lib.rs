@@ -57,7 +57,7 @@ pub use pinyon_shard::{
     BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, MappedBytes, MemoryBudget, Page,
     PartExplanation, PartPlace, Receipt, SegmentStats, ShardOptions, Stored, Way, Work,
 };
-pub use pinyon_storage::SystemClock;
+pub use pinyon_storage::{SystemClock, io::mapped_resident_bytes};
 pub use placement::PlacementPolicy;
 pub use settings::{EngineSettings, MissingFields, Thresholds};
 pub use side_files::{Readers, read_side_file, write_side_file};

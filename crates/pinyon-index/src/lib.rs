@@ -25,7 +25,7 @@ mod sparse;
 mod top_k;
 mod work;
 
-pub use coded::{CodedQuery, CodedRows, Depth, Wanted};
+pub use coded::{CodedQuery, CodedRows, Coding, Depth, Wanted};
 pub use filter::{FilterIndex, MetadataRows};
 pub use graph::{
     Beginning, Calibration, CodeGraph, Graph, GraphError, GraphOptions, GraphParts, GraphRequest,

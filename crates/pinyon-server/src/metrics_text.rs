@@ -1,6 +1,6 @@
 //! `/metrics` as Prometheus text.
 
-use pinyon_core::{DerivedBytes, Engine, EngineStats, MappedBytes};
+use pinyon_core::{DerivedBytes, Engine, EngineStats, MappedBytes, mapped_resident_bytes};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{family::Family, gauge::Gauge},
@@ -74,6 +74,15 @@ fn register_memory(shards: &[EngineStats], registry: &mut Registry) {
     registry.register("pinyon_shard_memory_bytes", help, family);
 }
 
+/// Nothing where the system does not say.
+fn register_mapped_resident(registry: &mut Registry) {
+    let Some(bytes) = mapped_resident_bytes() else { return };
+    let family = Floats::default();
+    family.get_or_create(&Vec::new()).set(bytes as f64);
+    let help = "Bytes of mapped files that the process has in memory, of all indexes and its program's own";
+    registry.register("pinyon_mapped_resident_bytes", help, family);
+}
+
 /// Writes every shard's numbers.
 pub(crate) fn render(engine: &Engine) -> Result<String, std::fmt::Error> {
     let shards = engine.shards();
@@ -109,6 +118,7 @@ pub(crate) fn render(engine: &Engine) -> Result<String, std::fmt::Error> {
         "Cross-shard queries since the start; cached ones are among the answered",
         across,
     );
+    register_mapped_resident(&mut registry);
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)

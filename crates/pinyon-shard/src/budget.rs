@@ -1,6 +1,8 @@
-//! A limit on memory, shared by all shards of a process. What is used is counted, never asked of the system: memtables, and codes,
-//! graphs and filter indexes of segments. Above the limit what was made of namespaces goes that were not queried for the longest
-//! time; it is made again when they are queried and there is room, and scans of vectors answer meanwhile.
+//! A limit on memory, shared by all shards of a process. What is used is counted: memtables, and codes, graphs and filter indexes of
+//! segments. Above the limit what was made of namespaces goes that were not queried for the longest time; it is made again when
+//! they are queried and there is room, and scans of vectors answer meanwhile. Before any of that the originals go: what the
+//! process has of mapped files beside what is counted is asked of the system, and given back to it above the limit. That costs
+//! a fault where they are read again, no answer and nothing that has to be made again.
 
 use crate::{
     layer::NamespaceRows,
@@ -8,6 +10,7 @@ use crate::{
     segment::Segment,
     shard::Inner,
 };
+use pinyon_storage::io::mapped_resident_bytes;
 use pinyon_types::{Clock, NamespaceId, SegmentId};
 use std::{
     cmp::Reverse,
@@ -166,6 +169,9 @@ impl MemoryBudget {
         let shards: Vec<Arc<Inner>> = members.iter().filter_map(Weak::upgrade).collect();
         let tick = self.tick.fetch_add(1, Relaxed) + 1;
         let mut used = self.count(&shards);
+        if mapped_resident_bytes().is_some_and(|mapped| used + mapped > self.bytes_max) {
+            give_back_originals(&shards);
+        }
         if used > self.bytes_max {
             used = used.saturating_sub(drop_filter_indexes(&shards));
         }
@@ -243,6 +249,15 @@ fn drop_all(chosen: Vec<Droppable>) {
     }
 }
 
+/// Opening, coding and merging read whole segments; what of them is needed comes back within a query.
+fn give_back_originals(shards: &[Arc<Inner>]) {
+    segments_of(shards, |segment| {
+        segment.file().give_back();
+        0
+    });
+}
+
+/// The sum over all segments.
 fn segments_of(shards: &[Arc<Inner>], bytes: impl Fn(&Segment) -> u64) -> u64 {
     let of = |shard: &Arc<Inner>| -> u64 {
         let state = shard.snapshot.load();
@@ -251,7 +266,7 @@ fn segments_of(shards: &[Arc<Inner>], bytes: impl Fn(&Segment) -> u64) -> u64 {
     shards.iter().map(of).sum()
 }
 
-/// Filter indexes go first: they are made again within a query.
+/// Filter indexes go before codes and graphs: they are made again within a query.
 fn drop_filter_indexes(shards: &[Arc<Inner>]) -> u64 {
     segments_of(shards, Segment::drop_filter_indexes)
 }

@@ -9,7 +9,7 @@ use crate::{
     segment::Segment,
     shard::Inner,
 };
-use pinyon_index::{CodedRows, RowBlock};
+use pinyon_index::{CodedRows, Coding, RowBlock};
 use pinyon_types::SlotId;
 use std::{ops::Range, sync::Arc};
 
@@ -32,10 +32,8 @@ pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
     let is_useless = || stop() || inner.snapshot.load().layer(id).is_none();
     let mut built = Vec::new();
     for span in spans {
-        if is_useless() {
-            return Step::Stopped;
-        }
-        built.push((span.part, build(inner, segment, &span)));
+        let Some(codes) = build(inner, segment, &span, &is_useless) else { return Step::Stopped };
+        built.push((span.part, codes));
     }
     segment.attach_codes(&built);
     Step::BuiltCodes
@@ -75,6 +73,9 @@ fn has_room(inner: &Inner, segment: &Segment, span: &Span) -> bool {
 /// that only share a segment with one that is written to would be scanned for as long as that goes on. Half of the rows that the
 /// first codes take are enough, so that a tenant around that does not have them at one time and not at the next; a start, which
 /// makes all codes anew, forgets that: few rows are scanned about as fast.
+///
+/// Nothing else of the shard is sealed or merged meanwhile, so where that is in a hurry the rest is left to [`build_next`], as
+/// after a start.
 pub(crate) fn carry_over(inner: &Inner, inputs: &[LayerView], merged: &Segment) {
     let had_codes = |span: &Span| {
         let part_of = |view: &LayerView| {
@@ -90,26 +91,32 @@ pub(crate) fn carry_over(inner: &Inner, inputs: &[LayerView], merged: &Segment) 
             && parts.iter().all(|(rows, has_codes)| *has_codes || *rows < rows_min)
     };
     let wanted = missing(inner, merged, u32::MAX, had_codes).into_iter();
-    let built: Vec<(Part, CodesEntry)> =
-        wanted.map(|span| (span.part, build(inner, merged, &span))).collect();
+    let built: Vec<(Part, CodesEntry)> = wanted
+        .map_while(|span| Some((span.part, build(inner, merged, &span, &|| inner.is_in_a_hurry())?)))
+        .collect();
     merged.attach_codes(&built);
 }
 
-fn build(inner: &Inner, segment: &Segment, span: &Span) -> CodesEntry {
+/// Codes of a part; `None` if it was stopped.
+fn build(inner: &Inner, segment: &Segment, span: &Span, stop: &dyn Fn() -> bool) -> Option<CodesEntry> {
     let (metric, block) = (inner.shape.metric, block_of(segment, span.slots.clone()));
     let bytes = if inner.options.memory.is_some() {
         // Of its own, so that it can be dropped on its own.
-        CodedRows::bytes_of(block, metric)
+        CodedRows::bytes_of(block, metric, stop)?
     } else {
-        let all = segment.bytes_codes(|| CodedRows::bytes_of(block_of(segment, 0..segment.len()), metric));
+        let all = block_of(segment, 0..segment.len());
+        let all = segment.bytes_codes(|| CodedRows::bytes_of(all, metric, stop))?;
         all.part(span.slots.start as usize..span.slots.end as usize)
     };
-    let coded = CodedRows::build(bytes, block, metric, inner.options.recall_min);
-    if coded.is_none() {
-        let (shard, rows) = (inner.shape.shard.get(), span.len());
-        tracing::warn!(shard, rows, "codes miss their recall, scans of the vectors go on");
+    match CodedRows::build(bytes, block, metric, inner.options.recall_min, stop) {
+        Coding::Fit(coded) => Some(Some(Arc::new(coded))),
+        Coding::Unfit => {
+            let (shard, rows) = (inner.shape.shard.get(), span.len());
+            tracing::warn!(shard, rows, "codes miss their recall, scans of the vectors go on");
+            Some(None)
+        }
+        Coding::Stopped => None,
     }
-    coded.map(Arc::new)
 }
 
 /// Some of a segment's rows, numbered from 0.

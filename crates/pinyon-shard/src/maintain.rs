@@ -6,7 +6,7 @@ use pinyon_storage::manifest::{self, Manifest, SegmentEntry};
 use pinyon_types::{SegmentId, SeqNo};
 use std::{
     path::PathBuf,
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
 };
 
 /// What a background step did.
@@ -84,10 +84,23 @@ impl Inner {
         &self,
         step: impl FnOnce(&mut Maintenance) -> Result<Step, ShardError>,
     ) -> Result<Step, ShardError> {
-        let done = step(&mut self.lock_maintenance());
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        let mut maintenance = self.lock_maintenance();
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        let done = step(&mut maintenance);
+        drop(maintenance);
         let failure = done.as_ref().err().map(ToString::to_string);
         *self.step_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         done
+    }
+
+    /// Whether the step that runs should leave for later what can be done later: another one waits for it, or the shard's end does,
+    /// or writers have filled half of the room after which they wait. A memtable that is merely full is no hurry: under steady
+    /// writes there nearly always is one.
+    pub(crate) fn is_in_a_hurry(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+            || self.bell.is_ending()
+            || self.snapshot.load().memtable.bytes >= self.options.backlog_bytes_max / 2
     }
 
     /// A step that panicked has changed nothing durable that its successor would not find in the manifest.

@@ -18,7 +18,7 @@ use pinyon_storage::{
     segment::segment_file_name,
     wal::{self, LogHead, RecoverRequest, Recovered, Wal, WalOptions},
 };
-use pinyon_types::{Epoch, Metric, SegmentId, SeqNo};
+use pinyon_types::{Epoch, Metric, SegmentId, SeqNo, ShardId};
 use roaring::RoaringBitmap;
 use std::{
     collections::HashMap,
@@ -57,6 +57,7 @@ pub(crate) fn open(
         poisoned: AtomicBool::new(false),
         poison_reason: Mutex::new(None),
         maintenance: Mutex::new(Maintenance { manifest }),
+        waiting: 0.into(),
         step_failure: Mutex::new(None),
         bell: Bell::default(),
     })
@@ -148,7 +149,13 @@ fn remove_orphans(io: &SharedIo, dir: &Path, manifest: &Manifest) -> Result<Vec<
         let is_of_segment = name.ends_with(".seg") || graphs::is_graph_file_name(name);
         if name.ends_with(".tmp") || (is_of_segment && !is_named(name)) {
             let path = dir.join(name);
-            io.remove(&path).map_err(ShardError::io(path))?;
+            match io.remove(&path) {
+                // Nothing reads it, and its number is not given again: no reason to refuse to start.
+                Err(error) if graphs::is_graph_file_name(name.trim_end_matches(".tmp")) => {
+                    graphs::warn_left(ShardId::new(manifest.shard), &path, &error);
+                }
+                removed => removed.map_err(ShardError::io(path))?,
+            }
         }
     }
     Ok(names)

@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -53,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) poison_reason: Mutex<Option<String>>,
     /// Held through a background step: seals and merges of one shard never overlap.
     pub(crate) maintenance: Mutex<Maintenance>,
+    /// How many threads wait for that.
+    pub(crate) waiting: AtomicUsize,
     /// Why the last background step failed, until one succeeds.
     pub(crate) step_failure: Mutex<Option<String>>,
     pub(crate) bell: Bell,

@@ -6,7 +6,7 @@ use pinyon_types::SeqNo;
 use std::{
     io,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -25,6 +25,7 @@ pub(crate) struct Bell {
     rung: Mutex<u64>,
     changed: Condvar,
     keepers: AtomicBool,
+    ending: AtomicBool,
 }
 
 impl Bell {
@@ -35,6 +36,15 @@ impl Bell {
 
     pub(crate) fn has_keeper(&self) -> bool {
         self.keepers.load(Ordering::Acquire)
+    }
+
+    /// Whether the keeper was told to stop.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_ending(&self, is_ending: bool) {
+        self.ending.store(is_ending, Ordering::Release);
     }
 
     /// Waits until `done` holds, checking at every ring; returns whether it did within `longest`.
@@ -61,12 +71,11 @@ impl Bell {
     }
 }
 
-/// A thread that seals and merges one shard whenever there is something to do. Dropping it stops it after the step
-/// that it is in.
+/// A thread that seals and merges one shard whenever there is something to do; a shard has one at most. Dropping it stops it
+/// after the step that it is in, which leaves for later what it can.
 #[derive(Debug)]
 pub struct Keeper {
     shard: Shard,
-    stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -76,42 +85,43 @@ impl Keeper {
     /// # Errors
     /// The system has no thread to give.
     pub fn start(shard: &Shard) -> io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (own, own_stop) = (shard.clone(), Arc::clone(&stop));
+        let own = shard.clone();
         shard.inner.bell.keepers.store(true, Ordering::Release);
         let thread = std::thread::Builder::new()
             .name(format!("shard-{}-keeper", shard.shape().shard))
             .spawn(move || {
                 give_way();
-                keep(&own, &own_stop);
+                keep(&own);
             })?;
-        Ok(Self { shard: shard.clone(), stop, thread: Some(thread) })
+        Ok(Self { shard: shard.clone(), thread: Some(thread) })
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        self.shard.inner.bell.keepers.store(false, Ordering::Release);
-        self.shard.inner.bell.ring();
+        let bell = &self.shard.inner.bell;
+        bell.set_ending(true);
+        bell.keepers.store(false, Ordering::Release);
+        bell.ring();
         if let Some(thread) = self.thread.take() {
             // A step that panicked has poisoned its shard already; there is nothing to add at the end.
             let _ = thread.join();
         }
+        bell.set_ending(false);
     }
 }
 
-fn keep(shard: &Shard, stop: &AtomicBool) {
+fn keep(shard: &Shard) {
     let bell = &shard.inner.bell;
     let mut seen = 0;
-    while !stop.load(Ordering::Acquire) {
+    while !bell.is_ending() {
         shard.keep_memory();
         match shard.step() {
             Ok(Step::Idle) => {
                 let (before, heard) = (seq(shard), seen);
                 seen = bell.wait_after(heard, QUIET_TIME);
                 // A ring ends the time early, also that of a step which has just been done: such a moment is not quiet.
-                if seen == heard && !stop.load(Ordering::Acquire) {
+                if seen == heard && !bell.is_ending() {
                     use_the_quiet(shard, before);
                 }
             }
@@ -119,8 +129,7 @@ fn keep(shard: &Shard, stop: &AtomicBool) {
             Err(error) => {
                 tracing::error!(shard = shard.shape().shard.get(), error = %error, "background step failed");
                 bell.ring();
-                let stopped = || stop.load(Ordering::Acquire);
-                bell.wait_until(stopped, RETRY_REST);
+                bell.wait_until(|| bell.is_ending(), RETRY_REST);
             }
         }
     }

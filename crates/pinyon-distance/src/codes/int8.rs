@@ -56,12 +56,18 @@ impl Int8Rows {
         let dim = vectors.len() / inverse_norms.len().max(1);
         let mut rows = Self::new(space, dim, seed);
         rows.reserve_exact(inverse_norms.len());
+        rows.extend(vectors, inverse_norms);
+        rows
+    }
+
+    /// Adds consecutive rows, each with one over its length.
+    pub fn extend(&mut self, vectors: &[f32], inverse_norms: &[f32]) {
+        let dim = vectors.len() / inverse_norms.len().max(1);
         let mut point = Vec::new();
         for (row, norm) in vectors.chunks_exact(dim.max(1)).zip(inverse_norms) {
-            rows.point(row, *norm, &mut point);
-            rows.push(&point);
+            self.point(row, *norm, &mut point);
+            self.push(&point);
         }
-        rows
     }
 
     /// The rotated point of a row.

@@ -1,22 +1,22 @@
 //! Rows with codes: a scan that reads fewer bytes. Bits choose some rows, bytes choose few of those, and only of the few is
 //! the distance computed from the vector. How many are kept at each step is found by a self-test on the rows themselves.
 
+mod build;
 mod nearest;
 mod self_test;
 #[cfg(test)]
 mod tests;
 
 use crate::{RowBlock, ScanEnd, TopK, Work, probes::K};
+pub use build::Coding;
 use nearest::Nearest;
 use pinyon_distance::{
     QueryScorer,
-    codes::{Int8Query, Int8Rows, PointSpace, SignRows},
+    codes::{Int8Query, Int8Rows, SignRows},
 };
 use pinyon_types::{Distance, Effort, Metric, SlotId};
 use std::sync::Arc;
 
-/// Seed of the rotation: one for all, so that a query is rotated once for all rows it is held against.
-const ROTATION_SEED: u64 = 0x0070_696e_796f_6e00;
 /// Below so many rows reading bytes costs less than reading bits first: where a prototype's curves crossed, at 384 components.
 const SIGNS_ROWS_MIN: usize = 4096;
 /// Rows whose estimates are computed before they are looked at.
@@ -89,25 +89,6 @@ pub struct Wanted<'a> {
 }
 
 impl CodedRows {
-    /// The rows a byte a component, which is what all other codes and graphs begin with.
-    pub fn bytes_of(block: RowBlock<'_>, metric: Metric) -> Int8Rows {
-        let space = PointSpace::of(metric, block.vectors, block.dim());
-        Int8Rows::encode(space, block.vectors, block.inverse_norms, ROTATION_SEED)
-    }
-
-    /// Codes of the rows of a block, given those of a byte a component; `None` if no depth that was tried reaches the recall,
-    /// and scans of the vectors must go on.
-    ///
-    /// # Panics
-    /// There are not as many bytes as rows.
-    pub fn build(bytes: Int8Rows, block: RowBlock<'_>, metric: Metric, recall_min: f64) -> Option<Self> {
-        assert_eq!(bytes.len(), block.rows(), "codes of these rows");
-        let signs = (block.rows() >= SIGNS_ROWS_MIN).then(|| signs(&bytes, block));
-        let mut coded = Self { bytes: Arc::new(bytes), signs, depth: Depth { by_signs: 0, by_bytes: 0 } };
-        coded.depth = self_test::depth(&mut coded, block, metric, recall_min)?;
-        Some(coded)
-    }
-
     /// The codes of a byte a component.
     pub const fn bytes_codes(&self) -> &Arc<Int8Rows> {
         &self.bytes
@@ -260,21 +241,4 @@ fn rescore(
         best.push((distance, SlotId::new(block.first_slot.get() + row)));
     }
     work.distances += rows.len() as u64;
-}
-
-fn signs(bytes: &Int8Rows, block: RowBlock<'_>) -> SignRows {
-    let (space, mut point) = (bytes.space(), Vec::new());
-    let mut sums = vec![0.0_f64; space.dim(block.dim())];
-    for row in 0..block.rows() {
-        bytes.point(block.vector(row), block.inverse_norms[row], &mut point);
-        sums.iter_mut().zip(&point).for_each(|(sum, component)| *sum += f64::from(*component));
-    }
-    let mean = sums.into_iter().map(|sum| (sum / block.rows() as f64) as f32).collect();
-    let mut signs = SignRows::new(space, mean);
-    signs.reserve_exact(block.rows());
-    for row in 0..block.rows() {
-        bytes.point(block.vector(row), block.inverse_norms[row], &mut point);
-        signs.push(&point);
-    }
-    signs
 }

@@ -1,6 +1,6 @@
 //! The self-test of codes: the least depth at which they find what the vectors say is nearest.
 
-use super::{CodedRows, Depth, K, Wanted};
+use super::{CodedRows, Coding, Depth, K, Wanted};
 use crate::{
     RowBlock, TopK, Work,
     probes::{nearest_of_each, probes},
@@ -20,22 +20,29 @@ const LADDER: [Depth; 5] = [
     Depth { by_signs: 2400, by_bytes: 192 },
 ];
 
-/// The depth for these rows; `None` if none is enough.
-pub(super) fn depth(
-    coded: &mut CodedRows,
+/// The codes with the depth for these rows, if any is enough.
+pub(super) fn with_depth(
+    mut coded: CodedRows,
     block: RowBlock<'_>,
     metric: Metric,
     recall_min: f64,
-) -> Option<Depth> {
+    stop: &dyn Fn() -> bool,
+) -> Coding {
     let queries = probes(block, QUERIES, SEED);
-    let nearest = nearest_of_each(block, metric, &queries, &|| false)?;
+    let Some(nearest) = nearest_of_each(block, metric, &queries, stop) else { return Coding::Stopped };
     // What is not farther than the tenth nearest row is as good.
     let bound = |nearest: &Vec<(Distance, SlotId)>| nearest.last().map_or(Distance::FARTHEST, |last| last.0);
     let bounds: Vec<Distance> = nearest.iter().map(bound).collect();
-    LADDER.into_iter().find(|depth| {
-        coded.depth = *depth;
-        recall(coded, block, metric, &queries, &bounds) >= recall_min
-    })
+    for depth in LADDER {
+        if stop() {
+            return Coding::Stopped;
+        }
+        coded.depth = depth;
+        if recall(&coded, block, metric, &queries, &bounds) >= recall_min {
+            return Coding::Fit(coded);
+        }
+    }
+    Coding::Unfit
 }
 
 fn recall(

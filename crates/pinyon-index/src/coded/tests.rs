@@ -33,7 +33,15 @@ impl Set {
 }
 
 fn build(block: RowBlock<'_>, metric: Metric, recall_min: f64) -> CodedRows {
-    CodedRows::build(CodedRows::bytes_of(block, metric), block, metric, recall_min).unwrap()
+    let bytes = CodedRows::bytes_of(block, metric, &|| false).unwrap();
+    fit(CodedRows::build(bytes, block, metric, recall_min, &|| false))
+}
+
+fn fit(coding: Coding) -> CodedRows {
+    match coding {
+        Coding::Fit(coded) => coded,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn found(
@@ -125,8 +133,8 @@ fn codes_of_a_part_are_those_of_its_rows_alone() {
     let (vectors, norms) = (&set.vectors[rows.start * DIM..rows.end * DIM], &set.norms[rows.start..rows.end]);
     let block = RowBlock { vectors, inverse_norms: norms, first_slot: SlotId::new(0) };
     let alone = build(block, metric, 0.99);
-    let whole = CodedRows::bytes_of(set.block(), metric);
-    let part = CodedRows::build(whole.part(rows), block, metric, 0.99).unwrap();
+    let whole = CodedRows::bytes_of(set.block(), metric, &|| false).unwrap();
+    let part = fit(CodedRows::build(whole.part(rows), block, metric, 0.99, &|| false));
     assert_eq!((part.depth(), part.bytes_codes().bytes()), (alone.depth(), alone.bytes_codes().bytes()));
     for query in set.vectors.chunks(DIM).step_by(300) {
         let (scorer, wanted) = (
@@ -140,4 +148,29 @@ fn codes_of_a_part_are_those_of_its_rows_alone() {
         };
         assert_eq!(search(&part), search(&alone));
     }
+}
+
+#[test]
+fn whenever_coding_is_told_to_stop_it_does_no_more() {
+    const COUNT: usize = 5_000;
+    let (set, metric) = (Set::clustered(COUNT, 71), Metric::DotProduct);
+    let block = set.block();
+    let asked = std::cell::Cell::new(0);
+    // The look at which it is told.
+    let stop_at = |at: usize| {
+        let asked = &asked;
+        asked.set(0);
+        move || asked.replace(asked.get() + 1) == at
+    };
+    let code = |stop: &dyn Fn() -> bool| {
+        let bytes = CodedRows::bytes_of(block, metric, stop)?;
+        match CodedRows::build(bytes, block, metric, 0.9, stop) {
+            Coding::Stopped => None,
+            other => Some(fit(other)),
+        }
+    };
+    let stopped = (0..).take_while(|at| code(&stop_at(*at)).is_none() && asked.get() == at + 1).count();
+    assert!(code(&stop_at(stopped)).is_some(), "it was stopped and went on");
+    // Bytes, the mean and signs every thousand rows, exact answers every quarter of that, depths each.
+    assert_eq!(stopped, 3 * COUNT.div_ceil(1024) + COUNT.div_ceil(256) + 1);
 }

@@ -1,6 +1,6 @@
 //! Graphs in files beside their segments, so that a restart need not build them again. Such a file is derived: one that is
 //! missing, damaged, of another version or made for other rows or settings is removed, and the graph is built as if it had
-//! never been there; one that cannot be written is done without.
+//! never been there; one that cannot be read now or written is done without.
 
 use super::{
     GRAPH_OPTIONS, Site,
@@ -10,9 +10,9 @@ use crate::{ShardError, segment::remove_leftover, shard::Inner};
 use pinyon_index::{CodeGraph, CodedRows, GraphParts};
 use pinyon_storage::{
     io::unfinished_path,
-    segment::{SegmentFile, SegmentHead, SegmentWriter},
+    segment::{SegmentError, SegmentFile, SegmentHead, SegmentWriter},
 };
-use pinyon_types::SegmentId;
+use pinyon_types::{SegmentId, ShardId};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -52,7 +52,8 @@ impl<'a> Place<'a> {
         Self { site, codes, purpose, path }
     }
 
-    /// The graph that is kept here, if there is a good one. A file that is not good is removed.
+    /// The graph that is kept here, if there is a good one. A file that was read and is not good is removed; of one that the
+    /// system did not let us read nothing is known, so it stays until the graph that is built instead takes its place.
     pub(super) fn load(&self) -> Option<Verdict> {
         let io = &self.site.inner.io;
         if !io.exists(&self.path).is_ok_and(|exists| exists) {
@@ -60,6 +61,10 @@ impl<'a> Place<'a> {
         }
         match self.read() {
             Ok(verdict) => Some(verdict),
+            Err(error @ ShardError::Segment(SegmentError::Io { .. })) => {
+                self.warn("kept graph could not be read and is built again", &error);
+                None
+            }
             Err(error) => {
                 self.warn("kept graph is not good and is built again", &error);
                 // If it stays, the new one cannot take its place, and says so.
@@ -137,17 +142,17 @@ impl<'a> Place<'a> {
 pub(crate) fn remove_of(inner: &Inner, gone: &BTreeSet<SegmentId>) {
     let names = match inner.io.list(&inner.dir) {
         Ok(names) => names,
-        Err(error) => return warn_left(inner, &inner.dir, &error),
+        Err(error) => return warn_left(inner.shape.shard, &inner.dir, &error),
     };
     let is_gone = |name: &&String| segment_of(name).is_some_and(|segment| gone.contains(&segment));
     for path in names.iter().filter(is_gone).map(|name| inner.dir.join(name)) {
         if let Err(error) = inner.io.remove(&path) {
-            warn_left(inner, &path, &error);
+            warn_left(inner.shape.shard, &path, &error);
         }
     }
 }
 
-fn warn_left(inner: &Inner, path: &Path, error: &std::io::Error) {
-    let shard = inner.shape.shard.get();
+pub(crate) fn warn_left(shard: ShardId, path: &Path, error: &std::io::Error) {
+    let shard = shard.get();
     tracing::warn!(shard, file = %path.display(), error = %error, "graphs of merged segments are left until the next start");
 }

@@ -7,7 +7,7 @@ mod kept;
 mod layout;
 
 pub(crate) use inherit::{Inherited, inherit, inherit_files};
-pub(crate) use kept::remove_of;
+pub(crate) use kept::{remove_of, warn_left};
 pub(crate) use layout::{is_graph_file_name, segment_of};
 
 use crate::{

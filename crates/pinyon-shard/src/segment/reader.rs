@@ -161,9 +161,14 @@ impl Segment {
         MetadataView::over_checked(&bytes[offsets[at] as usize..offsets[at + 1] as usize])
     }
 
-    /// The codes of a byte a component of all rows, made now if nobody needed them before.
-    pub(crate) fn bytes_codes(&self, make: impl FnOnce() -> Int8Rows) -> &Int8Rows {
-        self.bytes_codes.get_or_init(make)
+    /// The codes of a byte a component of all rows, made now if nobody needed them before; `None` if they were not made. Only
+    /// one thread at a time makes a segment's codes.
+    pub(crate) fn bytes_codes(&self, make: impl FnOnce() -> Option<Int8Rows>) -> Option<&Int8Rows> {
+        if self.bytes_codes.get().is_none() {
+            let made = make()?;
+            self.bytes_codes.get_or_init(|| made);
+        }
+        self.bytes_codes.get()
     }
 
     /// The codes of a part, once it is known whether there are any.

@@ -1,6 +1,7 @@
 //! Tests of the whole shard: against a model, against every failing call, against every crash.
 
 mod budget;
+mod coding;
 mod crash;
 mod effort;
 mod explain;

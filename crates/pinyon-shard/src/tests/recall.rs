@@ -110,8 +110,11 @@ impl Corpus {
 }
 
 pub(super) fn open(io: &SharedIo) -> Shard {
+    open_with(io, ShardOptions { graph_rows_min: 1_000, graph_rows_per_effort: 5, ..ShardOptions::server() })
+}
+
+pub(super) fn open_with(io: &SharedIo, options: ShardOptions) -> Shard {
     let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
-    let options = ShardOptions { graph_rows_min: 1_000, graph_rows_per_effort: 5, ..ShardOptions::server() };
     Shard::open(io, Path::new("/recall"), shape, options).unwrap()
 }
 
@@ -251,9 +254,7 @@ pub(super) fn open_spread() -> Shard {
         graph_rows_per_effort: 5,
         ..ShardOptions::server()
     };
-    let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
-    let io: SharedIo = Arc::new(MemoryIo::new());
-    Shard::open(&io, Path::new("/recall"), shape, options).unwrap()
+    open_with(&(Arc::new(MemoryIo::new()) as SharedIo), options)
 }
 
 #[test]

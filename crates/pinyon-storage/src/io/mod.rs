@@ -5,12 +5,14 @@
 mod fault;
 mod memory;
 mod real;
+mod residency;
 mod sealed;
 
 #[cfg(any(test, feature = "testing"))]
 pub use fault::{Fault, FaultDisk, FaultKind, Keep};
 pub use memory::MemoryIo;
 pub use real::RealIo;
+pub use residency::mapped_resident_bytes;
 pub use sealed::SealedBytes;
 
 use std::{

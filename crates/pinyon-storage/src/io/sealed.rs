@@ -36,6 +36,17 @@ impl SealedBytes {
         Ok(Self(Arc::new(Source::Mapped(mapped))))
     }
 
+    /// Lets the system take the bytes out of this process's memory; whoever reads them again gets them from the system's
+    /// cache, or from the disk. Bytes that were copied stay.
+    pub(crate) fn give_back(&self) {
+        if let Source::Mapped(mapped) = &*self.0 {
+            // SAFETY: the mapping is shared and read-only, so no page of it holds anything that is not in the file, and the
+            // file does not change (see `map`): whoever reads it meanwhile, or has a reference to it, finds the same bytes.
+            // What stays because the system refuses is as right as what goes.
+            let _ = unsafe { mapped.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
+    }
+
     /// Copies bytes to aligned memory.
     pub(super) fn copy(bytes: &[u8]) -> Self {
         let mut room: Vec<u8> = Vec::with_capacity(bytes.len() + ALIGNMENT);

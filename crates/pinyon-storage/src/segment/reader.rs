@@ -106,6 +106,11 @@ impl SegmentFile {
         self.bytes.len() as u64
     }
 
+    /// Lets the system take the file's bytes out of this process's memory until they are read again.
+    pub fn give_back(&self) {
+        self.bytes.give_back();
+    }
+
     /// CRC-32C over header, section table and footer, and so over all the sections' checksums.
     pub const fn checksum(&self) -> u32 {
         self.checksum

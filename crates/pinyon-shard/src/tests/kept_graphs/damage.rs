@@ -2,7 +2,7 @@
 
 use super::*;
 use pinyon_storage::{
-    io::unfinished_path,
+    io::{Fault, FaultDisk, FaultKind, unfinished_path},
     segment::{SegmentFile, SegmentHead, SegmentWriter},
 };
 use pinyon_types::{SegmentId, ShardId};
@@ -123,4 +123,52 @@ fn a_directory_in_the_way_of_the_file_is_no_reason_to_stop() {
     assert_eq!(derive(&shard), [Step::BuiltCodes, Step::BuiltGraph]);
     assert_eq!(files(&io, ".graph"), Vec::<String>::new(), "it could not be kept");
     assert_eq!((shard.poisoned(), shard.stats().segments[0].graphs), (None, 1));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_now_stays_for_the_next_start() {
+    let disk = FaultDisk::new();
+    let shared = |disk: &FaultDisk| -> SharedIo { Arc::new(disk.clone()) };
+    drop(with_graph(&shared(&disk), Metric::Cosine));
+    let bytes = read(&shared(&disk), GRAPH_FILE);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let mut faults = 0;
+    for call in 0.. {
+        let shard = open(&shared(&disk), Metric::Cosine);
+        assert_eq!(shard.derive(&pool, &|| false), Step::BuiltCodes);
+        disk.fail(Some(Fault { call: disk.calls() + call, kind: FaultKind::Broken, lasting: false }));
+        // Stopped before another graph could take the file's place.
+        let step = shard.derive(&pool, &|| true);
+        disk.fail(None);
+        assert!(read(&shared(&disk), GRAPH_FILE) == bytes, "call {call}");
+        if step == Step::LoadedGraph {
+            break;
+        }
+        assert_eq!(step, Step::Stopped, "call {call}");
+        faults += 1;
+    }
+    assert!(faults > 1, "loading makes calls");
+}
+
+#[test]
+fn a_leftover_that_cannot_be_removed_stays_for_the_next_start() {
+    let disk = FaultDisk::new();
+    let io: SharedIo = Arc::new(disk.clone());
+    let before = found(&with_graph(&io, Metric::Cosine));
+    for leftover in ["segment-0000000000000009.all.graph", "segment-0000000000000001.all.graph.tmp"] {
+        put(&io, leftover, b"left over");
+        let opens_with_it = |call: u64| {
+            disk.fail(Some(Fault { call: disk.calls() + call, kind: FaultKind::Broken, lasting: false }));
+            let shard = Shard::open(&io, Path::new(DIR), shape(Metric::Cosine), options());
+            disk.fail(None);
+            let is_left = io.exists(&Path::new(DIR).join(leftover)).unwrap();
+            shard.ok().filter(|_| is_left)
+        };
+        let shard = (0..20).find_map(opens_with_it).expect("a shard that opened and could not remove it");
+        derive(&shard);
+        assert_eq!(found(&shard), before);
+        drop(shard);
+        drop(open(&io, Metric::Cosine));
+        assert!(!io.exists(&Path::new(DIR).join(leftover)).unwrap(), "the next start removes {leftover}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Graphs in files: a restart reads what an earlier run built, and whatever is wrong with such a file, and whenever the
 //! machine stops, searches find what they would find without it.
 
+mod budget;
 mod crash;
 mod damage;
 mod hysteresis;

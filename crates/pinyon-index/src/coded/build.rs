@@ -1,0 +1,99 @@
+//! Making codes. A million wide rows take seconds, so that every part of it looks at whether to stop.
+
+use super::{CodedRows, Depth, SIGNS_ROWS_MIN, self_test};
+use crate::RowBlock;
+use pinyon_distance::codes::{Int8Rows, PointSpace, SignRows};
+use pinyon_types::Metric;
+use std::sync::Arc;
+
+/// Seed of the rotation: one for all, so that a query is rotated once for all rows it is held against.
+const ROTATION_SEED: u64 = 0x0070_696e_796f_6e00;
+/// Rows that are coded between two looks at whether to stop: a few milliseconds.
+const ROWS_PER_CHECK: usize = 1024;
+
+/// What coding rows came to.
+#[derive(Debug)]
+pub enum Coding {
+    /// Codes that reach the recall.
+    Fit(CodedRows),
+    /// No depth that was tried reaches it, and scans of the vectors must go on.
+    Unfit,
+    /// It was stopped before it found anything.
+    Stopped,
+}
+
+impl CodedRows {
+    /// The rows a byte a component, which is what all other codes and graphs begin with; `None` if it was stopped.
+    pub fn bytes_of(block: RowBlock<'_>, metric: Metric, stop: &dyn Fn() -> bool) -> Option<Int8Rows> {
+        let space = PointSpace::of(metric, block.vectors, block.dim());
+        let mut bytes = Int8Rows::new(space, block.dim(), ROTATION_SEED);
+        bytes.reserve_exact(block.rows());
+        for part in parts(block) {
+            if stop() {
+                return None;
+            }
+            bytes.extend(part.vectors, part.inverse_norms);
+        }
+        Some(bytes)
+    }
+
+    /// Codes of the rows of a block, given those of a byte a component.
+    ///
+    /// # Panics
+    /// There are not as many bytes as rows.
+    pub fn build(
+        bytes: Int8Rows,
+        block: RowBlock<'_>,
+        metric: Metric,
+        recall_min: f64,
+        stop: &dyn Fn() -> bool,
+    ) -> Coding {
+        assert_eq!(bytes.len(), block.rows(), "codes of these rows");
+        let signs = if block.rows() >= SIGNS_ROWS_MIN {
+            let Some(signs) = signs(&bytes, block, stop) else { return Coding::Stopped };
+            Some(signs)
+        } else {
+            None
+        };
+        let coded = Self { bytes: Arc::new(bytes), signs, depth: Depth { by_signs: 0, by_bytes: 0 } };
+        self_test::with_depth(coded, block, metric, recall_min, stop)
+    }
+}
+
+/// Rows between two looks at whether to stop.
+fn parts(block: RowBlock<'_>) -> impl Iterator<Item = RowBlock<'_>> {
+    let firsts = (0..block.rows()).step_by(ROWS_PER_CHECK);
+    firsts.map(move |first| block.part(first..(first + ROWS_PER_CHECK).min(block.rows())))
+}
+
+fn signs(bytes: &Int8Rows, block: RowBlock<'_>, stop: &dyn Fn() -> bool) -> Option<SignRows> {
+    let space = bytes.space();
+    let mut sums = vec![0.0_f64; space.dim(block.dim())];
+    let add = |point: &[f32]| sums.iter_mut().zip(point).for_each(|(sum, one)| *sum += f64::from(*one));
+    for_each_point(bytes, block, stop, add)?;
+    let mean = sums.into_iter().map(|sum| (sum / block.rows() as f64) as f32).collect();
+    let mut signs = SignRows::new(space, mean);
+    signs.reserve_exact(block.rows());
+    for_each_point(bytes, block, stop, |point| signs.push(point))?;
+    Some(signs)
+}
+
+/// Hands over the rotated point of each row; `None` if it was stopped.
+fn for_each_point(
+    bytes: &Int8Rows,
+    block: RowBlock<'_>,
+    stop: &dyn Fn() -> bool,
+    mut take: impl FnMut(&[f32]),
+) -> Option<()> {
+    let mut point = Vec::new();
+    for part in parts(block) {
+        if stop() {
+            return None;
+        }
+        for row in 0..part.rows() {
+            bytes.point(part.vector(row), part.inverse_norms[row], &mut point);
+            take(&point);
+        }
+    }
+    Some(())
+}
