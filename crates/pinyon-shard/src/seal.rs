@@ -9,7 +9,7 @@ use crate::{
     maintain::{Maintenance, entry},
     memtable::Memtable,
     segment::{RowSource, Segment, write_segment},
-    shard::Inner,
+    shard::{Inner, Writer},
     snapshot::Snapshot,
 };
 use pinyon_storage::{
@@ -66,6 +66,25 @@ fn freeze(inner: &Inner, maintenance: &mut Maintenance) -> Result<bool, ShardErr
     if state.memtable.is_empty() {
         return Ok(false);
     }
+    // After a start all entries may lie in older logs. The current one goes on then: the manifest names it, so it cannot be
+    // made anew.
+    let next_log =
+        if writer.log.is_empty() { None } else { Some(begin_next_log(inner, &mut writer, &state)?) };
+    let id = SegmentId::new(maintenance.manifest.next_segment);
+    maintenance.manifest.next_segment += 1;
+    let frozen = FrozenRows::new(&state.memtable, state.seq);
+    let layer = Arc::new(Layer { id, rows: Rows::Frozen(frozen) });
+    state.layers.insert(0, LayerView { layer, dead: Arc::new(RoaringBitmap::new()) });
+    state.memtable = Memtable::new();
+    inner.snapshot.store(Arc::new(state));
+    if let Some(log) = next_log {
+        writer.log = log;
+    }
+    Ok(true)
+}
+
+/// Creates the next log and ends the current one.
+fn begin_next_log(inner: &Inner, writer: &mut Writer, state: &Snapshot) -> Result<Wal, ShardError> {
     let head = LogHead { shard: inner.shape.shard.get(), first_seq: state.seq.next() };
     let options = WalOptions { preallocate_bytes: inner.options.log_preallocate_bytes };
     let log = new_log(inner, head, options)?;
@@ -74,15 +93,7 @@ fn freeze(inner: &Inner, maintenance: &mut Maintenance) -> Result<bool, ShardErr
         inner.poison(&error.to_string());
         return Err(error.into());
     }
-    let id = SegmentId::new(maintenance.manifest.next_segment);
-    maintenance.manifest.next_segment += 1;
-    let frozen = FrozenRows::new(&state.memtable, state.seq);
-    let layer = Arc::new(Layer { id, rows: Rows::Frozen(frozen) });
-    state.layers.insert(0, LayerView { layer, dead: Arc::new(RoaringBitmap::new()) });
-    state.memtable = Memtable::new();
-    inner.snapshot.store(Arc::new(state));
-    writer.log = log;
-    Ok(true)
+    Ok(log)
 }
 
 /// Creates the next log. A file of that name can only be left over from a try that failed: no entry was ever put

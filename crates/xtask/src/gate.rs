@@ -99,7 +99,8 @@ fn cargo(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     run_cargo(root, arguments, &[])
 }
 
-fn run_cargo(root: &Path, arguments: &[&str], variables: &[(&str, String)]) -> anyhow::Result<()> {
+/// Runs cargo in the root, with these environment variables.
+pub fn run_cargo(root: &Path, arguments: &[&str], variables: &[(&str, String)]) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(arguments)

@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod gate;
+mod neon;
 mod tidy;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -16,6 +17,8 @@ usage: cargo xtask VERB
   tidy --bless remember the counts and the format as they are now
   sdk          the official SDKs against the binary (needs python3 and node; installs them below target/sdk)
   fuzz         requests that break Pinecone's API (needs python3; --examples N, --seconds N)
+  neon         the kernels' tests on aarch64, or those of other packages (elsewhere emulated: needs apt-get and Debian's
+               keyring; installs what it needs below target/neon)
   coverage     line coverage of storage and routing (needs cargo-llvm-cov and matching llvm tools)";
 
 fn main() -> ExitCode {
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
         ["tidy", "--bless"] => tidy::bless(&root),
         ["sdk", more @ ..] => gate::sdk(&root, more),
         ["fuzz", more @ ..] => gate::fuzz(&root, more),
+        ["neon", packages @ ..] => neon::run(&root, packages),
         ["coverage"] => gate::coverage(&root),
         _ => {
             eprintln!("{USAGE}");

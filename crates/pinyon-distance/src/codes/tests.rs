@@ -200,6 +200,30 @@ fn all_kernels_agree_bit_for_bit() {
 }
 
 #[test]
+fn no_set_of_kernels_overflows() {
+    let terms = [GroupTerms { norm_squared: [0.0; GROUP], factor: [-1.0; GROUP], ones: [0.0; GROUP] }];
+    let estimate = Estimate { base: 0.0, of_ones: 0.0, of_sum: 1.0, constant: 0.0 };
+    // Up to 20,032 components; 31 words are as many as counts in bytes can take.
+    for (kernels, words) in
+        CodeKernels::available().into_iter().flat_map(|one| [1, 31, 32, 313].map(|words| (one, words)))
+    {
+        let (planes, bits) = (vec![u64::MAX; words * PLANES], vec![u64::MAX; words * GROUP]);
+        let mut sums = [0.0; GROUP];
+        kernels.sign_distances(&planes, &bits, &terms, estimate, &mut sums);
+        assert_eq!(sums, [(words * 64 * 15) as f32; GROUP], "{} {words}", kernels.name());
+        let length = words * LINE_BYTES;
+        for (query, row) in [(-128, 0), (-128, 255), (127, 0), (127, 255), (-1, 128)] {
+            let (queries, rows) = (vec![query; length], vec![row; length * 5]);
+            let (mut dots, mut dots_at) = ([0; 5], [0; 3]);
+            kernels.int8_dots(&queries, &rows, &mut dots);
+            kernels.int8_dots_at(&queries, &rows, &[4, 0, 2], &mut dots_at);
+            let dot = i32::from(query) * i32::from(row) * length as i32;
+            assert_eq!((dots, dots_at), ([dot; 5], [dot; 3]), "{} {query} * {row}", kernels.name());
+        }
+    }
+}
+
+#[test]
 fn extreme_rows_have_no_distance_that_is_not_a_number() {
     for extreme in [0.0, f32::MIN_POSITIVE, 1e-40, 1e15] {
         let vectors = [vec![extreme; 8], vec![1.0; 8]].concat();

@@ -4,6 +4,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 pub(crate) mod plain;
 
 use super::Kernels;
@@ -26,6 +28,10 @@ enum Level {
     /// With VNNI and VPOPCNTDQ.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    #[cfg(target_arch = "aarch64")]
+    Dotprod,
 }
 
 impl CodeKernels {
@@ -53,10 +59,20 @@ impl CodeKernels {
                 sets.push(Self(Level::Avx512));
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        {
+            use std::arch::is_aarch64_feature_detected as has;
+            if has!("neon") {
+                sets.push(Self(Level::Neon));
+            }
+            if has!("neon") && has!("dotprod") {
+                sets.push(Self(Level::Dotprod));
+            }
+        }
         sets
     }
 
-    /// The set's name: `plain`, `avx2` or `avx512`.
+    /// The set's name: `plain`, `avx2`, `avx512`, `neon` or `dotprod`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Level::Plain => "plain",
@@ -64,6 +80,10 @@ impl CodeKernels {
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Level::Dotprod => "dotprod",
         }
     }
 
@@ -84,6 +104,12 @@ impl CodeKernels {
             // SAFETY: a value of this level exists only where the CPU was seen to have AVX-512 with VNNI; lengths were checked.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => unsafe { avx512::int8_dots(query, rows, out) },
+            // SAFETY: a value of this level exists only where the CPU was seen to have NEON; lengths were checked.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => unsafe { neon::int8_dots::<false>(query, rows, out) },
+            // SAFETY: a value of this level exists only where the CPU was seen to have dotprod, too; lengths were checked.
+            #[cfg(target_arch = "aarch64")]
+            Level::Dotprod => unsafe { neon::int8_dots::<true>(query, rows, out) },
         }
     }
 
@@ -101,6 +127,12 @@ impl CodeKernels {
             // SAFETY: as in `int8_dots`; every row was seen to lie in the codes.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => unsafe { avx512::int8_dots_at(query, codes, at, out) },
+            // SAFETY: as in `int8_dots`; every row was seen to lie in the codes.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => unsafe { neon::int8_dots_at::<false>(query, codes, at, out) },
+            // SAFETY: as in `int8_dots`; every row was seen to lie in the codes.
+            #[cfg(target_arch = "aarch64")]
+            Level::Dotprod => unsafe { neon::int8_dots_at::<true>(query, codes, at, out) },
         }
     }
 
@@ -128,6 +160,11 @@ impl CodeKernels {
                 // were checked.
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512 => unsafe { avx512::sign_distances(planes, bits, terms, estimate) },
+                // SAFETY: a value of this level exists only where the CPU was seen to have NEON; lengths were checked.
+                #[cfg(target_arch = "aarch64")]
+                Level::Neon | Level::Dotprod => unsafe {
+                    neon::sign_distances(planes, bits, terms, estimate)
+                },
             };
             out.copy_from_slice(&eight[..out.len()]);
         }
@@ -142,7 +179,9 @@ impl CodeKernels {
             // SAFETY: SSE is part of every x86-64 CPU, and a prefetch does not fault.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) }
         }
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        neon::prefetch(std::ptr::from_ref(value).cast());
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let _ = value;
     }
 }

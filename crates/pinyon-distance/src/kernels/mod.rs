@@ -5,6 +5,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod codes;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +27,8 @@ enum Level {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Kernels {
@@ -51,10 +55,14 @@ impl Kernels {
                 sets.push(Self(Level::Avx512));
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            sets.push(Self(Level::Neon));
+        }
         sets
     }
 
-    /// The set's name: `plain`, `avx2` or `avx512`.
+    /// The set's name: `plain`, `avx2`, `avx512` or `neon`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Level::Plain => "plain",
@@ -62,6 +70,8 @@ impl Kernels {
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => "neon",
         }
     }
 
@@ -79,6 +89,9 @@ impl Kernels {
             // SAFETY: a value of this level exists only where the CPU was seen to have AVX-512F; lengths are equal.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => unsafe { avx512::dot(a, b) },
+            // SAFETY: a value of this level exists only where the CPU was seen to have NEON; lengths are equal.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => unsafe { neon::dot(a, b) },
         }
     }
 
@@ -96,6 +109,9 @@ impl Kernels {
             // SAFETY: as in `dot`.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => unsafe { avx512::l2_squared(a, b) },
+            // SAFETY: as in `dot`.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => unsafe { neon::l2_squared(a, b) },
         }
     }
 
@@ -113,6 +129,9 @@ impl Kernels {
             // SAFETY: as in `dot`; the block's length was checked above.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => unsafe { avx512::dots(query, rows, out) },
+            // SAFETY: as in `dot`; the block's length was checked above.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => unsafe { neon::dots(query, rows, out) },
         }
     }
 
@@ -130,6 +149,9 @@ impl Kernels {
             // SAFETY: as in `dot`; the block's length was checked above.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => unsafe { avx512::l2_squareds(query, rows, out) },
+            // SAFETY: as in `dot`; the block's length was checked above.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => unsafe { neon::l2_squareds(query, rows, out) },
         }
     }
 }

@@ -30,7 +30,8 @@ fn check(kernels: Kernels, a: &[f32], b: &[f32]) {
 #[test]
 fn the_cpu_has_what_the_environment_demands() {
     if let Ok(wanted) = std::env::var("PINYON_REQUIRE_CPU") {
-        let names: Vec<&str> = Kernels::available().into_iter().map(Kernels::name).collect();
+        let codes = CodeKernels::available().into_iter().map(CodeKernels::name);
+        let names: Vec<&str> = Kernels::available().into_iter().map(Kernels::name).chain(codes).collect();
         assert!(names.contains(&wanted.as_str()), "PINYON_REQUIRE_CPU={wanted}, but this CPU has {names:?}");
     }
 }

@@ -42,11 +42,8 @@ impl Search<'_> {
         let plan = Walk { k, expected, wanted_share: share, rows_otherwise, effort: self.query.effort };
         let graph = walked.graph.plan(plan, self.settings.graph_rows_per_effort);
         let Some((graph, ef)) = graph else { return false };
-        let found = graph.search(
-            vector.as_slice(),
-            GraphRequest { k: ef, ef, settled: plan.settled() },
-            &mut self.work,
-        );
+        let request = GraphRequest { k: ef, ef, settled: plan.settled() };
+        let found = graph.search(vector.as_slice(), request, &mut self.work);
         let slots = found.into_iter().map(|row| SlotId::new(walked.first + row.get()));
         let is_wanted = |slot: SlotId| {
             let row = slot.get().wrapping_sub(span.slots.start);
@@ -59,13 +56,17 @@ impl Search<'_> {
             return false;
         }
         self.note_walk(ef);
-        let block = segment.block(0..segment.len());
-        for (at, slot) in wanted.iter().map(|(_, slot)| (slot.get() as usize, *slot)) {
-            let distance = self.scorer.of_vector(block.vector(at), block.inverse_norms[at]);
-            best.push((distance, slot));
-        }
-        self.work.distances += wanted.len() as u64;
+        self.rescore(segment, wanted.into_iter().map(|(_, slot)| slot), best);
         true
+    }
+
+    fn rescore(&mut self, segment: &Segment, slots: impl Iterator<Item = SlotId>, best: &mut Best) {
+        let block = segment.block(0..segment.len());
+        for slot in slots {
+            let at = slot.get() as usize;
+            best.push((self.scorer.of_vector(block.vector(at), block.inverse_norms[at]), slot));
+            self.work.distances += 1;
+        }
     }
 }
 

@@ -165,6 +165,35 @@ fn every_call_may_fail_and_nothing_acknowledged_is_lost() {
     assert!(faults > 600, "only {faults} faults");
 }
 
+/// What was read back at a start lies in older logs, and the current one is empty.
+#[test]
+fn a_crash_in_a_seal_that_is_the_first_thing_after_a_start_changes_nothing() {
+    let disk = FaultDisk::new();
+    let shard = open(&shared(&disk), Metric::Cosine).unwrap();
+    let mut rng = SeededRng::new(12);
+    for space in 0..NAMESPACES {
+        shard.write(&namespace(space), upsert(2, &mut rng)).unwrap();
+    }
+    let expected = contents(&shard);
+    drop(shard);
+    let shard = open(&shared(&disk), Metric::Cosine).unwrap();
+    let before = disk.op_count();
+    assert!(matches!(shard.seal().unwrap(), Step::Sealed(_)));
+    for at in before..=disk.op_count() {
+        for keep in [Keep::Nothing, Keep::Everything, Keep::Random { seed: at as u64 }] {
+            let image = disk.crash_image(at, keep);
+            let opened = open(&shared(&image), Metric::Cosine);
+            let opened = opened.unwrap_or_else(|error| panic!("crash at {at}, {keep:?}: {error}"));
+            assert_eq!(contents(&opened), expected, "crash at {at}, {keep:?}");
+        }
+    }
+    // The log that was current is current still, and takes what comes.
+    shard.write(&namespace(0), upsert(1, &mut rng)).unwrap();
+    let expected = contents(&shard);
+    drop(shard);
+    assert_eq!(contents(&open(&shared(&disk), Metric::Cosine).unwrap()), expected);
+}
+
 #[test]
 fn everybody_who_waits_hears_of_a_failed_write() {
     let disk = FaultDisk::new();

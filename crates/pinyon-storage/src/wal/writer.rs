@@ -79,6 +79,11 @@ impl Wal {
         })
     }
 
+    /// Whether it never took an entry.
+    pub const fn is_empty(&self) -> bool {
+        self.end == HEADER_BYTES && self.buffer.is_empty()
+    }
+
     /// Buffers an entry, its payload given in pieces, and returns its position. Nothing is durable before [`Self::commit`].
     ///
     /// # Errors

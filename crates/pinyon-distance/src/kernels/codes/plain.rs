@@ -39,6 +39,12 @@ pub(crate) fn sign_distances(
             }
         }
     }
+    estimates(sums, terms, estimate)
+}
+
+/// Distances that sums of bits tell of.
+#[inline]
+pub(super) fn estimates(sums: [u32; GROUP], terms: &GroupTerms, estimate: Estimate) -> [f32; GROUP] {
     std::array::from_fn(|row| {
         let product =
             estimate.of_ones * terms.ones[row] + estimate.of_sum * sums[row] as f32 + estimate.constant;
