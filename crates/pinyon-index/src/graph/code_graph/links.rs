@@ -46,6 +46,11 @@ impl Links {
         self.rows.iter().map(|link| link.load(Relaxed))
     }
 
+    /// How many rows one is linked to at most.
+    pub(super) const fn places(&self) -> usize {
+        self.stride
+    }
+
     /// The rows that a row is linked to.
     pub(super) fn of(&self, row: u32) -> impl Iterator<Item = u32> {
         self.list(row).iter().map(|link| link.load(Relaxed)).take_while(|link| *link != NOBODY)

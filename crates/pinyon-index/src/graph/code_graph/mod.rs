@@ -87,7 +87,7 @@ impl CodeGraph {
             if let Some(next) = scratch.near.peek_to_expand() {
                 self.links.prefetch(query, next);
             }
-            scratch.collect_unvisited(self.links.of(row));
+            scratch.collect_unvisited(self.links.of(row), self.links.places());
             let Scratch { near, fresh, distances, .. } = scratch;
             query.distances_at(&self.codes, fresh, distances);
             work.hops += 1;

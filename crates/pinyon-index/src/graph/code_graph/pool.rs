@@ -8,8 +8,7 @@ const EXPANDED: u32 = 1 << 31;
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     capacity: usize,
-    distances: Vec<f32>,
-    rows: Vec<u32>,
+    rows: Vec<(f32, u32)>,
     /// Before this place everything was expanded.
     cursor: usize,
 }
@@ -18,7 +17,6 @@ impl Pool {
     pub(super) fn begin(&mut self, capacity: usize) {
         self.capacity = capacity;
         self.cursor = 0;
-        self.distances.clear();
         self.rows.clear();
     }
 
@@ -26,15 +24,13 @@ impl Pool {
     pub(super) fn push(&mut self, distance: f32, row: u32) -> Option<usize> {
         if self.rows.len() == self.capacity {
             // Codes give no NaN; if one did, it would be the farthest.
-            if self.distances.last().is_none_or(|last| distance.total_cmp(last).is_ge()) {
+            if self.rows.last().is_none_or(|last| distance.total_cmp(&last.0).is_ge()) {
                 return None;
             }
             self.rows.pop();
-            self.distances.pop();
         }
-        let at = self.distances.partition_point(|one| one.total_cmp(&distance).is_le());
-        self.distances.insert(at, distance);
-        self.rows.insert(at, row);
+        let at = self.rows.partition_point(|one| one.0.total_cmp(&distance).is_le());
+        self.rows.insert(at, (distance, row));
         self.cursor = self.cursor.min(at);
         Some(at)
     }
@@ -42,29 +38,29 @@ impl Pool {
     /// The nearest row that was not expanded; it is marked.
     pub(super) fn next_to_expand(&mut self) -> Option<u32> {
         let at = self.place_to_expand()?;
-        let row = self.rows[at];
-        self.rows[at] = row | EXPANDED;
+        let row = self.rows[at].1;
+        self.rows[at].1 = row | EXPANDED;
         self.cursor = at + 1;
         Some(row)
     }
 
     /// The one that comes after it, as things stand.
     pub(super) fn peek_to_expand(&self) -> Option<u32> {
-        self.place_to_expand().map(|at| self.rows[at])
+        self.place_to_expand().map(|at| self.rows[at].1)
     }
 
     fn place_to_expand(&self) -> Option<usize> {
         let rest = self.rows.get(self.cursor..)?;
-        rest.iter().position(|row| row & EXPANDED == 0).map(|at| self.cursor + at)
+        rest.iter().position(|(_, row)| row & EXPANDED == 0).map(|at| self.cursor + at)
     }
 
     /// All rows, nearest first.
     pub(super) fn rows(&self) -> impl Iterator<Item = u32> {
-        self.rows.iter().map(|row| row & !EXPANDED)
+        self.rows.iter().map(|(_, row)| row & !EXPANDED)
     }
 
     /// All rows with their distances, nearest first.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (f32, u32)> {
-        self.distances.iter().copied().zip(self.rows())
+        self.rows.iter().map(|(distance, row)| (*distance, row & !EXPANDED))
     }
 }

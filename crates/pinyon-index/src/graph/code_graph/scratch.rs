@@ -32,15 +32,16 @@ impl Scratch {
         std::mem::replace(seen, self.walk) == self.walk
     }
 
-    /// Keeps those that were not seen before.
-    pub(super) fn collect_unvisited(&mut self, rows: impl Iterator<Item = u32>) {
-        self.fresh.clear();
+    /// Keeps those of at most `most` rows that were not seen before. Without a branch: which ones these are cannot be predicted.
+    pub(super) fn collect_unvisited(&mut self, rows: impl Iterator<Item = u32>, most: usize) {
+        self.fresh.resize(most, 0);
+        let mut kept = 0;
         for row in rows {
-            if !self.visit(row) {
-                self.fresh.push(row);
-            }
+            self.fresh[kept] = row;
+            kept += usize::from(!self.visit(row));
         }
-        self.distances.resize(self.fresh.len(), 0.0);
+        self.fresh.truncate(kept);
+        self.distances.resize(kept, 0.0);
     }
 }
 
