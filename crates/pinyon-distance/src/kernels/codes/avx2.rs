@@ -1,6 +1,6 @@
 //! Kernels for AVX2 and POPCNT.
 
-use super::{AHEAD, plain};
+use super::{plain, rows_ahead};
 use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES};
 use std::arch::x86_64::{
     __m128i, _MM_HINT_T0, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_prefetch, _mm_shuffle_epi32,
@@ -41,10 +41,13 @@ pub(super) fn int8_dots(query: &[i8], rows: &[u8], out: &mut [i32]) {
 #[target_feature(enable = "avx2")]
 pub(super) fn int8_dots_at(query: &[i8], codes: &[u8], at: &[u32], out: &mut [i32]) {
     let row = |at: u32| &codes[at as usize * query.len()..(at as usize + 1) * query.len()];
+    let fetch = |at: &u32| {
+        row(*at).chunks(LINE_BYTES).for_each(|line| _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()));
+    };
+    let ahead = rows_ahead(query.len());
+    at.iter().take(ahead).for_each(fetch);
     for (place, out) in out.iter_mut().enumerate() {
-        if let Some(ahead) = at.get(place + AHEAD) {
-            row(*ahead).chunks(LINE_BYTES).for_each(|line| _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()));
-        }
+        at.get(place + ahead).into_iter().for_each(fetch);
         *out = int8_dot(query, row(at[place]));
     }
 }

@@ -1,6 +1,6 @@
 //! Kernels for AVX-512 with VNNI and VPOPCNTDQ.
 
-use super::AHEAD;
+use super::rows_ahead;
 use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, PLANES};
 use std::arch::x86_64::{
     __m512i, _MM_HINT_T0, _mm_add_epi32, _mm_cvtsi128_si32, _mm_extract_epi32, _mm_prefetch,
@@ -58,9 +58,10 @@ pub(super) unsafe fn int8_dots_at(query: &[i8], codes: &[u8], at: &[u32], out: &
             _mm_prefetch::<_MM_HINT_T0>(row(*at).wrapping_add(line).cast());
         }
     };
-    at.iter().take(AHEAD).for_each(fetch);
+    let ahead = rows_ahead(query.len());
+    at.iter().take(ahead).for_each(fetch);
     for (group, (four, out)) in at.chunks(4).zip(out.chunks_mut(4)).enumerate() {
-        at[(4 * group + AHEAD).min(at.len())..].iter().take(4).for_each(fetch);
+        at[(4 * group + ahead).min(at.len())..].iter().take(4).for_each(fetch);
         let last = four.len() - 1;
         let picked = [0, 1, 2, 3].map(|place: usize| row(four[place.min(last)]));
         // SAFETY: rows that lie in the codes are whole.

@@ -1,6 +1,6 @@
 //! Kernels for NEON, and for the extension that sums up products of bytes (dotprod), which most of its CPUs have.
 
-use super::{AHEAD, plain};
+use super::{plain, rows_ahead};
 use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, PLANES};
 use std::arch::{
     aarch64::{
@@ -94,9 +94,10 @@ pub(super) unsafe fn int8_dots_at<const DOTPROD: bool>(
     let sum = sum_of(query);
     let row = |at: u32| &codes[at as usize * query.len()..(at as usize + 1) * query.len()];
     let fetch = |at: &u32| row(*at).chunks(LINE_BYTES).for_each(|line| prefetch(line.as_ptr()));
-    at.iter().take(AHEAD).for_each(fetch);
+    let ahead = rows_ahead(query.len());
+    at.iter().take(ahead).for_each(fetch);
     for (place, out) in out.iter_mut().enumerate() {
-        at.get(place + AHEAD).into_iter().for_each(fetch);
+        at.get(place + ahead).into_iter().for_each(fetch);
         // SAFETY: the caller's promise.
         *out = unsafe { int8_dot::<DOTPROD>(query, sum, row(at[place])) };
     }
