@@ -14,7 +14,7 @@ use pinyon_types::{Effort, Filter, ShardId, SparseVector, TopK, Vector};
 use rounds::Ask;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     time::Duration,
 };
 
@@ -122,28 +122,53 @@ fn ask_twice(inner: &Inner, plan: &Arc<Plan>, asks: &[Ask], deadline_us: Option<
 }
 
 fn ask_all(inner: &Inner, plan: &Arc<Plan>, asks: &[Ask], deadline_us: Option<u64>) -> Vec<Part> {
+    match deadline_us {
+        None => ask_beside(inner, plan, asks),
+        Some(deadline_us) => ask_until(inner, plan, asks, deadline_us),
+    }
+}
+
+/// Asks without a deadline. Whoever waits works: a thread takes longer to wake than a search of a small shard, so this one takes
+/// shard after shard, and others those that are left when they come.
+fn ask_beside(inner: &Inner, plan: &Arc<Plan>, asks: &[Ask]) -> Vec<Part> {
+    let (sender, receiver) = mpsc::channel();
+    let left: Arc<Mutex<Vec<Ask>>> = Arc::new(Mutex::new(asks.to_vec()));
+    let helpers = inner.search_pool.current_num_threads().min(asks.len()).saturating_sub(1);
+    for _ in 0..helpers {
+        let (fleet, plan, left, sender) =
+            (Arc::clone(&inner.fleet), Arc::clone(plan), Arc::clone(&left), sender.clone());
+        inner.search_pool.spawn(move || take_and_ask(&fleet, &plan, &left, &sender));
+    }
+    take_and_ask(&inner.fleet, plan, &left, &sender);
+    drop(sender);
+    receiver.iter().take(asks.len()).collect()
+}
+
+fn take_and_ask(fleet: &Fleet, plan: &Plan, left: &Mutex<Vec<Ask>>, sender: &mpsc::Sender<Part>) {
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    while let Some(one) = next() {
+        // Somebody listens until all have answered.
+        let _ = sender.send(ask(fleet, plan, one, None));
+    }
+}
+
+fn ask_until(inner: &Inner, plan: &Arc<Plan>, asks: &[Ask], deadline_us: u64) -> Vec<Part> {
     let (sender, receiver) = mpsc::channel();
     for one in asks.iter().copied() {
         let (fleet, plan, sender) = (Arc::clone(&inner.fleet), Arc::clone(plan), sender.clone());
         inner.search_pool.spawn(move || {
             // Nobody listens any more when the time was up.
-            let _ = sender.send(ask(&fleet, &plan, one, deadline_us));
+            let _ = sender.send(ask(&fleet, &plan, one, Some(deadline_us)));
         });
     }
     drop(sender);
     let mut parts = Vec::with_capacity(asks.len());
     while parts.len() < asks.len() {
-        let received = match deadline_us {
-            None => receiver.recv().ok(),
-            Some(deadline_us) => {
-                let left_us = deadline_us.saturating_sub(inner.clock.now_us());
-                // A search looks at the deadline too, and a part of an answer is better than none: give it a moment.
-                receiver.recv_timeout(Duration::from_micros(left_us + GRACE_US)).ok()
-            }
-        };
-        match received {
-            Some(part) => parts.push(part),
-            None => break,
+        let left_us = deadline_us.saturating_sub(inner.clock.now_us());
+        // A search looks at the deadline too, and a part of an answer is better than none: give it a moment.
+        match receiver.recv_timeout(Duration::from_micros(left_us + GRACE_US)) {
+            Ok(part) => parts.push(part),
+            Err(_) => break,
         }
     }
     parts
