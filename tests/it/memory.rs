@@ -6,7 +6,7 @@ use pinyon_types::{Dim, Metadata, Record, RecordId, SeededRng, Vector};
 use serde_json::{Value, json};
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -40,8 +40,12 @@ fn resident(engine: &Engine) -> u64 {
     engine.shards().iter().map(|shard| shard.stats.resident_bytes()).sum()
 }
 
+/// Held by tests that look at this process's memory while they fill it.
+static MEMORY: Mutex<()> = Mutex::new(());
+
 #[test]
 fn what_is_counted_is_what_the_process_has() {
+    let _alone = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = scratch("memory-counted");
     let mut settings = EngineSettings::offline(1, DIM).unwrap();
     // Everything stays in the memtable: the part that is counted about, record by record.
@@ -95,6 +99,7 @@ fn open_with_limit(dir: &Path, bytes_max: u64) -> Engine {
 
 #[test]
 fn originals_leave_memory_under_a_limit_and_answers_stay() {
+    let _alone = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = scratch("memory-originals");
     let engine = open_with_limit(&dir, u64::MAX);
     write(&engine);
