@@ -1,10 +1,11 @@
 //! A query with its metric: turns kernels into distances.
 
-use crate::{Kernels, reference};
+use crate::{CodeKernels, Kernels, codes::LINE_BYTES, reference};
 use pinyon_types::{Distance, Metric};
 
 /// Rows are scored in blocks of this many, so that scores stay in the first-level cache.
 const BLOCK_ROWS: usize = 64;
+const COMPONENTS_PER_LINE: usize = LINE_BYTES / size_of::<f32>();
 
 /// One over a vector's length; 0 for a vector of zeros. Never infinite, never NaN for finite components.
 pub fn inverse_norm(vector: &[f32]) -> f32 {
@@ -51,6 +52,12 @@ impl<'a> QueryScorer<'a> {
             Metric::Euclidean => self.kernels.l2_squared(self.query, row),
         };
         self.finish(raw, row_inverse_norm)
+    }
+
+    /// Asks for a row that will be scored soon: rows in no order are waited for otherwise.
+    pub fn fetch(&self, row: &[f32]) {
+        let kernels = CodeKernels::detect();
+        row.iter().step_by(COMPONENTS_PER_LINE).for_each(|component| kernels.prefetch(component));
     }
 
     /// Calls `each` with the number and distance of consecutive rows.

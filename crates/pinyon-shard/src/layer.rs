@@ -85,6 +85,14 @@ impl Layer {
         }
     }
 
+    /// A row's metadata alone.
+    pub(crate) fn metadata(&self, slot: SlotId) -> MetadataRef<'_> {
+        match &self.rows {
+            Rows::Frozen(frozen) => frozen.row(slot).metadata,
+            Rows::Sealed(segment) => MetadataRef::Encoded(segment.metadata(slot.get() as usize)),
+        }
+    }
+
     /// A row's id alone: cheaper than the whole row.
     pub(crate) fn id(&self, slot: SlotId) -> &str {
         match &self.rows {

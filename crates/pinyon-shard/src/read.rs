@@ -86,14 +86,14 @@ pub(crate) fn fetch_matching(
     limit: usize,
 ) -> (Vec<Stored>, bool) {
     let mut places: Vec<Place> = matching(state, namespace, filter)
-        .filter(|place| after.is_none_or(|after| place.row().id > after))
+        .filter(|place| after.is_none_or(|after| place.id() > after))
         .collect();
     let has_more = places.len() > limit;
     if has_more {
-        places.select_nth_unstable_by(limit, |a, b| a.row().id.cmp(b.row().id));
+        places.select_nth_unstable_by(limit, |a, b| a.id().cmp(b.id()));
         places.truncate(limit);
     }
-    places.sort_unstable_by(|a, b| a.row().id.cmp(b.row().id));
+    places.sort_unstable_by(|a, b| a.id().cmp(b.id()));
     (places.iter().map(stored).collect(), has_more)
 }
 

@@ -2,6 +2,7 @@
 //! clones it (which copies no records), changes its clone, and publishes that.
 
 use crate::{
+    fields::MetadataRef,
     layer::{Layer, LayerView, Row},
     log_entry::Operation,
     memtable::{Memtable, StoredRecord},
@@ -35,6 +36,22 @@ impl Place {
         match self {
             Self::Memtable(stored) => stored.row(),
             Self::Layer(layer, slot) => layer.row(*slot),
+        }
+    }
+
+    /// Its id alone: cheaper than the whole row.
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Self::Memtable(stored) => stored.record.id.as_str(),
+            Self::Layer(layer, slot) => layer.id(*slot),
+        }
+    }
+
+    /// Its metadata alone.
+    pub(crate) fn metadata(&self) -> MetadataRef<'_> {
+        match self {
+            Self::Memtable(stored) => MetadataRef::Decoded(&stored.record.metadata),
+            Self::Layer(layer, slot) => layer.metadata(*slot),
         }
     }
 }

@@ -262,7 +262,7 @@ fn resolve(state: &Snapshot, namespace: &Namespace, change: Change) -> Result<Ve
         }
         Change::DeleteMatching(filter) => {
             let found = read::matching(state, namespace.id(), &filter);
-            Ok(found.map(|place| Operation::Delete(read::record_id(place.row().id))).collect())
+            Ok(found.map(|place| Operation::Delete(read::record_id(place.id()))).collect())
         }
         Change::Upsert(_) | Change::DeleteIds(_) | Change::DeleteAll => {
             unreachable!("these need no resolving: `prepare` has made operations of them")

@@ -1,6 +1,6 @@
 //! A byte a component: each row scaled so that its largest component is 127.
 
-use super::{LINE_BYTES, Line, PointSpace, Rotation};
+use super::{LINE_BYTES, Line, PointSpace, Rotation, nearest_integer};
 use crate::kernels::CodeKernels;
 use pinyon_types::Metric;
 use std::{ops::Range, sync::Arc};
@@ -214,7 +214,7 @@ fn scale_of(point: &[f32]) -> f32 {
 }
 
 fn quantised(component: f32, scale: f32) -> i32 {
-    (component / scale).round().clamp(-CODE_MAX, CODE_MAX) as i32
+    nearest_integer((component / scale).clamp(-CODE_MAX, CODE_MAX))
 }
 
 impl Int8Query {

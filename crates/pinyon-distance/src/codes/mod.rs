@@ -14,10 +14,10 @@ mod tests;
 
 pub use int8::{Int8Query, Int8Rows};
 pub use rotation::Rotation;
-pub use signs::{SignQuery, SignRows};
+pub use signs::{SignLayout, SignQuery, SignRows};
 pub use space::PointSpace;
 
-pub(crate) use signs::{Estimate, GROUP, GroupTerms, PLANES};
+pub(crate) use signs::{Estimate, GROUP, GroupTerms, PLANES, TERM_WORDS};
 
 use bytemuck::{Pod, Zeroable};
 
@@ -31,4 +31,12 @@ pub(crate) struct Line([u8; LINE_BYTES]);
 
 impl Line {
     const ZERO: Self = Self([0; LINE_BYTES]);
+}
+
+/// The nearest integer of a number of few digits, away from zero where two are as near: what `round` says, which is a call of a
+/// library where the compiler may not count on newer instructions.
+const fn nearest_integer(number: f32) -> i32 {
+    let whole = number as i32;
+    let rest = number - whole as f32;
+    whole + (rest >= 0.5) as i32 - (rest <= -0.5) as i32
 }

@@ -2,7 +2,7 @@
 //! "RaBitQ: quantizing high-dimensional vectors with a theoretical error bound", 2024). The query keeps four bits, which
 //! lie in four planes, so that ands and counts of bits are all there is to compute.
 
-use super::{Line, PointSpace};
+use super::{Line, PointSpace, nearest_integer};
 use crate::kernels::CodeKernels;
 use pinyon_types::Metric;
 
@@ -11,6 +11,54 @@ pub(crate) const GROUP: usize = 8;
 /// Bits of a query's component.
 pub(crate) const PLANES: usize = 4;
 const LEVELS: f32 = 15.0;
+/// Rows that lie apart and are numbered at once when all are read.
+const AT_ONCE: usize = 64;
+
+/// Words after a row's bits that hold its terms, where rows lie apart.
+pub(crate) const TERM_WORDS: usize = 2;
+/// Words of a line.
+const LINE_WORDS: usize = size_of::<Line>() / size_of::<u64>();
+
+/// How rows lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignLayout {
+    /// Eight by eight, a word of each in a line: all of them are read in two thirds of the time, and one alone as slowly as eight.
+    Interleaved,
+    /// Each by itself, its bits and then what an estimate needs of it: at 384 components that is one line.
+    Apart,
+}
+
+impl SignLayout {
+    /// Words from one row to the next, where rows lie apart.
+    const fn stride(words: usize) -> usize {
+        words + TERM_WORDS
+    }
+
+    /// Lines of so many rows, whose bits fill so many words. Of rows that lie apart whole lines are read: one more lies after
+    /// the last.
+    const fn lines(self, words: usize, rows: usize) -> usize {
+        match self {
+            Self::Interleaved => rows.div_ceil(GROUP) * words,
+            Self::Apart => (rows * Self::stride(words)).div_ceil(LINE_WORDS) + 1,
+        }
+    }
+
+    /// Groups of terms.
+    const fn groups(self, rows: usize) -> usize {
+        match self {
+            Self::Interleaved => rows.div_ceil(GROUP),
+            Self::Apart => 0,
+        }
+    }
+
+    /// Where a row's first word is, and how far it is to its next.
+    const fn place(self, words: usize, row: usize) -> (usize, usize) {
+        match self {
+            Self::Interleaved => (row / GROUP * words * GROUP + row % GROUP, GROUP),
+            Self::Apart => (row * Self::stride(words), 1),
+        }
+    }
+}
 
 /// What an estimate needs of each row of a group beside its bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,52 +76,68 @@ pub(crate) struct GroupTerms {
 pub struct SignRows {
     space: PointSpace,
     mean: Vec<f32>,
+    layout: SignLayout,
     words: usize,
     rows: usize,
-    /// Groups one after the other, and in a group the first words of its rows, the second words, and so on.
-    bits: Vec<Line>,
+    lines: Vec<Line>,
+    /// Of groups; none where rows lie apart.
     terms: Vec<GroupTerms>,
 }
 
 impl SignRows {
     /// Room for rows whose rotated points have this mean.
-    pub fn new(space: PointSpace, mean: Vec<f32>) -> Self {
+    pub fn new(space: PointSpace, mean: Vec<f32>, layout: SignLayout) -> Self {
         let words = mean.len().div_ceil(64);
-        Self { space, mean, words, rows: 0, bits: Vec::new(), terms: Vec::new() }
+        Self { space, mean, layout, words, rows: 0, lines: Vec::new(), terms: Vec::new() }
     }
 
     /// Makes room for so many rows more.
     pub fn reserve_exact(&mut self, rows: usize) {
-        self.bits.reserve_exact(rows.div_ceil(GROUP) * self.words);
-        self.terms.reserve_exact(rows.div_ceil(GROUP));
-        crate::ask_for_huge_pages(self.bits.spare_capacity_mut());
+        let rows = self.rows + rows;
+        self.lines.reserve_exact(self.layout.lines(self.words, rows).saturating_sub(self.lines.len()));
+        self.terms.reserve_exact(self.layout.groups(rows).saturating_sub(self.terms.len()));
+        crate::ask_for_huge_pages(self.lines.spare_capacity_mut());
     }
 
     /// Adds a row, given its rotated point.
     pub fn push(&mut self, point: &[f32]) {
-        let place = self.rows % GROUP;
-        if place == 0 {
-            self.bits.resize(self.bits.len() + self.words, Line::ZERO);
-            let nothing = [0.0; GROUP];
-            self.terms.push(GroupTerms { norm_squared: nothing, factor: nothing, ones: nothing });
-        }
-        let group = self.rows / GROUP;
-        let words: &mut [u64] = bytemuck::cast_slice_mut(&mut self.bits[group * self.words..]);
+        let row = self.rows;
+        self.rows += 1;
+        self.lines.resize(self.layout.lines(self.words, self.rows), Line::ZERO);
+        let (first, step) = self.layout.place(self.words, row);
+        let words: &mut [u64] = bytemuck::cast_slice_mut(&mut self.lines);
         let (mut squared, mut magnitude, mut ones) = (0.0_f32, 0.0_f32, 0_u32);
         for (at, (component, mean)) in point.iter().zip(&self.mean).enumerate() {
             let rest = component - mean;
             squared += rest * rest;
             magnitude += rest.abs();
             if rest >= 0.0 {
-                words[at / 64 * GROUP + place] |= 1 << (at % 64);
+                words[first + at / 64 * step] |= 1 << (at % 64);
                 ones += 1;
             }
         }
-        let terms = &mut self.terms[group];
-        terms.norm_squared[place] = self.space.norm_squared(point);
-        terms.factor[place] = if magnitude > 0.0 { 2.0 * squared / magnitude } else { 0.0 };
-        terms.ones[place] = ones as f32;
-        self.rows += 1;
+        let factor = if magnitude > 0.0 { 2.0 * squared / magnitude } else { 0.0 };
+        self.set_terms(row, [self.space.norm_squared(point), factor, ones as f32]);
+    }
+
+    fn set_terms(&mut self, row: usize, [norm_squared, factor, ones]: [f32; 3]) {
+        if self.layout == SignLayout::Apart {
+            let first = 2 * (self.layout.place(self.words, row).0 + self.words);
+            let numbers: &mut [f32] = bytemuck::cast_slice_mut(&mut self.lines);
+            numbers[first..first + 3].copy_from_slice(&[norm_squared, factor, ones]);
+            return;
+        }
+        let nothing = GroupTerms { norm_squared: [0.0; GROUP], factor: [0.0; GROUP], ones: [0.0; GROUP] };
+        self.terms.resize(self.layout.groups(self.rows), nothing);
+        let (terms, place) = (&mut self.terms[row / GROUP], row % GROUP);
+        terms.norm_squared[place] = norm_squared;
+        terms.factor[place] = factor;
+        terms.ones[place] = ones;
+    }
+
+    /// How they lie.
+    pub const fn layout(&self) -> SignLayout {
+        self.layout
     }
 
     /// Number of rows.
@@ -86,19 +150,28 @@ impl SignRows {
         self.rows == 0
     }
 
-    /// Memory that a row takes, in bytes, when vectors of `dim` components are compared by a metric.
+    /// What is read of a row, in bytes, when vectors of `dim` components are compared by a metric: its bits and three numbers.
     pub const fn bytes_per_row(metric: Metric, dim: usize) -> usize {
         PointSpace::dim_of(metric, dim).div_ceil(64) * size_of::<u64>() + size_of::<GroupTerms>() / GROUP
     }
 
-    /// Memory that so many rows take, in bytes: rows lie in groups of eight.
-    pub const fn bytes_for(metric: Metric, dim: usize, rows: usize) -> usize {
-        rows.next_multiple_of(GROUP) * Self::bytes_per_row(metric, dim)
+    /// Memory that so many rows take, in bytes.
+    pub const fn bytes_for(layout: SignLayout, metric: Metric, dim: usize, rows: usize) -> usize {
+        let words = PointSpace::dim_of(metric, dim).div_ceil(64);
+        layout.lines(words, rows) * size_of::<Line>() + layout.groups(rows) * size_of::<GroupTerms>()
     }
 
     /// Memory, in bytes.
     pub const fn bytes(&self) -> usize {
-        self.bits.len() * size_of::<Line>() + self.terms.len() * size_of::<GroupTerms>()
+        self.lines.len() * size_of::<Line>() + self.terms.len() * size_of::<GroupTerms>()
+    }
+
+    /// Words of a plane of a query: whole lines for rows that lie apart, zeros where a row has its terms or its neighbour.
+    const fn plane_words(&self) -> usize {
+        match self.layout {
+            SignLayout::Interleaved => self.words,
+            SignLayout::Apart => self.words.next_multiple_of(LINE_WORDS),
+        }
     }
 
     /// A query to hold against the rows, given its rotated point.
@@ -107,14 +180,19 @@ impl SignRows {
             .iter()
             .fold((f32::MAX, f32::MIN), |(low, high), component| (low.min(*component), high.max(*component)));
         let step = if high > low { (high - low) / LEVELS } else { 1.0 };
-        let mut planes = vec![0_u64; PLANES * self.words];
+        let words = self.plane_words();
+        let mut planes = vec![0_u64; PLANES * words];
         let mut total = 0;
-        for (at, component) in point.iter().enumerate() {
-            let level = ((component - low) / step).round().clamp(0.0, LEVELS) as u32;
-            total += level;
-            for plane in (0..PLANES).filter(|plane| level >> plane & 1 == 1) {
-                planes[plane * self.words + at / 64] |= 1 << (at % 64);
+        for (word, components) in point.chunks(64).enumerate() {
+            let mut bits = [0_u64; PLANES];
+            for (at, component) in components.iter().enumerate() {
+                let level = nearest_integer(((component - low) / step).clamp(0.0, LEVELS)).cast_unsigned();
+                total += level;
+                for (plane, bits) in bits.iter_mut().enumerate() {
+                    *bits |= u64::from(level >> plane & 1) << at;
+                }
             }
+            bits.iter().enumerate().for_each(|(plane, bits)| planes[plane * words + word] = *bits);
         }
         let of_mean = CodeKernels::f32s().dot(point, &self.mean);
         SignQuery {
@@ -164,10 +242,38 @@ impl SignQuery {
             first.is_multiple_of(GROUP) && first + out.len() <= rows.rows,
             "groups of the rows that there are"
         );
+        if rows.layout == SignLayout::Apart {
+            let mut at = [0; AT_ONCE];
+            for (chunk, out) in out.chunks_mut(AT_ONCE).enumerate() {
+                let first = (first + chunk * AT_ONCE) as u32;
+                at.iter_mut().zip(first..).for_each(|(at, row)| *at = row);
+                self.distances_at(rows, &at[..out.len()], out);
+            }
+            return;
+        }
         let groups = first / GROUP..(first + out.len()).div_ceil(GROUP);
-        let bits = &rows.bits[groups.start * rows.words..groups.end * rows.words];
+        let bits = &rows.lines[groups.start * rows.words..groups.end * rows.words];
         let terms = &rows.terms[groups];
         let words: &[u64] = bytemuck::cast_slice(bits);
         self.kernels.sign_distances(&self.planes, words, terms, self.estimate, out);
+    }
+
+    /// The same of these rows: `out[i]` of row `at[i]`. Where rows lie apart they are fetched ahead, where they are interleaved
+    /// each costs as much as eight.
+    ///
+    /// # Panics
+    /// A row that there is not; `out` is shorter than `at`.
+    pub fn distances_at(&self, rows: &SignRows, at: &[u32], out: &mut [f32]) {
+        let out = &mut out[..at.len()];
+        if rows.layout == SignLayout::Apart {
+            let (words, stride) = (bytemuck::cast_slice(&rows.lines), SignLayout::stride(rows.words));
+            return self.kernels.sign_distances_at(&self.planes, (words, stride), at, self.estimate, out);
+        }
+        for (row, out) in at.iter().map(|row| *row as usize).zip(out) {
+            let first = row / GROUP * GROUP;
+            let mut eight = [0.0; GROUP];
+            self.distances(rows, first, &mut eight[..GROUP.min(rows.rows - first)]);
+            *out = eight[row - first];
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::{CodeKernels, inverse_norm, reference};
 use pinyon_types::{Metric, SeededRng};
 
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::DotProduct, Metric::Euclidean];
+const LAYOUTS: [SignLayout; 2] = [SignLayout::Interleaved, SignLayout::Apart];
 
 fn gauss(rng: &mut SeededRng) -> f32 {
     ((0..12).map(|_| rng.unit()).sum::<f64>() - 6.0) as f32
@@ -32,7 +33,7 @@ impl Set {
         Int8Rows::encode(space, &self.vectors, &self.norms, 7)
     }
 
-    fn signs(&self, int8: &Int8Rows, space: PointSpace) -> SignRows {
+    fn signs(&self, int8: &Int8Rows, space: PointSpace, layout: SignLayout) -> SignRows {
         let points: Vec<Vec<f32>> = self
             .vectors
             .chunks(self.dim)
@@ -45,7 +46,7 @@ impl Set {
             .collect();
         let mean = (0..space.dim(self.dim)).map(|at| points.iter().map(|point| point[at]).sum::<f32>());
         let mean = mean.map(|sum| sum / points.len() as f32).collect();
-        let mut signs = SignRows::new(space, mean);
+        let mut signs = SignRows::new(space, mean, layout);
         points.iter().for_each(|point| signs.push(point));
         signs
     }
@@ -146,8 +147,18 @@ fn bytes_per_row_are_those_of_rows_in_memory() {
         let set = Set::new(&mut SeededRng::new(9), 16, dim);
         let int8 = set.int8(metric);
         assert_eq!(int8.bytes(), 16 * Int8Rows::bytes_per_row(metric, dim), "{metric} {dim}");
-        let signs = set.signs(&int8, PointSpace::of(metric, &set.vectors, dim));
-        assert_eq!(signs.bytes(), 16 * SignRows::bytes_per_row(metric, dim), "{metric} {dim}");
+        for layout in LAYOUTS {
+            let signs = set.signs(&int8, PointSpace::of(metric, &set.vectors, dim), layout);
+            assert_eq!(
+                signs.bytes(),
+                SignRows::bytes_for(layout, metric, dim, 16),
+                "{metric} {dim} {layout:?}"
+            );
+            // Where rows lie apart, four bytes of each are nothing, and there is room to read whole lines.
+            let spare = signs.bytes() - 16 * SignRows::bytes_per_row(metric, dim);
+            let spare_max = if layout == SignLayout::Apart { 16 * 4 + 2 * LINE_BYTES } else { 0 };
+            assert!(spare <= spare_max, "{metric} {dim} {layout:?}: {spare}");
+        }
     }
 }
 
@@ -158,7 +169,7 @@ fn signs_order_rows_about_as_distances_do() {
         let set = Set::new(&mut rng, 500, dim);
         for metric in METRICS {
             let int8 = set.int8(metric);
-            let signs = set.signs(&int8, PointSpace::of(metric, &set.vectors, dim));
+            let signs = set.signs(&int8, PointSpace::of(metric, &set.vectors, dim), SignLayout::Interleaved);
             // Near to row 123, which must be among the best tenth.
             let query: Vec<f32> = set.vectors[123 * dim..124 * dim]
                 .iter()
@@ -172,6 +183,19 @@ fn signs_order_rows_about_as_distances_do() {
     }
 }
 
+/// The distances of 45 rows, which must be the same whatever part of them is asked for.
+fn distances_of(signs: &SignRows, point: &[f32], kernels: CodeKernels) -> Vec<f32> {
+    let query = signs.query(point).with(kernels);
+    let some: Vec<u32> = [44, 0, 7, 8, 13, 44, 9].into_iter().chain(8..45).collect();
+    let (mut all, mut last, mut at) = (vec![0.0; 45], vec![0.0; 37], vec![0.0; some.len()]);
+    query.distances(signs, 0, &mut all);
+    query.distances(signs, 8, &mut last);
+    query.distances_at(signs, &some, &mut at);
+    let expected: Vec<f32> = some.iter().map(|row| all[*row as usize]).collect();
+    assert_eq!((&last[..], at), (&all[8..], expected), "{} {:?}", kernels.name(), signs.layout());
+    all
+}
+
 #[test]
 fn all_kernels_agree_bit_for_bit() {
     let mut rng = SeededRng::new(35);
@@ -179,13 +203,15 @@ fn all_kernels_agree_bit_for_bit() {
         let set = Set::new(&mut rng, 45, dim);
         for metric in METRICS {
             let rows = set.int8(metric);
-            let signs = set.signs(&rows, PointSpace::of(metric, &set.vectors, dim));
+            let signs =
+                LAYOUTS.map(|layout| set.signs(&rows, PointSpace::of(metric, &set.vectors, dim), layout));
             let point = rows.query_point(&random(&mut rng, dim));
             let mut seen: Option<(Vec<u32>, Vec<u32>)> = None;
             for kernels in CodeKernels::available() {
-                let (mut bytes, mut bits) = (vec![0.0; 45], vec![0.0; 37]);
+                let mut bytes = vec![0.0; 45];
                 rows.query(&point).with(kernels).distances(&rows, 0, &mut bytes);
-                signs.query(&point).with(kernels).distances(&signs, 8, &mut bits);
+                let [bits, apart] = signs.each_ref().map(|signs| distances_of(signs, &point, kernels));
+                assert_eq!(bits, apart, "{} {metric} {dim}", kernels.name());
                 let found = (
                     bytes.iter().map(|one| one.to_bits()).collect(),
                     bits.iter().map(|one| one.to_bits()).collect(),
@@ -211,6 +237,18 @@ fn no_set_of_kernels_overflows() {
         let mut sums = [0.0; GROUP];
         kernels.sign_distances(&planes, &bits, &terms, estimate, &mut sums);
         assert_eq!(sums, [(words * 64 * 15) as f32; GROUP], "{} {words}", kernels.name());
+        let whole = words.next_multiple_of(8);
+        let planes: Vec<u64> =
+            (0..whole * PLANES).map(|at| if at % whole < words { u64::MAX } else { 0 }).collect();
+        let mut apart = vec![u64::MAX; words + whole.max(words + TERM_WORDS) + TERM_WORDS];
+        // A factor of -1 each, all other terms 0.
+        for row in 0..2 {
+            let terms = row * (words + TERM_WORDS) + words;
+            apart[terms..terms + TERM_WORDS]
+                .copy_from_slice(&bytemuck::cast::<[f32; 4], [u64; 2]>([0.0, -1.0, 0.0, 0.0]));
+        }
+        kernels.sign_distances_at(&planes, (&apart, words + TERM_WORDS), &[1, 0], estimate, &mut sums[..2]);
+        assert_eq!(sums, [(words * 64 * 15) as f32; GROUP], "{} {words} apart", kernels.name());
         let length = words * LINE_BYTES;
         for (query, row) in [(-128, 0), (-128, 255), (127, 0), (127, 255), (-1, 128)] {
             let (queries, rows) = (vec![query; length], vec![row; length * 5]);

@@ -9,7 +9,7 @@ mod neon;
 pub(crate) mod plain;
 
 use super::Kernels;
-use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, PLANES};
+use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, PLANES, TERM_WORDS};
 use std::sync::OnceLock;
 
 /// Bytes fetched ahead of the row that is computed, where rows are read in no order: all rows that a row of a graph is linked
@@ -17,7 +17,12 @@ use std::sync::OnceLock;
 /// more in one pair of runs and nothing in two others.
 const AHEAD_BYTES: usize = 12 << 10;
 
-/// The same in rows.
+/// Rows of signs, of which each is a line or few, that are fetched while as many are computed.
+const SIGNS_AHEAD: usize = 32;
+/// Words of a line.
+const LINE_WORDS: usize = LINE_BYTES / size_of::<u64>();
+
+/// [`AHEAD_BYTES`] in rows.
 const fn rows_ahead(row_bytes: usize) -> usize {
     let rows = AHEAD_BYTES / if row_bytes == 0 { 1 } else { row_bytes };
     if rows < 4 { 4 } else { rows }
@@ -175,6 +180,48 @@ impl CodeKernels {
                 },
             };
             out.copy_from_slice(&eight[..out.len()]);
+        }
+    }
+
+    /// The same of some of the rows that lie apart, each in `stride` of the words, in any order; they are fetched ahead.
+    pub(crate) fn sign_distances_at(
+        self,
+        planes: &[u64],
+        (words, stride): (&[u64], usize),
+        at: &[u32],
+        estimate: Estimate,
+        out: &mut [f32],
+    ) {
+        let read = planes.len() / PLANES;
+        assert_eq!(at.len(), out.len(), "a distance for each row");
+        assert!(stride > TERM_WORDS && read.is_multiple_of(LINE_WORDS), "planes are whole lines");
+        let last = at.iter().fold(0, |last, row| last.max(*row)) as usize;
+        assert!(at.is_empty() || last * stride + read.max(stride) <= words.len(), "rows that there are");
+        let fetch = |row: &u32| {
+            let first = *row as usize * stride;
+            (first..first + stride).step_by(LINE_WORDS).for_each(|word| self.prefetch(&words[word]));
+        };
+        at.iter().take(SIGNS_AHEAD).for_each(fetch);
+        for (chunk, out) in out.chunks_mut(SIGNS_AHEAD).enumerate() {
+            let (_, rest) = at.split_at(chunk * SIGNS_AHEAD);
+            let (at, next) = rest.split_at(out.len());
+            next.iter().take(SIGNS_AHEAD).for_each(fetch);
+            match self.0 {
+                Level::Plain => plain::sign_distances_at(planes, (words, stride), at, estimate, out),
+                // SAFETY: a value of this level exists only where the CPU was seen to have POPCNT.
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => unsafe { avx2::sign_distances_at(planes, (words, stride), at, estimate, out) },
+                // SAFETY: a value of this level exists only where the CPU was seen to have AVX-512 with VPOPCNTDQ; every row
+                // was seen to lie in the words, with as many as are read of it.
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => unsafe {
+                    avx512::sign_distances_at(planes, (words, stride), at, estimate, out);
+                },
+                #[cfg(target_arch = "aarch64")]
+                Level::Neon | Level::Dotprod => {
+                    plain::sign_distances_at(planes, (words, stride), at, estimate, out)
+                }
+            }
         }
     }
 

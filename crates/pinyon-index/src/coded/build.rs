@@ -1,8 +1,8 @@
 //! Making codes. A million wide rows take seconds, so that every part of it looks at whether to stop.
 
-use super::{CodedRows, Depth, SIGNS_ROWS_MIN, self_test};
+use super::{CodedRows, Depth, self_test, sign_layout};
 use crate::RowBlock;
-use pinyon_distance::codes::{Int8Rows, PointSpace, SignRows};
+use pinyon_distance::codes::{Int8Rows, PointSpace, SignLayout, SignRows};
 use pinyon_types::Metric;
 use std::sync::Arc;
 
@@ -49,11 +49,12 @@ impl CodedRows {
         stop: &dyn Fn() -> bool,
     ) -> Coding {
         assert_eq!(bytes.len(), block.rows(), "codes of these rows");
-        let signs = if block.rows() >= SIGNS_ROWS_MIN {
-            let Some(signs) = signs(&bytes, block, stop) else { return Coding::Stopped };
-            Some(signs)
-        } else {
-            None
+        let signs = match sign_layout(block.rows()) {
+            Some(layout) => {
+                let Some(signs) = signs(&bytes, block, layout, stop) else { return Coding::Stopped };
+                Some(signs)
+            }
+            None => None,
         };
         let coded = Self { bytes: Arc::new(bytes), signs, depth: Depth { by_signs: 0, by_bytes: 0 } };
         self_test::with_depth(coded, block, metric, recall_min, stop)
@@ -66,13 +67,18 @@ fn parts(block: RowBlock<'_>) -> impl Iterator<Item = RowBlock<'_>> {
     firsts.map(move |first| block.part(first..(first + ROWS_PER_CHECK).min(block.rows())))
 }
 
-fn signs(bytes: &Int8Rows, block: RowBlock<'_>, stop: &dyn Fn() -> bool) -> Option<SignRows> {
+fn signs(
+    bytes: &Int8Rows,
+    block: RowBlock<'_>,
+    layout: SignLayout,
+    stop: &dyn Fn() -> bool,
+) -> Option<SignRows> {
     let space = bytes.space();
     let mut sums = vec![0.0_f64; space.dim(block.dim())];
     let add = |point: &[f32]| sums.iter_mut().zip(point).for_each(|(sum, one)| *sum += f64::from(*one));
     for_each_point(bytes, block, stop, add)?;
     let mean = sums.into_iter().map(|sum| (sum / block.rows() as f64) as f32).collect();
-    let mut signs = SignRows::new(space, mean);
+    let mut signs = SignRows::new(space, mean, layout);
     signs.reserve_exact(block.rows());
     for_each_point(bytes, block, stop, |point| signs.push(point))?;
     Some(signs)

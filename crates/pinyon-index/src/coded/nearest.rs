@@ -12,12 +12,15 @@ pub(super) struct Nearest {
     depth: usize,
     /// Nothing farther will be kept.
     bound: f32,
-    rows: Vec<(f32, u32)>,
+    /// Rows with their estimates, as [`key`] joins them; what comes after the first `kept` is nothing.
+    keys: Vec<u64>,
+    kept: usize,
 }
 
 impl Nearest {
     pub(super) fn new(depth: usize) -> Self {
-        Self { depth, bound: f32::INFINITY, rows: Vec::new() }
+        let room = (2 * depth).max(depth + SLACK_MIN);
+        Self { depth, bound: f32::INFINITY, keys: vec![0; room + LANES], kept: 0 }
     }
 
     /// Looks at estimates; `row` tells whose they are.
@@ -25,7 +28,7 @@ impl Nearest {
         &mut self,
         distances: &[f32],
         row: impl Fn(usize) -> u32,
-        is_wanted: &dyn Fn(u32) -> bool,
+        is_wanted: impl Fn(u32) -> bool,
     ) {
         for (group, distances) in distances.chunks(LANES).enumerate() {
             // A sum, because compilers add comparisons of many lanes at once and do not so for an early end.
@@ -34,34 +37,50 @@ impl Nearest {
             }
             for (at, distance) in distances.iter().enumerate() {
                 let row = row(group * LANES + at);
-                if *distance <= self.bound && is_wanted(row) {
-                    self.push(*distance, row);
-                }
+                // Written in any case, because a branch would be guessed wrongly where every second row is near enough.
+                self.keys[self.kept] = key(*distance, row);
+                self.kept += usize::from(*distance <= self.bound && is_wanted(row));
+            }
+            if self.kept + LANES > self.keys.len() {
+                self.cut();
             }
         }
     }
 
-    fn push(&mut self, distance: f32, row: u32) {
-        self.rows.push((distance, row));
-        if self.rows.len() >= (2 * self.depth).max(self.depth + SLACK_MIN) {
-            self.cut();
-        }
-    }
-
     fn cut(&mut self) {
-        if self.rows.len() > self.depth {
+        if self.kept > self.depth {
             // By row as well, so that the same rows are kept whatever came first.
-            self.rows.select_nth_unstable_by(self.depth, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            self.rows.truncate(self.depth);
-            self.bound = self.rows.iter().fold(f32::NEG_INFINITY, |most, (distance, _)| most.max(*distance));
+            self.keys[..self.kept].select_nth_unstable(self.depth);
+            self.kept = self.depth;
+            self.bound =
+                self.keys[..self.kept].iter().max().map_or(f32::NEG_INFINITY, |key| distance_of(*key));
         }
     }
 
-    /// The rows, in no order.
-    pub(super) fn into_rows(mut self) -> Vec<u32> {
+    /// The rows: so many of the nearest before the others, otherwise in no order.
+    pub(super) fn into_rows(mut self, first: usize) -> Vec<u32> {
         self.cut();
-        self.rows.into_iter().map(|(_, row)| row).collect()
+        let keys = &mut self.keys[..self.kept];
+        if (1..keys.len()).contains(&first) {
+            keys.select_nth_unstable(first);
+        }
+        keys.iter().map(|key| *key as u32).collect()
     }
+}
+
+/// A number that orders as distances do (see `f32::total_cmp`), equal ones by row.
+const fn key(distance: f32, row: u32) -> u64 {
+    let bits = distance.to_bits();
+    // Below zero all bits are turned, from there on only the highest.
+    let turned = (bits.cast_signed() >> 31).cast_unsigned() | 1 << 31;
+    ((bits ^ turned) as u64) << 32 | row as u64
+}
+
+/// The distance that a key was made of.
+const fn distance_of(key: u64) -> f32 {
+    let bits = (key >> 32) as u32;
+    let turned = !(bits.cast_signed() >> 31).cast_unsigned() | 1 << 31;
+    f32::from_bits(bits ^ turned)
 }
 
 #[cfg(test)]
@@ -70,21 +89,40 @@ mod tests {
     use pinyon_types::SeededRng;
 
     #[test]
+    fn keys_order_as_distances_and_rows_do() {
+        let numbers =
+            [f32::NEG_INFINITY, -2.5, -1e-40, -0.0, 0.0, 1e-40, 1.0, 1.0000001, f32::MAX, f32::INFINITY];
+        let keys: Vec<u64> =
+            numbers.iter().flat_map(|number| [0, 1, u32::MAX].map(|row| key(*number, row))).collect();
+        assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+        for (number, keys) in numbers.iter().zip(keys.chunks(3)) {
+            assert!(keys.iter().all(|key| distance_of(*key).to_bits() == number.to_bits()), "{number}");
+        }
+    }
+
+    #[test]
     fn keeps_what_sorting_and_cutting_would_keep() {
         let mut rng = SeededRng::new(51);
         for depth in [1, 10, 200, 5_000] {
             for count in [0, 1, 9, 500, 3_000] {
                 // Many equal ones.
-                let distances: Vec<f32> = (0..count).map(|_| rng.below(300) as f32).collect();
+                let distances: Vec<f32> = (0..count).map(|_| rng.below(300) as f32 - 150.0).collect();
                 let mut nearest = Nearest::new(depth);
                 for (part, distances) in distances.chunks(100).enumerate() {
-                    nearest.take(distances, |at| (part * 100 + at) as u32, &|row| row % 3 != 0);
+                    nearest.take(distances, |at| (part * 100 + at) as u32, |row| row % 3 != 0);
                 }
                 let mut expected: Vec<u32> = (0..count as u32).filter(|row| row % 3 != 0).collect();
                 expected
                     .sort_by(|a, b| distances[*a as usize].total_cmp(&distances[*b as usize]).then(a.cmp(b)));
                 expected.truncate(depth);
-                let mut found = nearest.into_rows();
+                let first = depth / 3;
+                let mut found = nearest.into_rows(first);
+                let mut nearest: Vec<u32> = found.iter().copied().take(first).collect();
+                nearest.sort_unstable();
+                let mut of_expected: Vec<u32> = expected.iter().copied().take(first).collect();
+                of_expected.sort_unstable();
+                assert_eq!(nearest, of_expected, "{first} of {depth} of {count}");
+
                 found.sort_unstable();
                 expected.sort_unstable();
                 assert_eq!(found, expected, "{depth} of {count}");

@@ -1,7 +1,7 @@
 //! Codes against scans of the vectors.
 
 use super::*;
-use crate::scan as scan_vectors;
+use crate::{scan as scan_vectors, scan_slots};
 use pinyon_distance::inverse_norm;
 use pinyon_types::SeededRng;
 
@@ -95,6 +95,38 @@ fn codes_find_what_the_vectors_say_with_and_without_rows_left_out() {
                     assert!(hits + 2 + total / 100 >= total, "{metric} {count} {k}: {hits} of {total}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn bits_choose_among_named_rows_where_rows_lie_apart() {
+    const ROWS: usize = APART_ROWS_MIN;
+    let all = Set::clustered(ROWS + 200, 66);
+    let set = Set { vectors: all.vectors[..ROWS * DIM].to_vec(), norms: all.norms[..ROWS].to_vec() };
+    for metric in [Metric::Cosine, Metric::Euclidean] {
+        let coded = build(set.block(), metric, 0.995);
+        let kept = coded.depth_for(K, Effort::NORMAL, true).by_signs;
+        // Even rows lie around even centres only: for every other query all of them are far, and bits tell them apart badly.
+        for (named, has_bits) in [(2, true), (3, true), (100, false)] {
+            let rows: Vec<u32> = (0..ROWS as u32).step_by(named).collect();
+            let slots = rows.iter().map(|row| row + 1000).collect();
+            let (mut hits, mut by_bits) = (0, 0);
+            for query in all.vectors[ROWS * DIM..].chunks(DIM) {
+                let scorer = QueryScorer::new(metric, query);
+                let [mut expected, mut found] = [TopK::new(K), TopK::new(K)];
+                scan_slots(set.block(), &scorer, &slots, &mut expected, &mut Work::default(), &|| false);
+                let mut work = Work::default();
+                coded.search_rows((set.block(), &scorer), &coded.query(query), &rows, &mut found, &mut work);
+                assert_eq!(work.sign_distances, if has_bits { rows.len() as u64 } else { 0 });
+                by_bits += u64::from(work.code_distances == kept as u64);
+                let expected = expected.into_sorted();
+                hits += found.into_sorted().iter().filter(|one| expected.contains(one)).count();
+            }
+            println!("{metric} {named}: {hits}, {by_bits}");
+            assert!(hits >= 1990, "{metric} {named}: {hits} of 2000");
+            // Of the even rows' centres half of the queries are near, of every third row's a third.
+            assert!(!has_bits || by_bits * named as u64 >= 180, "{metric} {named}: {by_bits} of 200 by bits");
         }
     }
 }

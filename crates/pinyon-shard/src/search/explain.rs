@@ -25,7 +25,7 @@ pub enum Way {
     SurvivorsByVectors,
     /// Bytes, of the rows that passed the filter.
     SurvivorsByBytes,
-    /// Bits, leaving out the rows that did not pass the filter.
+    /// Bits of the rows that passed the filter, then bytes of those that were kept; of all that passed where bits told too little.
     SurvivorsByBits,
     /// Posting lists of the query's sparse vector.
     Postings,

@@ -59,11 +59,11 @@ impl MetadataRows for LayerRows<'_> {
     }
 
     fn visit(&self, row: u32, each: &mut dyn FnMut(&str, ValueRef<'_>)) {
-        self.layer.row(SlotId::new(self.first + row)).metadata.visit(each);
+        self.layer.metadata(SlotId::new(self.first + row)).visit(each);
     }
 
     fn matches(&self, row: u32, filter: &Filter) -> bool {
-        let metadata = self.layer.row(SlotId::new(self.first + row)).metadata;
+        let metadata = self.layer.metadata(SlotId::new(self.first + row));
         let fields: &dyn Fields = &metadata;
         filter.matches(&AsFields(fields))
     }

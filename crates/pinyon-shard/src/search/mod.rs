@@ -12,7 +12,6 @@ pub use explain::{BytesRead, Explanation, PartExplanation, PartPlace, Way};
 
 use crate::{
     ShardError, ShardShape,
-    fields::MetadataRef,
     memtable::Tail,
     namespace::Namespace,
     read,
@@ -97,12 +96,12 @@ impl Hit {
 
     /// Its id.
     pub fn id(&self) -> RecordId {
-        read::record_id(self.place.row().id)
+        read::record_id(self.place.id())
     }
 
     /// Its metadata.
     pub fn metadata(&self) -> Metadata {
-        MetadataRef::to_metadata(self.place.row().metadata)
+        self.place.metadata().to_metadata()
     }
 
     /// Its vector.
@@ -118,7 +117,7 @@ impl Hit {
     /// The order of results: nearest first; equals by namespace number, then by id.
     pub fn cmp_rank(&self, other: &Self) -> std::cmp::Ordering {
         let key = |hit: &Self| (hit.distance, hit.namespace.id());
-        key(self).cmp(&key(other)).then_with(|| self.place.row().id.cmp(other.place.row().id))
+        key(self).cmp(&key(other)).then_with(|| self.place.id().cmp(other.place.id()))
     }
 }
 

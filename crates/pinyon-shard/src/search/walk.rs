@@ -14,6 +14,9 @@ use roaring::RoaringBitmap;
 /// Below this share of rows that are alive and wanted a walk would be spent on rows that do not count.
 const WALKED_SHARE_MIN: f64 = 0.15;
 
+/// Rows whose vectors are fetched ahead.
+const ROWS_AHEAD: usize = 2;
+
 /// A graph, and the slots of its rows.
 struct Walked {
     graph: GraphEntry,
@@ -37,7 +40,7 @@ impl Search<'_> {
         if share < WALKED_SHARE_MIN {
             return false;
         }
-        let (k, rows_otherwise) = (self.query.top_k.get(), coded::rows_scanned(span, passing));
+        let (k, rows_otherwise) = (self.query.top_k.get(), coded::rows_scanned(view, span, passing));
         let expected = self.query.expected.min(k);
         let plan = Walk { k, expected, wanted_share: share, rows_otherwise, effort: self.query.effort };
         let graph = walked.graph.plan(plan, self.settings.graph_rows_per_effort);
@@ -56,15 +59,19 @@ impl Search<'_> {
             return false;
         }
         self.note_walk(ef);
-        self.rescore(segment, wanted.into_iter().map(|(_, slot)| slot), best);
+        let slots: Vec<SlotId> = wanted.into_iter().map(|(_, slot)| slot).collect();
+        self.rescore(segment, &slots, best);
         true
     }
 
-    fn rescore(&mut self, segment: &Segment, slots: impl Iterator<Item = SlotId>, best: &mut Best) {
+    fn rescore(&mut self, segment: &Segment, slots: &[SlotId], best: &mut Best) {
         let block = segment.block(0..segment.len());
-        for slot in slots {
+        for (place, slot) in slots.iter().enumerate() {
+            if let (Some(next), Some(scorer)) = (slots.get(place + ROWS_AHEAD), &self.scorer.dense) {
+                scorer.fetch(block.vector(next.get() as usize));
+            }
             let at = slot.get() as usize;
-            best.push((self.scorer.of_vector(block.vector(at), block.inverse_norms[at]), slot));
+            best.push((self.scorer.of_vector(block.vector(at), block.inverse_norms[at]), *slot));
             self.work.distances += 1;
         }
     }

@@ -155,7 +155,8 @@ impl Segment {
         std::str::from_utf8(id).unwrap_or_default()
     }
 
-    fn metadata(&self, at: usize) -> MetadataView<'_> {
+    /// A row's metadata.
+    pub(crate) fn metadata(&self, at: usize) -> MetadataView<'_> {
         let offsets = self.file.u64s(tag::METADATA_OFFSETS).unwrap_or_default();
         let bytes = self.file.section(tag::METADATA).unwrap_or_default();
         MetadataView::over_checked(&bytes[offsets[at] as usize..offsets[at + 1] as usize])

@@ -165,6 +165,12 @@ fn survivors_of_a_filter_are_named_by_what_scored_them() {
     let part = coded_part(12_000, options(256, u32::MAX), Some(9_000));
     assert_eq!((part.ways.as_slice(), part.work.sign_distances), (&[Way::SurvivorsByBits][..], 12_000));
 
+    // Rows lie apart from here on: those that pass are read without the others.
+    let part = coded_part(20_000, options(256, u32::MAX), Some(9_000));
+    assert_eq!((part.ways.as_slice(), part.work.sign_distances), (&[Way::SurvivorsByBits][..], 9_000));
+    // No row of these is near to any other: bits tell little, and bytes of all of them are read as well.
+    assert_eq!(part.work.code_distances, part.depth.unwrap().by_signs as u64 + 9_000);
+
     let part = coded_part(12_000, options(256, u32::MAX), Some(40));
     assert_eq!((part.ways.as_slice(), part.work.distances), (&[Way::SurvivorsByVectors][..], 40));
     assert_eq!(part.work.rows_filtered, 12_000);

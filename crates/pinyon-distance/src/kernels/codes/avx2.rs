@@ -62,3 +62,15 @@ pub(super) fn sign_distances(
 ) -> [f32; GROUP] {
     plain::sign_distances(planes, bits, terms, estimate)
 }
+
+/// Distances of rows that lie apart.
+#[target_feature(enable = "popcnt")]
+pub(super) fn sign_distances_at(
+    planes: &[u64],
+    rows: (&[u64], usize),
+    at: &[u32],
+    estimate: Estimate,
+    out: &mut [f32],
+) {
+    plain::sign_distances_at(planes, rows, at, estimate, out);
+}

@@ -1,6 +1,6 @@
 //! The plain reference: what the other sets must compute, bit for bit.
 
-use crate::codes::{Estimate, GROUP, GroupTerms};
+use crate::codes::{Estimate, GROUP, GroupTerms, PLANES, TERM_WORDS};
 
 /// Sum of products. Lengths are equal.
 fn int8_dot(query: &[i8], row: &[u8]) -> i32 {
@@ -42,12 +42,39 @@ pub(crate) fn sign_distances(
     estimates(sums, terms, estimate)
 }
 
+/// Distances of rows that lie apart: `planes` are four times as many words as are read of a row, which begins every `stride`
+/// words and ends with its terms.
+#[inline]
+pub(crate) fn sign_distances_at(
+    planes: &[u64],
+    (words, stride): (&[u64], usize),
+    at: &[u32],
+    estimate: Estimate,
+    out: &mut [f32],
+) {
+    let bits = stride - TERM_WORDS;
+    for (row, out) in at.iter().zip(out) {
+        let row = &words[*row as usize * stride..][..stride];
+        let of_plane = |plane: &[u64]| -> u32 {
+            plane.iter().zip(&row[..bits]).map(|(query, row)| (query & row).count_ones()).sum()
+        };
+        let planes = planes.chunks_exact(planes.len() / PLANES).enumerate();
+        let sum: u32 = planes.map(|(plane, words)| of_plane(words) << plane).sum();
+        let [norm_squared, factor, ones, _] =
+            bytemuck::cast::<[u64; TERM_WORDS], [f32; 4]>([row[bits], row[bits + 1]]);
+        *out = estimate_of(sum, [norm_squared, factor, ones], estimate);
+    }
+}
+
 /// Distances that sums of bits tell of.
 #[inline]
 pub(super) fn estimates(sums: [u32; GROUP], terms: &GroupTerms, estimate: Estimate) -> [f32; GROUP] {
-    std::array::from_fn(|row| {
-        let product =
-            estimate.of_ones * terms.ones[row] + estimate.of_sum * sums[row] as f32 + estimate.constant;
-        terms.norm_squared[row] + estimate.base - terms.factor[row] * product
-    })
+    let terms = |row: usize| [terms.norm_squared[row], terms.factor[row], terms.ones[row]];
+    std::array::from_fn(|row| estimate_of(sums[row], terms(row), estimate))
+}
+
+#[inline]
+fn estimate_of(sum: u32, [norm_squared, factor, ones]: [f32; 3], estimate: Estimate) -> f32 {
+    let product = estimate.of_ones * ones + estimate.of_sum * sum as f32 + estimate.constant;
+    norm_squared + estimate.base - factor * product
 }
