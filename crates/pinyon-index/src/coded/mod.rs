@@ -170,7 +170,8 @@ impl CodedRows {
         let (near, end) = match &self.signs {
             Some(signs) => {
                 let (near, end) = scan_signs(signs, query, depth.by_signs, wanted, work);
-                (self.nearest_of(query, &near, depth.by_bytes, work), end)
+                // They are few: to stop among them would not pay.
+                (self.nearest_of(query, (&near, &|| false), depth.by_bytes, work).0, end)
             }
             None => self.scan_bytes(query, depth.by_bytes, wanted, work),
         };
@@ -183,19 +184,22 @@ impl CodedRows {
         &self,
         (block, scorer): (RowBlock<'_>, &QueryScorer<'_>),
         query: &CodedQuery,
-        rows: &[u32],
+        (rows, stop): (&[u32], &dyn Fn() -> bool),
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
-    ) {
-        let depth = self.depth_for(best.capacity(), query.effort, true);
+    ) -> ScanEnd {
+        let k = best.capacity();
+        let depth = self.depth_for(k, query.effort, true);
         let by_signs = match &self.signs {
-            Some(signs) if self.has_signs_for(rows.len(), best.capacity(), query.effort) => {
-                self.nearest_by_signs((signs, query), rows, (depth, best.capacity()), work)
+            Some(signs) if self.has_signs_for(rows.len(), k, query.effort) => {
+                self.nearest_by_signs((signs, query), (rows, stop), (depth, k), work)
             }
             _ => None,
         };
-        let near = by_signs.unwrap_or_else(|| self.nearest_of(query, rows, depth.by_bytes, work));
+        let (near, end) =
+            by_signs.unwrap_or_else(|| self.nearest_of(query, (rows, stop), depth.by_bytes, work));
         rescore(block, scorer, &near, best, work);
+        end
     }
 
     /// The nearest of some rows, of which bits choose those that bytes are read of. `None` where that was not enough: among rows
@@ -203,28 +207,38 @@ impl CodedRows {
     fn nearest_by_signs(
         &self,
         (signs, query): (&SignRows, &CodedQuery),
-        rows: &[u32],
+        among: (&[u32], &dyn Fn() -> bool),
         (depth, k): (Depth, usize),
         work: &mut Work,
-    ) -> Option<Vec<u32>> {
+    ) -> Option<(Vec<u32>, ScanEnd)> {
         let of_signs = signs.query(&query.point);
+        let by_signs = |rows: &[u32], out: &mut [f32]| of_signs.distances_at(signs, rows, out);
+        let (chosen, end, seen) = nearest_of(among, depth.by_signs, by_signs);
         let usual = depth.by_signs / SELECTIVE_TIMES;
-        let chosen = nearest_of(rows, depth.by_signs, |rows, out| of_signs.distances_at(signs, rows, out));
         let chosen = chosen.into_rows(usual);
         let mut distances = vec![0.0; chosen.len()];
         query.bytes.distances_at(&self.bytes, &chosen, &mut distances);
-        work.sign_distances += rows.len() as u64;
+        work.sign_distances += seen;
         work.code_distances += chosen.len() as u64;
         let mut nearest = Nearest::new(depth.by_bytes);
         nearest.take(&distances, |place| place as u32, |_| true);
         let places = nearest.into_rows(k);
         let late = places.iter().take(k).filter(|place| **place as usize >= usual).count();
-        (late * LATE_TIMES_MAX <= k).then(|| places.iter().map(|place| chosen[*place as usize]).collect())
+        let rows = || places.iter().map(|place| chosen[*place as usize]).collect();
+        (late * LATE_TIMES_MAX <= k || end == ScanEnd::Stopped).then(|| (rows(), end))
     }
 
-    fn nearest_of(&self, query: &CodedQuery, rows: &[u32], depth: usize, work: &mut Work) -> Vec<u32> {
-        work.code_distances += rows.len() as u64;
-        nearest_of(rows, depth, |rows, out| query.bytes.distances_at(&self.bytes, rows, out)).into_rows(0)
+    fn nearest_of(
+        &self,
+        query: &CodedQuery,
+        among: (&[u32], &dyn Fn() -> bool),
+        depth: usize,
+        work: &mut Work,
+    ) -> (Vec<u32>, ScanEnd) {
+        let by_bytes = |rows: &[u32], out: &mut [f32]| query.bytes.distances_at(&self.bytes, rows, out);
+        let (nearest, end, seen) = nearest_of(among, depth, by_bytes);
+        work.code_distances += seen;
+        (nearest.into_rows(0), end)
     }
 
     fn scan_bytes(
@@ -250,16 +264,24 @@ const fn sign_layout(rows: usize) -> Option<SignLayout> {
     }
 }
 
-/// The `depth` of some rows that seem nearest.
-fn nearest_of(rows: &[u32], depth: usize, distances: impl Fn(&[u32], &mut [f32])) -> Nearest {
+/// The `depth` of some rows that seem nearest, and how many were looked at.
+fn nearest_of(
+    (rows, stop): (&[u32], &dyn Fn() -> bool),
+    depth: usize,
+    distances: impl Fn(&[u32], &mut [f32]),
+) -> (Nearest, ScanEnd, u64) {
     let mut nearest = Nearest::new(depth);
     let mut chunk = [0.0; CHUNK];
-    for rows in rows.chunks(CHUNK) {
-        let chunk = &mut chunk[..rows.len()];
-        distances(rows, chunk);
-        nearest.take(chunk, |at| rows[at], |_| true);
+    for (number, part) in rows.chunks(CHUNK).enumerate() {
+        let first = number * CHUNK;
+        if first > 0 && first.is_multiple_of(ROWS_PER_CHECK) && stop() {
+            return (nearest, ScanEnd::Stopped, first as u64);
+        }
+        let chunk = &mut chunk[..part.len()];
+        distances(part, chunk);
+        nearest.take(chunk, |at| part[at], |_| true);
     }
-    nearest
+    (nearest, ScanEnd::Done, rows.len() as u64)
 }
 
 fn scan_signs(

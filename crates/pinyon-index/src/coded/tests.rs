@@ -117,7 +117,13 @@ fn bits_choose_among_named_rows_where_rows_lie_apart() {
                 let [mut expected, mut found] = [TopK::new(K), TopK::new(K)];
                 scan_slots(set.block(), &scorer, &slots, &mut expected, &mut Work::default(), &|| false);
                 let mut work = Work::default();
-                coded.search_rows((set.block(), &scorer), &coded.query(query), &rows, &mut found, &mut work);
+                coded.search_rows(
+                    (set.block(), &scorer),
+                    &coded.query(query),
+                    (&rows, &|| false),
+                    &mut found,
+                    &mut work,
+                );
                 assert_eq!(work.sign_distances, if has_bits { rows.len() as u64 } else { 0 });
                 by_bits += u64::from(work.code_distances == kept as u64);
                 let expected = expected.into_sorted();
@@ -138,7 +144,13 @@ fn rows_that_are_named_are_the_only_ones() {
     let query = &set.vectors[..DIM];
     let scorer = QueryScorer::new(Metric::Cosine, query);
     let (mut best, mut work) = (TopK::new(5), Work::default());
-    coded.search_rows((set.block(), &scorer), &coded.query(query), &[3, 0, 899], &mut best, &mut work);
+    coded.search_rows(
+        (set.block(), &scorer),
+        &coded.query(query),
+        (&[3, 0, 899], &|| false),
+        &mut best,
+        &mut work,
+    );
     let slots: Vec<u32> = best.into_sorted().into_iter().map(|(_, slot)| slot.get()).collect();
     assert_eq!(slots[0], 1000);
     assert!(slots.len() == 3 && slots.contains(&1003) && slots.contains(&1899));
@@ -156,6 +168,13 @@ fn a_stopped_search_says_so() {
     let end = coded.search((set.block(), &scorer), &coded.query(query), wanted, &mut best, &mut work);
     assert_eq!(end, ScanEnd::Stopped);
     assert_eq!(work.sign_distances, ROWS_PER_CHECK as u64);
+    let (mut best, mut work) = (TopK::new(5), Work::default());
+    let rows: Vec<u32> = (0..20_000).step_by(2).collect();
+    let query = coded.query(query);
+    let end = coded.search_rows((set.block(), &scorer), &query, (&rows, &|| true), &mut best, &mut work);
+    assert_eq!(end, ScanEnd::Stopped);
+    assert_eq!(work.sign_distances, ROWS_PER_CHECK as u64);
+    assert_eq!(best.into_sorted().len(), 5, "the nearest of what was looked at");
 }
 
 #[test]
