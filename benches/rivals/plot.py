@@ -98,7 +98,11 @@ def upright(y):
 
 
 def number(value):
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+    """Thousands and millions by letters: long numbers would touch each other."""
+    for size, letter in ((1_000_000, "M"), (1_000, "k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
 
 
 def curve(places, colour, wide):
