@@ -21,6 +21,11 @@ const BITS_BASE_ROWS: u64 = 18_000;
 /// The same under a filter, where searches go four times as deep.
 const FILTERED_BASE_ROWS: u64 = 2 * BITS_BASE_ROWS;
 
+/// What rows that lie apart cost in rows that lie interleaved: 3 ns each and 2 ns at 384 components.
+const fn apart(rows: u64) -> u64 {
+    rows * 3 / 2
+}
+
 /// A part's codes in a layer.
 pub(super) fn of(view: &LayerView, span: &Span) -> Option<Arc<CodedRows>> {
     view.layer.segment()?.codes(span.part)?
@@ -29,12 +34,11 @@ pub(super) fn of(view: &LayerView, span: &Span) -> Option<Arc<CodedRows>> {
 /// As many rows whose bits are read as a scan of a part's codes costs, of these rows only if some are named.
 pub(super) fn rows_scanned(view: &LayerView, span: &Span, passing: Option<&RoaringBitmap>) -> usize {
     let rows = u64::from(span.len());
-    let Some(passing) = passing.map(RoaringBitmap::len) else { return (rows + BITS_BASE_ROWS) as usize };
-    let by_bits = if of(view, span).is_some_and(|coded| coded.has_signs_apart()) {
-        FILTERED_BASE_ROWS + passing * 3 / 2
-    } else {
-        FILTERED_SCAN_TIMES * rows
+    let lies_apart = of(view, span).is_some_and(|coded| coded.has_signs_apart());
+    let Some(passing) = passing.map(RoaringBitmap::len) else {
+        return (if lies_apart { apart(rows) } else { rows } + BITS_BASE_ROWS) as usize;
     };
+    let by_bits = if lies_apart { FILTERED_BASE_ROWS + apart(passing) } else { FILTERED_SCAN_TIMES * rows };
     by_bits.min(BITS_PER_BYTES * passing) as usize
 }
 
