@@ -23,6 +23,8 @@ use bytemuck::{Pod, Zeroable};
 
 /// What a processor moves at once.
 pub(crate) const LINE_BYTES: usize = 64;
+/// The same in words of 64 bits.
+pub(crate) const LINE_WORDS: usize = LINE_BYTES / size_of::<u64>();
 
 /// Bytes that begin where a cache line does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]

@@ -2,7 +2,7 @@
 //! "RaBitQ: quantizing high-dimensional vectors with a theoretical error bound", 2024). The query keeps four bits, which
 //! lie in four planes, so that ands and counts of bits are all there is to compute.
 
-use super::{Line, PointSpace, nearest_integer};
+use super::{LINE_WORDS, Line, PointSpace, nearest_integer};
 use crate::kernels::CodeKernels;
 use pinyon_types::Metric;
 
@@ -16,8 +16,6 @@ const AT_ONCE: usize = 64;
 
 /// Words after a row's bits that hold its terms, where rows lie apart.
 pub(crate) const TERM_WORDS: usize = 2;
-/// Words of a line.
-const LINE_WORDS: usize = size_of::<Line>() / size_of::<u64>();
 
 /// How rows lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ mod neon;
 pub(crate) mod plain;
 
 use super::Kernels;
-use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, PLANES, TERM_WORDS};
+use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, LINE_WORDS, PLANES, TERM_WORDS};
 use std::sync::OnceLock;
 
 /// Bytes fetched ahead of the row that is computed, where rows are read in no order: all rows that a row of a graph is linked
@@ -19,8 +19,6 @@ const AHEAD_BYTES: usize = 12 << 10;
 
 /// Rows of signs, of which each is a line or few, that are fetched while as many are computed.
 const SIGNS_AHEAD: usize = 32;
-/// Words of a line.
-const LINE_WORDS: usize = LINE_BYTES / size_of::<u64>();
 
 /// [`AHEAD_BYTES`] in rows.
 const fn rows_ahead(row_bytes: usize) -> usize {
