@@ -97,7 +97,8 @@ fn sweep(set: &Set, engine: &str, graph: &dyn Graph, request: impl Fn(usize) -> 
         report::say(serde_json::json!({
             "bench": "curve", "engine": engine, "data": set.data, "rows": set.rows.len(), "ef": ef,
             "recall": found as f64 / (queries * K) as f64, "qps": round.median(queries),
-            "qps_cpu": round.median_cpu(queries), "code_distances": work.code_distances as f64 / queries as f64,
+            "qps_cpu": round.median_cpu(queries), "distances": work.distances as f64 / queries as f64,
+            "code_distances": work.code_distances as f64 / queries as f64,
             "hops": work.hops as f64 / queries as f64,
         }));
     }
@@ -113,9 +114,15 @@ fn answer(
 ) -> Vec<(Distance, SlotId)> {
     let scorer = QueryScorer::new(Metric::Cosine, query);
     let mut best = TopK::new(K);
-    for slot in graph.search(query, request, work) {
+    let found = graph.search(query, request, work);
+    let close = found.close(&found.rows, K);
+    for (place, (_, slot)) in close.iter().enumerate() {
+        if let Some((_, next)) = close.get(place + 2) {
+            scorer.fetch(set.rows.row(next.get() as usize));
+        }
         let row = slot.get() as usize;
-        best.push((scorer.distance(set.rows.row(row), set.norms[row]), slot));
+        best.push((scorer.distance(set.rows.row(row), set.norms[row]), *slot));
     }
+    work.distances += close.len() as u64;
     best.into_sorted()
 }

@@ -28,7 +28,7 @@ mod work;
 pub use coded::{CodedQuery, CodedRows, Coding, Depth, Wanted};
 pub use filter::{FilterIndex, MetadataRows};
 pub use graph::{
-    Beginning, Calibration, CodeGraph, Graph, GraphError, GraphOptions, GraphParts, GraphRequest,
+    Beginning, Calibration, CodeGraph, Found, Graph, GraphError, GraphOptions, GraphParts, GraphRequest,
     HnswRsGraph, SelfTest, calibrate,
 };
 pub use scan::{RowBlock, ScanEnd, scan, scan_slots};

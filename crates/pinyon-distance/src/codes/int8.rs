@@ -9,6 +9,8 @@ use std::{ops::Range, sync::Arc};
 const CODE_MAX: f32 = 127.0;
 /// What is added to a component to store it: instructions multiply unsigned bytes with signed ones.
 pub(crate) const OFFSET: i32 = 128;
+/// How many standard deviations the errors of two distances may differ by: one pair in 16,000 does by more.
+const DEVIATIONS: f32 = 4.0;
 /// Rows whose products are kept until their scales are read.
 const BATCH: usize = 64;
 
@@ -284,6 +286,22 @@ impl Int8Query {
                 *out = self.finish(*dot, scales[*row as usize]);
             }
         }
+    }
+
+    /// How far apart the distances of two rows like this one have to be until it is sure that the nearer one is nearer. Each
+    /// component of a code is off by up to half a unit, so the product of query and row has the variance of as many uniform
+    /// errors; a distance is twice that product.
+    ///
+    /// # Panics
+    /// There is no such row.
+    pub fn uncertainty(&self, rows: &Int8Rows, row: u32) -> f32 {
+        let (row, lines) = (row as usize, rows.lines_per_row);
+        let (own, other) = (self.factor / 2.0, rows.scales()[row][0]);
+        let of_query = self.query_bytes().iter().map(|code| i32::from(*code).pow(2)).sum::<i32>() as f32;
+        let codes: &[u8] = bytemuck::cast_slice(&rows.codes()[row * lines..(row + 1) * lines]);
+        let of_row = codes.iter().map(|code| (i32::from(*code) - OFFSET).pow(2)).sum::<i32>() as f32;
+        let deviation = 2.0 * own * other * ((of_query + of_row) / 12.0).sqrt();
+        DEVIATIONS * std::f32::consts::SQRT_2 * deviation
     }
 
     /// Asks for the line that anything else lies in, which belongs to the rows.

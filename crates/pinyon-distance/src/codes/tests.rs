@@ -92,6 +92,34 @@ fn a_rotation_keeps_inner_products_and_spreads_what_is_in_one_component() {
 }
 
 #[test]
+fn rows_whose_bytes_are_farther_apart_than_they_are_uncertain_lie_in_that_order() {
+    let mut rng = SeededRng::new(37);
+    let (mut pairs, mut certain, mut wrong) = (0, 0, 0);
+    for dim in [3, 64, 385, 1536] {
+        let set = Set::new(&mut rng, 120, dim);
+        for metric in METRICS {
+            let rows = set.int8(metric);
+            let query = random(&mut rng, dim);
+            let asked = rows.query(&rows.query_point(&query));
+            let mut distances = vec![0.0; 120];
+            asked.distances(&rows, 0, &mut distances);
+            let expected: Vec<f64> = (0..120).map(|row| set.expected(metric, &query, row)).collect();
+            for (near, far) in (0..120).flat_map(|near| (0..120).map(move |far| (near, far))) {
+                let apart = distances[far] - distances[near];
+                pairs += usize::from(apart > 0.0);
+                if apart > asked.uncertainty(&rows, near as u32) {
+                    certain += 1;
+                    // A row twice as long has codes twice as coarse; among the nearest all are about as long.
+                    wrong += usize::from(expected[far] < expected[near]);
+                }
+            }
+        }
+    }
+    assert!(wrong * 5_000 < certain, "{wrong} of {certain}");
+    assert!(certain * 10 > pairs * 9, "hardly anything is certain: {certain} of {pairs}");
+}
+
+#[test]
 fn bytes_estimate_distances_of_every_metric() {
     let mut rng = SeededRng::new(32);
     for dim in [1, 3, 64, 65, 384, 1536] {

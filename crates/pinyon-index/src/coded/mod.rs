@@ -41,7 +41,7 @@ const SELECTIVE_TIMES: usize = 4;
 pub struct Depth {
     /// After bits were read.
     pub by_signs: usize,
-    /// After bytes were read: rows whose vectors are read.
+    /// After bytes were read: rows whose vectors are read, at most. Those that bytes say are certainly not among the results are left out.
     pub by_bytes: usize,
 }
 
@@ -166,14 +166,15 @@ impl CodedRows {
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
     ) -> ScanEnd {
-        let depth = self.depth_for(best.capacity(), query.effort, wanted.is_selective);
+        let k = best.capacity();
+        let depth = self.depth_for(k, query.effort, wanted.is_selective);
         let (near, end) = match &self.signs {
             Some(signs) => {
                 let (near, end) = scan_signs(signs, query, depth.by_signs, wanted, work);
                 // They are few: to stop among them would not pay.
-                (self.nearest_of(query, (&near, &|| false), depth.by_bytes, work).0, end)
+                (self.nearest_of(query, (&near, &|| false), (depth.by_bytes, k), work).0, end)
             }
-            None => self.scan_bytes(query, depth.by_bytes, wanted, work),
+            None => self.scan_bytes(query, (depth.by_bytes, k), wanted, work),
         };
         rescore(block, scorer, &near, best, work);
         end
@@ -197,7 +198,7 @@ impl CodedRows {
             _ => None,
         };
         let (near, end) =
-            by_signs.unwrap_or_else(|| self.nearest_of(query, (rows, stop), depth.by_bytes, work));
+            by_signs.unwrap_or_else(|| self.nearest_of(query, (rows, stop), (depth.by_bytes, k), work));
         rescore(block, scorer, &near, best, work);
         end
     }
@@ -222,7 +223,8 @@ impl CodedRows {
         work.code_distances += chosen.len() as u64;
         let mut nearest = Nearest::new(depth.by_bytes);
         nearest.take(&distances, |place| place as u32, |_| true);
-        let places = nearest.into_rows(k);
+        let places =
+            nearest.into_close(k, |place| query.bytes.uncertainty(&self.bytes, chosen[place as usize]));
         let late = places.iter().take(k).filter(|place| **place as usize >= usual).count();
         let rows = || places.iter().map(|place| chosen[*place as usize]).collect();
         (late * LATE_TIMES_MAX <= k || end == ScanEnd::Stopped).then(|| (rows(), end))
@@ -232,26 +234,30 @@ impl CodedRows {
         &self,
         query: &CodedQuery,
         among: (&[u32], &dyn Fn() -> bool),
-        depth: usize,
+        (depth, k): (usize, usize),
         work: &mut Work,
     ) -> (Vec<u32>, ScanEnd) {
         let by_bytes = |rows: &[u32], out: &mut [f32]| query.bytes.distances_at(&self.bytes, rows, out);
         let (nearest, end, seen) = nearest_of(among, depth, by_bytes);
         work.code_distances += seen;
-        (nearest.into_rows(0), end)
+        (self.close(query, nearest, k), end)
     }
 
     fn scan_bytes(
         &self,
         query: &CodedQuery,
-        depth: usize,
+        (depth, k): (usize, usize),
         wanted: Wanted<'_>,
         work: &mut Work,
     ) -> (Vec<u32>, ScanEnd) {
         let distances = |first, out: &mut [f32]| query.bytes.distances(&self.bytes, first, out);
         let (near, end, seen) = scan(self.bytes.len(), depth, wanted, distances);
         work.code_distances += seen;
-        (near, end)
+        (self.close(query, near, k), end)
+    }
+
+    fn close(&self, query: &CodedQuery, near: Nearest, k: usize) -> Vec<u32> {
+        near.into_close(k, |row| query.bytes.uncertainty(&self.bytes, row))
     }
 }
 
@@ -295,7 +301,7 @@ fn scan_signs(
     let distances = |first, out: &mut [f32]| query.distances(signs, first, out);
     let (near, end, seen) = scan(signs.len(), depth, wanted, distances);
     work.sign_distances += seen;
-    (near, end)
+    (near.into_rows(0), end)
 }
 
 /// The `depth` wanted rows that seem nearest, and how many were looked at.
@@ -304,18 +310,18 @@ fn scan(
     depth: usize,
     wanted: Wanted<'_>,
     distances: impl Fn(usize, &mut [f32]),
-) -> (Vec<u32>, ScanEnd, u64) {
+) -> (Nearest, ScanEnd, u64) {
     let mut nearest = Nearest::new(depth);
     let mut chunk = [0.0; CHUNK];
     for first in (0..rows).step_by(CHUNK) {
         if first > 0 && first % ROWS_PER_CHECK == 0 && (wanted.stop)() {
-            return (nearest.into_rows(0), ScanEnd::Stopped, first as u64);
+            return (nearest, ScanEnd::Stopped, first as u64);
         }
         let chunk = &mut chunk[..CHUNK.min(rows - first)];
         distances(first, chunk);
         nearest.take(chunk, |at| (first + at) as u32, wanted.is_wanted);
     }
-    (nearest.into_rows(0), ScanEnd::Done, rows as u64)
+    (nearest, ScanEnd::Done, rows as u64)
 }
 
 fn rescore(

@@ -2,7 +2,7 @@
 //! not like, its own dot distance fails on equal rows, more than 256 links end the process, and its dump must not be
 //! read back. So rows are checked before, the distance is ours, panics are caught, and nothing of it is ever written.
 
-use super::{Graph, GraphError, GraphOptions, GraphRequest};
+use super::{Found, Graph, GraphError, GraphOptions, GraphRequest};
 use crate::{RowBlock, Work};
 use hnsw_rs::prelude::{Distance, Hnsw};
 use pinyon_distance::{Kernels, codes::PointSpace};
@@ -15,6 +15,9 @@ const ROWS_PER_CHECK: usize = 256;
 const LEVELS_MAX: usize = 16;
 /// Links times levels of empty lists that the crate makes for every row, in bytes (measured: RSS over raw rows).
 const ROW_OVERHEAD_BYTES: usize = 2_800;
+
+/// By how much of its size a distance may be wrong: it is a sum of many products.
+const ROUNDING: f32 = 64.0 * f32::EPSILON;
 
 /// The distance that hnsw_rs calls; clamped, because it asserts that distances are not negative.
 #[derive(Debug, Clone, Copy)]
@@ -101,7 +104,7 @@ impl HnswRsGraph {
 }
 
 impl Graph for HnswRsGraph {
-    fn search(&self, query: &[f32], request: GraphRequest, work: &mut Work) -> Vec<SlotId> {
+    fn search(&self, query: &[f32], request: GraphRequest, work: &mut Work) -> Found {
         assert_eq!(query.len(), self.dim, "a query has the length of the rows");
         // Below this effort the engine was seen to return nothing at all.
         let ef = request.ef.max(2 * request.k).max(16);
@@ -109,7 +112,10 @@ impl Graph for HnswRsGraph {
         self.space.query(query, &mut point);
         work.graph_walks += 1;
         let found = self.hnsw.search(&point, request.k, ef);
-        found.iter().map(|neighbour| SlotId::new(neighbour.d_id as u32)).collect()
+        let rows = found.iter().map(|neighbour| (neighbour.distance, SlotId::new(neighbour.d_id as u32)));
+        let rows: Vec<_> = rows.collect();
+        let largest = rows.last().map_or(0.0, |last| last.0);
+        Found { uncertainty: ROUNDING * (1.0 + largest), rows }
     }
 
     fn rows(&self) -> usize {

@@ -26,6 +26,28 @@ pub struct GraphRequest {
     pub settled: usize,
 }
 
+/// What a walk found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Rows with their distances as the graph tells them, nearest first.
+    pub rows: Vec<(f32, SlotId)>,
+    /// Two rows whose distances differ by less may lie the other way round.
+    pub uncertainty: f32,
+}
+
+impl Found {
+    /// The first of some of the rows, in their order: those that may be among the `k` nearest of them.
+    pub fn close<'a>(&self, rows: &'a [(f32, SlotId)], k: usize) -> &'a [(f32, SlotId)] {
+        let Some((last, _)) = rows.get(k.max(1) - 1) else { return rows };
+        &rows[..rows.partition_point(|(distance, _)| *distance <= last + self.uncertainty)]
+    }
+
+    /// Whether a row was found.
+    pub fn contains(&self, slot: SlotId) -> bool {
+        self.rows.iter().any(|row| row.1 == slot)
+    }
+}
+
 /// How a graph is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GraphOptions {
@@ -90,9 +112,8 @@ pub enum GraphError {
 
 /// An approximate-nearest-neighbour structure over a block of rows.
 pub trait Graph: Send + Sync + Debug {
-    /// Up to `k` rows that are probably among the nearest, nearest first as far as the graph can tell. Their exact
-    /// distances are the caller's to compute.
-    fn search(&self, query: &[f32], request: GraphRequest, work: &mut Work) -> Vec<SlotId>;
+    /// Up to `k` rows that are probably among the nearest. Their exact distances are the caller's to compute.
+    fn search(&self, query: &[f32], request: GraphRequest, work: &mut Work) -> Found;
     /// What our own graph of a block of so many rows may begin with, where `number` tells under which number a row of this graph is
     /// among them, if it is; `None` if the engine keeps its links to itself.
     fn beginning(&self, _rows: usize, _number: &dyn Fn(u32) -> Option<u32>) -> Option<Beginning> {

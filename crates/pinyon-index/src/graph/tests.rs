@@ -58,7 +58,7 @@ fn calibrated_graphs_find_what_a_scan_finds() {
             scan(rows.block(), &QueryScorer::new(metric, query), None, &mut best, &mut work, &|| false);
             let truth: Vec<SlotId> = best.into_sorted().into_iter().map(|(_, slot)| slot).collect();
             let walked = graph.search(query, GraphRequest { k: ef, ef, settled: 30 }, &mut work);
-            found += truth.iter().filter(|slot| walked.contains(slot)).count();
+            found += truth.iter().filter(|slot| walked.contains(**slot)).count();
         }
         assert!(found >= 980, "{metric}: {found} of 1000 at ef {ef}");
     }
@@ -77,7 +77,7 @@ fn equal_zero_and_huge_rows_do_not_panic() {
         for query in [[0.0; 4], [1.0; 4], [1e18, 1.0, 1.0, 1.0], [f32::MAX; 4]] {
             let found =
                 graph.search(&query, GraphRequest { k: 10, ef: 10, settled: 10 }, &mut Work::default());
-            assert!(found.iter().all(|slot| slot.get() < 210), "{metric} {query:?}");
+            assert!(found.rows.iter().all(|(_, slot)| slot.get() < 210), "{metric} {query:?}");
         }
     }
 }

@@ -88,7 +88,7 @@ pub struct PartExplanation {
     pub rows_passed: Option<u64>,
     /// Candidates that the walk of a graph kept; of the last namespace, if there are several.
     pub ef: Option<usize>,
-    /// Rows that scans of codes kept; of the last namespace, if there are several.
+    /// Rows that scans of codes kept at most; of the last namespace, if there are several.
     pub depth: Option<Depth>,
     /// What it cost.
     pub work: Work,

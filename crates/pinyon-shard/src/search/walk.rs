@@ -47,27 +47,27 @@ impl Search<'_> {
         let Some((graph, ef)) = graph else { return false };
         let request = GraphRequest { k: ef, ef, settled: plan.settled() };
         let found = graph.search(vector.as_slice(), request, &mut self.work);
-        let slots = found.into_iter().map(|row| SlotId::new(walked.first + row.get()));
         let is_wanted = |slot: SlotId| {
             let row = slot.get().wrapping_sub(span.slots.start);
             row < span.len() && view.is_live(slot) && passing.is_none_or(|rows| rows.contains(row))
         };
-        let wanted = slots.enumerate().filter(|(_, slot)| is_wanted(*slot));
-        let wanted: Vec<(usize, SlotId)> = wanted.take(plan.rescored()).collect();
+        let slot_of = |row: SlotId| SlotId::new(walked.first + row.get());
+        let slots = found.rows.iter().map(|(distance, row)| (*distance, slot_of(*row))).enumerate();
+        let wanted = slots.filter(|(_, (_, slot))| is_wanted(*slot)).take(plan.rescored());
+        let (places, wanted): (Vec<usize>, Vec<(f32, SlotId)>) = wanted.unzip();
         // QRY-3, and: what is found only at the end of a walk has neighbours that were not found.
-        if wanted.get(k - 1).is_none_or(|(place, _)| *place > ef * 2 / 3) {
+        if places.get(k - 1).is_none_or(|place| *place > ef * 2 / 3) {
             return false;
         }
         self.note_walk(ef);
-        let slots: Vec<SlotId> = wanted.into_iter().map(|(_, slot)| slot).collect();
-        self.rescore(segment, &slots, best);
+        self.rescore(segment, found.close(&wanted, k), best);
         true
     }
 
-    fn rescore(&mut self, segment: &Segment, slots: &[SlotId], best: &mut Best) {
+    fn rescore(&mut self, segment: &Segment, rows: &[(f32, SlotId)], best: &mut Best) {
         let block = segment.block(0..segment.len());
-        for (place, slot) in slots.iter().enumerate() {
-            if let (Some(next), Some(scorer)) = (slots.get(place + ROWS_AHEAD), &self.scorer.dense) {
+        for (place, (_, slot)) in rows.iter().enumerate() {
+            if let (Some((_, next)), Some(scorer)) = (rows.get(place + ROWS_AHEAD), &self.scorer.dense) {
                 scorer.fetch(block.vector(next.get() as usize));
             }
             let at = slot.get() as usize;

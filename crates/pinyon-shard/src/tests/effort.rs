@@ -66,7 +66,8 @@ fn effort(scan_factor: f64, max_candidates: Option<i64>) -> Effort {
     Effort::new(Some(scan_factor), max_candidates, K).unwrap()
 }
 
-/// Asks with half, usual and fourfold effort, once codes and graphs are there; returns how many true results each finds.
+/// Asks with half, usual and fourfold effort, once codes and graphs are there; returns how many true results each finds. Effort
+/// does not cost more where bytes alone tell what the vectors would.
 fn check(rows: u64, graph_rows_min: u32, chosen_by: fn(&Work) -> u64) -> [usize; 3] {
     let mut rng = SeededRng::new(rows);
     let shard = shard(rows, graph_rows_min, &mut rng);
@@ -86,9 +87,10 @@ fn check(rows: u64, graph_rows_min: u32, chosen_by: fn(&Work) -> u64) -> [usize;
     let (more_right, more) = asked(&shard, &truth, effort(4.0, None));
     assert!(chosen_by(&usual) > 0, "the usual way: {usual:?}");
     let scored = [less, usual, more].map(|work| work.code_distances + work.distances);
-    assert!(scored[0] < scored[1] && scored[1] < scored[2], "{less:?}\n{usual:?}\n{more:?}");
-    let (_, capped) = asked(&shard, &truth, effort(4.0, Some(12)));
-    assert_eq!(capped.distances, 12 * QUERIES as u64, "a cap is kept: {capped:?}");
+    assert!(scored[0] <= scored[1] && scored[1] <= scored[2], "{less:?}\n{usual:?}\n{more:?}");
+    let (_, capped) = asked(&shard, &truth, effort(4.0, Some(10)));
+    assert_eq!(capped.distances, 10 * QUERIES as u64, "a cap is kept: {capped:?}");
+    assert!(usual.distances > capped.distances, "and says something: {usual:?}");
     assert_eq!(asked(&shard, &truth, effort(1.0, None)), (right, usual), "one is as usual");
     [less_right, right, more_right]
 }

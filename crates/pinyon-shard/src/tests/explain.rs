@@ -140,7 +140,8 @@ fn codes_and_graphs_are_named_when_they_answer() {
     let depth = part.depth.unwrap();
     assert_eq!(part.ways, [Way::Bytes]);
     assert_eq!((part.work.code_distances, part.work.sign_distances), (2_000, 0));
-    assert_eq!(part.work.distances, depth.by_bytes as u64);
+    let few = 10..=depth.by_bytes as u64;
+    assert!(few.contains(&part.work.distances), "{part:?}");
     // A component more than the vectors have, in lines of 64 bytes, and eight bytes of scale and length.
     assert_eq!((part.bytes_read.bytes, part.bytes_read.bits), (2_000 * 72, 0));
 
@@ -148,7 +149,7 @@ fn codes_and_graphs_are_named_when_they_answer() {
     let depth = part.depth.unwrap();
     assert_eq!(part.ways, [Way::Bits]);
     assert_eq!((part.work.sign_distances, part.work.code_distances), (12_000, depth.by_signs as u64));
-    assert_eq!(part.work.distances, depth.by_bytes as u64);
+    assert!(few.contains(&part.work.distances), "{part:?}");
     assert_eq!(part.bytes_read.bits, 12_000 * 20);
 
     let part = coded_part(6_000, options(256, 1_000), None);

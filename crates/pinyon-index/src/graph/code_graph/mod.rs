@@ -11,7 +11,7 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 
-use super::{Graph, GraphOptions, GraphRequest};
+use super::{Found, Graph, GraphOptions, GraphRequest};
 use crate::Work;
 pub use beginning::Beginning;
 use links::Links;
@@ -120,15 +120,18 @@ impl CodeGraph {
 }
 
 impl Graph for CodeGraph {
-    fn search(&self, query: &[f32], request: GraphRequest, work: &mut Work) -> Vec<SlotId> {
+    fn search(&self, query: &[f32], request: GraphRequest, work: &mut Work) -> Found {
         if self.codes.is_empty() {
-            return Vec::new();
+            return Found { rows: Vec::new(), uncertainty: 0.0 };
         }
         let query = self.codes.query(&self.codes.query_point(query));
         work.graph_walks += 1;
         self.scratches.with(|scratch| {
             self.walk(&query, Length::of(request), ENTRIES, scratch, work);
-            scratch.near.rows().take(request.k).map(SlotId::new).collect()
+            let near = scratch.near.pairs().take(request.k);
+            let rows: Vec<_> = near.map(|(distance, row)| (distance, SlotId::new(row))).collect();
+            let nearest = rows.first().map(|(_, row)| query.uncertainty(&self.codes, row.get()));
+            Found { rows, uncertainty: nearest.unwrap_or(0.0) }
         })
     }
 

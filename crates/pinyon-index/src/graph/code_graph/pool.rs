@@ -54,11 +54,6 @@ impl Pool {
         rest.iter().position(|(_, row)| row & EXPANDED == 0).map(|at| self.cursor + at)
     }
 
-    /// All rows, nearest first.
-    pub(super) fn rows(&self) -> impl Iterator<Item = u32> {
-        self.rows.iter().map(|(_, row)| row & !EXPANDED)
-    }
-
     /// All rows with their distances, nearest first.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (f32, u32)> {
         self.rows.iter().map(|(distance, row)| (*distance, row & !EXPANDED))

@@ -56,7 +56,7 @@ fn recall_at(
         let mut best = TopK::new(10);
         scan(block, &QueryScorer::new(metric, query), None, &mut best, &mut work, &|| false);
         let walked = graph.search(query, GraphRequest { k: 30.min(ef), ef, settled: 30 }, &mut work);
-        found += best.into_sorted().iter().filter(|(_, slot)| walked.contains(slot)).count();
+        found += best.into_sorted().iter().filter(|(_, slot)| walked.contains(*slot)).count();
     }
     found as f64 / (queries.len() / DIM * 10) as f64
 }
@@ -112,7 +112,7 @@ fn small_equal_and_empty_sets_of_rows_have_graphs() {
             let graph = build(&vectors, &norms, metric, 1);
             let found =
                 graph.search(&[1.0; DIM], GraphRequest { k: 10, ef: 20, settled: 10 }, &mut Work::default());
-            assert_eq!(found.len(), count.min(10), "{metric} {count}");
+            assert_eq!(found.rows.len(), count.min(10), "{metric} {count}");
         }
     }
 }
