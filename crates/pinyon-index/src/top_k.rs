@@ -2,6 +2,9 @@
 
 use std::collections::BinaryHeap;
 
+/// So many items have their place from the first on.
+const FEW: usize = 16;
+
 /// Keeps the k smallest items; of equal items which ones is decided by their full order, so give items a tie-breaker.
 #[derive(Debug, Clone)]
 pub struct TopK<T: Ord> {
@@ -18,6 +21,9 @@ impl<T: Ord> TopK<T> {
     /// Takes an item if it is among the k smallest so far. Cost: one comparison for most items, once it is full.
     pub fn push(&mut self, item: T) {
         if self.heap.len() < self.k {
+            if self.heap.is_empty() {
+                self.heap.reserve_exact(self.k.min(FEW));
+            }
             return self.heap.push(item);
         }
         if let Some(mut worst) = self.heap.peek_mut()

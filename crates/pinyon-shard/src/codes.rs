@@ -16,6 +16,9 @@ use std::{ops::Range, sync::Arc};
 /// Rows after which the codes made so far are attached: attaching copies a table of all parts of the segment.
 const ROWS_PER_STEP: u32 = 50_000;
 
+/// A merge codes fewer new rows than this beside those that had codes, and leaves more to the background.
+const NEW_ROWS_MAX: u32 = 256;
+
 /// A part's codes, or the note that none are fit.
 pub(crate) type CodesEntry = Option<Arc<CodedRows>>;
 
@@ -88,7 +91,7 @@ pub(crate) fn carry_over(inner: &Inner, inputs: &[LayerView], merged: &Segment) 
         // A large part without codes is still to be looked at; a merge does not wait for that.
         span.len() >= rows_min / 2
             && parts.iter().any(|(_, has_codes)| *has_codes)
-            && parts.iter().all(|(rows, has_codes)| *has_codes || *rows < rows_min)
+            && parts.iter().all(|(rows, has_codes)| *has_codes || *rows < NEW_ROWS_MAX.max(rows_min))
     };
     let wanted = missing(inner, merged, u32::MAX, had_codes).into_iter();
     let built: Vec<(Part, CodesEntry)> = wanted

@@ -91,7 +91,7 @@ impl ShardOptions {
             backlog_bytes_max: 256 << 20,
             log_preallocate_bytes: 8 << 20,
             // Below this preparing the query costs as much as scanning the vectors.
-            coded_rows_min: 256,
+            coded_rows_min: 64,
             // As of a namespace: what is not coded is scanned by its vectors.
             coded_whole_rows_min: 256,
             // Below this a scan of codes answers as fast, and nothing has to be built.

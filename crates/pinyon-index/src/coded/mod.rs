@@ -116,8 +116,7 @@ impl CodedRows {
 
     /// Whether codes are the cheaper way to `k` results: not where most rows would be kept on the way.
     pub fn is_worth(&self, k: usize, effort: Effort) -> bool {
-        let Depth { by_signs, by_bytes } = self.depth_for(k, effort, false);
-        let kept = if self.signs.is_some() { by_signs } else { by_bytes };
+        let kept = if self.signs.is_some() { self.depth_for(k, effort, false).by_signs } else { k };
         self.bytes.len() >= 4 * kept
     }
 

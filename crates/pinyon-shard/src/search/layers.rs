@@ -33,6 +33,7 @@ impl Search<'_> {
             }
         }
         self.layer_ends(view, scope);
+        self.hits.reserve(best.len());
         for (distance, slot) in best.into_sorted() {
             let place = Place::Layer(Arc::clone(&view.layer), slot);
             self.hits.push(Hit { namespace: view.layer.namespace_of(slot).clone(), distance, place });
