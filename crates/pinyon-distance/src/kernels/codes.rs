@@ -195,31 +195,45 @@ impl CodeKernels {
         assert!(stride > TERM_WORDS && read.is_multiple_of(LINE_WORDS), "planes are whole lines");
         let last = at.iter().fold(0, |last, row| last.max(*row)) as usize;
         assert!(at.is_empty() || last * stride + read.max(stride) <= words.len(), "rows that there are");
+        // Rows in their order are fetched without being asked for.
+        let ahead = if at.is_sorted_by(|row, next| *next == row + 1) { 0 } else { SIGNS_AHEAD };
         let fetch = |row: &u32| {
             let first = *row as usize * stride;
             (first..first + stride).step_by(LINE_WORDS).for_each(|word| self.prefetch(&words[word]));
         };
-        at.iter().take(SIGNS_AHEAD).for_each(fetch);
+        at.iter().take(ahead).for_each(fetch);
         for (chunk, out) in out.chunks_mut(SIGNS_AHEAD).enumerate() {
             let (_, rest) = at.split_at(chunk * SIGNS_AHEAD);
             let (at, next) = rest.split_at(out.len());
-            next.iter().take(SIGNS_AHEAD).for_each(fetch);
-            match self.0 {
-                Level::Plain => plain::sign_distances_at(planes, (words, stride), at, estimate, out),
-                // SAFETY: a value of this level exists only where the CPU was seen to have POPCNT.
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => unsafe { avx2::sign_distances_at(planes, (words, stride), at, estimate, out) },
-                // SAFETY: a value of this level exists only where the CPU was seen to have AVX-512 with VPOPCNTDQ; every row
-                // was seen to lie in the words, with as many as are read of it.
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => unsafe {
-                    avx512::sign_distances_at(planes, (words, stride), at, estimate, out);
-                },
-                #[cfg(target_arch = "aarch64")]
-                Level::Neon | Level::Dotprod => {
-                    plain::sign_distances_at(planes, (words, stride), at, estimate, out)
-                }
-            }
+            next.iter().take(ahead).for_each(fetch);
+            // SAFETY: every row was seen to lie in the words, with as many as are read of it.
+            unsafe { self.sign_distances_of(planes, (words, stride), at, estimate, out) };
+        }
+    }
+
+    /// The same without looking whether there are such rows.
+    ///
+    /// # Safety
+    /// From the first word of every row on there are as many as a plane has, which are whole lines, and at least `stride`.
+    unsafe fn sign_distances_of(
+        self,
+        planes: &[u64],
+        rows: (&[u64], usize),
+        at: &[u32],
+        estimate: Estimate,
+        out: &mut [f32],
+    ) {
+        match self.0 {
+            Level::Plain => plain::sign_distances_at(planes, rows, at, estimate, out),
+            // SAFETY: a value of this level exists only where the CPU was seen to have POPCNT.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { avx2::sign_distances_at(planes, rows, at, estimate, out) },
+            // SAFETY: a value of this level exists only where the CPU was seen to have AVX-512 with VPOPCNTDQ; the rest is the
+            // caller's promise.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => unsafe { avx512::sign_distances_at(planes, rows, at, estimate, out) },
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon | Level::Dotprod => plain::sign_distances_at(planes, rows, at, estimate, out),
         }
     }
 
