@@ -94,3 +94,14 @@ fn what_the_engine_cannot_take_is_refused_before_it_is_called() {
     let stopped = HnswRsGraph::build(rows.block(), Metric::Cosine, OPTIONS, &|| true, &pool());
     assert!(matches!(stopped, Err(GraphError::Stopped)));
 }
+
+#[test]
+fn rows_that_may_be_among_the_nearest_are_close() {
+    let rows: Vec<(f32, SlotId)> =
+        [1.0, 2.0, 3.0, 3.5, 4.0].into_iter().zip((0..).map(SlotId::new)).collect();
+    let found = Found { rows, uncertainty: 0.5 };
+    for (k, close) in [(1, 1), (2, 2), (3, 4), (4, 5), (5, 5), (6, 5), (0, 1)] {
+        assert_eq!(found.close(&found.rows, k).len(), close, "{k}");
+    }
+    assert_eq!(found.close(&[], 3), []);
+}
