@@ -16,8 +16,10 @@ use pinyon_types::{Distance, Metric, SlotId};
 use std::sync::Arc;
 
 const K: usize = 10;
-/// Rows whose distance is computed from the vector.
+/// Rows that a walk returns; vectors are read of those whose codes are near enough.
 const RESCORED: usize = 30;
+/// Rows whose vectors are fetched ahead.
+const ROWS_AHEAD: usize = 2;
 const EFFORTS: [usize; 14] = [10, 14, 18, 22, 28, 36, 44, 56, 72, 96, 128, 176, 256, 384];
 const OPTIONS: GraphOptions = GraphOptions { m: 16, ef_construction: 200 };
 
@@ -117,7 +119,7 @@ fn answer(
     let found = graph.search(query, request, work);
     let close = found.close(&found.rows, K);
     for (place, (_, slot)) in close.iter().enumerate() {
-        if let Some((_, next)) = close.get(place + 2) {
+        if let Some((_, next)) = close.get(place + ROWS_AHEAD) {
             scorer.fetch(set.rows.row(next.get() as usize));
         }
         let row = slot.get() as usize;

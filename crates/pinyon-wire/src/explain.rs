@@ -57,7 +57,7 @@ pub struct PartExplanation {
     /// Rows that were kept after their bits were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_by_bits: Option<u64>,
-    /// Rows that were kept after their bytes were read.
+    /// Rows that were kept at most after their bytes were read: the vectors are read of those that may be among the results.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_by_bytes: Option<u64>,
     /// Rows scored.
