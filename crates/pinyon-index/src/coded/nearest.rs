@@ -31,15 +31,14 @@ impl Nearest {
         is_wanted: impl Fn(u32) -> bool,
     ) {
         for (group, distances) in distances.chunks(LANES).enumerate() {
-            // A sum, because compilers add comparisons of many lanes at once and do not so for an early end.
-            if distances.iter().map(|distance| i32::from(*distance <= self.bound)).sum::<i32>() == 0 {
-                continue;
-            }
-            for (at, distance) in distances.iter().enumerate() {
+            let mut near = near(distances, self.bound);
+            while near != 0 {
+                let at = near.trailing_zeros() as usize;
+                near &= near - 1;
                 let row = row(group * LANES + at);
-                // Written in any case, because a branch would be guessed wrongly where every second row is near enough.
-                self.keys[self.kept] = key(*distance, row);
-                self.kept += usize::from(*distance <= self.bound && is_wanted(row));
+                // Written in any case, because a branch would be guessed wrongly where every second row is wanted.
+                self.keys[self.kept] = key(distances[at], row);
+                self.kept += usize::from(is_wanted(row));
             }
             if self.kept + LANES > self.keys.len() {
                 self.cut();
@@ -81,6 +80,16 @@ impl Nearest {
         let may_be_nearer = farther.iter().filter(|key| distance_of(**key) <= bound);
         nearer.iter().chain([&kth]).chain(may_be_nearer).map(|key| *key as u32).collect()
     }
+}
+
+/// Which of at most [`LANES`] distances are within a bound, a bit each.
+fn near(distances: &[f32], bound: f32) -> u32 {
+    let bits = |distances: &[f32]| {
+        let lanes = distances.iter().enumerate();
+        lanes.fold(0, |near, (at, distance)| near | u32::from(*distance <= bound) << at)
+    };
+    // Compilers compare many lanes at once where they know how many there are.
+    <&[f32; LANES]>::try_from(distances).map_or_else(|_| bits(distances), |all| bits(all))
 }
 
 /// A number that orders as distances do (see `f32::total_cmp`), equal ones by row.
