@@ -11,9 +11,11 @@ use pinyon_distance::{
     codes::{Int8Rows, PointSpace},
     inverse_norm,
 };
-use pinyon_index::{CodeGraph, Graph, GraphOptions, GraphRequest, HnswRsGraph, RowBlock, TopK, Work, scan};
+use pinyon_index::{
+    CodeGraph, DenseQuery, Graph, GraphOptions, GraphRequest, HnswRsGraph, RowBlock, TopK, Work, scan,
+};
 use pinyon_types::{Distance, Metric, SlotId};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 const K: usize = 10;
 /// Rows that a walk returns; vectors are read of those whose codes are near enough.
@@ -116,7 +118,8 @@ fn answer(
 ) -> Vec<(Distance, SlotId)> {
     let scorer = QueryScorer::new(Metric::Cosine, query);
     let mut best = TopK::new(K);
-    let found = graph.search(query, request, work);
+    let codes = OnceLock::new();
+    let found = graph.search(DenseQuery::new(query, &codes), request, work);
     let close = found.close(&found.rows, K);
     for (place, (_, slot)) in close.iter().enumerate() {
         if let Some((_, next)) = close.get(place + ROWS_AHEAD) {

@@ -98,13 +98,14 @@ impl Fixture {
             let sparse = is_sparse.then(|| self.sparse(5));
             let vector = (!is_sparse).then(|| self.vector());
             let (top_k, required) = (TopK::new(10).unwrap(), &[][..]);
-            let (expected, effort, explain) = (10, Effort::NORMAL, None);
+            let (expected, shared, effort, explain) = (10, None, Effort::NORMAL, None);
             let query = Query {
                 vector: vector.as_ref(),
                 sparse: sparse.as_ref(),
                 required,
                 top_k,
                 expected,
+                shared,
                 filter,
                 effort,
                 explain,

@@ -16,6 +16,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bound;
 mod coded;
 mod filter;
 mod graph;
@@ -25,7 +26,8 @@ mod sparse;
 mod top_k;
 mod work;
 
-pub use coded::{CodedQuery, CodedRows, Coding, Depth, Wanted};
+pub use bound::Bound;
+pub use coded::{CodedQuery, CodedRows, Coding, DenseQuery, Depth, Wanted};
 pub use filter::{FilterIndex, MetadataRows};
 pub use graph::{
     Beginning, Calibration, CodeGraph, Found, Graph, GraphError, GraphOptions, GraphParts, GraphRequest,

@@ -49,7 +49,9 @@ pub use maintain::Step;
 pub use memory::{DerivedBytes, MappedBytes};
 pub use namespace::Namespace;
 pub use read::{Page, Stored};
-pub use search::{BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Scope, Way};
+pub use search::{
+    BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Scope, SharedSearch, Way,
+};
 pub use settings::{GraphEngine, ShardOptions, ShardShape};
 pub use shard::Shard;
 pub use stats::{NamespaceStats, SegmentStats, ShardStats};

@@ -16,7 +16,9 @@ pub(crate) use open::Pools;
 pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
 pub use reports::{EngineServices, EngineStats, TenantReport};
 
-use crate::{EngineSettings, catalog::RoutingTable, cross_shard::CrossShard, latency::LatencyMeter};
+use crate::{
+    EngineSettings, catalog::RoutingTable, cross_shard::CrossShard, fan_out::Searchers, latency::LatencyMeter,
+};
 use pinyon_shard::{Keeper, Shard};
 use pinyon_storage::io::LockGuard;
 use pinyon_types::{Clock, NamespaceId, ShardId};
@@ -50,7 +52,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) routing: RoutingTable,
     pub(crate) fleet: Arc<Fleet>,
-    pub(crate) search_pool: Arc<rayon::ThreadPool>,
+    pub(crate) searchers: Arc<Searchers>,
     /// Latency of tenants, for as many as are metered (LIM-1).
     pub(crate) tenant_latency: Mutex<HashMap<NamespaceId, Arc<LatencyMeter>>>,
     pub(crate) single_tenant_queries: AtomicU64,

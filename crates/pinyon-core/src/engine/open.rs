@@ -4,7 +4,7 @@
 use super::{Engine, Fleet, Inner, Member, Threads};
 use crate::{
     EngineError, EngineSettings, ErrorCode, catalog::RoutingTable, cross_shard::CrossShard,
-    latency::LatencyMeter, settings::check_stored,
+    fan_out::Searchers, latency::LatencyMeter, settings::check_stored,
 };
 use pinyon_shard::{Keeper, Shard, ShardShape, Step};
 use pinyon_storage::{
@@ -13,6 +13,7 @@ use pinyon_storage::{
 };
 use pinyon_types::{Clock, Epoch, ShardId};
 use std::{
+    fmt::Display,
     io,
     path::{Path, PathBuf},
     sync::{
@@ -92,8 +93,7 @@ impl Engine {
             None => routing.store_settings(&settings.stored())?,
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let search_pool = Arc::clone(&pools.search);
-        let shards = open_shards(dir, &settings, &clock, &search_pool)?;
+        let shards = open_shards(dir, &settings, &clock, &pools.open)?;
         let threads =
             start_threads(&shards, Arc::clone(&pools.graph)).map_err(|error| EngineError::io(dir, &error))?;
         let shard_prefix = settings.shard_prefix.clone();
@@ -105,7 +105,7 @@ impl Engine {
             clock,
             routing,
             fleet,
-            search_pool,
+            searchers: Arc::clone(&pools.search),
             tenant_latency: Default::default(),
             single_tenant_queries: 0.into(),
             cross_shard,
@@ -134,20 +134,22 @@ impl Engine {
 /// Threads that engines share.
 #[derive(Debug)]
 pub(crate) struct Pools {
-    search: Arc<rayon::ThreadPool>,
+    open: rayon::ThreadPool,
+    search: Arc<Searchers>,
     graph: Arc<rayon::ThreadPool>,
 }
 
 impl Pools {
     pub(crate) fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
+        let internal = |error: &dyn Display| EngineError::new(ErrorCode::Internal, error.to_string());
         let pool = |name: &'static str, threads: usize, start: fn(usize)| {
             let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).start_handler(start);
-            let built = builder.thread_name(move |at| format!("{name}-{at}")).build();
-            built.map(Arc::new).map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
+            builder.thread_name(move |at| format!("{name}-{at}")).build().map_err(|error| internal(&error))
         };
         Ok(Self {
-            search: pool("search", settings.search_threads, |_| ())?,
-            graph: pool("graph", 1, |_| give_way())?,
+            open: pool("open", settings.search_threads, |_| ())?,
+            search: Arc::new(Searchers::start(settings.search_threads).map_err(|error| internal(&error))?),
+            graph: Arc::new(pool("graph", 1, |_| give_way())?),
         })
     }
 }

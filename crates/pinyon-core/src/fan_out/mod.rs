@@ -2,6 +2,7 @@
 //! the result and named in it (QRY-1).
 
 mod rounds;
+mod searchers;
 #[cfg(test)]
 mod tests;
 
@@ -9,9 +10,10 @@ use crate::{
     EngineError,
     engine::{Fleet, Inner, ShardOutcome, ShardReport},
 };
-use pinyon_shard::{Hit, Namespace, Query, Scope, Work};
+use pinyon_shard::{Hit, Namespace, Query, Scope, SharedSearch, Work};
 use pinyon_types::{Effort, Filter, ShardId, SparseVector, TopK, Vector};
 use rounds::Ask;
+pub(crate) use searchers::Searchers;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -79,6 +81,13 @@ impl Plan {
     }
 }
 
+/// Several shards being asked.
+struct Round {
+    plan: Arc<Plan>,
+    /// Of these shards' searches; one alone has nobody to share with.
+    shared: Option<SharedSearch>,
+}
+
 /// What one shard contributed.
 struct Part {
     report: ShardReport,
@@ -97,10 +106,11 @@ pub(crate) fn run(inner: &Inner, plan: Plan) -> Result<Gathered, EngineError> {
     let deadline_us = plan.timeout.map(|timeout| deadline(inner, timeout));
     let top_k = plan.top_k;
     let asks = plan.asks(&inner.fleet, &shards);
+    let plan = Arc::new(plan);
     let parts = match asks.as_slice() {
         // One shard needs no other thread; its search looks at the deadline itself.
-        [one] => vec![ask(&inner.fleet, &plan, *one, deadline_us)],
-        _ => ask_twice(inner, &Arc::new(plan), &asks, deadline_us),
+        [one] => vec![ask(&inner.fleet, &Round { plan, shared: None }, *one, deadline_us)],
+        _ => ask_twice(inner, plan, &asks, deadline_us),
     };
     Ok(merge(inner, parts, &shards, top_k))
 }
@@ -111,54 +121,59 @@ fn deadline(inner: &Inner, timeout: Duration) -> u64 {
 }
 
 /// Asks every shard, and once more those that hold more of the results than was expected.
-fn ask_twice(inner: &Inner, plan: &Arc<Plan>, asks: &[Ask], deadline_us: Option<u64>) -> Vec<Part> {
-    let mut parts = ask_all(inner, plan, asks, deadline_us);
-    let again = rounds::underestimated(asks, &parts, plan.top_k.get());
+fn ask_twice(inner: &Inner, plan: Arc<Plan>, asks: &[Ask], deadline_us: Option<u64>) -> Vec<Part> {
+    let top_k = plan.top_k;
+    let shared = SharedSearch::new(top_k);
+    let first = Arc::new(Round { plan: Arc::clone(&plan), shared: Some(shared) });
+    let mut parts = ask_all(inner, &first, asks, deadline_us);
+    let again = rounds::underestimated(asks, &parts, top_k.get());
     if !again.is_empty() {
-        let second = ask_all(inner, plan, &again, deadline_us);
+        // Records that are found again must not count twice.
+        let shared = first.shared.as_ref().map(|shared| shared.again(top_k));
+        let second = ask_all(inner, &Arc::new(Round { plan, shared }), &again, deadline_us);
         rounds::replace(&mut parts, &again, second);
     }
     parts
 }
 
-fn ask_all(inner: &Inner, plan: &Arc<Plan>, asks: &[Ask], deadline_us: Option<u64>) -> Vec<Part> {
+fn ask_all(inner: &Inner, round: &Arc<Round>, asks: &[Ask], deadline_us: Option<u64>) -> Vec<Part> {
     match deadline_us {
-        None => ask_beside(inner, plan, asks),
-        Some(deadline_us) => ask_until(inner, plan, asks, deadline_us),
+        None => ask_beside(inner, round, asks),
+        Some(deadline_us) => ask_until(inner, round, asks, deadline_us),
     }
 }
 
 /// Asks without a deadline. Whoever waits works: a thread takes longer to wake than a search of a small shard, so this one takes
 /// shard after shard, and others those that are left when they come.
-fn ask_beside(inner: &Inner, plan: &Arc<Plan>, asks: &[Ask]) -> Vec<Part> {
-    let (sender, receiver) = mpsc::channel();
+fn ask_beside(inner: &Inner, round: &Arc<Round>, asks: &[Ask]) -> Vec<Part> {
+    let (sender, receiver) = mpsc::sync_channel(asks.len());
     let left: Arc<Mutex<Vec<Ask>>> = Arc::new(Mutex::new(asks.to_vec()));
-    let helpers = inner.search_pool.current_num_threads().min(asks.len()).saturating_sub(1);
-    for _ in 0..helpers {
-        let (fleet, plan, left, sender) =
-            (Arc::clone(&inner.fleet), Arc::clone(plan), Arc::clone(&left), sender.clone());
-        inner.search_pool.spawn(move || take_and_ask(&fleet, &plan, &left, &sender));
+    let others = inner.searchers.threads().min(asks.len()).saturating_sub(1);
+    for _ in 0..others {
+        let (fleet, round, left, sender) =
+            (Arc::clone(&inner.fleet), Arc::clone(round), Arc::clone(&left), sender.clone());
+        inner.searchers.spawn(move || take_and_ask(&fleet, &round, &left, &sender));
     }
-    take_and_ask(&inner.fleet, plan, &left, &sender);
+    take_and_ask(&inner.fleet, round, &left, &sender);
     drop(sender);
     receiver.iter().take(asks.len()).collect()
 }
 
-fn take_and_ask(fleet: &Fleet, plan: &Plan, left: &Mutex<Vec<Ask>>, sender: &mpsc::Sender<Part>) {
+fn take_and_ask(fleet: &Fleet, round: &Round, left: &Mutex<Vec<Ask>>, sender: &mpsc::SyncSender<Part>) {
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop();
     while let Some(one) = next() {
         // Somebody listens until all have answered.
-        let _ = sender.send(ask(fleet, plan, one, None));
+        let _ = sender.send(ask(fleet, round, one, None));
     }
 }
 
-fn ask_until(inner: &Inner, plan: &Arc<Plan>, asks: &[Ask], deadline_us: u64) -> Vec<Part> {
-    let (sender, receiver) = mpsc::channel();
+fn ask_until(inner: &Inner, round: &Arc<Round>, asks: &[Ask], deadline_us: u64) -> Vec<Part> {
+    let (sender, receiver) = mpsc::sync_channel(asks.len());
     for one in asks.iter().copied() {
-        let (fleet, plan, sender) = (Arc::clone(&inner.fleet), Arc::clone(plan), sender.clone());
-        inner.search_pool.spawn(move || {
+        let (fleet, round, sender) = (Arc::clone(&inner.fleet), Arc::clone(round), sender.clone());
+        inner.searchers.spawn(move || {
             // Nobody listens any more when the time was up.
-            let _ = sender.send(ask(&fleet, &plan, one, Some(deadline_us)));
+            let _ = sender.send(ask(&fleet, &round, one, Some(deadline_us)));
         });
     }
     drop(sender);
@@ -177,7 +192,8 @@ fn ask_until(inner: &Inner, plan: &Arc<Plan>, asks: &[Ask], deadline_us: u64) ->
 /// How long after the deadline a shard may hand in what it had.
 const GRACE_US: u64 = 20_000;
 
-fn ask(fleet: &Fleet, plan: &Plan, Ask { shard, expected }: Ask, deadline_us: Option<u64>) -> Part {
+fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: Option<u64>) -> Part {
+    let plan = &round.plan;
     let began_us = fleet.clock.now_us();
     let stop = || deadline_us.is_some_and(|deadline_us| fleet.clock.now_us() >= deadline_us);
     let query = Query {
@@ -186,6 +202,7 @@ fn ask(fleet: &Fleet, plan: &Plan, Ask { shard, expected }: Ask, deadline_us: Op
         required: &plan.required,
         top_k: plan.top_k,
         expected,
+        shared: round.shared.as_ref(),
         filter: plan.filter.as_ref(),
         effort: plan.effort,
         explain: plan.explain.then_some(&*fleet.clock),
@@ -217,26 +234,31 @@ fn ask(fleet: &Fleet, plan: &Plan, Ask { shard, expected }: Ask, deadline_us: Op
 }
 
 fn merge(inner: &Inner, parts: Vec<Part>, shards: &[ShardId], top_k: TopK) -> Gathered {
-    let mut reports: BTreeMap<ShardId, ShardReport> = BTreeMap::new();
-    let mut hits = Vec::new();
+    let mut reports = Vec::with_capacity(shards.len());
+    let mut hits = Vec::with_capacity(parts.iter().map(|part| part.hits.len()).sum());
     for part in parts {
         let shard = part.report.shard;
-        reports.insert(shard, part.report);
+        reports.push(part.report);
         hits.extend(part.hits.into_iter().map(|hit| (shard, hit)));
     }
     for shard in shards {
-        let index_name = inner.index_name(*shard);
-        let missing = ShardReport {
-            shard: *shard,
-            index_name,
-            latency: Duration::ZERO,
-            outcome: ShardOutcome::TimedOut,
-            explanation: None,
-            work: Work::default(),
-        };
-        reports.entry(*shard).or_insert(missing);
+        if reports.iter().all(|report: &ShardReport| report.shard != *shard) {
+            reports.push(missing(inner, *shard));
+        }
     }
+    reports.sort_unstable_by_key(|report| report.shard);
     hits.sort_unstable_by(|a, b| a.1.cmp_rank(&b.1));
     hits.truncate(top_k.get());
-    Gathered { hits, reports: reports.into_values().collect() }
+    Gathered { hits, reports }
+}
+
+fn missing(inner: &Inner, shard: ShardId) -> ShardReport {
+    ShardReport {
+        shard,
+        index_name: inner.index_name(shard),
+        latency: Duration::ZERO,
+        outcome: ShardOutcome::TimedOut,
+        explanation: None,
+        work: Work::default(),
+    }
 }

@@ -1,7 +1,7 @@
 //! Points: rows as they must be so that squared distances between them order as the metric does.
 
 use crate::Kernels;
-use pinyon_types::Metric;
+use pinyon_types::{Distance, Metric};
 
 /// What rows are turned into.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,6 +69,16 @@ impl PointSpace {
                 point.extend(query.iter().copied().chain([0.0]));
             }
             Self::Unit | Self::Plain => self.point(query, crate::inverse_norm(query), point),
+        }
+    }
+
+    /// What a row's distance from the query is between their points, given the square of the length of the query's: as codes tell
+    /// it, without what is the same for all rows.
+    pub fn between_points(self, distance: Distance, query_norm_squared: f32) -> f32 {
+        match self {
+            Self::Unit => 2.0f32.mul_add(distance.get(), -1.0),
+            Self::Plain => distance.get() - query_norm_squared,
+            Self::Lifted { norm_squared } => 2.0f32.mul_add(distance.get(), norm_squared),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod build;
 mod nearest;
+mod query;
 mod self_test;
 #[cfg(test)]
 mod tests;
@@ -12,9 +13,10 @@ pub use build::Coding;
 use nearest::Nearest;
 use pinyon_distance::{
     QueryScorer,
-    codes::{Int8Query, Int8Rows, SignLayout, SignRows},
+    codes::{Int8Rows, SignLayout, SignRows},
 };
 use pinyon_types::{Distance, Effort, Metric, SlotId};
+pub use query::{CodedQuery, DenseQuery};
 use std::sync::Arc;
 
 /// Below so many rows reading bytes costs less than reading bits first: where a prototype's curves crossed, at 384 components.
@@ -68,22 +70,6 @@ pub struct CodedRows {
     bytes: Arc<Int8Rows>,
     signs: Option<SignRows>,
     depth: Depth,
-}
-
-/// A query as all coded rows of one metric and length are asked with it.
-#[derive(Debug)]
-pub struct CodedQuery {
-    point: Vec<f32>,
-    bytes: Int8Query,
-    effort: Effort,
-}
-
-impl CodedQuery {
-    /// The same query, asked with more or less effort than usual.
-    #[must_use]
-    pub fn with_effort(self, effort: Effort) -> Self {
-        Self { effort, ..self }
-    }
 }
 
 /// What of the rows a search is about.
@@ -150,26 +136,20 @@ impl CodedRows {
         self.has_signs_apart() && rows * (BYTES_PER_SIGNS - 1) > kept * BYTES_PER_SIGNS
     }
 
-    /// The query, ready for these rows and all others of the same metric and length.
-    pub fn query(&self, query: &[f32]) -> CodedQuery {
-        let point = self.bytes.query_point(query);
-        CodedQuery { bytes: self.bytes.query(&point), point, effort: Effort::NORMAL }
-    }
-
     /// Adds the nearest wanted rows to `best`, whose distances come from the vectors of `block`.
     pub fn search(
         &self,
         (block, scorer): (RowBlock<'_>, &QueryScorer<'_>),
-        query: &CodedQuery,
+        (query, effort): (DenseQuery<'_>, Effort),
         wanted: Wanted<'_>,
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
     ) -> ScanEnd {
-        let k = best.capacity();
-        let depth = self.depth_for(k, query.effort, wanted.is_selective);
+        let (k, query) = (best.capacity(), query.within(best));
+        let depth = self.depth_for(k, effort, wanted.is_selective);
         let (near, end) = match &self.signs {
             Some(signs) => {
-                let (near, end) = scan_signs(signs, query, depth.by_signs, wanted, work);
+                let (near, end) = scan_signs(signs, query.coded(&self.bytes), depth.by_signs, wanted, work);
                 // They are few: to stop among them would not pay.
                 (self.nearest_of(query, (&near, &|| false), (depth.by_bytes, k), work).0, end)
             }
@@ -183,15 +163,15 @@ impl CodedRows {
     pub fn search_rows(
         &self,
         (block, scorer): (RowBlock<'_>, &QueryScorer<'_>),
-        query: &CodedQuery,
+        (query, effort): (DenseQuery<'_>, Effort),
         (rows, stop): (&[u32], &dyn Fn() -> bool),
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
     ) -> ScanEnd {
-        let k = best.capacity();
-        let depth = self.depth_for(k, query.effort, true);
+        let (k, query) = (best.capacity(), query.within(best));
+        let depth = self.depth_for(k, effort, true);
         let by_signs = match &self.signs {
-            Some(signs) if self.has_signs_for(rows.len(), k, query.effort) => {
+            Some(signs) if self.has_signs_for(rows.len(), k, effort) => {
                 self.nearest_by_signs((signs, query), (rows, stop), (depth, k), work)
             }
             _ => None,
@@ -206,24 +186,25 @@ impl CodedRows {
     /// that all are far from the query bits tell little, and some of the `k` nearest are seen to lie late in their order.
     fn nearest_by_signs(
         &self,
-        (signs, query): (&SignRows, &CodedQuery),
+        (signs, query): (&SignRows, DenseQuery<'_>),
         among: (&[u32], &dyn Fn() -> bool),
         (depth, k): (Depth, usize),
         work: &mut Work,
     ) -> Option<(Vec<u32>, ScanEnd)> {
-        let of_signs = signs.query(&query.point);
+        let coded = query.coded(&self.bytes);
+        let of_signs = signs.query(&coded.point);
         let by_signs = |rows: &[u32], out: &mut [f32]| of_signs.distances_at(signs, rows, out);
         let (chosen, end, seen) = nearest_of(among, depth.by_signs, by_signs);
         let usual = depth.by_signs / SELECTIVE_TIMES;
         let chosen = chosen.into_rows(usual);
         let mut distances = vec![0.0; chosen.len()];
-        query.bytes.distances_at(&self.bytes, &chosen, &mut distances);
+        coded.bytes.distances_at(&self.bytes, &chosen, &mut distances);
         work.sign_distances += seen;
         work.code_distances += chosen.len() as u64;
         let mut nearest = Nearest::new(depth.by_bytes);
         nearest.take(&distances, |place| place as u32, |_| true);
-        let places =
-            nearest.into_close(k, |place| query.bytes.uncertainty(&self.bytes, chosen[place as usize]));
+        let bounds = |place| self.bounds(query, chosen[place as usize]);
+        let places = nearest.into_close(k, bounds);
         let late = places.iter().take(k).filter(|place| **place as usize >= usual).count();
         let rows = || places.iter().map(|place| chosen[*place as usize]).collect();
         (late * LATE_TIMES_MAX <= k || end == ScanEnd::Stopped).then(|| (rows(), end))
@@ -231,12 +212,13 @@ impl CodedRows {
 
     fn nearest_of(
         &self,
-        query: &CodedQuery,
+        query: DenseQuery<'_>,
         among: (&[u32], &dyn Fn() -> bool),
         (depth, k): (usize, usize),
         work: &mut Work,
     ) -> (Vec<u32>, ScanEnd) {
-        let by_bytes = |rows: &[u32], out: &mut [f32]| query.bytes.distances_at(&self.bytes, rows, out);
+        let coded = query.coded(&self.bytes);
+        let by_bytes = |rows: &[u32], out: &mut [f32]| coded.bytes.distances_at(&self.bytes, rows, out);
         let (nearest, end, seen) = nearest_of(among, depth, by_bytes);
         work.code_distances += seen;
         (self.close(query, nearest, k), end)
@@ -244,19 +226,25 @@ impl CodedRows {
 
     fn scan_bytes(
         &self,
-        query: &CodedQuery,
+        query: DenseQuery<'_>,
         (depth, k): (usize, usize),
         wanted: Wanted<'_>,
         work: &mut Work,
     ) -> (Vec<u32>, ScanEnd) {
-        let distances = |first, out: &mut [f32]| query.bytes.distances(&self.bytes, first, out);
+        let coded = query.coded(&self.bytes);
+        let distances = |first, out: &mut [f32]| coded.bytes.distances(&self.bytes, first, out);
         let (near, end, seen) = scan(self.bytes.len(), depth, wanted, distances);
         work.code_distances += seen;
         (self.close(query, near, k), end)
     }
 
-    fn close(&self, query: &CodedQuery, near: Nearest, k: usize) -> Vec<u32> {
-        near.into_close(k, |row| query.bytes.uncertainty(&self.bytes, row))
+    fn close(&self, query: DenseQuery<'_>, near: Nearest, k: usize) -> Vec<u32> {
+        near.into_close(k, |row| self.bounds(query, row))
+    }
+
+    /// How far two estimates of rows like this one may be wrong against each other, and what is beyond the query's bound.
+    fn bounds(&self, query: DenseQuery<'_>, like: u32) -> (f32, f32) {
+        (query.coded(&self.bytes).bytes.uncertainty(&self.bytes, like), query.limit(&self.bytes, like))
     }
 }
 

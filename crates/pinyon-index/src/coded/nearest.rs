@@ -66,19 +66,16 @@ impl Nearest {
         keys.iter().map(|key| *key as u32).collect()
     }
 
-    /// The rows that may be among the `k` nearest, in no order, where two whose estimates differ by as much as `uncertainty` says
-    /// of a row like them may lie the other way round.
-    pub(super) fn into_close(mut self, k: usize, uncertainty: impl Fn(u32) -> f32) -> Vec<u32> {
+    /// The rows that may be among the `k` nearest, `k` of them before the others. `bounds` says of a row like them by how much two
+    /// estimates have to differ until it is sure which is nearer, and beyond which estimate rows are certainly too far.
+    pub(super) fn into_close(mut self, k: usize, bounds: impl Fn(u32) -> (f32, f32)) -> Vec<u32> {
         self.cut();
         let keys = &mut self.keys[..self.kept];
-        if !(1..keys.len()).contains(&k) {
-            return keys.iter().map(|key| *key as u32).collect();
-        }
-        let (nearer, kth, farther) = keys.select_nth_unstable(k - 1);
-        let kth = *kth;
-        let bound = distance_of(kth) + uncertainty(kth as u32);
-        let may_be_nearer = farther.iter().filter(|key| distance_of(**key) <= bound);
-        nearer.iter().chain([&kth]).chain(may_be_nearer).map(|key| *key as u32).collect()
+        let Some(last) = k.min(keys.len()).checked_sub(1) else { return Vec::new() };
+        let kth = *keys.select_nth_unstable(last).1;
+        let (uncertainty, limit) = bounds(kth as u32);
+        let limit = limit.min(distance_of(kth) + uncertainty);
+        keys.iter().filter(|key| distance_of(**key) <= limit).map(|key| *key as u32).collect()
     }
 }
 
@@ -156,9 +153,18 @@ mod tests {
     #[test]
     fn what_may_be_among_the_nearest_is_close() {
         let mut rng = SeededRng::new(52);
-        for (depth, k, uncertainty) in
-            [(50, 10, 0.0), (50, 10, 3.0), (50, 10, 1e9), (50, 49, 1.0), (10, 10, 5.0), (5, 10, 0.0)]
-        {
+        let far = f32::INFINITY;
+        for (depth, k, uncertainty, limit) in [
+            (50, 10, 0.0, far),
+            (50, 10, 3.0, far),
+            (50, 10, 1e9, far),
+            (50, 10, 1e9, -140.0),
+            (50, 10, 3.0, -149.0),
+            (50, 10, 0.0, -1e9),
+            (50, 49, 1.0, far),
+            (10, 10, 5.0, far),
+            (5, 10, 0.0, far),
+        ] {
             let distances: Vec<f32> = (0..400).map(|_| rng.below(300) as f32 - 150.0).collect();
             let mut nearest = Nearest::new(depth);
             nearest.take(&distances, |at| at as u32, |_| true);
@@ -167,9 +173,11 @@ mod tests {
             sorted.sort_unstable();
             let kth = sorted[k.min(depth) - 1].0 as f32;
             let expected = sorted.iter().take(depth).enumerate();
-            let expected = expected.filter(|(at, one)| *at < k || one.0 as f32 <= kth + uncertainty);
+            let expected = expected
+                .filter(|(at, one)| *at < k || one.0 as f32 <= kth + uncertainty)
+                .filter(|(_, one)| one.0 as f32 <= limit);
             let mut expected: Vec<u32> = expected.map(|(_, one)| one.1).collect();
-            let mut found = nearest.into_close(k, |_| uncertainty);
+            let mut found = nearest.into_close(k, |_| (uncertainty, limit));
             found.sort_unstable();
             expected.sort_unstable();
             assert_eq!(found, expected, "{depth} {k} {uncertainty}");

@@ -1,12 +1,13 @@
 //! The self-test of codes: the least depth at which they find what the vectors say is nearest.
 
-use super::{CodedRows, Coding, Depth, K, Wanted};
+use super::{CodedRows, Coding, DenseQuery, Depth, K, Wanted};
 use crate::{
     RowBlock, TopK, Work,
     probes::{nearest_of_each, probes},
 };
 use pinyon_distance::QueryScorer;
-use pinyon_types::{Distance, Metric, SlotId};
+use pinyon_types::{Distance, Effort, Metric, SlotId};
+use std::sync::OnceLock;
 
 /// Queries: as many rows as are compared with the promise, 640 of them.
 const QUERIES: usize = 64;
@@ -57,7 +58,9 @@ fn recall(
     for (query, bound) in queries.iter().zip(bounds) {
         let scorer = QueryScorer::new(metric, query);
         let mut best = TopK::new(K);
-        coded.search((block, &scorer), &coded.query(query), wanted, &mut best, &mut Work::default());
+        let codes = OnceLock::new();
+        let asked = (DenseQuery::new(query, &codes), Effort::NORMAL);
+        coded.search((block, &scorer), asked, wanted, &mut best, &mut Work::default());
         found += best.into_sorted().iter().filter(|(distance, _)| distance <= bound).count();
     }
     let total = queries.len() * K.min(block.rows());

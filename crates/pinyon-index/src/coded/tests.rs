@@ -4,6 +4,7 @@ use super::*;
 use crate::{scan as scan_vectors, scan_slots};
 use pinyon_distance::inverse_norm;
 use pinyon_types::SeededRng;
+use std::sync::OnceLock;
 
 const DIM: usize = 96;
 
@@ -44,6 +45,8 @@ fn fit(coding: Coding) -> CodedRows {
     }
 }
 
+const EVERY_ROW: Wanted<'_> = Wanted { is_wanted: &|_| true, is_selective: false, stop: &|| false };
+
 fn found(
     coded: &CodedRows,
     set: &Set,
@@ -55,8 +58,13 @@ fn found(
     let scorer = QueryScorer::new(metric, query);
     let mut best = TopK::new(k);
     let wanted = Wanted { is_wanted: wanted, is_selective: !(0..50).all(wanted), stop: &|| false };
-    let end =
-        coded.search((set.block(), &scorer), &coded.query(query), wanted, &mut best, &mut Work::default());
+    let end = coded.search(
+        (set.block(), &scorer),
+        (DenseQuery::new(query, &OnceLock::new()), Effort::NORMAL),
+        wanted,
+        &mut best,
+        &mut Work::default(),
+    );
     assert_eq!(end, ScanEnd::Done);
     best.into_sorted().into_iter().map(|(_, slot)| slot).collect()
 }
@@ -119,7 +127,7 @@ fn bits_choose_among_named_rows_where_rows_lie_apart() {
                 let mut work = Work::default();
                 coded.search_rows(
                     (set.block(), &scorer),
-                    &coded.query(query),
+                    (DenseQuery::new(query, &OnceLock::new()), Effort::NORMAL),
                     (&rows, &|| false),
                     &mut found,
                     &mut work,
@@ -146,7 +154,7 @@ fn rows_that_are_named_are_the_only_ones() {
     let (mut best, mut work) = (TopK::new(5), Work::default());
     coded.search_rows(
         (set.block(), &scorer),
-        &coded.query(query),
+        (DenseQuery::new(query, &OnceLock::new()), Effort::NORMAL),
         (&[3, 0, 899], &|| false),
         &mut best,
         &mut work,
@@ -158,6 +166,37 @@ fn rows_that_are_named_are_the_only_ones() {
 }
 
 #[test]
+fn a_bound_leaves_out_only_what_lies_beyond_it() {
+    for (metric, rows) in [(Metric::Cosine, 900), (Metric::DotProduct, 5_000), (Metric::Euclidean, 5_000)] {
+        let set = Set::clustered(rows, 66);
+        let coded = build(set.block(), metric, 0.99);
+        let named: Vec<u32> = (0..rows as u32).step_by(2).collect();
+        let (mut read, mut read_within) = (0, 0);
+        for query in set.vectors.chunks(DIM).step_by(rows / 90) {
+            let (scorer, codes) = (QueryScorer::new(metric, query), OnceLock::new());
+            let ask = |bound: Distance, among: Option<&[u32]>, distances: &mut u64| {
+                let asked = (DenseQuery { bound, ..DenseQuery::new(query, &codes) }, Effort::NORMAL);
+                let (mut best, mut work, rows) = (TopK::new(K), Work::default(), (set.block(), &scorer));
+                match among {
+                    Some(among) => coded.search_rows(rows, asked, (among, &|| false), &mut best, &mut work),
+                    None => coded.search(rows, asked, EVERY_ROW, &mut best, &mut work),
+                };
+                *distances += work.distances;
+                best.into_sorted()
+            };
+            for among in [None, Some(&*named)] {
+                let all = ask(Distance::FARTHEST, among, &mut read);
+                let bound = all[3].0;
+                let within = ask(bound, among, &mut read_within);
+                let expected = all.partition_point(|one| one.0 <= bound);
+                assert_eq!(within.get(..expected), Some(&all[..expected]), "{metric}");
+            }
+        }
+        assert!(read_within * 3 < read * 2, "{metric}: {read_within} and {read}");
+    }
+}
+
+#[test]
 fn a_stopped_search_says_so() {
     let set = Set::clustered(20_000, 63);
     let coded = build(set.block(), Metric::Cosine, 0.99);
@@ -165,13 +204,20 @@ fn a_stopped_search_says_so() {
     let scorer = QueryScorer::new(Metric::Cosine, query);
     let (mut best, mut work) = (TopK::new(5), Work::default());
     let wanted = Wanted { is_wanted: &|_| true, is_selective: false, stop: &|| true };
-    let end = coded.search((set.block(), &scorer), &coded.query(query), wanted, &mut best, &mut work);
+    let end = coded.search(
+        (set.block(), &scorer),
+        (DenseQuery::new(query, &OnceLock::new()), Effort::NORMAL),
+        wanted,
+        &mut best,
+        &mut work,
+    );
     assert_eq!(end, ScanEnd::Stopped);
     assert_eq!(work.sign_distances, ROWS_PER_CHECK as u64);
     let (mut best, mut work) = (TopK::new(5), Work::default());
     let rows: Vec<u32> = (0..20_000).step_by(2).collect();
-    let query = coded.query(query);
-    let end = coded.search_rows((set.block(), &scorer), &query, (&rows, &|| true), &mut best, &mut work);
+    let codes = OnceLock::new();
+    let query = (DenseQuery::new(query, &codes), Effort::NORMAL);
+    let end = coded.search_rows((set.block(), &scorer), query, (&rows, &|| true), &mut best, &mut work);
     assert_eq!(end, ScanEnd::Stopped);
     assert_eq!(work.sign_distances, ROWS_PER_CHECK as u64);
     assert_eq!(best.into_sorted().len(), 5, "the nearest of what was looked at");
@@ -194,7 +240,13 @@ fn codes_of_a_part_are_those_of_its_rows_alone() {
         );
         let search = |coded: &CodedRows| {
             let (mut best, mut work) = (TopK::new(10), Work::default());
-            coded.search((block, &scorer), &coded.query(query), wanted, &mut best, &mut work);
+            coded.search(
+                (block, &scorer),
+                (DenseQuery::new(query, &OnceLock::new()), Effort::NORMAL),
+                wanted,
+                &mut best,
+                &mut work,
+            );
             (best.into_sorted(), work)
         };
         assert_eq!(search(&part), search(&alone));

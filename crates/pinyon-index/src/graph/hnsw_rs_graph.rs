@@ -3,7 +3,7 @@
 //! read back. So rows are checked before, the distance is ours, panics are caught, and nothing of it is ever written.
 
 use super::{Found, Graph, GraphError, GraphOptions, GraphRequest};
-use crate::{RowBlock, Work};
+use crate::{DenseQuery, RowBlock, Work};
 use hnsw_rs::prelude::{Distance, Hnsw};
 use pinyon_distance::{Kernels, codes::PointSpace};
 use pinyon_types::{Metric, SlotId};
@@ -104,18 +104,18 @@ impl HnswRsGraph {
 }
 
 impl Graph for HnswRsGraph {
-    fn search(&self, query: &[f32], request: GraphRequest, work: &mut Work) -> Found {
-        assert_eq!(query.len(), self.dim, "a query has the length of the rows");
+    fn search(&self, query: DenseQuery<'_>, request: GraphRequest, work: &mut Work) -> Found {
+        assert_eq!(query.vector.len(), self.dim, "a query has the length of the rows");
         // Below this effort the engine was seen to return nothing at all.
         let ef = request.ef.max(2 * request.k).max(16);
         let mut point = Vec::new();
-        self.space.query(query, &mut point);
+        self.space.query(query.vector, &mut point);
         work.graph_walks += 1;
         let found = self.hnsw.search(&point, request.k, ef);
         let rows = found.iter().map(|neighbour| (neighbour.distance, SlotId::new(neighbour.d_id as u32)));
         let rows: Vec<_> = rows.collect();
         let largest = rows.last().map_or(0.0, |last| last.0);
-        Found { uncertainty: ROUNDING * (1.0 + largest), rows }
+        Found { uncertainty: ROUNDING * (1.0 + largest), limit: f32::INFINITY, rows }
     }
 
     fn rows(&self) -> usize {

@@ -11,7 +11,7 @@ pub use code_graph::{Beginning, CodeGraph, GraphParts};
 pub use hnsw_rs_graph::HnswRsGraph;
 pub use self_test::{Calibration, SelfTest, calibrate};
 
-use crate::Work;
+use crate::{DenseQuery, Work};
 use pinyon_types::SlotId;
 use std::fmt::Debug;
 
@@ -33,13 +33,16 @@ pub struct Found {
     pub rows: Vec<(f32, SlotId)>,
     /// Two rows whose distances differ by less may lie the other way round.
     pub uncertainty: f32,
+    /// Rows farther than this are certainly beyond the query's bound.
+    pub limit: f32,
 }
 
 impl Found {
-    /// The first of some of the rows, in their order: those that may be among the `k` nearest of them.
+    /// The first of some of the rows, in their order: those that may be among the `k` nearest of them and within the query's bound.
     pub fn close<'a>(&self, rows: &'a [(f32, SlotId)], k: usize) -> &'a [(f32, SlotId)] {
-        let Some((last, _)) = rows.get(k.max(1) - 1) else { return rows };
-        &rows[..rows.partition_point(|(distance, _)| *distance <= last + self.uncertainty)]
+        let of_kth = rows.get(k.max(1) - 1).map_or(f32::INFINITY, |kth| kth.0 + self.uncertainty);
+        let limit = of_kth.min(self.limit);
+        &rows[..rows.partition_point(|(distance, _)| *distance <= limit)]
     }
 
     /// Whether a row was found.
@@ -113,7 +116,7 @@ pub enum GraphError {
 /// An approximate-nearest-neighbour structure over a block of rows.
 pub trait Graph: Send + Sync + Debug {
     /// Up to `k` rows that are probably among the nearest. Their exact distances are the caller's to compute.
-    fn search(&self, query: &[f32], request: GraphRequest, work: &mut Work) -> Found;
+    fn search(&self, query: DenseQuery<'_>, request: GraphRequest, work: &mut Work) -> Found;
     /// What our own graph of a block of so many rows may begin with, where `number` tells under which number a row of this graph is
     /// among them, if it is; `None` if the engine keeps its links to itself.
     fn beginning(&self, _rows: usize, _number: &dyn Fn(u32) -> Option<u32>) -> Option<Beginning> {

@@ -2,11 +2,12 @@
 
 use super::{Graph, GraphRequest};
 use crate::{
-    RowBlock, Work,
+    DenseQuery, RowBlock, Work,
     probes::{K, nearest_of_each, probes},
 };
 use pinyon_distance::QueryScorer;
 use pinyon_types::{Distance, Metric, SlotId};
+use std::sync::OnceLock;
 
 /// So many estimate a recall of 0.99 to within about 0.002. With a quarter of them the same rows were given efforts of 128,
 /// 160 or 256 as their graphs happened to come out.
@@ -83,7 +84,12 @@ fn measure(
         let distance = |row: usize| scorer.distance(block.vector(row), block.inverse_norms[row]);
         // A row as near as the tenth is as good as the tenth: equal rows must not count as misses.
         let worst = truth.last().map_or(Distance::FARTHEST, |last| last.0);
-        let walked = graph.search(query, GraphRequest { k: ef, ef, settled: SETTLED }, &mut work);
+        let codes = OnceLock::new();
+        let walked = graph.search(
+            DenseQuery::new(query, &codes),
+            GraphRequest { k: ef, ef, settled: SETTLED },
+            &mut work,
+        );
         let looked_at = walked.close(&walked.rows[..SETTLED.min(walked.rows.len())], K);
         let near = looked_at.iter().filter(|(_, row)| distance(row.get() as usize) <= worst).count();
         found += near.min(truth.len());

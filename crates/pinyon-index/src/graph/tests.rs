@@ -4,6 +4,7 @@ use super::*;
 use crate::{RowBlock, TopK, scan};
 use pinyon_distance::{QueryScorer, inverse_norm};
 use pinyon_types::{Metric, SeededRng};
+use std::sync::OnceLock;
 
 const OPTIONS: GraphOptions = GraphOptions { m: 16, ef_construction: 100 };
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::DotProduct, Metric::Euclidean];
@@ -57,7 +58,11 @@ fn calibrated_graphs_find_what_a_scan_finds() {
             let mut best = TopK::new(10);
             scan(rows.block(), &QueryScorer::new(metric, query), None, &mut best, &mut work, &|| false);
             let truth: Vec<SlotId> = best.into_sorted().into_iter().map(|(_, slot)| slot).collect();
-            let walked = graph.search(query, GraphRequest { k: ef, ef, settled: 30 }, &mut work);
+            let walked = graph.search(
+                DenseQuery::new(query, &OnceLock::new()),
+                GraphRequest { k: ef, ef, settled: 30 },
+                &mut work,
+            );
             found += truth.iter().filter(|slot| walked.contains(**slot)).count();
         }
         assert!(found >= 980, "{metric}: {found} of 1000 at ef {ef}");
@@ -75,8 +80,11 @@ fn equal_zero_and_huge_rows_do_not_panic() {
     for metric in METRICS {
         let graph = HnswRsGraph::build(rows.block(), metric, OPTIONS, &|| false, &pool()).unwrap();
         for query in [[0.0; 4], [1.0; 4], [1e18, 1.0, 1.0, 1.0], [f32::MAX; 4]] {
-            let found =
-                graph.search(&query, GraphRequest { k: 10, ef: 10, settled: 10 }, &mut Work::default());
+            let found = graph.search(
+                DenseQuery::new(&query, &OnceLock::new()),
+                GraphRequest { k: 10, ef: 10, settled: 10 },
+                &mut Work::default(),
+            );
             assert!(found.rows.iter().all(|(_, slot)| slot.get() < 210), "{metric} {query:?}");
         }
     }
@@ -99,7 +107,7 @@ fn what_the_engine_cannot_take_is_refused_before_it_is_called() {
 fn rows_that_may_be_among_the_nearest_are_close() {
     let rows: Vec<(f32, SlotId)> =
         [1.0, 2.0, 3.0, 3.5, 4.0].into_iter().zip((0..).map(SlotId::new)).collect();
-    let found = Found { rows, uncertainty: 0.5 };
+    let found = Found { rows, uncertainty: 0.5, limit: f32::INFINITY };
     for (k, close) in [(1, 1), (2, 2), (3, 4), (4, 5), (5, 5), (6, 5), (0, 1)] {
         assert_eq!(found.close(&found.rows, k).len(), close, "{k}");
     }

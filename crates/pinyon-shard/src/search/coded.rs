@@ -2,7 +2,7 @@
 
 use super::{Search, Way, layers::Best};
 use crate::{layer::LayerView, part::Span, segment::Segment};
-use pinyon_index::{CodedQuery, CodedRows, Depth, ScanEnd, Wanted};
+use pinyon_index::{CodedRows, Depth, ScanEnd, Wanted};
 use roaring::RoaringBitmap;
 use std::sync::Arc;
 
@@ -90,13 +90,14 @@ impl Search<'_> {
         rows: &[u32],
         best: &mut Best,
     ) {
-        let Some(query) = self.coded_query(coded) else { return };
+        let Some(query) = self.dense_query() else { return };
         let has_bits = coded.has_signs_for(rows.len(), self.query.top_k.get(), self.query.effort);
         let way = if has_bits { Way::SurvivorsByBits } else { Way::SurvivorsByBytes };
         self.note_scan(way, self.depth(coded, true));
         let Some(scorer) = &self.scorer.dense else { return };
         let block = segment.block(span.slots.clone());
-        let end = coded.search_rows((block, scorer), &query, (rows, self.stop), best, &mut self.work);
+        let asked = (query, self.query.effort);
+        let end = coded.search_rows((block, scorer), asked, (rows, self.stop), best, &mut self.work);
         self.complete &= end == ScanEnd::Done;
     }
 
@@ -108,7 +109,7 @@ impl Search<'_> {
         passing: Option<&RoaringBitmap>,
         best: &mut Best,
     ) {
-        let Some(query) = self.coded_query(coded) else { return };
+        let Some(query) = self.dense_query() else { return };
         let way = match (passing.is_some(), coded.has_signs()) {
             (false, false) => Way::Bytes,
             (false, true) => Way::Bits,
@@ -124,7 +125,8 @@ impl Search<'_> {
         let is_wanted = |row: u32| bits.as_ref().is_none_or(|bits| bits.contains(row)) && is_alive(row);
         let wanted = Wanted { is_wanted: &is_wanted, is_selective: passing.is_some(), stop: self.stop };
         let block = segment.block(span.slots.clone());
-        let end = coded.search((block, scorer), &query, wanted, best, &mut self.work);
+        let asked = (query, self.query.effort);
+        let end = coded.search((block, scorer), asked, wanted, best, &mut self.work);
         self.complete &= end == ScanEnd::Done;
     }
 
@@ -134,16 +136,6 @@ impl Search<'_> {
 
     fn depth(&self, coded: &CodedRows, is_selective: bool) -> Depth {
         coded.depth_for(self.query.top_k.get(), self.query.effort, is_selective)
-    }
-
-    /// One for all namespaces: they share metric and length.
-    fn coded_query(&mut self, coded: &CodedRows) -> Option<Arc<CodedQuery>> {
-        let effort = self.query.effort;
-        if self.coded.is_none() {
-            self.coded =
-                self.query.vector.map(|vector| Arc::new(coded.query(vector.as_slice()).with_effort(effort)));
-        }
-        self.coded.clone()
     }
 }
 

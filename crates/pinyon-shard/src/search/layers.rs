@@ -33,8 +33,12 @@ impl Search<'_> {
             }
         }
         self.layer_ends(view, scope);
-        self.hits.reserve(best.len());
-        for (distance, slot) in best.into_sorted() {
+        let found = best.into_sorted();
+        self.tell(found.iter().map(|one| one.0));
+        let bound = self.shared.bound();
+        let found = &found[..found.partition_point(|one| one.0 <= bound)];
+        self.hits.reserve(found.len());
+        for &(distance, slot) in found {
             let place = Place::Layer(Arc::clone(&view.layer), slot);
             self.hits.push(Hit { namespace: view.layer.namespace_of(slot).clone(), distance, place });
         }

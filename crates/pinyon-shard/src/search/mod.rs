@@ -5,10 +5,12 @@ mod explain;
 pub(crate) mod filtering;
 mod layers;
 mod scorer;
+mod shared;
 mod sparse;
 mod walk;
 
 pub use explain::{BytesRead, Explanation, PartExplanation, PartPlace, Way};
+pub use shared::SharedSearch;
 
 use crate::{
     ShardError, ShardShape,
@@ -20,7 +22,7 @@ use crate::{
 use explain::Recorder;
 use filtering::rows_passing;
 use pinyon_distance::QueryScorer;
-use pinyon_index::{CodedQuery, TopK as BestK, Work};
+use pinyon_index::{DenseQuery, TopK as BestK, Work};
 use pinyon_types::{
     Clock, Distance, Effort, Filter, Invalid, Metadata, Metric, NamespaceId, RecordId, SparseVector, TopK,
     Vector,
@@ -51,6 +53,9 @@ pub struct Query<'a> {
     /// How many of them are expected from here: all, or fewer where others are searched beside this shard. Walks of graphs are
     /// the shorter for it and may miss some of those beyond.
     pub expected: usize,
+    /// What it has in common with the same query's searches of other shards: records that are too far to be among the results of all
+    /// may be missing from what is found.
+    pub shared: Option<&'a SharedSearch>,
     /// Only records that pass this.
     pub filter: Option<&'a Filter>,
     /// How hard to try where codes or a graph answer.
@@ -68,6 +73,7 @@ impl<'a> Query<'a> {
             required: &[],
             top_k,
             expected: top_k.get(),
+            shared: None,
             filter: None,
             effort: Effort::NORMAL,
             explain: None,
@@ -152,8 +158,10 @@ struct Search<'a> {
     work: Work,
     complete: bool,
     hits: Vec<Hit>,
-    /// The query as codes are asked with it, made when the first codes are met.
-    coded: Option<Arc<CodedQuery>>,
+    /// What is known of the query so far, here or wherever else it is searched for.
+    shared: &'a SharedSearch,
+    /// Whether anybody will ask for what this search finds out.
+    is_heard: bool,
     /// What is noted for who asks how; nothing usually.
     recorder: Option<Recorder<'a>>,
 }
@@ -171,10 +179,12 @@ pub(crate) fn search(
         sparse: query.sparse.map(SparseVector::as_ref),
         required: query.required,
     };
-    let (work, hits) = (Work::default(), Vec::new());
+    let (work, hits, alone) = (Work::default(), Vec::new(), SharedSearch::new(query.top_k));
+    let (shared, is_heard) =
+        (query.shared.unwrap_or(&alone), query.shared.is_some() || state.layers.len() > 1);
     let recorder = query.explain.map(Recorder::new);
     let mut search =
-        Search { settings, scorer, query, stop, work, complete: true, hits, coded: None, recorder };
+        Search { settings, scorer, query, stop, work, complete: true, hits, shared, is_heard, recorder };
     search.memtable(state, scope);
     for view in &state.layers {
         search.layer(view, scope);
@@ -205,6 +215,20 @@ pub(crate) fn check_query(query: Query<'_>, shape: ShardShape) -> Result<(), Inv
         }
         None if !query.required.is_empty() => Err(Invalid::new("match_terms", "needs a sparse vector")),
         _ => Ok(()),
+    }
+}
+
+impl<'a> Search<'a> {
+    /// The query with what is known of it by now; `None` of a sparse one.
+    fn dense_query(&self) -> Option<DenseQuery<'a>> {
+        self.query.vector.map(|vector| self.shared.query(vector.as_slice()))
+    }
+
+    /// Tells the other searches how far the records of one place are that may be results.
+    fn tell(&self, distances: impl Iterator<Item = Distance>) {
+        if self.is_heard {
+            self.shared.add(distances);
+        }
     }
 }
 
@@ -247,7 +271,9 @@ impl Search<'_> {
             let began_us = self.filter_begins();
             self.filter_ends(began_us, passed);
         }
-        for (distance, id) in best.into_sorted() {
+        let found = best.into_sorted();
+        self.tell(found.iter().map(|one| one.0));
+        for (distance, id) in found {
             if let Some(stored) = tail.records.get(id) {
                 let place = Place::Memtable(Arc::clone(stored));
                 self.hits.push(Hit { namespace: tail.namespace.clone(), distance, place });

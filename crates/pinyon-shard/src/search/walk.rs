@@ -24,6 +24,12 @@ struct Walked {
     rows: u32,
 }
 
+impl Walked {
+    fn slot_of(&self, row: SlotId) -> SlotId {
+        SlotId::new(self.first + row.get())
+    }
+}
+
 impl Search<'_> {
     /// Walks a graph that a part's rows are in, for some of them only if they are named (numbered from the part's first);
     /// returns false, having added nothing, where there is none, or another way is the better or the only one.
@@ -34,7 +40,7 @@ impl Search<'_> {
         passing: Option<&RoaringBitmap>,
         best: &mut Best,
     ) -> bool {
-        let (Some(segment), Some(vector)) = (view.layer.segment(), self.query.vector) else { return false };
+        let (Some(segment), Some(query)) = (view.layer.segment(), self.dense_query()) else { return false };
         let Some(walked) = graph_of(segment, span) else { return false };
         let share = wanted_share(view, span, passing, walked.rows);
         if share < WALKED_SHARE_MIN {
@@ -46,19 +52,13 @@ impl Search<'_> {
         let graph = walked.graph.plan(plan, self.settings.graph_rows_per_effort);
         let Some((graph, ef)) = graph else { return false };
         let request = GraphRequest { k: ef, ef, settled: plan.settled() };
-        let found = graph.search(vector.as_slice(), request, &mut self.work);
+        let found = graph.search(query, request, &mut self.work);
         let is_wanted = |slot: SlotId| {
             let row = slot.get().wrapping_sub(span.slots.start);
             row < span.len() && view.is_live(slot) && passing.is_none_or(|rows| rows.contains(row))
         };
-        let slot_of = |row: SlotId| SlotId::new(walked.first + row.get());
-        let slots = found.rows.iter().map(|(distance, row)| (*distance, slot_of(*row))).enumerate();
-        let wanted = slots.filter(|(_, (_, slot))| is_wanted(*slot)).take(plan.rescored());
-        let (places, wanted): (Vec<usize>, Vec<(f32, SlotId)>) = wanted.unzip();
-        // QRY-3, and: what is found only at the end of a walk has neighbours that were not found.
-        if places.get(k - 1).is_none_or(|place| *place > ef * 2 / 3) {
-            return false;
-        }
+        let slots = found.rows.iter().map(|(distance, row)| (*distance, walked.slot_of(*row)));
+        let Some(wanted) = wanted_of(slots, is_wanted, (k, plan.rescored()), ef) else { return false };
         self.note_walk(ef);
         self.rescore(segment, found.close(&wanted, k), best);
         true
@@ -83,6 +83,25 @@ fn graph_of(segment: &Segment, span: &Span) -> Option<Walked> {
         return Some(Walked { graph, first: span.slots.start, rows: span.len() });
     }
     Some(Walked { graph: segment.graph(Part::Whole)?, first: 0, rows: segment.len() })
+}
+
+/// The first of the slots that are wanted, as many as `most`, after a walk of effort `ef`; `None` where the `k` nearest are not among
+/// them (QRY-3), or were found only at the end: then they have neighbours that were not found.
+fn wanted_of(
+    slots: impl Iterator<Item = (f32, SlotId)>,
+    is_wanted: impl Fn(SlotId) -> bool,
+    (k, most): (usize, usize),
+    ef: usize,
+) -> Option<Vec<(f32, SlotId)>> {
+    let mut wanted = Vec::with_capacity(most);
+    let mut kth_place = None;
+    for (place, one) in slots.enumerate().filter(|(_, one)| is_wanted(one.1)).take(most) {
+        wanted.push(one);
+        if wanted.len() == k {
+            kth_place = Some(place);
+        }
+    }
+    (kth_place? <= ef * 2 / 3).then_some(wanted)
 }
 
 /// Which share of a graph's rows is alive and wanted.

@@ -206,6 +206,7 @@ fn sparse_parts_are_combined_and_sparse_indexes_are_answered_by_postings() {
         required: &[],
         top_k: TopK::new(3).unwrap(),
         expected: 3,
+        shared: None,
         filter: None,
         effort: Effort::NORMAL,
         explain: Some(&clock),

@@ -12,7 +12,7 @@ mod scratch;
 mod tests;
 
 use super::{Found, Graph, GraphOptions, GraphRequest};
-use crate::Work;
+use crate::{DenseQuery, Work};
 pub use beginning::Beginning;
 use links::Links;
 pub use parts::GraphParts;
@@ -120,18 +120,19 @@ impl CodeGraph {
 }
 
 impl Graph for CodeGraph {
-    fn search(&self, query: &[f32], request: GraphRequest, work: &mut Work) -> Found {
+    fn search(&self, query: DenseQuery<'_>, request: GraphRequest, work: &mut Work) -> Found {
         if self.codes.is_empty() {
-            return Found { rows: Vec::new(), uncertainty: 0.0 };
+            return Found { rows: Vec::new(), uncertainty: 0.0, limit: f32::INFINITY };
         }
-        let query = self.codes.query(&self.codes.query_point(query));
+        let bytes = &query.coded(&self.codes).bytes;
         work.graph_walks += 1;
         self.scratches.with(|scratch| {
-            self.walk(&query, Length::of(request), ENTRIES, scratch, work);
+            self.walk(bytes, Length::of(request), ENTRIES, scratch, work);
             let near = scratch.near.pairs().take(request.k);
             let rows: Vec<_> = near.map(|(distance, row)| (distance, SlotId::new(row))).collect();
-            let nearest = rows.first().map(|(_, row)| query.uncertainty(&self.codes, row.get()));
-            Found { rows, uncertainty: nearest.unwrap_or(0.0) }
+            let nearest = rows.first().map_or(0, |(_, row)| row.get());
+            let uncertainty = bytes.uncertainty(&self.codes, nearest);
+            Found { rows, uncertainty, limit: query.limit(&self.codes, nearest) }
         })
     }
 

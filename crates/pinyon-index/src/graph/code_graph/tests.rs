@@ -8,6 +8,7 @@ use pinyon_distance::{QueryScorer, codes::PointSpace, inverse_norm};
 use pinyon_types::{Metric, SeededRng};
 use rayon::ThreadPool;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 const OPTIONS: GraphOptions = GraphOptions { m: 16, ef_construction: 100 };
 const DIM: usize = 48;
@@ -55,7 +56,11 @@ fn recall_at(
     for query in queries.chunks(DIM) {
         let mut best = TopK::new(10);
         scan(block, &QueryScorer::new(metric, query), None, &mut best, &mut work, &|| false);
-        let walked = graph.search(query, GraphRequest { k: 30.min(ef), ef, settled: 30 }, &mut work);
+        let walked = graph.search(
+            DenseQuery::new(query, &OnceLock::new()),
+            GraphRequest { k: 30.min(ef), ef, settled: 30 },
+            &mut work,
+        );
         found += best.into_sorted().iter().filter(|(_, slot)| walked.contains(*slot)).count();
     }
     found as f64 / (queries.len() / DIM * 10) as f64
@@ -110,8 +115,11 @@ fn small_equal_and_empty_sets_of_rows_have_graphs() {
         let norms: Vec<f32> = vectors.chunks(DIM).map(inverse_norm).collect();
         for metric in [Metric::Cosine, Metric::DotProduct, Metric::Euclidean] {
             let graph = build(&vectors, &norms, metric, 1);
-            let found =
-                graph.search(&[1.0; DIM], GraphRequest { k: 10, ef: 20, settled: 10 }, &mut Work::default());
+            let found = graph.search(
+                DenseQuery::new(&[1.0; DIM], &OnceLock::new()),
+                GraphRequest { k: 10, ef: 20, settled: 10 },
+                &mut Work::default(),
+            );
             assert_eq!(found.rows.len(), count.min(10), "{metric} {count}");
         }
     }
@@ -156,7 +164,14 @@ fn a_graph_that_was_taken_apart_walks_as_before() {
     for query in queries.chunks(DIM) {
         let walk = |graph: &CodeGraph| {
             let mut work = Work::default();
-            (graph.search(query, GraphRequest { k: 30, ef: 60, settled: 30 }, &mut work), work)
+            (
+                graph.search(
+                    DenseQuery::new(query, &OnceLock::new()),
+                    GraphRequest { k: 30, ef: 60, settled: 30 },
+                    &mut work,
+                ),
+                work,
+            )
         };
         assert_eq!(walk(&graph), walk(&again));
     }
