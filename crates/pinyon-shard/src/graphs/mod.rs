@@ -71,11 +71,11 @@ impl GraphEntry {
 }
 
 /// The effort for so many results, as a share of that for the ten of the self-test. More need more in proportion. Fewer need
-/// less, but not in proportion, because finding the place costs most: on embeddings of texts the nearest reached 0.992 with
+/// less, but never little, because finding the place costs most: on embeddings of texts the nearest reached 0.992 with
 /// 0.55 to 0.65 of the effort, the four nearest with 0.65.
 fn effort_share(results: usize) -> f64 {
     let tenths = results as f64 / 10.0;
-    if tenths > 1.0 { tenths } else { 0.4_f64.mul_add(tenths, 0.6) }
+    if tenths > 1.0 { tenths } else { (0.4 * tenths).mul_add(tenths, 0.6) }
 }
 
 /// What a walk is for.
