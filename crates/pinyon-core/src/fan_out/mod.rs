@@ -112,7 +112,9 @@ pub(crate) fn run(inner: &Inner, plan: Plan) -> Result<Gathered, EngineError> {
         [one] => vec![ask(&inner.fleet, &Round { plan, shared: None }, *one, deadline_us)],
         _ => ask_twice(inner, plan, &asks, deadline_us),
     };
-    Ok(merge(inner, parts, &shards, top_k))
+    let silent = shards.iter().filter(|shard| parts.iter().all(|part| part.report.shard != **shard));
+    let silent = silent.map(|shard| missing(inner, *shard, deadline_us)).collect();
+    Ok(merge(parts, silent, top_k))
 }
 
 fn deadline(inner: &Inner, timeout: Duration) -> u64 {
@@ -233,32 +235,31 @@ fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: 
     }
 }
 
-fn merge(inner: &Inner, parts: Vec<Part>, shards: &[ShardId], top_k: TopK) -> Gathered {
-    let mut reports = Vec::with_capacity(shards.len());
+/// The report of a shard that gave no answer.
+fn missing(inner: &Inner, shard: ShardId, deadline_us: Option<u64>) -> ShardReport {
+    let panicked = || ShardOutcome::Failed("the search panicked: the log says where".to_owned());
+    ShardReport {
+        shard,
+        index_name: inner.index_name(shard),
+        latency: Duration::ZERO,
+        // Without a deadline everybody is waited for.
+        outcome: deadline_us.map_or_else(panicked, |_| ShardOutcome::TimedOut),
+        explanation: None,
+        work: Work::default(),
+    }
+}
+
+/// One answer of all parts, with the reports of shards that gave none.
+fn merge(parts: Vec<Part>, silent: Vec<ShardReport>, top_k: TopK) -> Gathered {
+    let mut reports = silent;
     let mut hits = Vec::with_capacity(parts.iter().map(|part| part.hits.len()).sum());
     for part in parts {
         let shard = part.report.shard;
         reports.push(part.report);
         hits.extend(part.hits.into_iter().map(|hit| (shard, hit)));
     }
-    for shard in shards {
-        if reports.iter().all(|report: &ShardReport| report.shard != *shard) {
-            reports.push(missing(inner, *shard));
-        }
-    }
     reports.sort_unstable_by_key(|report| report.shard);
     hits.sort_unstable_by(|a, b| a.1.cmp_rank(&b.1));
     hits.truncate(top_k.get());
     Gathered { hits, reports }
-}
-
-fn missing(inner: &Inner, shard: ShardId) -> ShardReport {
-    ShardReport {
-        shard,
-        index_name: inner.index_name(shard),
-        latency: Duration::ZERO,
-        outcome: ShardOutcome::TimedOut,
-        explanation: None,
-        work: Work::default(),
-    }
 }

@@ -22,11 +22,6 @@ impl CodedQuery {
         let norm_squared = Kernels::detect().dot(&point, &point);
         Self { bytes: rows.query(&point), point, norm_squared }
     }
-
-    /// A distance, as bytes of these rows estimate it.
-    pub(crate) fn estimate_of(&self, distance: Distance, rows: &Int8Rows) -> f32 {
-        rows.space().between_points(distance, self.norm_squared)
-    }
 }
 
 /// A query. It is coded when the first codes are met, and whoever searches for it later, or meanwhile, finds that done.
@@ -57,13 +52,12 @@ impl<'a> DenseQuery<'a> {
         self.codes.get_or_init(|| CodedQuery::new(self.vector, rows))
     }
 
-    /// What estimates say no less than of rows beyond the bound, where those of rows like this one are not more wrong than bytes
-    /// mostly are.
+    /// Rows whose estimates are beyond this are beyond the bound, where estimates of rows like this one are as good as bytes allow.
     pub(crate) fn limit(self, rows: &Int8Rows, like: u32) -> f32 {
         if self.bound == Distance::FARTHEST {
             return f32::INFINITY;
         }
         let coded = self.coded(rows);
-        coded.estimate_of(self.bound, rows) + coded.bytes.uncertainty(rows, like)
+        rows.space().between_points(self.bound, coded.norm_squared) + coded.bytes.uncertainty(rows, like)
     }
 }
