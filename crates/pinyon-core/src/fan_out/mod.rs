@@ -84,7 +84,8 @@ impl Plan {
 /// Several shards being asked.
 struct Round {
     plan: Arc<Plan>,
-    /// Of these shards' searches; one alone has nobody to share with.
+    /// Of these shards' searches, where all answers are waited for: one that is late must take no result from the others. One
+    /// shard alone has nobody to share with.
     shared: Option<SharedSearch>,
 }
 
@@ -125,8 +126,8 @@ fn deadline(inner: &Inner, timeout: Duration) -> u64 {
 /// Asks every shard, and once more those that hold more of the results than was expected.
 fn ask_twice(inner: &Inner, plan: Arc<Plan>, asks: &[Ask], deadline_us: Option<u64>) -> Vec<Part> {
     let top_k = plan.top_k;
-    let shared = SharedSearch::new(top_k);
-    let first = Arc::new(Round { plan: Arc::clone(&plan), shared: Some(shared) });
+    let shared = deadline_us.is_none().then(|| SharedSearch::new(top_k));
+    let first = Arc::new(Round { plan: Arc::clone(&plan), shared });
     let mut parts = ask_all(inner, &first, asks, deadline_us);
     let again = rounds::underestimated(asks, &parts, top_k.get());
     if !again.is_empty() {

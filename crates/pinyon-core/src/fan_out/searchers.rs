@@ -1,6 +1,6 @@
 //! Threads that search shards beside the one that was asked. They sleep as soon as nothing is left to do: the idle threads of a
-//! rayon pool look for work for a while before they do, which is right for work that comes in swarms of small pieces, and was
-//! a tenth of the CPU time of a query over four shards.
+//! rayon pool look for work for a while before they do, which is right for work that comes in swarms of small pieces, and costs a
+//! query over few shards CPU time for nothing.
 
 use std::{
     collections::VecDeque,

@@ -5,7 +5,7 @@ use super::Reach;
 use crate::{Change, Engine, EngineSettings, VectorQuery};
 use pinyon_shard::{Step, Work};
 use pinyon_types::{Record, RecordId, SeededRng, Vector};
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 const DIM: u32 = 16;
 const SHARDS: u32 = 4;
@@ -24,10 +24,12 @@ struct Sample {
 }
 
 impl Sample {
-    fn new() -> Self {
-        let dir = std::env::temp_dir().join(format!("pinyon-rounds-{}", std::process::id()));
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("pinyon-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         let mut settings = EngineSettings::offline(SHARDS, DIM).unwrap();
+        // Some shard is asked after another by the same thread.
+        settings.search_threads = 2;
         settings.shard_options.graph_rows_min = 256;
         settings.shard_options.graph_rows_per_effort = 1;
         settings.shard_options.recall_min = 0.9;
@@ -87,7 +89,12 @@ impl Sample {
 
     /// How many of the true results a query over all tenants finds, and what it costs each shard.
     fn ask(&self, query: &[f32], reach: Reach) -> (usize, Vec<Work>) {
-        let answer = self.engine.query_vector(VectorQuery::dense(query.to_vec(), reach, K as u32)).unwrap();
+        self.ask_within(query, reach, None)
+    }
+
+    fn ask_within(&self, query: &[f32], reach: Reach, timeout: Option<Duration>) -> (usize, Vec<Work>) {
+        let query_of_all = VectorQuery { timeout, ..VectorQuery::dense(query.to_vec(), reach, K as u32) };
+        let answer = self.engine.query_vector(query_of_all).unwrap();
         assert!(!answer.is_partial && answer.results.len() == K);
         let found = answer.results.iter().map(|one| (one.tenant.to_string(), one.id.to_string()));
         let right = self.truth(query).intersection(&found.collect()).count();
@@ -103,7 +110,7 @@ impl Drop for Sample {
 
 #[test]
 fn shards_are_asked_for_their_share_and_again_for_what_they_hold_beyond_it() {
-    let mut sample = Sample::new();
+    let mut sample = Sample::new("rounds");
     let named = Reach::Tenants(sample.rows.iter().map(|one| one.0.clone()).collect());
     let (mut right, mut spread, mut full, mut again) = (0, 0, 0, 0);
     for _ in 0..20 {
@@ -124,4 +131,21 @@ fn shards_are_asked_for_their_share_and_again_for_what_they_hold_beyond_it() {
     assert!(right >= 390, "{right} of 400");
     assert!(again <= 4, "{again} of 80");
     assert!(spread * 10 <= full * 9, "{spread} of {full}");
+}
+
+#[test]
+fn a_shard_that_may_be_late_takes_no_result_from_the_others() {
+    let mut sample = Sample::new("late");
+    let (mut alone, mut together) = (u64::MAX, u64::MAX);
+    for _ in 0..20 {
+        let query = sample.point(0.0);
+        let least = |timeout| {
+            let (_, work) = sample.ask_within(&query, Reach::All, timeout);
+            work.iter().map(|shard| shard.distances).min().unwrap()
+        };
+        alone = alone.min(least(Some(Duration::from_secs(60))));
+        together = together.min(least(None));
+    }
+    // Every shard has its results ready, whether the others' arrive or not; without a deadline all arrive.
+    assert!(alone >= K as u64 && together < K as u64, "{alone} and {together} vectors read");
 }

@@ -150,6 +150,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn what_may_be_among_the_nearest_is_close() {
         let mut rng = SeededRng::new(52);

@@ -112,4 +112,6 @@ fn rows_that_may_be_among_the_nearest_are_close() {
         assert_eq!(found.close(&found.rows, k).len(), close, "{k}");
     }
     assert_eq!(found.close(&[], 3), []);
+    let found = Found { limit: 2.0, ..found };
+    assert_eq!([1, 2, 4, 9].map(|k| found.close(&found.rows, k).len()), [1, 2, 2, 2]);
 }
