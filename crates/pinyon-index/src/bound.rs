@@ -4,11 +4,14 @@ use crate::TopK;
 use pinyon_types::Distance;
 use std::sync::{
     Mutex, PoisonError,
-    atomic::{AtomicU32, Ordering::Relaxed},
+    atomic::{
+        AtomicU32,
+        Ordering::{Acquire, Release},
+    },
 };
 
 /// How far the k-th nearest row is that was found so far, wherever it lies: what is farther is no result. Threads may add and
-/// look at the same time.
+/// look at the same time; who sees a distance sees what was done before it was added.
 #[derive(Debug)]
 pub struct Bound {
     nearest: Mutex<TopK<Distance>>,
@@ -24,7 +27,7 @@ impl Bound {
 
     /// The distance of the k-th nearest; [`Distance::FARTHEST`] while there are fewer.
     pub fn get(&self) -> Distance {
-        Distance::new(f32::from_bits(self.kth.load(Relaxed)))
+        Distance::new(f32::from_bits(self.kth.load(Acquire)))
     }
 
     /// Adds rows by their distances. No row may be added twice: it would count as two.
@@ -32,7 +35,7 @@ impl Bound {
         let mut nearest = self.nearest.lock().unwrap_or_else(PoisonError::into_inner);
         distances.for_each(|distance| nearest.push(distance));
         if let Some(worst) = nearest.worst() {
-            self.kth.store(worst.get().to_bits(), Relaxed);
+            self.kth.store(worst.get().to_bits(), Release);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     engine::{Fleet, Inner, ShardOutcome, ShardReport},
 };
 use pinyon_shard::{Hit, Namespace, Query, Scope, SharedSearch, Work};
-use pinyon_types::{Effort, Filter, ShardId, SparseVector, TopK, Vector};
+use pinyon_types::{Distance, Effort, Filter, ShardId, SparseVector, TopK, Vector};
 use rounds::Ask;
 pub(crate) use searchers::Searchers;
 use std::{
@@ -84,8 +84,7 @@ impl Plan {
 /// Several shards being asked.
 struct Round {
     plan: Arc<Plan>,
-    /// Of these shards' searches, where all answers are waited for: one that is late must take no result from the others. One
-    /// shard alone has nobody to share with.
+    /// Of these shards' searches; one alone has nobody to share with.
     shared: Option<SharedSearch>,
 }
 
@@ -126,8 +125,8 @@ fn deadline(inner: &Inner, timeout: Duration) -> u64 {
 /// Asks every shard, and once more those that hold more of the results than was expected.
 fn ask_twice(inner: &Inner, plan: Arc<Plan>, asks: &[Ask], deadline_us: Option<u64>) -> Vec<Part> {
     let top_k = plan.top_k;
-    let shared = deadline_us.is_none().then(|| SharedSearch::new(top_k));
-    let first = Arc::new(Round { plan: Arc::clone(&plan), shared });
+    let shared = SharedSearch::new(top_k);
+    let first = Arc::new(Round { plan: Arc::clone(&plan), shared: Some(shared) });
     let mut parts = ask_all(inner, &first, asks, deadline_us);
     let again = rounds::underestimated(asks, &parts, top_k.get());
     if !again.is_empty() {
@@ -165,8 +164,17 @@ fn ask_beside(inner: &Inner, round: &Arc<Round>, asks: &[Ask]) -> Vec<Part> {
 fn take_and_ask(fleet: &Fleet, round: &Round, left: &Mutex<Vec<Ask>>, sender: &mpsc::SyncSender<Part>) {
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop();
     while let Some(one) = next() {
-        // Somebody listens until all have answered.
-        let _ = sender.send(ask(fleet, round, one, None));
+        hand_in(round, sender, ask(fleet, round, one, None));
+    }
+}
+
+/// Hands in an answer, and only then tells the other searches how far its results are: theirs come after it in the channel, so
+/// whoever takes an answer in which something was left out has taken what it was left out for. Nobody listens any more when the
+/// time was up.
+fn hand_in(round: &Round, sender: &mpsc::SyncSender<Part>, part: Part) {
+    let distances: Vec<Distance> = part.hits.iter().map(Hit::distance).collect();
+    if let (Ok(()), Some(shared)) = (sender.send(part), &round.shared) {
+        shared.arrived(distances.into_iter());
     }
 }
 
@@ -175,8 +183,7 @@ fn ask_until(inner: &Inner, round: &Arc<Round>, asks: &[Ask], deadline_us: u64) 
     for one in asks.iter().copied() {
         let (fleet, round, sender) = (Arc::clone(&inner.fleet), Arc::clone(round), sender.clone());
         inner.searchers.spawn(move || {
-            // Nobody listens any more when the time was up.
-            let _ = sender.send(ask(&fleet, &round, one, Some(deadline_us)));
+            hand_in(&round, &sender, ask(&fleet, &round, one, Some(deadline_us)));
         });
     }
     drop(sender);

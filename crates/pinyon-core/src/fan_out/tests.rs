@@ -1,11 +1,11 @@
 //! Tests of the two rounds: results that lie as rows do cost less than a full search of every shard, and results that all lie
 //! in one shard are found all the same.
 
-use super::Reach;
+use super::*;
 use crate::{Change, Engine, EngineSettings, VectorQuery};
-use pinyon_shard::{Step, Work};
-use pinyon_types::{Record, RecordId, SeededRng, Vector};
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use pinyon_shard::Step;
+use pinyon_types::{Record, RecordId, SeededRng};
+use std::{collections::BTreeSet, path::PathBuf};
 
 const DIM: u32 = 16;
 const SHARDS: u32 = 4;
@@ -134,18 +134,47 @@ fn shards_are_asked_for_their_share_and_again_for_what_they_hold_beyond_it() {
 }
 
 #[test]
-fn a_shard_that_may_be_late_takes_no_result_from_the_others() {
-    let mut sample = Sample::new("late");
-    let (mut alone, mut together) = (u64::MAX, u64::MAX);
+fn searches_leave_out_what_is_farther_than_results_that_have_arrived() {
+    let mut sample = Sample::new("arrived");
+    let (mut found, mut least) = (0, [u64::MAX; 2]);
     for _ in 0..20 {
         let query = sample.point(0.0);
-        let least = |timeout| {
-            let (_, work) = sample.ask_within(&query, Reach::All, timeout);
-            work.iter().map(|shard| shard.distances).min().unwrap()
-        };
-        alone = alone.min(least(Some(Duration::from_secs(60))));
-        together = together.min(least(None));
+        for (least, timeout) in least.iter_mut().zip([None, Some(Duration::from_secs(60))]) {
+            let (right, work) = sample.ask_within(&query, Reach::All, timeout);
+            found += right;
+            *least = work.iter().map(|shard| shard.distances).fold(*least, u64::min);
+        }
     }
-    // Every shard has its results ready, whether the others' arrive or not; without a deadline all arrive.
-    assert!(alone >= K as u64 && together < K as u64, "{alone} and {together} vectors read");
+    assert!(found >= 390, "{found} of 400");
+    assert!(least.iter().all(|vectors| *vectors < K as u64), "{least:?} vectors read");
+}
+
+#[test]
+fn an_answer_that_nobody_takes_leaves_nothing_out_of_others() {
+    let mut sample = Sample::new("late");
+    let (vector, dim) = (sample.point(0.0), sample.engine.settings().dim);
+    let top_k = TopK::new(K as u32).unwrap();
+    let plan = Plan {
+        vector: Vector::new(vector, dim).unwrap(),
+        sparse: None,
+        required: Vec::new(),
+        top_k,
+        filter: None,
+        effort: Effort::NORMAL,
+        explain: false,
+        timeout: None,
+        targets: Targets::All,
+    };
+    let shared = SharedSearch::new(top_k);
+    let round = Round { plan: Arc::new(plan), shared: Some(shared) };
+    let bound = || round.shared.as_ref().unwrap().bound();
+    let first = Ask { shard: ShardId::new(0), expected: K };
+    let search = || ask(&sample.engine.inner.fleet, &round, first, None);
+    let (sender, receiver) = mpsc::sync_channel(1);
+    drop(receiver);
+    hand_in(&round, &sender, search());
+    assert_eq!(bound(), Distance::FARTHEST);
+    let (sender, receiver) = mpsc::sync_channel(1);
+    hand_in(&round, &sender, search());
+    assert_eq!(bound(), receiver.recv().unwrap().hits[K - 1].distance());
 }

@@ -34,8 +34,8 @@ impl Search<'_> {
         }
         self.layer_ends(view, scope);
         let found = best.into_sorted();
-        self.tell(found.iter().map(|one| one.0));
-        let bound = self.shared.bound();
+        self.note_found(found.iter().map(|one| one.0));
+        let bound = self.bound();
         let found = &found[..found.partition_point(|one| one.0 <= bound)];
         self.hits.reserve(found.len());
         for &(distance, slot) in found {

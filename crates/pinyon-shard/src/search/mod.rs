@@ -22,13 +22,13 @@ use crate::{
 use explain::Recorder;
 use filtering::rows_passing;
 use pinyon_distance::QueryScorer;
-use pinyon_index::{DenseQuery, TopK as BestK, Work};
+use pinyon_index::{Bound, CodedQuery, DenseQuery, TopK as BestK, Work};
 use pinyon_types::{
     Clock, Distance, Effort, Filter, Invalid, Metadata, Metric, NamespaceId, RecordId, SparseVector, TopK,
     Vector,
 };
 use scorer::RowScorer;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Which namespaces a query looks at.
 #[derive(Debug, Clone, Copy)]
@@ -158,10 +158,9 @@ struct Search<'a> {
     work: Work,
     complete: bool,
     hits: Vec<Hit>,
-    /// What is known of the query so far, here or wherever else it is searched for.
-    shared: &'a SharedSearch,
-    /// Whether anybody will ask for what this search finds out.
-    is_heard: bool,
+    codes: &'a OnceLock<CodedQuery>,
+    /// How far results may be, by what was found in this shard; `None` where all of it lies in one layer.
+    bound: Option<Bound>,
     /// What is noted for who asks how; nothing usually.
     recorder: Option<Recorder<'a>>,
 }
@@ -179,12 +178,12 @@ pub(crate) fn search(
         sparse: query.sparse.map(SparseVector::as_ref),
         required: query.required,
     };
-    let (work, hits, alone) = (Work::default(), Vec::new(), SharedSearch::new(query.top_k));
-    let (shared, is_heard) =
-        (query.shared.unwrap_or(&alone), query.shared.is_some() || state.layers.len() > 1);
+    let (work, hits, own_codes) = (Work::default(), Vec::new(), OnceLock::new());
+    let codes = query.shared.map_or(&own_codes, SharedSearch::codes);
+    let bound = (state.layers.len() > 1).then(|| Bound::new(query.top_k.get()));
     let recorder = query.explain.map(Recorder::new);
     let mut search =
-        Search { settings, scorer, query, stop, work, complete: true, hits, shared, is_heard, recorder };
+        Search { settings, scorer, query, stop, work, complete: true, hits, codes, bound, recorder };
     search.memtable(state, scope);
     for view in &state.layers {
         search.layer(view, scope);
@@ -221,13 +220,20 @@ pub(crate) fn check_query(query: Query<'_>, shape: ShardShape) -> Result<(), Inv
 impl<'a> Search<'a> {
     /// The query with what is known of it by now; `None` of a sparse one.
     fn dense_query(&self) -> Option<DenseQuery<'a>> {
-        self.query.vector.map(|vector| self.shared.query(vector.as_slice()))
+        let query = |vector: &'a Vector| DenseQuery::new(vector.as_slice(), self.codes);
+        self.query.vector.map(|vector| DenseQuery { bound: self.bound(), ..query(vector) })
     }
 
-    /// Tells the other searches how far the records of one place are that may be results.
-    fn tell(&self, distances: impl Iterator<Item = Distance>) {
-        if self.is_heard {
-            self.shared.add(distances);
+    /// How far results may be, by what was found so far in this shard and in those whose results have arrived.
+    fn bound(&self) -> Distance {
+        let here = self.bound.as_ref().map_or(Distance::FARTHEST, Bound::get);
+        here.min(self.query.shared.map_or(Distance::FARTHEST, SharedSearch::bound))
+    }
+
+    /// Notes how far the records of one place are that may be results.
+    fn note_found(&self, distances: impl Iterator<Item = Distance>) {
+        if let Some(bound) = &self.bound {
+            bound.add(distances);
         }
     }
 }
@@ -272,7 +278,7 @@ impl Search<'_> {
             self.filter_ends(began_us, passed);
         }
         let found = best.into_sorted();
-        self.tell(found.iter().map(|one| one.0));
+        self.note_found(found.iter().map(|one| one.0));
         for (distance, id) in found {
             if let Some(stored) = tail.records.get(id) {
                 let place = Place::Memtable(Arc::clone(stored));

@@ -1,6 +1,6 @@
-//! What searches of several places for one query have in common: the query's codes, and how far results may be.
+//! What searches of several shards for one query have in common: the query's codes, and how far results may be.
 
-use pinyon_index::{Bound, CodedQuery, DenseQuery};
+use pinyon_index::{Bound, CodedQuery};
 use pinyon_types::{Distance, TopK};
 use std::sync::OnceLock;
 
@@ -23,15 +23,18 @@ impl SharedSearch {
         Self { codes: self.codes.clone(), bound: Bound::new(top_k.get()) }
     }
 
-    pub(super) fn query<'a>(&'a self, vector: &'a [f32]) -> DenseQuery<'a> {
-        DenseQuery { bound: self.bound(), ..DenseQuery::new(vector, &self.codes) }
+    /// Tells searches to come how far results are that have arrived, each of them once: what is farther than the last of them is
+    /// left out from now on. Results that may still be lost on their way would take others with them.
+    pub fn arrived(&self, distances: impl Iterator<Item = Distance>) {
+        self.bound.add(distances);
     }
 
-    pub(super) fn bound(&self) -> Distance {
+    /// How far results may be; [`Distance::FARTHEST`] until as many as are wanted have arrived.
+    pub fn bound(&self) -> Distance {
         self.bound.get()
     }
 
-    pub(super) fn add(&self, distances: impl Iterator<Item = Distance>) {
-        self.bound.add(distances);
+    pub(super) const fn codes(&self) -> &OnceLock<CodedQuery> {
+        &self.codes
     }
 }
