@@ -45,6 +45,8 @@ pub enum Verb {
     Bench(Bench),
     /// Compare routing with what the shards hold; exit code 3 when they differ.
     Doctor(Doctor),
+    /// List every setting with its names, its default and its meaning.
+    Settings(Settings),
     /// Show what a log, segment or manifest file holds.
     Inspect(Inspect),
 }
@@ -318,6 +320,14 @@ pub struct Doctor {
     /// Where.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// `pinyon settings`.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `pinyon inspect`.

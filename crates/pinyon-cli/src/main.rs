@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Verb::Advise(command) => commands::advise::run(&command),
         Verb::Bench(command) => commands::bench::run(&command),
         Verb::Doctor(command) => commands::doctor::run(&command),
+        Verb::Settings(command) => commands::settings::run(&command),
         Verb::Inspect(command) => commands::inspect::run(&command),
     };
     exit::report(done)

@@ -77,6 +77,12 @@ fn llvm_tools() -> Vec<(&'static str, String)> {
     found.into_iter().filter(is_wanted).collect()
 }
 
+/// Writes README's table of settings: the test that compares it does so when it is told to.
+pub fn readme(root: &Path) -> anyhow::Result<()> {
+    let arguments = ["test", "--package", "pinyon-server", "--lib", "readme_has_the_table_of_settings"];
+    run_cargo(root, &arguments, &[("PINYON_TEST_BLESS", "1".into())])
+}
+
 /// The conformance checks of the official SDKs.
 pub fn sdk(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     python(root, "tests/sdk/run.py", arguments)

@@ -15,6 +15,7 @@ usage: cargo xtask VERB
   ci --quick   fmt, clippy, tidy
   tidy         the project's own rules
   tidy --bless remember the counts and the format as they are now
+  readme       README's table of settings, written anew from the code
   sdk          the official SDKs against the binary (needs python3 and node; installs them below target/sdk)
   fuzz         requests that break Pinecone's API (needs python3; --examples N, --seconds N)
   neon         the kernels' tests on aarch64, or those of other packages (elsewhere emulated: needs apt-get and Debian's
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         ["ci", "--quick"] => gate::run(&root, &gate::QUICK),
         ["tidy"] => tidy::run(&root),
         ["tidy", "--bless"] => tidy::bless(&root),
+        ["readme"] => gate::readme(&root),
         ["sdk", more @ ..] => gate::sdk(&root, more),
         ["fuzz", more @ ..] => gate::fuzz(&root, more),
         ["neon", packages @ ..] => neon::run(&root, packages),

@@ -11,5 +11,6 @@ pub mod ingest;
 pub mod inspect;
 pub mod query;
 pub mod serve;
+pub mod settings;
 pub mod shards;
 pub mod tenants;

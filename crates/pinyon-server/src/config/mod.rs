@@ -3,13 +3,15 @@
 
 mod environment;
 mod partial;
+mod setting;
 mod single;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 pub use environment::{Environment, read_dotenv};
-pub use partial::Partial;
+pub use partial::{Partial, SETTINGS};
+pub use setting::Setting;
 
 use crate::{
     KeyRing,
@@ -28,6 +30,10 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:5080";
 /// Where the data are when nobody says otherwise.
 pub const DATA_DIR_DEFAULT: &str = "pinyon-data";
+/// Where embeddings are asked for when nobody says otherwise.
+const OPENAI_BASE_URL_DEFAULT: &str = "https://api.openai.com/v1";
+/// The model that is asked for there when nobody says otherwise.
+const OPENAI_MODEL_DEFAULT: &str = "text-embedding-3-small";
 
 /// Most KiB that a memtable may have: 4 GiB, which a start has to read back from the log.
 const SEAL_KIB_MAX: usize = 4 << 20;
@@ -132,7 +138,6 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
     let defaults = Thresholds::module();
     let dim = Dim::new(merged.vector_dimension.unwrap_or(1536))
         .map_err(|e| ConfigError::of("vector_dimension", e))?;
-    let text = |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.into());
     let metric =
         Metric::from_name(&text(&merged.metric, "cosine")).map_err(|e| ConfigError::of("metric", e))?;
     let placement = PlacementPolicy::from_name(&text(&merged.placement, "mmh3"));
@@ -173,6 +178,11 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
     Ok(settings)
 }
 
+/// A layer's value, or the default.
+fn text(value: &Option<String>, default: &str) -> String {
+    value.clone().unwrap_or_else(|| default.into())
+}
+
 fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
     let options = match merged.seal_kib {
         None => ShardOptions::server(),
@@ -208,11 +218,8 @@ fn embedder(merged: &Partial, dim: Dim) -> Result<Arc<dyn Embedder>, ConfigError
         )),
         "openai" => {
             let settings = OpenAiSettings {
-                base_url: merged
-                    .openai_base_url
-                    .clone()
-                    .unwrap_or_else(|| "https://api.openai.com/v1".into()),
-                model: merged.openai_model.clone().unwrap_or_else(|| "text-embedding-3-small".into()),
+                base_url: text(&merged.openai_base_url, OPENAI_BASE_URL_DEFAULT),
+                model: text(&merged.openai_model, OPENAI_MODEL_DEFAULT),
                 dim,
                 key: merged.openai_api_key.clone().map(ApiKey::new),
             };

@@ -1,114 +1,157 @@
-//! One layer of settings: what it does not say is left to the layer below.
+//! The one list of settings: name, type, default, meaning. The layers, the environment's names, the refusal of unknown ones
+//! and README's table are made from it, so a setting is added here and nowhere else.
 
-use super::ConfigError;
+use super::{ConfigError, OPENAI_BASE_URL_DEFAULT, OPENAI_MODEL_DEFAULT, Setting, environment::Variables};
 use serde::Deserialize;
 use std::path::PathBuf;
 
-macro_rules! partial {
-    ($($(#[$doc:meta])* $name:ident: $kind:ty,)*) => {
-        /// One layer of settings, as in the TOML file.
+/// Makes everything from the list. A doc comment is the setting's meaning in README's table: one line, the file's key and
+/// no default in it. The default is written by a function of the settings that a start without any layer resolves.
+macro_rules! settings {
+    (
+        $($group:literal { $($(#[doc = $meaning:literal])+ $name:ident: $kind:ty = $default:expr;)+ })+
+        image { $($(#[doc = $image_meaning:literal])+ $image:ident = $variable:literal;)+ }
+    ) => {
+        /// One layer of settings, as in the TOML file. What it does not say is left to the layer below.
         #[derive(Clone, Default, PartialEq, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct Partial {
-            $($(#[$doc])* pub $name: Option<$kind>,)*
+            $($($(#[doc = $meaning])+ pub $name: Option<$kind>,)+)+
+            $($(#[doc = $image_meaning])+ #[serde(skip)] pub $image: Option<String>,)+
         }
+
+        /// Every setting, in README's order.
+        pub const SETTINGS: &[Setting] = &[
+            $($(Setting {
+                group: $group,
+                name: stringify!($name),
+                meaning: concat!($($meaning),+),
+                default: $default,
+            },)+)+
+        ];
+
+        /// Names of the vendor's image that serves one index. Whoever has them set for something else is not bothered:
+        /// their values are looked at in single-index mode only.
+        pub(super) const IMAGE_NAMES: &[&str] = &[$($variable),+];
 
         impl Partial {
             /// These settings with those of `upper` over them.
             #[must_use]
             pub fn overlaid_by(self, upper: Self) -> Self {
-                Self { $($name: upper.$name.or(self.$name),)* }
+                Self {
+                    $($($name: upper.$name.or(self.$name),)+)+
+                    $($image: upper.$image.or(self.$image),)+
+                }
+            }
+
+            /// Takes every setting's variable out of `variables`.
+            pub(super) fn from_variables(variables: &mut Variables) -> Result<Self, ConfigError> {
+                Ok(Self {
+                    $($($name: variables.take(stringify!($name))?,)+)+
+                    $($image: variables.take_as_is($variable),)+
+                })
             }
         }
     };
 }
 
-partial! {
-    /// Where the data are.
-    data_dir: PathBuf,
-    /// Where to listen: ADDRESS:PORT.
-    listen: String,
-    /// TLS beside plain text: off or local.
-    tls: String,
-    /// A certificate in PEM, with its chain, to speak TLS with.
-    tls_cert: PathBuf,
-    /// That certificate's key in PEM.
-    tls_key: PathBuf,
-    /// The one index that is served, on the one port.
-    single_index: String,
-    /// `PORT` of the image that serves one index; this and the next four are read with `single_index` only.
-    #[serde(skip)]
-    image_port: String,
-    /// `DIMENSION` of that image.
-    #[serde(skip)]
-    image_dimension: String,
-    /// `METRIC` of that image.
-    #[serde(skip)]
-    image_metric: String,
-    /// `INDEX_TYPE` of that image.
-    #[serde(skip)]
-    image_index_type: String,
-    /// `VECTOR_TYPE` of that image.
-    #[serde(skip)]
-    image_vector_type: String,
-    /// Name under which Pinecone's clients see the tenants' index.
-    tenants_index: String,
-    /// The first port that indexes are given; the one after the control port if nobody says.
-    index_port_first: u16,
-    /// The name that clients are told to find indexes at, in place of the one they came to.
-    advertised_host: String,
-    /// How hosts of indexes are written: auto, url or bare.
-    host_format: String,
-    /// Keys that are let in.
-    api_keys: Vec<String>,
-    /// Number of shards, 1 to 256.
-    num_shards: u32,
-    /// What stands before a shard's number in its name.
-    shard_prefix: String,
-    /// Components of every vector, 1 to 20,000.
-    vector_dimension: u32,
-    /// cosine, dotproduct or euclidean.
-    metric: String,
-    /// mmh3, ring or least-loaded.
-    placement: String,
-    /// sled or redb.
-    catalog: String,
-    /// hash or openai.
-    embedder: String,
-    /// Whether calls to other machines are forbidden.
-    offline: bool,
-    /// Where embeddings are asked for.
-    openai_base_url: String,
-    /// The embedding model's name.
-    openai_model: String,
-    /// The key for that endpoint.
-    openai_api_key: String,
-    /// Vectors above which a shard is overloaded.
-    max_vectors_per_shard: u64,
-    /// Tenants that a shard should hold at most.
-    max_namespaces_per_shard: u64,
-    /// Tenants from which on a shard should be relieved.
-    rebalance_namespaces: u64,
-    /// 95th percentile of latency above which a shard is overloaded, in milliseconds.
-    p95_warn_ms: u64,
-    /// Cross-shard queries that are let in a second; 0 lets all in.
-    cross_shard_qps_max: u32,
-    /// MiB of cross-shard answers that are kept until something is written; 0 keeps none.
-    cross_shard_cache_mib: u64,
-    /// KiB of a shard's memtable at which a segment is written.
-    seal_kib: usize,
-    /// The graph that large namespaces get: codes or hnsw_rs.
-    graph: String,
-    /// Effort of queries that name none, 0.5 to 4.
-    scan_factor: f64,
-    /// Recall@10 that codes and graphs must show on their own rows, 0.5 to 1.
-    recall_min: f64,
-    /// MiB that memtables, codes, graphs and filter indexes may take; 0 for no limit.
-    memory_mib: u64,
-    /// Threads that answer fan-outs.
-    search_threads: usize,
-    /// Whether $ne and $nin match records that lack the field: exclude or include.
-    missing_fields: String,
+settings! {
+    "Server" {
+        /// Directory of all data; made at the first start.
+        data_dir: PathBuf = |settings| settings.data_dir.display().to_string();
+        /// ADDRESS:PORT of the control port; port 0 takes a free one.
+        listen: String = |settings| settings.listen.to_string();
+        /// Keys that are let in, at least one to listen beyond loopback; in the environment with commas between them.
+        api_keys: Vec<String> = |_| "none".into();
+        /// TLS on the same ports, beside plain text: off, or local for a CA of its own.
+        tls: String = |settings| super::tls::shown(&settings.tls);
+        /// PEM file with a certificate and its chain, to speak TLS with; needs `tls_key`.
+        tls_cert: PathBuf = |_| "none".into();
+        /// PEM file with that certificate's key.
+        tls_key: PathBuf = |_| "none".into();
+    }
+    "Names and hosts" {
+        /// Text before a shard's number in its name.
+        shard_prefix: String = |settings| settings.engine.shard_prefix.clone();
+        /// Name of the one index to serve, on one port.
+        single_index: String = |_| "none".into();
+        /// Name under which Pinecone's clients see the tenant API's index.
+        tenants_index: String = |settings| settings.pinecone.tenants_index.clone();
+        /// First port that indexes get.
+        index_port_first: u16 = |_| "the one after `listen`".into();
+        /// Host that clients are told to find indexes at: a name, or `{index}.name` where the DNS has a wildcard.
+        advertised_host: String = |_| "the one they asked".into();
+        /// How hosts of indexes are written: auto, url (with `http://` or `https://`) or bare.
+        host_format: String = |_| "auto".into();
+    }
+    "What data are made with" {
+        /// Number of shards, 1 to 256.
+        num_shards: u32 = |settings| settings.engine.shards.to_string();
+        /// Components of every vector, 1 to 20,000.
+        vector_dimension: u32 = |settings| settings.engine.dim.to_string();
+        /// Metric: cosine, dotproduct or euclidean.
+        metric: String = |settings| settings.engine.metric.to_string();
+        /// Policy that gives a new tenant its shard: mmh3, ring or least-loaded.
+        placement: String = |settings| settings.engine.placement.name().into();
+        /// Store of the routing table: sled, or redb for more than a hundred thousand tenants.
+        catalog: String = |settings| settings.engine.catalog.name().into();
+        /// Embedder of texts: hash (local, lexical) or openai (any compatible endpoint).
+        embedder: String = |_| "hash".into();
+    }
+    "Embedder" {
+        /// Forbids calls to other machines.
+        offline: bool = |_| "false".into();
+        /// Endpoint that embeddings are asked of, with `embedder` openai.
+        openai_base_url: String = |_| OPENAI_BASE_URL_DEFAULT.into();
+        /// Embedding model that is asked for there.
+        openai_model: String = |_| OPENAI_MODEL_DEFAULT.into();
+        /// Key for that endpoint; alone it makes no call.
+        openai_api_key: String = |_| "none".into();
+    }
+    "Search" {
+        /// Effort of queries that name none, 0.5 to 4 times what self-tests found to be enough.
+        scan_factor: f64 = |settings| settings.engine.scan_factor.to_string();
+        /// Recall@10 that self-tests of codes and graphs demand, 0.5 to 1.
+        recall_min: f64 = |settings| settings.engine.shard_options.recall_min.to_string();
+        /// What filters with `$ne` and `$nin` do with records that lack the field: exclude or include them.
+        missing_fields: String = |settings| settings.engine.missing_fields.name().into();
+        /// Graph of namespaces from 20,000 records on: codes or hnsw_rs.
+        graph: String = |settings| settings.engine.shard_options.graph.name().into();
+        /// Threads that search shards, 1 to 1024.
+        search_threads: usize = |_| "one per core, at least 2".into();
+        /// Cross-shard queries let in per second; more get 429, 0 lets all in.
+        cross_shard_qps_max: u32 = |settings| settings.engine.cross_shard.per_second_max.unwrap_or(0).to_string();
+        /// MiB of cross-shard answers that are kept until anything is written; 0 keeps none.
+        cross_shard_cache_mib: u64 = |settings| (settings.engine.cross_shard.cache_bytes >> 20).to_string();
+    }
+    "Memory" {
+        /// MiB that memtables, codes, graphs and filter indexes of all indexes may take; 0 for no limit.
+        memory_mib: u64 = |_| "0".into();
+        /// KiB of a shard's memtable at which a segment is written.
+        seal_kib: usize = |settings| (settings.engine.shard_options.seal_bytes >> 10).to_string();
+    }
+    "Thresholds of health and advice" {
+        /// Vectors above which a shard is overloaded.
+        max_vectors_per_shard: u64 = |settings| settings.engine.thresholds.vectors_per_shard_max.to_string();
+        /// Tenants that a shard should hold at most.
+        max_namespaces_per_shard: u64 = |settings| settings.engine.thresholds.namespaces_per_shard_max.to_string();
+        /// Tenants from which on a shard should be relieved; nine tenths of the setting above.
+        rebalance_namespaces: u64 = |settings| settings.engine.thresholds.namespaces_per_shard_warn.to_string();
+        /// 95th percentile of latency, in milliseconds, above which a shard is overloaded.
+        p95_warn_ms: u64 = |settings| settings.engine.thresholds.p95_warn.as_millis().to_string();
+    }
+    image {
+        /// Port of the image that serves one index; read, like the next four, with `single_index` only.
+        image_port = "PORT";
+        /// Dimension in that image.
+        image_dimension = "DIMENSION";
+        /// Metric in that image.
+        image_metric = "METRIC";
+        /// Kind of index in that image.
+        image_index_type = "INDEX_TYPE";
+        /// Kind of vectors in that image.
+        image_vector_type = "VECTOR_TYPE";
+    }
 }
 
 impl Partial {
