@@ -18,7 +18,7 @@ const STORE: &str = "catalog/raw-store";
 
 /// Keeps everything in memory. Clones share it.
 #[derive(Debug, Clone, Default)]
-struct Kept(Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>);
+pub(super) struct Kept(Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>);
 
 impl CatalogStore for Kept {
     fn load_all(&mut self) -> Result<Vec<Entry>, CatalogError> {
@@ -37,7 +37,7 @@ impl CatalogStore for Kept {
     }
 }
 
-fn open(raw: &Kept, dir: &Path) -> Result<RoutingTable, CatalogError> {
+pub(super) fn open(raw: &Kept, dir: &Path) -> Result<RoutingTable, CatalogError> {
     let (store, image) = CheckedStore::open(Box::new(raw.clone()), Path::new(STORE))?;
     RoutingTable::from_image(store, &image, dir)
 }

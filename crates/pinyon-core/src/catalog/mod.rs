@@ -10,8 +10,12 @@ mod codec;
 #[cfg(test)]
 mod conformance;
 mod declared;
+mod export;
 #[cfg(test)]
 mod flips;
+#[cfg(test)]
+mod golden;
+mod layout;
 mod packing;
 mod redb_store;
 mod routing_table;
@@ -21,6 +25,8 @@ mod view;
 
 pub(crate) use checked::CheckedStore;
 pub(crate) use codec::{StoredIndex, decode_index, encode_index};
+#[cfg(test)]
+pub(crate) use golden::assert_format_shows;
 pub(crate) use store::{Change as StoreChange, list_dirs, remove_tree};
 
 pub use codec::StoredSettings;

@@ -7,6 +7,10 @@ use super::{
     checked::{CheckedStore, Image},
     codec,
     declared::{self, Declared},
+    export::export_pieces,
+    layout::{
+        BASES, DELTAS, SETTINGS_KEY, STATE_KEY, base_key, base_prefix, decode_state, delta_key, encode_state,
+    },
     packing::{pack, unpack},
     store::{CatalogError, CatalogKind, Change},
     view::{Assignment, Pin, View},
@@ -23,8 +27,6 @@ use std::{
     },
 };
 
-const SETTINGS_KEY: &[u8] = b"settings";
-const STATE_KEY: &[u8] = b"state";
 /// Deltas are not folded before they have this many bytes, however small the base is.
 const FOLD_BYTES_MIN: usize = 1 << 20;
 /// Values of a new base written in one commit, so that no commit grows with the table.
@@ -321,8 +323,7 @@ impl Writer {
             self.base_bytes += value.len();
             self.read_value(key, value, view)?;
         }
-        let deltas =
-            image.entries.range(b"delta/".to_vec()..).take_while(|(key, _)| key.starts_with(b"delta/"));
+        let deltas = image.entries.range(DELTAS.to_vec()..).take_while(|(key, _)| key.starts_with(DELTAS));
         for (key, value) in deltas {
             self.delta_keys.push(key.clone());
             self.delta_bytes += value.len();
@@ -333,9 +334,9 @@ impl Writer {
 
     /// A crash while folding leaves parts of a base that nothing names: the next one, or the one before.
     fn drop_stale_bases(&mut self, image: &Image) -> Result<(), CatalogError> {
-        let bases = image.entries.range(b"base/".to_vec()..).map(|(key, _)| key);
+        let bases = image.entries.range(BASES.to_vec()..).map(|(key, _)| key);
         let stale =
-            bases.take_while(|key| key.starts_with(b"base/")).filter(|key| !self.base_keys.contains(key));
+            bases.take_while(|key| key.starts_with(BASES)).filter(|key| !self.base_keys.contains(key));
         let changes: Vec<Change> = stale.map(|key| Change { key: key.clone(), value: None }).collect();
         if changes.is_empty() { Ok(()) } else { self.store.commit(&changes, self.store.epoch()) }
     }
@@ -369,8 +370,7 @@ impl Writer {
         let chunks = pack(changed.iter().map(|tenant| (tenant, view.get(tenant.as_str()))));
         let mut changes: Vec<Change> = Vec::new();
         for (part, chunk) in chunks.into_iter().enumerate() {
-            let key = format!("delta/{:016x}/{part:08x}", epoch.get()).into_bytes();
-            changes.push(Change { key, value: Some(chunk) });
+            changes.push(Change { key: delta_key(epoch, part), value: Some(chunk) });
         }
         let state = encode_state(self.generation, next_namespace);
         changes.push(Change { key: STATE_KEY.to_vec(), value: Some(state) });
@@ -393,8 +393,7 @@ impl Writer {
         for group in chunks.chunks(FOLD_VALUES_PER_COMMIT) {
             let mut changes = Vec::new();
             for chunk in group {
-                let mut key = base_prefix(generation);
-                key.extend_from_slice(format!("{:08x}", base_keys.len()).as_bytes());
+                let key = base_key(generation, base_keys.len());
                 base_bytes += chunk.len();
                 base_keys.push(key.clone());
                 changes.push(Change { key, value: Some(chunk.clone()) });
@@ -411,44 +410,4 @@ impl Writer {
         let drop_old: Vec<Change> = old.into_iter().map(|key| Change { key, value: None }).collect();
         self.store.commit(&drop_old, epoch)
     }
-}
-
-fn base_prefix(generation: u64) -> Vec<u8> {
-    format!("base/{generation:016x}/").into_bytes()
-}
-
-fn encode_state(generation: u64, next_namespace: u64) -> Vec<u8> {
-    [generation, next_namespace].iter().flat_map(|number| number.to_le_bytes()).collect()
-}
-
-fn decode_state(bytes: &[u8]) -> Result<(u64, u64), String> {
-    let mut reader = pinyon_storage::bytes::Reader::new(bytes);
-    let mut read = || Ok::<_, pinyon_storage::bytes::BytesError>((reader.u64()?, reader.u64()?));
-    read().map_err(|error| format!("its state: {error}"))
-}
-
-/// Tenants in one piece of the export: the whole of a large table is never in memory as text.
-const EXPORT_TENANTS_PER_PIECE: usize = 4_096;
-
-/// `catalog.json`, piece by piece: one line per tenant, so that people and line tools can read it.
-fn export_pieces(all: Vec<(TenantId, Assignment)>, epoch: Epoch) -> impl Iterator<Item = Vec<u8>> {
-    let count = all.len();
-    let head = format!("{{\"epoch\": {epoch}, \"tenants\": [\n").into_bytes();
-    let pieces = (0..count).step_by(EXPORT_TENANTS_PER_PIECE).map(move |from| {
-        let piece = &all[from..(from + EXPORT_TENANTS_PER_PIECE).min(count)];
-        let lines = piece.iter().zip(from + 1..).map(|(entry, number)| export_line(entry, number < count));
-        lines.collect::<String>().into_bytes()
-    });
-    std::iter::once(head).chain(pieces).chain([b"]}\n".to_vec()])
-}
-
-fn export_line((tenant, one): &(TenantId, Assignment), has_next: bool) -> String {
-    // Control characters are not allowed in names, so two escapes are all that JSON needs.
-    let name = tenant.as_str().replace('\\', "\\\\").replace('"', "\\\"");
-    let pinned = one.pin == Pin::Explicit;
-    let comma = if has_next { "," } else { "" };
-    format!(
-        "{{\"tenant\": \"{name}\", \"namespace\": {}, \"shard\": {}, \"epoch\": {}, \"pinned\": {pinned}}}{comma}\n",
-        one.namespace, one.shard, one.epoch
-    )
 }

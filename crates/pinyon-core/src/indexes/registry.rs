@@ -136,3 +136,33 @@ fn from_stored(stored: StoredIndex, scan_factor: Option<f64>) -> Result<IndexDes
         scan_factor,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::assert_format_shows;
+
+    #[test]
+    fn format_md_shows_a_registry_as_it_is_written() {
+        let home = std::env::temp_dir().join(format!("pinyon-registry-golden-{}", std::process::id()));
+        let (mut registry, _) = Registry::open(&home, CatalogKind::Redb).unwrap();
+        let movies = IndexDescription {
+            id: 1,
+            name: "movies".into(),
+            dim: Dim::new(3).unwrap(),
+            metric: Metric::Cosine,
+            port: 5081,
+            is_protected: false,
+            tags: [("k".into(), "v".into())].into(),
+            attributes: "{}".into(),
+            scan_factor: None,
+        };
+        registry.enter(&movies).unwrap();
+        let shop = IndexDescription { id: 2, scan_factor: Some(2.5), ..movies };
+        registry.enter(&shop).unwrap();
+        drop(registry);
+        let (_, entries) = CheckedStore::open_in(&registry_dir(&home), CatalogKind::Redb).unwrap();
+        assert_format_shows(&entries);
+        catalog::remove_tree(&home).unwrap();
+    }
+}

@@ -5,7 +5,7 @@ use super::{Findings, Settings, Source};
 const ARCHITECTURE: &str = "crates/ARCHITECTURE.md";
 const FORMAT: &str = "crates/pinyon-storage/FORMAT.md";
 /// Files that lay out bytes on disk.
-const LAYOUTS: [&str; 9] = [
+const LAYOUTS: [&str; 15] = [
     "crates/pinyon-storage/src/wal/layout.rs",
     "crates/pinyon-storage/src/segment/layout.rs",
     "crates/pinyon-storage/src/manifest/codec.rs",
@@ -15,9 +15,18 @@ const LAYOUTS: [&str; 9] = [
     "crates/pinyon-shard/src/segment/sparse.rs",
     "crates/pinyon-shard/src/log_entry.rs",
     "crates/pinyon-shard/src/graphs/layout.rs",
+    "crates/pinyon-core/src/catalog/checked.rs",
+    "crates/pinyon-core/src/catalog/codec.rs",
+    "crates/pinyon-core/src/catalog/declared.rs",
+    "crates/pinyon-core/src/catalog/layout.rs",
+    "crates/pinyon-core/src/catalog/packing.rs",
+    "crates/pinyon-core/src/indexes/registry.rs",
 ];
+/// Endings of files that documents name in full.
+const NAMED_ENDINGS: [&str; 6] = [".rs", ".md", ".toml", ".py", ".jsonl", ".ipynb"];
 
-/// Checks the architecture's headings, the format's fingerprint, and that README and CI name the same command.
+/// Checks the architecture's headings, the format's fingerprint, that README and CI name the same command, and that the files
+/// that documents name are there.
 pub fn check(sources: &[Source], settings: &Settings) -> Findings {
     let mut findings = check_headings(sources);
     if format_fingerprint(sources) != settings.format {
@@ -32,7 +41,47 @@ pub fn check(sources: &[Source], settings: &Settings) -> Findings {
             findings.push(format!("{path}: name the one test command, `{command}`"));
         }
     }
+    findings.extend(documents(sources).flat_map(|source| check_names(source, sources)));
     findings
+}
+
+/// The changelog may name what is gone.
+fn documents(sources: &[Source]) -> impl Iterator<Item = &Source> {
+    sources.iter().filter(|source| source.path.ends_with(".md") && source.path != "CHANGELOG.md")
+}
+
+/// Checks relative links and the paths of files in backticks: from the document's folder, from the root or from `crates`.
+fn check_names(document: &Source, sources: &[Source]) -> Findings {
+    let folder = document.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let is_there = |name: &str| {
+        [folder, "", "crates"].into_iter().map(|from| joined(from, name)).any(|path| {
+            let inside = format!("{path}/");
+            sources.iter().any(|source| source.path == path || source.path.starts_with(&inside))
+        })
+    };
+    let links = document.text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let links = links.filter_map(|link| link.split('#').next()).filter(|link| !link.contains(':'));
+    let in_code = document.text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let files = in_code.filter(|word| {
+        let is_plain = !word.contains([' ', '<', '*', '{']) && word.contains('/') && !word.starts_with('/');
+        is_plain && NAMED_ENDINGS.iter().any(|ending| word.ends_with(ending))
+    });
+    let names = links.filter(|link| !link.is_empty()).chain(files);
+    let missing = names.filter(|name| !is_there(name));
+    missing.map(|name| format!("{}: names {name}, which is not there", document.path)).collect()
+}
+
+/// A path below a folder, with `..` resolved.
+fn joined(folder: &str, name: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in name.trim_end_matches('/').split('/') {
+        match part {
+            "." | "" => {}
+            ".." => drop(parts.pop()),
+            other => parts.push(other),
+        }
+    }
+    parts.join("/")
 }
 
 fn text_of<'a>(sources: &'a [Source], path: &str) -> &'a str {
@@ -85,5 +134,26 @@ mod tests {
         let before = format_fingerprint(&[source(FORMAT, "a"), source(LAYOUTS[0], "b")]);
         assert_ne!(before, format_fingerprint(&[source(FORMAT, "A"), source(LAYOUTS[0], "b")]));
         assert_ne!(before, format_fingerprint(&[source(FORMAT, "a"), source(LAYOUTS[0], "B")]));
+    }
+
+    #[test]
+    fn documents_name_files_that_are_there() {
+        let sources = |text: &str| [source("crates/a/N.md", text), source("crates/a/src/x.rs", "")];
+        let missing =
+            |text: &str| documents(&sources(text)).flat_map(|one| check_names(one, &sources(text))).count();
+        for good in [
+            "[x](src/x.rs#l)",
+            "[a](../a)",
+            "`a/src/x.rs`",
+            "`src/x.rs`",
+            "[w](https://w.org)",
+            "`x.rs`",
+            "[h](#h)",
+        ] {
+            assert_eq!(missing(good), 0, "{good}");
+        }
+        for bad in ["[y](y.rs)", "see `a/src/y.rs` and", "[up](../../b/)"] {
+            assert_eq!(missing(bad), 1, "{bad}");
+        }
     }
 }
