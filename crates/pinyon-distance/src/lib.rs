@@ -27,4 +27,4 @@ mod scorer;
 
 pub use kernels::{CodeKernels, Kernels};
 pub use memory::ask_for_huge_pages;
-pub use scorer::{QueryScorer, inverse_norm};
+pub use scorer::{QueryScorer, inverse_norm, length};

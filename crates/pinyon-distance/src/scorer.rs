@@ -2,24 +2,39 @@
 
 use crate::{CodeKernels, Kernels, codes::LINE_BYTES, reference};
 use pinyon_types::{Distance, Metric};
+use std::sync::OnceLock;
 
 /// Rows are scored in blocks of this many, so that scores stay in the first-level cache.
 const BLOCK_ROWS: usize = 64;
 const COMPONENTS_PER_LINE: usize = LINE_BYTES / size_of::<f32>();
 
-/// One over a vector's length; 0 for a vector of zeros. Never infinite, never NaN for finite components.
+/// Lengths product below which products of components lose digits in f32, as one over it.
+const INVERSE_LENGTHS_MAX: f64 = 1e25;
+/// Squared distances below this lose digits in f32: the squares of components do, and some vanish.
+const SQUARED_DISTANCE_MIN: f32 = 1e-30;
+/// One over lengths that f32 holds with all its digits.
+const INVERSE_NORMS: std::ops::Range<f32> = 1e-37..1e37;
+
+/// Returns one over a vector's length; 0 for a vector of zeros. Never infinite, never NaN for finite components; outside
+/// the range that [`is_ordinary`] admits it is only near the truth.
 pub fn inverse_norm(vector: &[f32]) -> f32 {
     let squared = Kernels::detect().dot(vector, vector);
     // Outside this range f32 has lost digits or overflowed, and double precision has not.
-    let squared = if (1e-30..1e30).contains(&squared) {
-        f64::from(squared)
-    } else {
-        reference::dot_f64(vector, vector)
-    };
-    if squared == 0.0 {
+    let length = if (1e-30..1e30).contains(&squared) { f64::from(squared).sqrt() } else { length(vector) };
+    if length == 0.0 {
         return 0.0;
     }
-    ((1.0 / squared.sqrt()) as f32).min(f32::MAX)
+    ((1.0 / length) as f32).min(f32::MAX)
+}
+
+/// Returns a vector's length (Euclidean norm), right over the whole range of f32.
+pub fn length(vector: &[f32]) -> f64 {
+    reference::dot_f64(vector, vector).sqrt()
+}
+
+/// Whether one over a vector's length is as exact as f32 can be; that of zeros is.
+pub(crate) fn is_ordinary(inverse_norm: f32) -> bool {
+    inverse_norm == 0.0 || INVERSE_NORMS.contains(&inverse_norm)
 }
 
 /// Scores rows against one query.
@@ -29,12 +44,15 @@ pub struct QueryScorer<'a> {
     metric: Metric,
     query: &'a [f32],
     inverse_norm: f32,
+    /// The query's length in double precision, for rows that need it.
+    length: OnceLock<f64>,
 }
 
 impl<'a> QueryScorer<'a> {
     /// A scorer with the fastest kernels that this CPU has.
     pub fn new(metric: Metric, query: &'a [f32]) -> Self {
-        Self { kernels: Kernels::detect(), metric, query, inverse_norm: inverse_norm(query) }
+        let (kernels, inverse_norm) = (Kernels::detect(), inverse_norm(query));
+        Self { kernels, metric, query, inverse_norm, length: OnceLock::new() }
     }
 
     /// The query.
@@ -51,7 +69,7 @@ impl<'a> QueryScorer<'a> {
             Metric::Cosine | Metric::DotProduct => self.kernels.dot(self.query, row),
             Metric::Euclidean => self.kernels.l2_squared(self.query, row),
         };
-        self.finish(raw, row_inverse_norm)
+        self.finish(raw, row, row_inverse_norm)
     }
 
     /// Asks for a row that will be scored soon: rows in no order are waited for otherwise.
@@ -75,87 +93,62 @@ impl<'a> QueryScorer<'a> {
                 Metric::Cosine | Metric::DotProduct => self.kernels.dots(self.query, rows, raw),
                 Metric::Euclidean => self.kernels.l2_squareds(self.query, rows, raw),
             }
-            for (row, (raw, norm)) in raw.iter().zip(norms).enumerate() {
-                each(first + row, self.finish(*raw, *norm));
+            for (at, (raw, norm)) in raw.iter().zip(norms).enumerate() {
+                let row = &rows[at * self.query.len()..(at + 1) * self.query.len()];
+                each(first + at, self.finish(*raw, row, *norm));
             }
         }
     }
 
-    fn finish(&self, raw: f32, row_inverse_norm: f32) -> Distance {
+    fn finish(&self, raw: f32, row: &[f32], row_inverse_norm: f32) -> Distance {
+        if !self.is_right(raw, row_inverse_norm) {
+            return self.exact(row);
+        }
         match self.metric {
             // A vector of zeros has inverse norm 0, hence cosine 0. Norms are multiplied in double precision: of two
             // long vectors their product may lie below what f32 can hold.
             Metric::Cosine => {
                 let cosine = f64::from(raw) * f64::from(row_inverse_norm) * f64::from(self.inverse_norm);
-                Distance::new((1.0 - if cosine.is_finite() { cosine } else { 0.0 }).clamp(0.0, 2.0) as f32)
+                of_cosine(cosine)
             }
-            Metric::DotProduct => Distance::new(-raw),
-            Metric::Euclidean => Distance::new(raw),
+            Metric::DotProduct => Distance::new(-f64::from(raw)),
+            Metric::Euclidean => Distance::new(f64::from(raw)),
         }
     }
+
+    /// Whether a kernel's sum has all the digits that f32 can have: nothing overflowed, and what vanished is too small to count.
+    fn is_right(&self, raw: f32, row_inverse_norm: f32) -> bool {
+        let inverse_lengths = f64::from(row_inverse_norm) * f64::from(self.inverse_norm);
+        let is_large_enough = match self.metric {
+            Metric::Cosine => {
+                inverse_lengths < INVERSE_LENGTHS_MAX
+                    && is_ordinary(row_inverse_norm)
+                    && is_ordinary(self.inverse_norm)
+            }
+            Metric::DotProduct => inverse_lengths < INVERSE_LENGTHS_MAX,
+            Metric::Euclidean => raw >= SQUARED_DISTANCE_MIN,
+        };
+        raw.is_finite() && is_large_enough
+    }
+
+    /// Computes a row's distance in double precision, which neither overflows nor vanishes for components of f32.
+    #[cold]
+    fn exact(&self, row: &[f32]) -> Distance {
+        let dot = || reference::dot_f64(self.query, row);
+        match self.metric {
+            Metric::Cosine => {
+                let lengths = self.length.get_or_init(|| length(self.query)) * length(row);
+                of_cosine(if lengths == 0.0 { 0.0 } else { dot() / lengths })
+            }
+            Metric::DotProduct => Distance::rounded(0.0 - dot()),
+            Metric::Euclidean => Distance::rounded(reference::l2_squared_f64(self.query, row)),
+        }
+    }
+}
+
+fn of_cosine(cosine: f64) -> Distance {
+    Distance::rounded((1.0 - cosine).clamp(0.0, 2.0))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use pinyon_types::SeededRng;
-
-    const METRICS: [Metric; 3] = [Metric::Cosine, Metric::DotProduct, Metric::Euclidean];
-
-    fn random(rng: &mut SeededRng, length: usize) -> Vec<f32> {
-        (0..length).map(|_| (rng.unit() - 0.5) as f32).collect()
-    }
-
-    #[test]
-    fn a_vector_is_at_distance_zero_from_itself_and_from_its_multiples_by_cosine() {
-        let mut rng = SeededRng::new(3);
-        for length in [1, 2, 3, 17, 384, 1536] {
-            let vector = random(&mut rng, length);
-            for scale in [1.0_f32, 1e-20, 1e18] {
-                let scaled: Vec<f32> = vector.iter().map(|component| component * scale).collect();
-                let distance =
-                    QueryScorer::new(Metric::Cosine, &vector).distance(&scaled, inverse_norm(&scaled));
-                assert!(distance.get() < 2e-6, "{length} * {scale}: {}", distance.get());
-            }
-            let distance = QueryScorer::new(Metric::Euclidean, &vector).distance(&vector, 0.0);
-            assert_eq!(distance.get(), 0.0);
-        }
-    }
-
-    #[test]
-    fn zero_vectors_have_score_zero_by_cosine_and_never_nan() {
-        let (zero, one) = ([0.0; 5], [1.0; 5]);
-        for (query, row) in [(zero, one), (one, zero), (zero, zero)] {
-            let distance = QueryScorer::new(Metric::Cosine, &query).distance(&row, inverse_norm(&row));
-            assert_eq!(Metric::Cosine.score(distance).get(), 0.0);
-        }
-        for extreme in [f32::MAX, f32::MIN_POSITIVE, 1e-45] {
-            let row = [extreme; 5];
-            assert!(inverse_norm(&row).is_finite());
-            for metric in METRICS {
-                let distance = QueryScorer::new(metric, &row).distance(&row, inverse_norm(&row));
-                assert!(!distance.get().is_nan(), "{metric} {extreme}");
-            }
-        }
-    }
-
-    #[test]
-    fn batches_give_each_row_the_distance_it_has_alone() {
-        let mut rng = SeededRng::new(4);
-        for metric in METRICS {
-            for count in [0, 1, 63, 64, 65, 200] {
-                let (query, rows) = (random(&mut rng, 33), random(&mut rng, 33 * count));
-                let norms: Vec<f32> = rows.chunks(33).map(inverse_norm).collect();
-                let scorer = QueryScorer::new(metric, &query);
-                let mut seen = 0;
-                scorer.distances(&rows, &norms, |row, distance| {
-                    assert_eq!(row, seen);
-                    let alone = scorer.distance(&rows[row * 33..(row + 1) * 33], norms[row]);
-                    assert_eq!(distance.get().to_bits(), alone.get().to_bits());
-                    seen += 1;
-                });
-                assert_eq!(seen, count);
-            }
-        }
-    }
-}
+mod tests;

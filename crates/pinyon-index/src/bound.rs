@@ -5,7 +5,7 @@ use pinyon_types::Distance;
 use std::sync::{
     Mutex, PoisonError,
     atomic::{
-        AtomicU32,
+        AtomicU64,
         Ordering::{Acquire, Release},
     },
 };
@@ -16,7 +16,7 @@ use std::sync::{
 pub struct Bound {
     nearest: Mutex<TopK<Distance>>,
     /// Bits of the distance, for those who look.
-    kth: AtomicU32,
+    kth: AtomicU64,
 }
 
 impl Bound {
@@ -27,7 +27,7 @@ impl Bound {
 
     /// The distance of the k-th nearest; [`Distance::FARTHEST`] while there are fewer.
     pub fn get(&self) -> Distance {
-        Distance::new(f32::from_bits(self.kth.load(Acquire)))
+        Distance::new(f64::from_bits(self.kth.load(Acquire)))
     }
 
     /// Adds rows by their distances. No row may be added twice: it would count as two.
@@ -48,11 +48,11 @@ mod tests {
     #[test]
     fn the_kth_of_all_that_was_added_is_the_bound() {
         let bound = Bound::new(3);
-        let add = |distances: &[f32]| {
+        let add = |distances: &[f64]| {
             bound.add(distances.iter().map(|distance| Distance::new(*distance)));
             bound.get().get()
         };
-        assert_eq!([add(&[]), add(&[5.0, -1.0])], [f32::INFINITY; 2]);
+        assert_eq!([add(&[]), add(&[5.0, -1.0])], [f64::INFINITY; 2]);
         assert_eq!([add(&[7.0]), add(&[9.0]), add(&[6.0, 2.0])], [7.0, 7.0, 5.0]);
     }
 }

@@ -11,7 +11,9 @@ use crate::{
     shard::{Inner, Writer},
     snapshot::Snapshot,
 };
-use pinyon_types::{Filter, Invalid, Metadata, Record, RecordId, SeqNo, SparseVector, Vector, limits};
+use pinyon_types::{
+    Filter, Invalid, Metadata, Metric, Record, RecordId, SeqNo, SparseVector, Vector, limits,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -79,6 +81,7 @@ impl Work {
 impl Inner {
     /// Makes a change durable and visible.
     pub(crate) fn write(&self, namespace: &Namespace, change: Change) -> Result<Receipt, ShardError> {
+        check_lengths(&change, self.shape.metric)?;
         self.refuse_without_memory(&change)?;
         self.wait_for_room()?;
         let pending = Arc::new(Pending::new(namespace.clone(), prepare(change)?));
@@ -154,6 +157,23 @@ impl Inner {
             return Ok(());
         }
         self.wait_for_seal()
+    }
+}
+
+/// Refuses vectors whose scores could not be answered. Records that an older version took are not looked at again.
+fn check_lengths(change: &Change, metric: Metric) -> Result<(), Invalid> {
+    match change {
+        Change::Upsert(records) => {
+            let mut records = records.iter().enumerate();
+            records.try_for_each(|(at, record)| {
+                record.check_length(metric).map_err(|error| error.within(format!("records[{at}]")))
+            })
+        }
+        Change::UpdateOne { vector, sparse, .. } => {
+            vector.as_ref().map_or(Ok(()), |vector| vector.check_length(metric))?;
+            sparse.as_ref().map_or(Ok(()), |sparse| sparse.check_length(metric))
+        }
+        _ => Ok(()),
     }
 }
 

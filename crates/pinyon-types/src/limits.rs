@@ -8,6 +8,9 @@ pub const TENANT_BYTES_MAX: usize = 512;
 pub const DIM_MIN: u32 = 1;
 /// Largest dimension of an index (Pinecone's limit).
 pub const DIM_MAX: u32 = 20_000;
+/// Greatest length (Euclidean norm) of vectors whose scores grow with it, which are those of indexes by euclidean or
+/// dotproduct: the squared distance of two such vectors, and the sum of a dense and a sparse product, fit into an f32 score.
+pub const VECTOR_LENGTH_MAX: f64 = 9e18;
 /// Most components of a sparse vector (Pinecone's limit).
 pub const SPARSE_VALUES_MAX: usize = 2_048;
 /// Least effort of a query, against what self-tests found to be enough (Pinecone's limit).
@@ -43,6 +46,7 @@ pub const SHARDS_MAX: u32 = 256;
 const _: () = assert!(
     DIM_MAX as usize * 4 + SPARSE_VALUES_MAX * 8 + METADATA_BYTES_MAX + ID_BYTES_MAX < BATCH_BYTES_MAX
 );
+const _: () = assert!(4.0 * VECTOR_LENGTH_MAX * VECTOR_LENGTH_MAX < f32::MAX as f64);
 const _: () = assert!(TOP_K_DEFAULT <= TOP_K_MAX);
 const _: () = assert!(TOP_K_MAX as usize <= CANDIDATES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < u32::MAX as usize);

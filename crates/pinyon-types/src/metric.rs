@@ -42,14 +42,22 @@ impl Metric {
         !matches!(self, Self::Euclidean)
     }
 
-    /// The public score of an internal distance.
+    /// Returns the public score of an internal distance: the nearest f32, never infinite.
     pub fn score(self, distance: Distance) -> Score {
-        match self {
-            Self::Cosine => Score(1.0 - distance.0),
+        let score = match self {
+            Self::Cosine => 1.0 - distance.0,
             // Not a negation: a product of zero is no negative zero.
-            Self::DotProduct => Score(0.0 - distance.0),
-            Self::Euclidean => Score(distance.0),
-        }
+            Self::DotProduct => 0.0 - distance.0,
+            Self::Euclidean => distance.0,
+        };
+        // Only vectors that were kept before there was a limit on their length reach the ends of the range.
+        Score((score as f32).clamp(f32::MIN, f32::MAX))
+    }
+
+    /// Whether scores grow with the length of vectors, so that the length needs a limit (see
+    /// [`limits::VECTOR_LENGTH_MAX`](crate::limits::VECTOR_LENGTH_MAX)).
+    pub const fn depends_on_length(self) -> bool {
+        !matches!(self, Self::Cosine)
     }
 }
 
@@ -60,21 +68,29 @@ impl fmt::Display for Metric {
 }
 
 /// Internal nearness: smaller is nearer, for every metric. Cosine: one minus the cosine; dot product: the
-/// negated product; euclidean: the squared distance. Totally ordered; never NaN for validated vectors.
+/// negated product; euclidean: the squared distance. Totally ordered; never NaN for validated vectors. It is wider than a score,
+/// because products of small components lie below what f32 can hold and still have an order.
 #[derive(Debug, Clone, Copy)]
-pub struct Distance(f32);
+pub struct Distance(f64);
 
 impl Distance {
     /// Farther than every real distance.
-    pub const FARTHEST: Self = Self(f32::INFINITY);
+    pub const FARTHEST: Self = Self(f64::INFINITY);
 
     /// Wraps a number; NaN (which validated vectors do not produce) counts as farthest.
-    pub const fn new(value: f32) -> Self {
+    pub const fn new(value: f64) -> Self {
         if value.is_nan() { Self::FARTHEST } else { Self(value) }
     }
 
+    /// Wraps a number, rounded to f32 where f32 holds it without losing digits: rows whose scores are equal are at equal
+    /// distances, so that ties are decided by id and not by what no client sees.
+    pub fn rounded(value: f64) -> Self {
+        let narrow = value as f32;
+        Self::new(if narrow.is_normal() { f64::from(narrow) } else { value })
+    }
+
     /// The number.
-    pub const fn get(self) -> f32 {
+    pub const fn get(self) -> f64 {
         self.0
     }
 }
@@ -118,8 +134,18 @@ mod tests {
     #[test]
     fn distances_have_a_total_order_without_signed_zero() {
         assert_eq!(Distance::new(-0.0), Distance::new(0.0));
-        assert!(Distance::new(f32::NAN) == Distance::FARTHEST);
+        assert!(Distance::new(f64::NAN) == Distance::FARTHEST);
         assert!(Distance::new(-3.0) < Distance::new(1.0));
+    }
+
+    #[test]
+    fn distances_round_to_scores_and_keep_what_scores_cannot_hold() {
+        assert_eq!(Distance::rounded(1.0 + 1e-9), Distance::new(1.0));
+        assert!(Distance::rounded(1e-60) < Distance::rounded(2e-60));
+        assert!(Distance::rounded(1e60) < Distance::rounded(2e60));
+        assert_eq!(Metric::Euclidean.score(Distance::rounded(1e60)).get(), f32::MAX);
+        assert_eq!(Metric::DotProduct.score(Distance::rounded(1e60)).get(), f32::MIN);
+        assert_eq!(Metric::Euclidean.score(Distance::rounded(1e-60)).get(), 0.0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Sparse vectors: a few weighted components out of 2^32.
 
-use crate::{Invalid, limits};
+use crate::{Invalid, Metric, limits, record::check_length};
 use std::sync::Arc;
 
 /// A sparse vector: at least one component, indices distinct and ascending, weights finite. Cheap to clone.
@@ -51,6 +51,14 @@ impl SparseVector {
     pub fn stored(components: SparseRef<'_>) -> Option<Self> {
         let SparseRef { indices, values } = components;
         (!indices.is_empty()).then(|| Self { indices: indices.into(), values: values.into() })
+    }
+
+    /// Refuses a vector that is too long for a metric whose scores grow with it.
+    ///
+    /// # Errors
+    /// A length above [`limits::VECTOR_LENGTH_MAX`], with any metric but cosine.
+    pub fn check_length(&self, metric: Metric) -> Result<(), Invalid> {
+        check_length("sparse_values", &self.values, metric)
     }
 
     /// The components.

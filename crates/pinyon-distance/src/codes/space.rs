@@ -1,6 +1,6 @@
 //! Points: rows as they must be so that squared distances between them order as the metric does.
 
-use crate::Kernels;
+use crate::{Kernels, scorer};
 use pinyon_types::{Distance, Metric};
 
 /// What rows are turned into.
@@ -52,7 +52,13 @@ impl PointSpace {
     pub fn point(self, row: &[f32], inverse_norm: f32, point: &mut Vec<f32>) {
         point.clear();
         match self {
-            Self::Unit => point.extend(row.iter().map(|component| component * inverse_norm)),
+            Self::Unit if scorer::is_ordinary(inverse_norm) => {
+                point.extend(row.iter().map(|component| component * inverse_norm));
+            }
+            Self::Unit => {
+                let length = scorer::length(row);
+                point.extend(row.iter().map(|component| (f64::from(*component) / length) as f32));
+            }
             Self::Plain => point.extend(row),
             Self::Lifted { norm_squared } => {
                 let missing = (norm_squared - Kernels::detect().dot(row, row)).max(0.0).sqrt();
@@ -75,10 +81,11 @@ impl PointSpace {
     /// What a row's distance from the query is between their points, given the square of the length of the query's: as codes tell
     /// it, without what is the same for all rows.
     pub fn between_points(self, distance: Distance, query_norm_squared: f32) -> f32 {
+        let distance = distance.get() as f32;
         match self {
-            Self::Unit => 2.0f32.mul_add(distance.get(), -1.0),
-            Self::Plain => distance.get() - query_norm_squared,
-            Self::Lifted { norm_squared } => 2.0f32.mul_add(distance.get(), norm_squared),
+            Self::Unit => 2.0f32.mul_add(distance, -1.0),
+            Self::Plain => distance - query_norm_squared,
+            Self::Lifted { norm_squared } => 2.0f32.mul_add(distance, norm_squared),
         }
     }
 

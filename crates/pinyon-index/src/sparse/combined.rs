@@ -9,10 +9,9 @@ use std::ops::Range;
 /// Rows scored between two looks at whether to stop.
 const WINDOW_ROWS: u32 = 1024;
 
-/// The distance of a row whose parts have these: a product counts against the distance. Kept within the range of f32.
+/// Returns the distance of a row whose parts have these: a product counts against the distance.
 pub fn combined(dense: Distance, sparse_product: f64) -> Distance {
-    let sum = f64::from(dense.get()) - sparse_product;
-    Distance::new(sum.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32)
+    Distance::rounded(dense.get() - sparse_product)
 }
 
 /// Dense vectors of all the rows, and what scores them.

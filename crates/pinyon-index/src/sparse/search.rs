@@ -71,7 +71,7 @@ pub fn search(
 
 /// What a product must exceed.
 fn floor(best: &TopK<(Distance, SlotId)>) -> f64 {
-    best.worst().map_or(0.0, |(distance, _)| -f64::from(distance.get()))
+    best.worst().map_or(0.0, |(distance, _)| -distance.get())
 }
 
 /// The query's lists, those that can add least first.

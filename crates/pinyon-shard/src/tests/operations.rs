@@ -69,7 +69,7 @@ fn distance(metric: Metric, query: Query<'_>, record: &Record) -> Distance {
     let products = own.indices.iter().zip(own.values).map(|(index, value)| {
         f64::from(*value) * weights.get(index).map_or(0.0, |weight| f64::from(*weight))
     });
-    Distance::new((f64::from(dense.get()) - products.sum::<f64>()) as f32)
+    Distance::rounded(dense.get() - products.sum::<f64>())
 }
 
 impl Model {
