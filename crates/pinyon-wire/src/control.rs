@@ -1,6 +1,6 @@
 //! Pinecone's control plane as JSON: indexes in the legacy shape (to 2026-04) and in that of 2026-07.
 
-use crate::object;
+use crate::{object, unique};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ pub struct LegacyCreateRequest {
     /// Its name.
     pub name: String,
     /// Where and on what it runs: echoed.
+    #[serde(deserialize_with = "unique::map")]
     pub spec: Map<String, Value>,
     /// Components of a dense vector.
     #[serde(default)]
@@ -28,7 +29,7 @@ pub struct LegacyCreateRequest {
     #[serde(default)]
     pub deletion_protection: Option<String>,
     /// Labels.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_fields")]
     pub tags: Option<TagChanges>,
 }
 
@@ -43,16 +44,16 @@ pub struct CreateRequest {
     #[serde(default)]
     pub name: Option<String>,
     /// Where it runs: echoed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_map")]
     pub deployment: Option<Map<String, Value>>,
     /// A customer's key: not used.
     #[serde(default)]
     pub cmek_id: Option<String>,
     /// Echoed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_value")]
     pub read_capacity: Option<Value>,
     /// Labels.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_fields")]
     pub tags: Option<TagChanges>,
     /// enabled or disabled.
     #[serde(default)]
@@ -64,6 +65,7 @@ pub struct CreateRequest {
 #[serde(deny_unknown_fields)]
 pub struct SchemaRequest {
     /// By name.
+    #[serde(deserialize_with = "unique::map")]
     pub fields: Map<String, Value>,
 }
 
@@ -83,22 +85,22 @@ pub struct ConfigureRequest {
     #[serde(default)]
     pub deletion_protection: Option<String>,
     /// Changes of labels.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_fields")]
     pub tags: Option<TagChanges>,
     /// Legacy: changes of the spec, echoed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_map")]
     pub spec: Option<Map<String, Value>>,
     /// Legacy: the integrated model.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_map")]
     pub embed: Option<Map<String, Value>>,
     /// 2026-07: changes of a pod deployment.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_map")]
     pub deployment: Option<Map<String, Value>>,
     /// 2026-07: changes of the integrated model.
     #[serde(default, deserialize_with = "object::optional")]
     pub schema: Option<SchemaRequest>,
     /// Echoed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_value")]
     pub read_capacity: Option<Value>,
 }
 

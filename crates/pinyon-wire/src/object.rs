@@ -1,6 +1,7 @@
 //! Structs read from JSON objects only. Code that serde derives takes a list of a struct's values for the struct, too: a
 //! body like `["acme", [["a", "text"]]]` would be an ingest.
 
+use crate::unique;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -58,7 +59,7 @@ pub(crate) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 pub(crate) fn by_name<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {
-    let read = BTreeMap::<String, Object<T>>::deserialize(deserializer)?;
+    let read = unique::fields::<Object<T>, D>(deserializer)?;
     Ok(read.into_iter().map(|(name, Object(read))| (name, read)).collect())
 }
 

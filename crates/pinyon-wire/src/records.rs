@@ -1,6 +1,6 @@
 //! Records of indexes with an integrated model, and the models themselves, as JSON in snake_case.
 
-use crate::{json::MetadataJson, object, vectors::MetadataFields};
+use crate::{json::MetadataJson, object, unique, vectors::MetadataFields};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ pub struct RecordLine {
     #[serde(default, rename = "_id")]
     pub id: Option<String>,
     /// Everything else: the text, metadata, and the other spelling of the id.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unique::fields")]
     pub fields: MetadataFields,
 }
 
@@ -36,7 +36,7 @@ pub struct SearchQuery {
     #[serde(default)]
     pub top_k: Option<i64>,
     /// Near to this text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_map")]
     pub inputs: Option<Map<String, Value>>,
     /// Near to this vector.
     #[serde(default, deserialize_with = "object::optional")]
@@ -45,7 +45,7 @@ pub struct SearchQuery {
     #[serde(default)]
     pub id: Option<String>,
     /// Only records that pass this.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_value")]
     pub filter: Option<Value>,
     /// Terms that hits must have.
     #[serde(default, deserialize_with = "object::optional")]
@@ -150,13 +150,13 @@ pub struct CreateForModelRequest {
     #[serde(default)]
     pub deletion_protection: Option<String>,
     /// Labels.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_fields")]
     pub tags: Option<crate::control::TagChanges>,
     /// Metadata fields for filters.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_value")]
     pub schema: Option<Value>,
     /// Echoed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_value")]
     pub read_capacity: Option<Value>,
 }
 
@@ -166,7 +166,7 @@ pub struct EmbedRequest {
     /// Its name.
     pub model: String,
     /// Under `text`, the field that is embedded.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::map")]
     pub field_map: Map<String, Value>,
     /// The metric; the model's own if nobody says.
     #[serde(default)]
@@ -175,10 +175,10 @@ pub struct EmbedRequest {
     #[serde(default)]
     pub dimension: Option<i64>,
     /// Echoed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_map")]
     pub read_parameters: Option<Map<String, Value>>,
     /// Echoed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_map")]
     pub write_parameters: Option<Map<String, Value>>,
 }
 
@@ -188,9 +188,10 @@ pub struct EmbedTextsRequest {
     /// By which model.
     pub model: String,
     /// Texts, each `{"text": …}` or plain.
+    #[serde(deserialize_with = "unique::values")]
     pub inputs: Vec<Value>,
     /// How.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::map")]
     pub parameters: Map<String, Value>,
 }
 
@@ -247,6 +248,7 @@ pub struct RerankRequest {
     /// The question.
     pub query: String,
     /// The candidates: objects, or plain texts.
+    #[serde(deserialize_with = "unique::values")]
     pub documents: Vec<Value>,
     /// How many are left.
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! `/ingest`, `/query`, `/health`, `/metrics`, `/shard/{tenant_id}`.
 
-use crate::{explain::QueryExplanation, object};
+use crate::{explain::QueryExplanation, object, unique};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub struct Document {
     /// What is embedded and kept.
     pub text: String,
     /// What filters can ask about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional_map")]
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Metadata>,
 }
@@ -74,7 +74,7 @@ pub struct QueryRequest {
     #[serde(default)]
     pub cross_shard: bool,
     /// Only records that pass this filter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional_value")]
     #[schema(value_type = Option<Object>)]
     pub filter: Option<Value>,
     /// After this time what is there is answered and marked as partial.
@@ -166,6 +166,12 @@ pub struct QueryResponse {
     /// Why the answer is partial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether the tenant was ever placed on a shard, as its first write does; in single-tenant answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_known: Option<bool>,
+    /// Those of `tenant_ids` that were never placed on a shard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_tenants: Vec<String>,
     /// Whether some shard's rows are missing from the results.
     pub partial: bool,
     /// Whether this is a kept answer; nothing was written since. The shards' timings are those of the search.
@@ -292,6 +298,8 @@ pub struct ShardResponse {
     pub shard_id: u32,
     /// The shard's name.
     pub index_name: String,
+    /// Whether the tenant lives there; otherwise it would, if it were written to now.
+    pub placed: bool,
 }
 
 /// What went wrong.

@@ -1,7 +1,7 @@
 //! Pinecone's data plane as JSON: records, queries, namespaces. Field names are camelCase, and the snake_case spelling of
 //! proto3 JSON is read too; fields that nobody knows are passed over.
 
-use crate::{json::MetadataJson, object};
+use crate::{json::MetadataJson, object, unique};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ pub struct VectorJson {
     )]
     pub sparse_values: Option<SparseValues>,
     /// Its metadata.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_fields")]
     pub metadata: Option<MetadataFields>,
 }
 
@@ -79,7 +79,7 @@ pub struct QueryRequest {
     #[serde(default)]
     pub namespace: String,
     /// Only records that pass this.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_value")]
     pub filter: Option<Value>,
     /// Whether matches carry their vectors.
     #[serde(default, alias = "include_values")]
@@ -192,7 +192,7 @@ pub struct FetchResponse {
 #[serde(rename_all = "camelCase")]
 pub struct FetchByMetadataRequest {
     /// Which records.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_value")]
     pub filter: Option<Value>,
     /// Where; empty is the default namespace.
     #[serde(default)]
@@ -219,10 +219,10 @@ pub struct UpdateRequest {
     #[serde(default, alias = "sparse_values", deserialize_with = "object::optional")]
     pub sparse_values: Option<SparseValues>,
     /// Fields to set over the old ones.
-    #[serde(default, alias = "set_metadata")]
+    #[serde(default, alias = "set_metadata", deserialize_with = "unique::optional_fields")]
     pub set_metadata: Option<MetadataFields>,
     /// Which records, in place of `id`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_value")]
     pub filter: Option<Value>,
     /// Whether to count only.
     #[serde(default, alias = "dry_run")]
@@ -252,7 +252,7 @@ pub struct DeleteRequest {
     #[serde(default, alias = "delete_all")]
     pub delete_all: bool,
     /// Or what passes this.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_value")]
     pub filter: Option<Value>,
     /// Where; empty is the default namespace.
     #[serde(default)]
@@ -284,7 +284,7 @@ pub struct ListResponse {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct StatsRequest {
     /// Count only records that pass this.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::optional_value")]
     pub filter: Option<Value>,
 }
 
