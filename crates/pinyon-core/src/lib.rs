@@ -46,7 +46,7 @@ pub use cross_shard::{CrossShardCounts, CrossShardSettings};
 pub use doctor::{Diagnosis, Finding, FindingKind};
 pub use engine::{
     Document, Engine, EngineServices, EngineStats, IngestReport, Match, NamespaceReport, QueryAnswer,
-    RecordAnswer, ShardOutcome, ShardReport, TenantReport, TextQuery, VectorQuery,
+    RecordAnswer, ShardOutcome, ShardReport, StoredDocument, TenantReport, TextQuery, VectorQuery,
 };
 pub use error::{EngineError, ErrorCode};
 pub use fan_out::Reach;

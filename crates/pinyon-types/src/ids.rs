@@ -135,6 +135,28 @@ text_id!(
     RecordId, "id", limits::ID_BYTES_MAX, |c| c == '\0'
 );
 
+impl RecordId {
+    /// Checks the id of a record that is to be written: Pinecone's rule, 1 to 512 bytes of ASCII without NUL, on every way
+    /// in. Ids that older versions took besides still name their records, to fetch, update and delete them.
+    ///
+    /// # Errors
+    /// Names the rule that the id breaks, in Pinecone's words.
+    pub fn check_new(id: &str) -> Result<(), Invalid> {
+        let shown = || id.chars().take(ID_CHARACTERS_SHOWN).collect::<String>();
+        let refused = |rule: &str| Err(Invalid::new("id", format!("{rule}, but got '{}'", shown())));
+        if !id.is_ascii() {
+            return refused("Vector ID must be ASCII");
+        }
+        if id.contains('\0') {
+            return refused("Vector ID must not contain null character");
+        }
+        Self::check(id)
+    }
+}
+
+/// Characters of a refused id that are told.
+const ID_CHARACTERS_SHOWN: usize = 100;
+
 fn check_text(
     field: &str,
     text: &str,
@@ -169,5 +191,19 @@ mod tests {
                 && RecordId::new("a\nb\x7f").is_ok()
                 && RecordId::new("a\0").is_err()
         );
+    }
+
+    #[test]
+    fn new_ids_are_ascii_and_older_ones_still_name_their_records() {
+        for id in ["a", " ", "a/b#%?", "\u{1}\u{7f}", &"a".repeat(512)] {
+            assert!(RecordId::check_new(id).is_ok(), "{id:?}");
+        }
+        for (id, rule) in
+            [("ü/1", "must be ASCII"), ("a\0", "must not contain null character"), ("", "1 to 512 bytes")]
+        {
+            let refused = RecordId::check_new(id).unwrap_err();
+            assert!(refused.field == "id" && refused.problem.contains(rule), "{refused}");
+        }
+        assert!(RecordId::new("ü/1").is_ok());
     }
 }

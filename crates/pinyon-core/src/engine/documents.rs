@@ -3,11 +3,11 @@
 use super::Engine;
 use crate::EngineError;
 use pinyon_embed::InputKind;
-use pinyon_shard::Change;
+use pinyon_shard::{Change, Stored};
 use pinyon_types::{Invalid, Metadata, MetadataValue, Record, RecordId, ShardId, Vector, limits};
 
 /// The metadata field that keeps a document's text.
-pub(crate) const TEXT_FIELD: &str = "text";
+const TEXT_FIELD: &str = "text";
 
 /// A text to keep and find again.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,8 +16,29 @@ pub struct Document {
     pub id: String,
     /// What is embedded and kept.
     pub text: String,
-    /// What filters can ask about.
+    /// What filters can ask about; a field `text` is refused, because the text is kept under that name.
     pub metadata: Metadata,
+}
+
+/// A document as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredDocument {
+    /// Its id within the tenant.
+    pub id: RecordId,
+    /// Its text, if it was ingested as a document.
+    pub text: Option<String>,
+    /// Its metadata without the text.
+    pub metadata: Metadata,
+    /// Its vector.
+    pub vector: Vector,
+}
+
+impl From<Stored> for StoredDocument {
+    fn from(stored: Stored) -> Self {
+        let Record { id, vector, metadata, sparse: _ } = stored.record;
+        let (metadata, text) = split_text(metadata);
+        Self { id, text, metadata, vector }
+    }
 }
 
 impl Document {
@@ -44,7 +65,7 @@ impl Engine {
     /// # Errors
     /// A document that breaks a rule (the message names which), the embedder's, the shard's; nothing was written.
     pub fn ingest(&self, tenant: &str, documents: Vec<Document>) -> Result<IngestReport, EngineError> {
-        let tenant_id = pinyon_types::TenantId::new(tenant)?;
+        pinyon_types::TenantId::check(tenant)?;
         if documents.len() > limits::BATCH_RECORDS_MAX {
             let problem = format!(
                 "must be at most {} in one request, are {}",
@@ -65,16 +86,36 @@ impl Engine {
             let vector = Vector::new(vector, self.inner.settings.dim)?;
             records.push(Record { id, vector, sparse: None, metadata });
         }
-        let (_, assignment) = self.inner.resolve_or_place(&tenant_id)?;
-        let receipt = self.write(tenant, Change::Upsert(records))?;
-        let index_name = self.inner.index_name(assignment.shard);
-        Ok(IngestReport { shard: assignment.shard, index_name, count: receipt.records })
+        let count = match records.is_empty() {
+            true => 0, // no documents make no tenant
+            false => self.write(tenant, Change::Upsert(records))?.records,
+        };
+        let shard = self.shard_of(tenant)?;
+        Ok(IngestReport { shard, index_name: self.inner.index_name(shard), count })
+    }
+}
+
+/// Returns metadata without the text of a document, and the text.
+pub(super) fn split_text(metadata: Metadata) -> (Metadata, Option<String>) {
+    let mut fields = metadata.into_fields();
+    match fields.remove(TEXT_FIELD) {
+        Some(MetadataValue::String(text)) => (Metadata::new(fields).unwrap_or_default(), Some(text)),
+        Some(other) => {
+            fields.insert(TEXT_FIELD.to_owned(), other);
+            (Metadata::new(fields).unwrap_or_default(), None)
+        }
+        None => (Metadata::new(fields).unwrap_or_default(), None),
     }
 }
 
 fn check(document: Document) -> Result<(RecordId, String, Metadata), Invalid> {
+    RecordId::check_new(&document.id)?;
     let id = RecordId::new(&document.id)?;
     let mut fields = document.metadata.into_fields();
-    fields.insert(TEXT_FIELD.to_owned(), MetadataValue::String(document.text.clone()));
+    if fields.insert(TEXT_FIELD.to_owned(), MetadataValue::String(document.text.clone())).is_some() {
+        let problem =
+            "is where a document's text is kept, so metadata cannot have a field of that name: rename it";
+        return Err(Invalid::new(format!("metadata.{TEXT_FIELD}"), problem));
+    }
     Ok((id, document.text, Metadata::new(fields)?))
 }

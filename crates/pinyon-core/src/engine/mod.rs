@@ -10,7 +10,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 
-pub use documents::{Document, IngestReport};
+pub use documents::{Document, IngestReport, StoredDocument};
 pub use namespaces::NamespaceReport;
 pub(crate) use open::Pools;
 pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};

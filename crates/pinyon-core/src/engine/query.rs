@@ -1,6 +1,6 @@
 //! Queries: by text or by vector, in one tenant, in some, or in all.
 
-use super::{Engine, Inner, documents::TEXT_FIELD};
+use super::{Engine, Inner, documents::split_text};
 use crate::{
     EngineError, ErrorCode,
     cross_shard::Question,
@@ -10,8 +10,8 @@ use crate::{
 use pinyon_embed::InputKind;
 use pinyon_shard::{Explanation, Hit, Namespace, Work};
 use pinyon_types::{
-    Effort, Filter, Invalid, Metadata, MetadataValue, NamespaceId, RecordId, Score, SeqNo, ShardId,
-    SparseVector, TenantId, TopK, Vector, limits,
+    Effort, Filter, Invalid, Metadata, NamespaceId, RecordId, Score, SeqNo, ShardId, SparseVector, TenantId,
+    TopK, Vector, limits,
 };
 use std::{
     collections::BTreeMap,
@@ -259,9 +259,13 @@ impl Engine {
     }
 
     fn plan(&self, query: VectorQuery) -> Result<Plan, EngineError> {
+        let (metric, vector) =
+            (self.inner.settings.metric, Vector::new(query.vector, self.inner.settings.dim)?);
+        vector.check_length(metric)?;
+        query.sparse.as_ref().map_or(Ok(()), |sparse| sparse.check_length(metric))?;
         Ok(Plan {
             targets: self.inner.targets(&query.reach)?,
-            vector: Vector::new(query.vector, self.inner.settings.dim)?,
+            vector,
             sparse: query.sparse,
             required: query.required,
             top_k: TopK::new(query.top_k)?,
@@ -270,19 +274,6 @@ impl Engine {
             effort: query.effort.or_factor(self.scan_factor()),
             explain: query.explain,
         })
-    }
-}
-
-/// The text of a document is handed out on its own.
-fn split_text(metadata: Metadata) -> (Metadata, Option<String>) {
-    let mut fields = metadata.into_fields();
-    match fields.remove(TEXT_FIELD) {
-        Some(MetadataValue::String(text)) => (Metadata::new(fields).unwrap_or_default(), Some(text)),
-        Some(other) => {
-            fields.insert(TEXT_FIELD.to_owned(), other);
-            (Metadata::new(fields).unwrap_or_default(), None)
-        }
-        None => (Metadata::new(fields).unwrap_or_default(), None),
     }
 }
 

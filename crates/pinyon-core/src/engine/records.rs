@@ -3,16 +3,24 @@
 use super::{Engine, Inner};
 use crate::EngineError;
 use pinyon_shard::{Change, Namespace, Page, Receipt, Shard, ShardError, Stored};
-use pinyon_types::{Filter, RecordId, SeqNo, TenantId};
+use pinyon_types::{Filter, Invalid, Record, RecordId, SeqNo, TenantId};
 
 impl Engine {
-    /// Makes a change of one tenant's records durable; all of it or nothing. A new tenant is placed first.
+    /// Makes a change of one tenant's records durable; all of it or nothing. Records place a new tenant; a change of records
+    /// that a tenant does not have places nobody.
     ///
     /// # Errors
     /// Refused input, a shard that takes no writes, a full disk: nothing was changed.
     pub fn write(&self, tenant: &str, change: Change) -> Result<Receipt, EngineError> {
         let tenant = TenantId::new(tenant)?;
         let change = self.inner.read_filters(change)?;
+        match &change {
+            Change::Upsert(records) if !records.is_empty() => check_ids(records)?,
+            _ if self.inner.resolve(&tenant).is_none() => {
+                return Ok(Receipt { seq: SeqNo::ZERO, records: 0 });
+            }
+            _ => {}
+        }
         let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
         let shard = self.inner.shard(assignment.shard);
         match shard.write(&namespace, change.clone()) {
@@ -92,6 +100,13 @@ impl Engine {
         let filter = filter.map(|filter| self.inner.read_filter(filter.clone())).transpose()?;
         Ok(home.map_or(0, |(shard, namespace)| shard.count(&namespace, filter.as_ref())))
     }
+}
+
+fn check_ids(records: &[Record]) -> Result<(), Invalid> {
+    let mut records = records.iter().enumerate();
+    records.try_for_each(|(at, record)| {
+        RecordId::check_new(record.id.as_str()).map_err(|error| error.within(format!("records[{at}]")))
+    })
 }
 
 impl Inner {

@@ -1,5 +1,7 @@
 //! Tests of the whole engine: tenants kept apart, fan-out against one big list, restarts, refusals, the doctor.
 
+mod inputs;
+
 use super::*;
 use crate::{Change, CrossShardCounts, EngineSettings, ErrorCode, FindingKind, PlacementPolicy, Reach};
 use pinyon_types::{FieldTest, Filter, Metadata, MetadataValue, RecordId, SeededRng};

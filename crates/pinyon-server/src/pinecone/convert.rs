@@ -19,9 +19,6 @@ pub(super) const DEFAULT_NAMESPACE: &str = "__default__";
 /// Most ids or records in one request (Pinecone's limit).
 pub(super) const BATCH_MAX: usize = 1_000;
 
-/// A component below this in a vector of nothing else is a zero.
-const ZERO: f32 = 1e-8;
-
 /// What an index's vectors are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
@@ -50,16 +47,9 @@ pub(super) fn namespace(name: &str) -> Result<&str, Invalid> {
     Ok(name)
 }
 
+/// Reads the id of a record that is to be written.
 pub(super) fn record_id(id: &str) -> Result<RecordId, Invalid> {
-    if !id.is_ascii() {
-        return Err(Invalid::new("id", format!("Vector ID must be ASCII, but got '{}'", short(id))));
-    }
-    if id.contains('\0') {
-        return Err(Invalid::new(
-            "id",
-            format!("Vector ID must not contain null character, but got '{}'", short(id)),
-        ));
-    }
+    RecordId::check_new(id)?;
     RecordId::new(id)
 }
 
@@ -74,7 +64,8 @@ pub(super) fn record_ids(ids: &[String]) -> Result<Vec<RecordId>, RpcError> {
     if ids.len() > BATCH_MAX {
         return Err(RpcError::invalid(format!("ids must be at most {BATCH_MAX}, are {}", ids.len())));
     }
-    ids.iter().map(|id| Ok(record_id(id)?)).collect()
+    // Not the rule for new ones: what an older version took can be read and removed.
+    ids.iter().map(|id| Ok(RecordId::new(id)?)).collect()
 }
 
 /// Reads the records of an upsert.
@@ -106,7 +97,7 @@ fn record(given: VectorJson, shape: Shape) -> Result<Record, RpcError> {
 /// A vector to keep: all zeros have no direction, and Pinecone refuses them.
 pub(super) fn stored_vector(values: Vec<f32>, shape: Shape) -> Result<Vector, RpcError> {
     let vector = Vector::new(values, shape.dim)?;
-    if !shape.dim.is_none() && vector.as_slice().iter().all(|component| component.abs() < ZERO) {
+    if !shape.dim.is_none() && vector.as_slice().iter().all(|component| *component == 0.0) {
         let message =
             "Dense vectors must contain at least one non-zero value; this one is containing only zeros";
         return Err(RpcError::invalid(message));

@@ -131,7 +131,7 @@ fn near(body: &QueryRequest, shape: Shape) -> Result<Near, RpcError> {
         return match (body.vector.is_empty(), sparse) {
             (false, _) => Err(both("vector")),
             (true, Some(_)) => Err(both("sparse_vector")),
-            (true, None) => Ok(Near::Record(convert::record_id(&body.id)?)),
+            (true, None) => Ok(Near::Record(RecordId::new(&body.id)?)),
         };
     }
     convert::refuse_dense(&body.vector, shape)?;
@@ -203,7 +203,7 @@ pub(super) async fn update(app: &App, index: Arc<Index>, body: UpdateRequest) ->
     if body.id.is_empty() {
         return Err(RpcError::invalid("id is missing: give an id, or a filter with setMetadata"));
     }
-    let id = convert::record_id(&body.id)?;
+    let id = RecordId::new(&body.id)?;
     convert::refuse_dense(&body.values, shape)?;
     let vector = match body.values.is_empty() {
         true => None,
