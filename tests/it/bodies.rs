@@ -9,7 +9,54 @@ type Request = (&'static str, &'static str, &'static str, Value);
 
 /// All requests, in order: later ones see what earlier ones wrote.
 fn script() -> Vec<Request> {
-    [use_requests(), administration(), mistakes(), wrong_types()].concat()
+    [use_requests(), administration(), mistakes(), wrong_types(), fetches(), deletions()].concat()
+}
+
+/// A request of the tenant API in one tenant.
+fn post(name: &'static str, path: &'static str, tenant: &str, mut body: Value) -> Request {
+    body["tenant_id"] = tenant.into();
+    (name, "POST", path, body)
+}
+
+/// Documents that are read.
+fn fetches() -> Vec<Request> {
+    let fetch = |name, body| post(name, "/fetch", "t-documents", body);
+    let more: Vec<Value> =
+        ["b/1", "c d", "e"].iter().map(|id| json!({"id": id, "text": id, "metadata": {"year": 1}})).collect();
+    vec![
+        post("documents_ingested", "/ingest", "t-documents", json!({"documents": more})),
+        fetch("fetch_ids", json!({"ids": ["e", "nobody", "b/1"]})),
+        fetch("fetch_first_page", json!({"limit": 2})),
+        fetch("fetch_last_page", json!({"limit": 2, "after": "c d"})),
+        fetch("fetch_filtered", json!({"filter": {"year": {"$lt": 2}}, "limit": 1})),
+        fetch("fetch_ids_and_filter", json!({"ids": ["e"], "filter": {"year": 1}})),
+        fetch("fetch_no_ids", json!({"ids": []})),
+        fetch("fetch_limit_0", json!({"limit": 0})),
+        post("fetch_of_nobody", "/fetch", "nobody-yet", json!({})),
+        post("query_of_nobody", "/query", "nobody-yet", json!({"query_text": "beer"})),
+    ]
+}
+
+/// Documents that are removed, and those that are refused; last, because what is removed is missing afterwards.
+fn deletions() -> Vec<Request> {
+    let delete = |name, body| post(name, "/delete", "t-documents", body);
+    let ingest =
+        |name, documents: Value| post(name, "/ingest", "t-documents", json!({ "documents": documents }));
+    let lost =
+        json!([{"id": "a", "text": "x"}, {"id": "x", "text": "hello", "metadata": {"text": "mine", "k": 1}}]);
+    vec![
+        delete("delete_nothing_named", json!({})),
+        delete("delete_two_ways", json!({"ids": ["e"], "delete_all": true})),
+        delete("delete_empty_filter", json!({"filter": {}})),
+        post("delete_of_nobody", "/delete", "nobody-yet", json!({"delete_all": true})),
+        delete("delete_ids", json!({"ids": ["b/1", "nobody"]})),
+        delete("delete_filtered", json!({"filter": {"year": 1}})),
+        delete("delete_all_of_none", json!({"delete_all": true})),
+        ("nobody_was_placed", "GET", "/shard/nobody-yet", Value::Null),
+        ingest("ingest_text_in_metadata", lost),
+        ingest("ingest_id_not_ascii", json!([{"id": "ü/1", "text": "x"}])),
+        post("nothing_was_written", "/fetch", "t-documents", json!({})),
+    ]
 }
 
 fn use_requests() -> Vec<Request> {

@@ -10,10 +10,13 @@ use pinyon_core::Engine;
 use pinyon_server::{
     ApiError,
     config::{self, Environment, Partial, Settings},
-    convert::{reports, tenant},
+    convert::{documents, reports, tenant},
 };
-use pinyon_types::ShardId;
-use pinyon_wire::{admin, tenant as wire};
+use pinyon_wire::{
+    admin,
+    documents::{DeleteRequest, DeleteResponse, FetchRequest, FetchResponse},
+    tenant as wire,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{path::Path, time::Duration};
 
@@ -81,13 +84,29 @@ impl Access {
             Self::Remote(client) => return client.send("POST", "/query", &request),
             Self::Local(engine) => engine,
         };
-        let home = request.tenant_id.as_deref().map(|tenant| engine.shard_of(tenant)).transpose()?;
-        let home = home.map(|shard| engine.index_name(shard));
-        let answer = match tenant::query(request).map_err(local)? {
-            tenant::Query::Text(query) => engine.query_text(&query)?,
-            tenant::Query::Vector(query) => engine.query_vector(query)?,
-        };
-        Ok(tenant::answered(answer, home, |shard| engine.index_name(ShardId::new(shard))))
+        tenant::answer(engine, request).map_err(local)
+    }
+
+    /// Reads documents.
+    ///
+    /// # Errors
+    /// What the engine or the server says.
+    pub fn fetch(&self, request: &FetchRequest) -> anyhow::Result<FetchResponse> {
+        match self {
+            Self::Remote(client) => client.send("POST", "/fetch", request),
+            Self::Local(engine) => documents::fetch(engine, request).map_err(local),
+        }
+    }
+
+    /// Removes documents.
+    ///
+    /// # Errors
+    /// What the engine or the server says.
+    pub fn delete(&self, request: &DeleteRequest) -> anyhow::Result<DeleteResponse> {
+        match self {
+            Self::Remote(client) => client.send("POST", "/delete", request),
+            Self::Local(engine) => documents::delete(engine, request).map_err(local),
+        }
     }
 
     /// Every tenant.
@@ -114,7 +133,12 @@ impl Access {
             Self::Local(engine) => {
                 let shard = engine.assign(tenant_id, shard_id)?.shard;
                 let index_name = engine.index_name(shard);
-                Ok(wire::ShardResponse { tenant_id: tenant_id.into(), shard_id: shard.get(), index_name })
+                Ok(wire::ShardResponse {
+                    tenant_id: tenant_id.into(),
+                    shard_id: shard.get(),
+                    index_name,
+                    placed: true,
+                })
             }
         }
     }

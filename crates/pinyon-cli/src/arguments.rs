@@ -31,6 +31,10 @@ pub enum Verb {
     Query(Query),
     /// Find it, and say how: what answered in each part of each shard, and what that cost.
     Explain(Query),
+    /// Read documents of a tenant: by id, by filter, or all.
+    Fetch(Fetch),
+    /// Remove documents of a tenant: by id, by filter, or all.
+    Delete(Delete),
     /// List tenants, or assign one to a shard.
     Tenants(Tenants),
     /// List indexes and their settings, or change one's; asks a running server.
@@ -185,6 +189,46 @@ pub struct Query {
     /// Most rows whose scores are computed from their vectors after codes or a graph have chosen them.
     #[arg(long, value_name = "N")]
     pub max_candidates: Option<i64>,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `pinyon fetch`.
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// Ids of documents; all of the tenant without.
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Whose documents.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: String,
+    /// Only documents that pass a filter as JSON, like '{"year": {"$gte": 2020}}'.
+    #[arg(long, value_name = "JSON", conflicts_with = "ids")]
+    pub filter: Option<String>,
+    /// With their vectors, in JSON.
+    #[arg(long, requires = "json")]
+    pub vectors: bool,
+    /// Where; with `--json` each document is a line that `pinyon ingest` reads.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `pinyon delete`.
+#[derive(Debug, Args)]
+pub struct Delete {
+    /// Ids of documents.
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Whose documents.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: String,
+    /// Documents that pass a filter as JSON, like '{"year": {"$lt": 2020}}'.
+    #[arg(long, value_name = "JSON")]
+    pub filter: Option<String>,
+    /// Every document of the tenant.
+    #[arg(long)]
+    pub all: bool,
     /// Where.
     #[command(flatten)]
     pub target: Target,

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         Verb::Ingest(command) => commands::ingest::run(&command),
         Verb::Query(command) => commands::query::run(&command),
         Verb::Explain(command) => commands::explain::run(&command),
+        Verb::Fetch(command) => commands::fetch::run(&command),
+        Verb::Delete(command) => commands::delete::run(&command),
         Verb::Tenants(command) => commands::tenants::run(&command),
         Verb::Indexes(command) => commands::indexes::run(&command),
         Verb::Shards(command) => commands::shards::run(&command),

@@ -14,6 +14,15 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Prints a line.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn line(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout().lock(), "{text}")?;
+    Ok(())
+}
+
 /// Prints rows under headings; columns are as wide as their widest cell, numbers stand right.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use pinyon_wire::{
 const HEADINGS: [&str; 10] =
     ["part", "answered by", "rows", "dead", "passed", "kept", "scored", "read", "filter ms", "total ms"];
 
-/// Prints how a query is answered; exit code 3 when the answer is partial.
+/// Prints how a query is answered; exit code as of `pinyon query`.
 ///
 /// # Errors
 /// A filter that is no JSON, or what the engine says.
@@ -19,7 +19,7 @@ pub fn run(command: &Query) -> anyhow::Result<Outcome> {
     let access = Access::to(&command.target)?;
     let response = access.query(request)?;
     access.close()?;
-    let outcome = if response.partial { Outcome::Bad } else { Outcome::Good };
+    let outcome = query::outcome(command, &response);
     if command.target.json {
         output::json(&response)?;
         return Ok(outcome);

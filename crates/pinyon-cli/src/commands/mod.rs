@@ -2,9 +2,11 @@
 
 pub mod advise;
 pub mod bench;
+pub mod delete;
 pub mod demo;
 pub mod doctor;
 pub mod explain;
+pub mod fetch;
 pub mod health;
 pub mod indexes;
 pub mod ingest;

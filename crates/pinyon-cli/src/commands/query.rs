@@ -8,7 +8,7 @@ use crate::{
 };
 use pinyon_wire::tenant::{QueryRequest, QueryResponse};
 
-/// Prints what is near to a text; exit code 3 when the answer is partial.
+/// Prints what is near to a text; exit code 3 when the answer is partial or a tenant is not known.
 ///
 /// # Errors
 /// A filter that is no JSON, or what the engine says.
@@ -22,7 +22,31 @@ pub fn run(command: &Query) -> anyhow::Result<Outcome> {
     } else {
         print(&response);
     }
-    Ok(if response.partial { Outcome::Bad } else { Outcome::Good })
+    Ok(outcome(command, &response))
+}
+
+/// Judges an answer, and names the tenants that were asked for and are not there.
+pub fn outcome(command: &Query, response: &QueryResponse) -> Outcome {
+    let unknown = match (response.tenant_known, command.tenant.as_slice()) {
+        (Some(false), [tenant]) => std::slice::from_ref(tenant),
+        _ => &response.unknown_tenants,
+    };
+    unknown.iter().for_each(|tenant| eprintln!("{}", nobody_knows(tenant)));
+    if response.partial || !unknown.is_empty() { Outcome::Bad } else { Outcome::Good }
+}
+
+/// What is said of a tenant that was never written to.
+pub fn nobody_knows(tenant: &str) -> String {
+    format!("tenant {tenant} is not known: nothing was ever written to it (`pinyon tenants` lists who is)")
+}
+
+/// Reads the filter of a command line.
+///
+/// # Errors
+/// Text that is no JSON.
+pub fn filter_json(filter: Option<&str>) -> anyhow::Result<Option<serde_json::Value>> {
+    let filter = filter.map(serde_json::from_str).transpose();
+    Ok(filter.map_err(|error| Usage(format!("--filter is not JSON: {error}")))?)
 }
 
 /// What the command asks.
@@ -30,8 +54,7 @@ pub fn run(command: &Query) -> anyhow::Result<Outcome> {
 /// # Errors
 /// A filter that is no JSON.
 pub fn request(command: &Query) -> anyhow::Result<QueryRequest> {
-    let filter = command.filter.as_deref().map(serde_json::from_str).transpose();
-    let filter = filter.map_err(|error| Usage(format!("--filter is not JSON: {error}")))?;
+    let filter = filter_json(command.filter.as_deref())?;
     let (tenant_id, tenant_ids) = match command.tenant.as_slice() {
         [] => (None, None),
         [one] => (Some(one.clone()), None),

@@ -13,6 +13,10 @@ fn scratch(name: &str) -> PathBuf {
     dir
 }
 
+fn remove(dir: &std::path::Path) {
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
 fn settings() -> EngineSettings {
     EngineSettings::offline(4, 64).unwrap()
 }

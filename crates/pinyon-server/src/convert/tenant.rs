@@ -2,8 +2,10 @@
 
 use super::{explain::explained, filter, metadata};
 use crate::ApiError;
-use pinyon_core::{Document, IngestReport, QueryAnswer, Reach, ShardOutcome, TextQuery, VectorQuery};
-use pinyon_types::Effort;
+use pinyon_core::{
+    Document, Engine, EngineError, IngestReport, QueryAnswer, Reach, ShardOutcome, TextQuery, VectorQuery,
+};
+use pinyon_types::{Effort, ShardId};
 use pinyon_wire::tenant::{
     IngestRequest, IngestResponse, QueryMatch, QueryRequest, QueryResponse, ShardTiming,
 };
@@ -96,12 +98,33 @@ fn timeout(timeout_ms: u64) -> Result<Duration, ApiError> {
     Err(ApiError::invalid("timeout_ms", format!("must be 1 to {TIMEOUT_MS_MAX}, is {timeout_ms}")))
 }
 
+/// Answers a query. A tenant that was never written to is placed nowhere, and the answer says that nobody knows it.
+///
+/// # Errors
+/// As [`query`]; the engine's.
+pub fn answer(engine: &Engine, request: QueryRequest) -> Result<QueryResponse, ApiError> {
+    let asked = (request.tenant_id.clone(), request.tenant_ids.clone().unwrap_or_default());
+    let answer = match query(request)? {
+        Query::Text(query) => engine.query_text(&query)?,
+        Query::Vector(query) => engine.query_vector(query)?,
+    };
+    let (tenant_id, tenant_ids) = asked;
+    let home = tenant_id.as_deref().map(|tenant| engine.shard_of(tenant)).transpose()?;
+    let home = home.map(|shard| engine.index_name(shard));
+    let is_known = |tenant: &str| Ok::<_, EngineError>(engine.lookup(tenant)?.is_some());
+    let tenant_known = tenant_id.as_deref().map(is_known).transpose()?;
+    let mut unknown_tenants = Vec::new();
+    for tenant in tenant_ids {
+        if !is_known(&tenant)? {
+            unknown_tenants.push(tenant);
+        }
+    }
+    let response = answered(answer, home, |shard| engine.index_name(ShardId::new(shard)));
+    Ok(QueryResponse { tenant_known, unknown_tenants, ..response })
+}
+
 /// Writes an answer. `home` is the tenant's shard in a single-tenant answer, nothing in a cross-shard one.
-pub fn answered(
-    answer: QueryAnswer,
-    home: Option<String>,
-    index_name: impl Fn(u32) -> String,
-) -> QueryResponse {
+fn answered(answer: QueryAnswer, home: Option<String>, index_name: impl Fn(u32) -> String) -> QueryResponse {
     let is_cross_shard = home.is_none();
     let explain = explained(&answer).map(Box::new);
     let results = answer.results.into_iter().map(|one| QueryMatch {
@@ -121,6 +144,8 @@ pub fn answered(
         latency_ms: millis(answer.latency),
         shard: home,
         shards_queried: is_cross_shard.then(|| u32::try_from(shards.len()).unwrap_or(u32::MAX)),
+        tenant_known: None,
+        unknown_tenants: Vec::new(),
         skipped: false,
         reason: answer.is_partial.then(|| missing.join(", ")),
         partial: answer.is_partial,

@@ -2,7 +2,7 @@
 
 use super::request::BODY_BYTES_MAX;
 use axum::response::{Html, IntoResponse, Response};
-use pinyon_wire::{admin, tenant};
+use pinyon_wire::{admin, documents, tenant};
 use utoipa::{
     Modify, OpenApi,
     openapi::{self, ContentBuilder, Ref, ResponseBuilder, path::Operation},
@@ -41,6 +41,22 @@ operation!(
     )
 );
 operation!(
+    fetch,
+    post,
+    "/fetch",
+    "Read documents of a tenant: by id, by filter, or all, page by page",
+    request_body = documents::FetchRequest,
+    responses((status = 200, body = documents::FetchResponse), (status = 400, body = tenant::ErrorBody))
+);
+operation!(
+    delete,
+    post,
+    "/delete",
+    "Remove documents of a tenant: by id, by filter, or all; durable when answered",
+    request_body = documents::DeleteRequest,
+    responses((status = 200, body = documents::DeleteResponse), (status = 400, body = tenant::ErrorBody))
+);
+operation!(
     health,
     get,
     "/health",
@@ -58,7 +74,7 @@ operation!(
     shard,
     get,
     "/shard/{tenant_id}",
-    "A tenant's shard; a new tenant is placed",
+    "A tenant's shard, or where a new tenant would live; places nobody",
     params(("tenant_id" = String, Path)),
     responses((status = 200, body = tenant::ShardResponse), (status = 400, body = tenant::ErrorBody))
 );
@@ -163,7 +179,7 @@ operation!(
         description = "Self-hosted, multi-tenant, sharded vector engine: tenant API and administration. Routes of Pinecone's \
                        API (indexes, records, inference) are served as Pinecone's own documentation describes them."
     ),
-    paths(ingest, query, health, metrics, shard, tenants, place, assign, indexes, index, configure_index, shards, advise, doctor, livez, readyz),
+    paths(ingest, query, fetch, delete, health, metrics, shard, tenants, place, assign, indexes, index, configure_index, shards, advise, doctor, livez, readyz),
     modifiers(&CommonAnswers)
 )]
 struct Document;
@@ -173,7 +189,7 @@ const OPEN: [&str; 3] = ["/health", "/livez", "/readyz"];
 /// Routes that a catalog or a shard may refuse to write for.
 const WRITING: [(&str, &str); 5] = [
     ("post", "/ingest"),
-    ("get", "/shard/{tenant_id}"),
+    ("post", "/delete"),
     ("post", "/admin/v1/tenants"),
     ("put", "/admin/v1/tenants/{tenant_id}"),
     ("put", "/admin/v1/indexes/{name}"),
@@ -242,9 +258,17 @@ mod tests {
     #[test]
     fn the_document_names_every_operation_and_the_page_is_there() {
         let document = Document::openapi().to_json().unwrap();
-        for path in
-            ["/livez", "/ingest", "/query", "/health", "/metrics", "/shard/{tenant_id}", "/admin/v1/doctor"]
-        {
+        for path in [
+            "/livez",
+            "/ingest",
+            "/query",
+            "/fetch",
+            "/delete",
+            "/health",
+            "/metrics",
+            "/shard/{tenant_id}",
+            "/admin/v1/doctor",
+        ] {
             assert!(document.contains(&format!("\"{path}\"")), "{path}");
         }
         assert!(Assets::get("docs.html").is_some());

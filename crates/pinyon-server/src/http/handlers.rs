@@ -3,7 +3,7 @@
 use super::{App, by_host::ByHost, docs, guard, request::JsonBody};
 use crate::{
     ApiError,
-    convert::{reports, tenant},
+    convert::{documents, reports, tenant},
     metrics_text, pinecone,
 };
 use axum::{
@@ -17,6 +17,7 @@ use axum::{
 use pinyon_core::{Engine, EngineError};
 use pinyon_wire::{
     admin::{AdviceRequest, AssignRequest, IndexList, IndexSettings, PlaceRequest, TenantInfo, TenantList},
+    documents::{DeleteRequest, FetchRequest},
     tenant::{IngestRequest, QueryRequest, ShardResponse},
 };
 use tower_http::catch_panic::CatchPanicLayer;
@@ -31,6 +32,8 @@ pub(crate) fn router(app: App) -> Router {
     let keyed = Router::new()
         .route("/ingest", post(ingest))
         .route("/query", post(query))
+        .route("/fetch", post(fetch))
+        .route("/delete", post(delete))
         .route("/metrics", get(metrics))
         .route("/shard/{tenant_id}", get(shard))
         .route("/admin/v1/tenants", get(tenants).post(place))
@@ -135,18 +138,21 @@ async fn ingest(
 }
 
 async fn query(State(app): State<App>, JsonBody(body): JsonBody<QueryRequest>) -> Result<Response, ApiError> {
-    let tenant_id = body.tenant_id.clone();
-    let query = tenant::query(body)?;
-    let answer = app.run(move |engine| {
-        let home = tenant_id.map(|tenant| engine.shard_of(&tenant)).transpose()?;
-        let home = home.map(|shard| engine.index_name(shard));
-        let answer = match query {
-            tenant::Query::Text(query) => engine.query_text(&query)?,
-            tenant::Query::Vector(query) => engine.query_vector(query)?,
-        };
-        Ok(tenant::answered(answer, home, |shard| engine.index_name(pinyon_types::ShardId::new(shard))))
-    });
-    Ok(Json(answer.await?).into_response())
+    let answer = app.run(move |engine| Ok(tenant::answer(engine, body)));
+    Ok(Json(answer.await??).into_response())
+}
+
+async fn fetch(State(app): State<App>, JsonBody(body): JsonBody<FetchRequest>) -> Result<Response, ApiError> {
+    let found = app.run(move |engine| Ok(documents::fetch(engine, &body)));
+    Ok(Json(found.await??).into_response())
+}
+
+async fn delete(
+    State(app): State<App>,
+    JsonBody(body): JsonBody<DeleteRequest>,
+) -> Result<Response, ApiError> {
+    let deleted = app.run(move |engine| Ok(documents::delete(engine, &body)));
+    Ok(Json(deleted.await??).into_response())
 }
 
 /// Looks at flags only, so it needs no place among the requests: a server that is busy is not ill.
@@ -172,14 +178,15 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
 
 async fn shard(State(app): State<App>, Path(tenant_id): Path<String>) -> Result<Response, ApiError> {
     let response = app.run(move |engine| {
-        let assignment = engine.place(&tenant_id)?;
-        Ok(shard_response(engine, tenant_id, assignment.shard))
+        let placed = engine.lookup(&tenant_id)?.is_some();
+        let shard = engine.shard_of(&tenant_id)?;
+        Ok(ShardResponse { placed, ..shard_response(engine, tenant_id, shard) })
     });
     Ok(Json(response.await?).into_response())
 }
 
 fn shard_response(engine: &Engine, tenant_id: String, shard: pinyon_types::ShardId) -> ShardResponse {
-    ShardResponse { tenant_id, shard_id: shard.get(), index_name: engine.index_name(shard) }
+    ShardResponse { tenant_id, shard_id: shard.get(), index_name: engine.index_name(shard), placed: true }
 }
 
 async fn tenants(State(app): State<App>) -> Result<Response, ApiError> {

@@ -40,7 +40,7 @@ fn scores_of_every_magnitude_are_finite_and_vectors_without_are_refused() {
         let far = VectorQuery::dense(vec![3e38, 0.0, 0.0], Reach::All, 10);
         assert_eq!(engine.query_vector(far).is_ok(), metric == Metric::Cosine);
         engine.close().unwrap();
-        std::fs::remove_dir_all(&dir).unwrap();
+        remove(&dir);
     }
 }
 
@@ -76,7 +76,7 @@ fn ids_of_older_versions_are_read_updated_and_removed_and_no_new_ones_are_taken(
     assert_eq!(engine.write("t", Change::DeleteIds(vec![old.id])).unwrap().records, 1);
     assert_eq!(engine.count("t", None).unwrap(), 0);
     engine.close().unwrap();
-    std::fs::remove_dir_all(&dir).unwrap();
+    remove(&dir);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_document_keeps_every_metadata_field_or_is_refused() {
     assert!(refused.to_string().contains("documents[1].metadata.text"), "{refused}");
     assert!(engine.lookup("t").unwrap().is_none(), "nothing was written, nobody was placed");
     engine.close().unwrap();
-    std::fs::remove_dir_all(&dir).unwrap();
+    remove(&dir);
 }
 
 #[test]
@@ -121,5 +121,5 @@ fn reading_and_removing_place_nobody() {
     engine.write("nobody", Change::Upsert(Vec::new())).unwrap();
     assert!(!engine.has_tenants());
     engine.close().unwrap();
-    std::fs::remove_dir_all(&dir).unwrap();
+    remove(&dir);
 }
