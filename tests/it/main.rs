@@ -5,6 +5,7 @@
 
 mod auth;
 mod bodies;
+mod contract;
 mod effort;
 mod examples;
 mod frames;

@@ -52,6 +52,16 @@ impl EngineError {
         Self { code, field: None, message: message.into() }
     }
 
+    /// Adds which record of a request a refusal is about, if it is a refusal.
+    #[must_use]
+    pub fn of_record(self, id: &str) -> Self {
+        let Some(field) = self.field.as_deref().filter(|_| self.code == ErrorCode::InvalidArgument) else {
+            return self;
+        };
+        let problem = self.message.strip_prefix(field).and_then(|rest| rest.strip_prefix(": "));
+        of_record(Invalid::new(field, problem.unwrap_or(&self.message)), "", id).into()
+    }
+
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
         let code = match error.kind() {
             io::ErrorKind::StorageFull => ErrorCode::StorageFull,
@@ -113,4 +123,31 @@ impl From<EmbedError> for EngineError {
     fn from(error: EmbedError) -> Self {
         Self::new(ErrorCode::EmbedderFailed, error.to_string())
     }
+}
+
+/// Longest part of an id that a message repeats.
+const SHOWN_CHARS_MAX: usize = 100;
+
+/// Adds to an error which record of a request it is about. `place` is where the record stands in the request, like
+/// `vectors[3]`; empty where it stands alone. Nothing is put into the problem's own words: clients search for them.
+#[must_use]
+pub fn of_record(invalid: Invalid, place: &str, id: &str) -> Invalid {
+    let mut shown: String = id.chars().take(SHOWN_CHARS_MAX).collect();
+    let is_named = invalid.problem.contains(&format!("'{shown}'"));
+    if shown.len() < id.len() {
+        shown.push('…');
+    }
+    // A problem that is a whole sentence is shown without its field, so the place is said behind it.
+    let is_sentence = invalid.problem.starts_with(char::is_uppercase);
+    let names = [
+        (is_sentence && !place.is_empty()).then(|| place.to_owned()),
+        (!is_named && !id.is_empty()).then(|| format!("ID '{shown}'")),
+    ];
+    let names: Vec<String> = names.into_iter().flatten().collect();
+    let problem = match names.as_slice() {
+        [] => invalid.problem,
+        names => format!("{} ({})", invalid.problem, names.join(", ")),
+    };
+    let invalid = Invalid::new(invalid.field, problem);
+    if place.is_empty() { invalid } else { invalid.within(place) }
 }

@@ -48,7 +48,7 @@ pub use engine::{
     Document, Engine, EngineServices, EngineStats, IngestReport, Match, NamespaceReport, QueryAnswer,
     RecordAnswer, ShardOutcome, ShardReport, StoredDocument, TenantReport, TextQuery, VectorQuery,
 };
-pub use error::{EngineError, ErrorCode};
+pub use error::{EngineError, ErrorCode, of_record};
 pub use fan_out::Reach;
 pub use health::{HealthReport, ShardHealth, ShardStatus};
 pub use indexes::{INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexRequest, Indexes, check_index_name};

@@ -1,7 +1,7 @@
 //! Documents: texts that are embedded and kept as records, the text itself among their metadata.
 
 use super::Engine;
-use crate::EngineError;
+use crate::{EngineError, of_record};
 use pinyon_embed::InputKind;
 use pinyon_shard::{Change, Stored};
 use pinyon_types::{Invalid, Metadata, MetadataValue, Record, RecordId, ShardId, Vector, limits};
@@ -74,16 +74,17 @@ impl Engine {
             );
             return Err(Invalid::new("documents", problem).into());
         }
-        let checked = documents
-            .into_iter()
-            .enumerate()
-            .map(|(at, document)| check(document).map_err(|error| error.within(format!("documents[{at}]"))));
+        let checked = documents.into_iter().enumerate().map(|(at, document)| {
+            let id = document.id.clone();
+            check(document).map_err(|invalid| of_record(invalid, &format!("documents[{at}]"), &id))
+        });
         let checked: Vec<(RecordId, String, Metadata)> = checked.collect::<Result<_, _>>()?;
         let texts: Vec<&str> = checked.iter().map(|(_, text, _)| text.as_str()).collect();
         let vectors = self.inner.settings.embedder.embed(&texts, InputKind::Passage)?;
         let mut records = Vec::with_capacity(checked.len());
-        for ((id, _, metadata), vector) in checked.into_iter().zip(vectors) {
-            let vector = Vector::new(vector, self.inner.settings.dim)?;
+        for (at, ((id, _, metadata), vector)) in checked.into_iter().zip(vectors).enumerate() {
+            let vector = Vector::new(vector, self.inner.settings.dim)
+                .map_err(|invalid| of_record(invalid, &format!("documents[{at}]"), id.as_str()))?;
             records.push(Record { id, vector, sparse: None, metadata });
         }
         let count = match records.is_empty() {

@@ -4,6 +4,7 @@ use super::{explain::explained, filter, metadata};
 use crate::ApiError;
 use pinyon_core::{
     Document, Engine, EngineError, IngestReport, QueryAnswer, Reach, ShardOutcome, TextQuery, VectorQuery,
+    of_record,
 };
 use pinyon_types::{Effort, ShardId};
 use pinyon_wire::tenant::{
@@ -32,7 +33,8 @@ pub enum Query {
 pub fn documents(request: IngestRequest) -> Result<(String, Vec<Document>), ApiError> {
     let read = |(at, document): (usize, pinyon_wire::tenant::Document)| {
         let metadata = metadata::from_json(document.metadata.unwrap_or_default());
-        let metadata = metadata.map_err(|error| error.within(format!("documents[{at}]")))?;
+        let named = |invalid| of_record(invalid, &format!("documents[{at}]"), &document.id);
+        let metadata = metadata.map_err(named)?;
         Ok(Document { id: document.id, text: document.text, metadata })
     };
     let documents = request.documents.into_iter().enumerate().map(read).collect::<Result<_, ApiError>>()?;

@@ -2,7 +2,7 @@
 
 use super::envelope::RpcError;
 use crate::convert::filter;
-use pinyon_core::{Index, Stored};
+use pinyon_core::{Index, Stored, of_record};
 use pinyon_types::{
     Dim, Filter, Invalid, Metadata, MetadataValue, Metric, Record, RecordId, SparseVector, TenantId, Vector,
 };
@@ -65,7 +65,10 @@ pub(super) fn record_ids(ids: &[String]) -> Result<Vec<RecordId>, RpcError> {
         return Err(RpcError::invalid(format!("ids must be at most {BATCH_MAX}, are {}", ids.len())));
     }
     // Not the rule for new ones: what an older version took can be read and removed.
-    ids.iter().map(|id| Ok(RecordId::new(id)?)).collect()
+    let read = ids.iter().enumerate().map(|(at, id)| {
+        RecordId::new(id).map_err(|invalid| of_record(invalid, &format!("ids[{at}]"), id))
+    });
+    Ok(read.collect::<Result<_, Invalid>>()?)
 }
 
 /// Reads the records of an upsert.
@@ -77,30 +80,46 @@ pub(super) fn records(vectors: Vec<VectorJson>, shape: Shape) -> Result<Vec<Reco
         let message = format!("vectors must be at most {BATCH_MAX} in one request, are {}", vectors.len());
         return Err(RpcError::invalid(message));
     }
-    vectors.into_iter().map(|vector| record(vector, shape)).collect()
+    let read = vectors.into_iter().enumerate().map(|(at, vector)| {
+        let VectorJson { id, values, sparse_values, metadata } = vector;
+        record(&id, values, sparse_values, metadata, shape)
+            .map_err(|invalid| of_record(invalid, &format!("vectors[{at}]"), &id))
+    });
+    Ok(read.collect::<Result<_, Invalid>>()?)
 }
 
-fn record(given: VectorJson, shape: Shape) -> Result<Record, RpcError> {
-    let id = record_id(&given.id)?;
-    refuse_dense(&given.values, shape)?;
-    let sparse = sparse_vector(given.sparse_values, shape)?;
+fn record(
+    id: &str,
+    values: Vec<f32>,
+    sparse_values: Option<SparseValues>,
+    fields: Option<MetadataFields>,
+    shape: Shape,
+) -> Result<Record, Invalid> {
+    let read = record_id(id)?;
+    refuse_dense(&values, shape)?;
+    let sparse = sparse_vector(sparse_values, shape)?;
     if sparse.is_none() && shape.dim.is_none() {
-        return Err(RpcError::invalid(format!(
-            "Sparse index: record '{}' must have sparse values",
-            short(&given.id)
-        )));
+        let problem = format!("Sparse index: record '{}' must have sparse values", short(id));
+        return Err(Invalid::new("sparse_values", problem));
     }
-    let vector = stored_vector(given.values, shape)?;
-    Ok(Record { id, vector, sparse, metadata: metadata(given.metadata)? })
+    let vector = stored_vector(id, values, shape)?;
+    Ok(Record { id: read, vector, sparse, metadata: metadata(fields)? })
 }
 
 /// A vector to keep: all zeros have no direction, and Pinecone refuses them.
-pub(super) fn stored_vector(values: Vec<f32>, shape: Shape) -> Result<Vector, RpcError> {
-    let vector = Vector::new(values, shape.dim)?;
+pub(super) fn stored_vector(id: &str, values: Vec<f32>, shape: Shape) -> Result<Vector, Invalid> {
+    let as_clients_say = |invalid: Invalid| Invalid {
+        field: invalid.field.replacen("vector", "values", 1),
+        problem: invalid.problem,
+    };
+    let vector = Vector::new(values, shape.dim).map_err(as_clients_say)?;
+    vector.check_length(shape.metric).map_err(as_clients_say)?;
     if !shape.dim.is_none() && vector.as_slice().iter().all(|component| *component == 0.0) {
-        let message =
-            "Dense vectors must contain at least one non-zero value; this one is containing only zeros";
-        return Err(RpcError::invalid(message));
+        let problem = format!(
+            "Dense vectors must contain at least one non-zero value. Vector ID '{}' contains only zeros",
+            short(id)
+        );
+        return Err(Invalid::new("values", problem));
     }
     Ok(vector)
 }

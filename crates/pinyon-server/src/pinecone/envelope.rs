@@ -147,6 +147,11 @@ impl From<EngineError> for ControlFailure {
     }
 }
 
+/// What was refused, as people read it.
+pub(super) fn sentence_of(invalid: Invalid) -> String {
+    sentence(&invalid.into())
+}
+
 impl From<Invalid> for ControlFailure {
     fn from(invalid: Invalid) -> Self {
         EngineError::from(invalid).into()

@@ -7,8 +7,8 @@ use super::{
     tokens,
 };
 use crate::http::App;
-use pinyon_core::{Change, Engine, EngineError, Index, Reach, Stored, VectorQuery};
-use pinyon_types::{Effort, Metadata, RecordId, SeqNo, SparseVector, TopK, limits};
+use pinyon_core::{Change, Engine, EngineError, Index, Reach, Stored, VectorQuery, of_record};
+use pinyon_types::{Effort, Invalid, Metadata, RecordId, SeqNo, SparseVector, TopK, limits};
 use pinyon_wire::vectors::{
     DeleteRequest, DeleteResponse, FetchByMetadataRequest, FetchRequest, FetchResponse, ListItem,
     ListRequest, ListResponse, MatchJson, NamespaceSummary, Pagination, QueryRequest, QueryResponse,
@@ -188,11 +188,10 @@ fn after(question: &str, token: Option<&str>) -> Result<Option<RecordId>, RpcErr
 pub(super) async fn update(app: &App, index: Arc<Index>, body: UpdateRequest) -> Done<UpdateResponse> {
     let namespace = convert::namespace(&body.namespace)?.to_owned();
     let shape = Shape::of(&index);
-    let sparse = convert::sparse_vector(body.sparse_values, shape)?;
     // When both are given the filter wins.
     if let Some(filter) = &body.filter {
         let filter = convert::needed_filter(filter, "Update with empty metadata filter is not allowed")?;
-        if !body.values.is_empty() || sparse.is_some() {
+        if !body.values.is_empty() || convert::sparse_vector(body.sparse_values, shape)?.is_some() {
             let message = "Update by metadata request does not support updating vector values.";
             return Err(RpcError::invalid(message));
         }
@@ -203,17 +202,24 @@ pub(super) async fn update(app: &App, index: Arc<Index>, body: UpdateRequest) ->
     if body.id.is_empty() {
         return Err(RpcError::invalid("id is missing: give an id, or a filter with setMetadata"));
     }
+    let id = body.id.clone();
+    let change = update_of_one(body, shape).map_err(|invalid| of_record(invalid, "", &id))?;
+    let written = app.run_in(index, move |engine| engine.write(&namespace, change)).await;
+    // Metadata may be too large only once they are merged with those that are there.
+    let written = written.map_err(|error| error.of_record(&id));
+    Ok((UpdateResponse { matched_records: None }, Position::Written(written?.seq)))
+}
+
+/// The change of one record.
+fn update_of_one(body: UpdateRequest, shape: Shape) -> Result<Change, Invalid> {
     let id = RecordId::new(&body.id)?;
+    let sparse = convert::sparse_vector(body.sparse_values, shape)?;
     convert::refuse_dense(&body.values, shape)?;
     let vector = match body.values.is_empty() {
         true => None,
-        false => Some(convert::stored_vector(body.values, shape)?),
+        false => Some(convert::stored_vector(&body.id, body.values, shape)?),
     };
-    let set = convert::metadata(body.set_metadata)?;
-    let written = app
-        .run_in(index, move |engine| engine.write(&namespace, Change::UpdateOne { id, vector, sparse, set }));
-    let receipt = written.await?;
-    Ok((UpdateResponse { matched_records: None }, Position::Written(receipt.seq)))
+    Ok(Change::UpdateOne { id, vector, sparse, set: convert::metadata(body.set_metadata)? })
 }
 
 async fn update_matching(

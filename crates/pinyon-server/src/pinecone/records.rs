@@ -4,7 +4,7 @@ use super::{
     attributes::{Attributes, Embed},
     convert::{self, Shape},
     data::{WRITTEN_AT, answer},
-    envelope::ControlFailure,
+    envelope::{ControlFailure, sentence_of},
     inference,
     models::{self, TextEmbedder},
     operations::{Position, Vectors},
@@ -17,9 +17,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use pinyon_core::{Change, Index, Reach, VectorQuery};
+use pinyon_core::{Change, Index, Reach, VectorQuery, of_record};
 use pinyon_embed::{InputKind, SparseHashEmbedder};
-use pinyon_types::{Record, RecordId, SeqNo, Vector};
+use pinyon_types::{Invalid, Metadata, Record, RecordId, SeqNo, Vector};
 use pinyon_wire::{
     json::MetadataJson,
     records::{
@@ -71,12 +71,12 @@ async fn upsert(
     let receipt = app.run_in(index, move |engine| {
         let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
         let vectors = embedder.embed(&texts, InputKind::Passage)?;
-        let records = records.into_iter().zip(vectors).map(|(given, vectors)| {
-            let metadata = convert::metadata(Some(given.fields))?;
-            let Vectors { dense, sparse } = vectors;
-            Ok(Record { id: given.id, vector: Vector::new(dense, dim)?, sparse, metadata })
+        let records = records.into_iter().zip(vectors).map(|(given, Vectors { dense, sparse })| {
+            let vector =
+                Vector::new(dense, dim).map_err(|invalid| of_record(invalid, "", given.id.as_str()))?;
+            Ok(Record { id: given.id, vector, sparse, metadata: given.metadata })
         });
-        let records = records.collect::<Result<_, pinyon_types::Invalid>>()?;
+        let records = records.collect::<Result<_, Invalid>>()?;
         engine.write(&namespace, Change::Upsert(records))
     });
     let mut response = StatusCode::CREATED.into_response();
@@ -88,7 +88,7 @@ async fn upsert(
 struct TextRecord {
     id: RecordId,
     text: String,
-    fields: MetadataFields,
+    metadata: Metadata,
 }
 
 /// Reads records, one a line.
@@ -98,12 +98,8 @@ fn read_records(body: &[u8], text_field: &str) -> Result<Vec<TextRecord>, Contro
         let refused = |problem: &str| ControlFailure::invalid(format!("record {number}: {problem}"));
         let line: RecordLine = read_json(line).map_err(|bad| refused(&bad.to_string()))?;
         let (id, fields) = line.into_parts().map_err(refused)?;
-        let Some(MetadataJson::String(text)) = fields.get(text_field) else {
-            return Err(refused(&format!(
-                "the field '{text_field}' must be there and be a string: it is what is embedded"
-            )));
-        };
-        Ok(TextRecord { id: convert::record_id(&id)?, text: text.clone(), fields })
+        text_record(&id, fields, text_field)
+            .map_err(|invalid| refused(&sentence_of(of_record(invalid, "", &id))))
     });
     let records: Vec<TextRecord> = records.collect::<Result<_, _>>()?;
     if records.is_empty() || records.len() > convert::BATCH_MAX {
@@ -111,6 +107,18 @@ fn read_records(body: &[u8], text_field: &str) -> Result<Vec<TextRecord>, Contro
         return Err(ControlFailure::invalid(message));
     }
     Ok(records)
+}
+
+fn text_record(id: &str, fields: MetadataFields, text_field: &str) -> Result<TextRecord, Invalid> {
+    let text = match fields.get(text_field) {
+        Some(MetadataJson::String(text)) => text.clone(),
+        _ => {
+            let problem =
+                format!("The field '{text_field}' must be there and be a string: it is what is embedded");
+            return Err(Invalid::new(text_field, problem));
+        }
+    };
+    Ok(TextRecord { id: convert::record_id(id)?, text, metadata: convert::metadata(Some(fields))? })
 }
 
 /// What a search is near to.
