@@ -14,6 +14,7 @@ pub mod explain;
 pub mod floats;
 pub mod grpc;
 pub mod json;
+pub mod lenient;
 pub mod object;
 pub mod records;
 pub mod tenant;

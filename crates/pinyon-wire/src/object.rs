@@ -1,12 +1,13 @@
 //! Structs read from JSON objects only. Code that serde derives takes a list of a struct's values for the struct, too: a
-//! body like `["acme", [["a", "text"]]]` would be an ingest.
+//! body like `["acme", [["a", "text"]]]` would be an ingest. It is also how a lenient reader learns which objects are structs.
 
 use crate::unique;
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
+    forward_to_deserialize_any,
 };
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{cell::Cell, collections::BTreeMap, fmt, marker::PhantomData};
 
 /// What stands in a message where derived code would name a struct of ours.
 pub const EXPECTED: &str = "a JSON object";
@@ -17,7 +18,7 @@ pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+        deserializer.deserialize_struct("Object", fields_of::<T>(), ObjectVisitor(PhantomData)).map(Self)
     }
 }
 
@@ -32,6 +33,58 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
         T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+/// The names of a struct's fields; none of what is no struct.
+pub(crate) fn fields_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
+    let fields = Cell::new([].as_slice());
+    // Always stops with an error: it is asked for names and has no value.
+    let _: Result<T, Stop> = T::deserialize(Probe(&fields));
+    fields.get()
+}
+
+/// Tells which fields a struct's reader asks for.
+struct Probe<'a>(&'a Cell<&'static [&'static str]>);
+
+/// Ends a probe. Without a message, so that a probe costs nothing.
+#[derive(Debug)]
+struct Stop;
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stopped")
+    }
+}
+
+impl std::error::Error for Stop {}
+
+impl Error for Stop {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
+    }
+}
+
+impl<'de> Deserializer<'de> for Probe<'_> {
+    type Error = Stop;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
+        Err(Stop)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Stop> {
+        self.0.set(fields);
+        Err(Stop)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
 

@@ -13,13 +13,16 @@ pub type MetadataFields = BTreeMap<String, MetadataJson>;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SparseValues {
     /// Which components; distinct.
+    #[serde(default)]
     pub indices: Vec<u32>,
     /// Their weights.
+    #[serde(default)]
     pub values: Vec<f32>,
 }
 
 /// A record to write.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct VectorJson {
     /// Its id.
     #[serde(default)]
@@ -28,12 +31,7 @@ pub struct VectorJson {
     #[serde(default)]
     pub values: Vec<f32>,
     /// Its sparse vector.
-    #[serde(
-        default,
-        alias = "sparse_values",
-        rename = "sparseValues",
-        deserialize_with = "object::optional"
-    )]
+    #[serde(default, alias = "sparse_values", deserialize_with = "object::optional")]
     pub sparse_values: Option<SparseValues>,
     /// Its metadata.
     #[serde(default, deserialize_with = "unique::optional_fields")]

@@ -1,8 +1,12 @@
-//! JSON bodies: read fast, and only when that fails read once more with the path of what is wrong, so that the refusal
-//! names field and limit. Names of our structs and number types never show.
+//! JSON bodies: read fast; when that fails read leniently, because clients send null for what they leave open; and when that
+//! fails read once more with the path of what is wrong, so that the refusal names field and limit. Names of our structs and
+//! number types never show.
 
 use pinyon_types::limits;
-use pinyon_wire::object::{EXPECTED, Object};
+use pinyon_wire::{
+    lenient::{self, Lenient, Reading},
+    object::{EXPECTED, Object},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_path_to_error::Track;
 
@@ -32,22 +36,38 @@ impl std::fmt::Display for BadBody {
     }
 }
 
-/// Reads a struct from a JSON object.
+/// Reads a struct from a JSON object; null in an optional field means unset.
 ///
 /// # Errors
 /// Anything else.
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BadBody> {
-    match serde_json::from_slice::<Object<T>>(bytes) {
+    read_as(bytes, Reading::NullIsUnset)
+}
+
+/// As [`read`], with numbers in every spelling that proto3's JSON mapping has.
+///
+/// # Errors
+/// Anything else.
+pub(crate) fn read_proto<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BadBody> {
+    read_as(bytes, Reading::Proto3)
+}
+
+fn read_as<T: DeserializeOwned>(bytes: &[u8], reading: Reading) -> Result<T, BadBody> {
+    let strict = match serde_json::from_slice(bytes) {
+        Ok(Object(read)) => return Ok(read),
+        Err(error) => error,
+    };
+    match lenient::read(bytes, reading) {
         Ok(Object(read)) => Ok(read),
-        Err(error) => Err(explain::<T>(bytes).unwrap_or_else(|| not_json(&error))),
+        Err(_) => Err(explain::<T>(bytes, reading).unwrap_or_else(|| not_json(&strict))),
     }
 }
 
 /// Reads again with the path; nothing if that finds nothing wrong, or only that the rest is not JSON.
-fn explain<T: DeserializeOwned>(bytes: &[u8]) -> Option<BadBody> {
+fn explain<T: DeserializeOwned>(bytes: &[u8], reading: Reading) -> Option<BadBody> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let mut track = Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
+    let tracked = serde_path_to_error::Deserializer::new(Lenient::new(&mut reader, reading), &mut track);
     let error = Object::<T>::deserialize(tracked).err()?;
     let path = track.path();
     let said = error.to_string();
@@ -193,9 +213,7 @@ mod tests {
     #[test]
     fn refusals_name_field_limit_and_what_was_found() {
         let top_k = |value: &str| format!(r#"{{"query_text": "x", "tenant_id": "t", "top_k": {value}}}"#);
-        for (value, shown) in
-            [("-1", "-1"), ("1.5", "1.5"), (r#""5""#, r#""5""#), ("null", "null"), ("true", "true")]
-        {
+        for (value, shown) in [("-1", "-1"), ("1.5", "1.5"), (r#""5""#, r#""5""#), ("true", "true")] {
             let problem = format!("must be a whole number from 1 to 10000, is {shown}");
             check::<QueryRequest>(&top_k(value), "top_k", &problem);
         }

@@ -15,7 +15,7 @@ pub(crate) use accept::{Door, Limits, OverTls, serve_connections};
 pub(crate) use app::App;
 pub(crate) use guard::admit_data;
 pub(crate) use handlers::{index_router, router, single_router};
-pub(crate) use json::{BadBody, read as read_json};
+pub(crate) use json::{BadBody, read as read_json, read_proto as read_proto_json};
 pub(crate) use listeners::Listeners;
 pub(crate) use request::body_bytes;
 pub(crate) use workers::Workers;

@@ -30,6 +30,7 @@ pub(super) fn apply(
         resize(attributes, pods)?;
     }
     let capacity = ["serverless", "byoc"].iter().find_map(|kind| spec(kind)?.get("read_capacity"));
+    let capacity = capacity.filter(|capacity| !capacity.is_null());
     if let Some(capacity) = change.read_capacity.as_ref().or(capacity) {
         attributes.read_capacity = Some(capacity.clone());
     }

@@ -9,7 +9,7 @@ use super::{
     model::model,
     version::ApiVersion,
 };
-use crate::http::{App, body_bytes, read_json};
+use crate::http::{App, BadBody, body_bytes, read_json, read_proto_json};
 use axum::{
     Json, Router,
     extract::{FromRequest, Path, Request, State},
@@ -54,13 +54,20 @@ impl FromRequest<App> for Body {
 
 impl Body {
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, ControlFailure> {
-        read_json(&self.0).map_err(|bad| match (&bad.said, &bad.field) {
-            (Some(said), _) => attributes::unprocessable(said),
-            (None, Some(_)) => attributes::unprocessable(&bad),
-            (None, None) => {
-                ControlFailure::invalid(format!("Failed to parse the request body as JSON: {bad}"))
-            }
-        })
+        read_json(&self.0).map_err(|bad| unreadable(&bad))
+    }
+
+    /// As [`Self::read`], with numbers in every spelling that the data plane takes.
+    pub(super) fn read_proto<T: DeserializeOwned>(&self) -> Result<T, ControlFailure> {
+        read_proto_json(&self.0).map_err(|bad| unreadable(&bad))
+    }
+}
+
+fn unreadable(bad: &BadBody) -> ControlFailure {
+    match (&bad.said, &bad.field) {
+        (Some(said), _) => attributes::unprocessable(said),
+        (None, Some(_)) => attributes::unprocessable(bad),
+        (None, None) => ControlFailure::invalid(format!("Failed to parse the request body as JSON: {bad}")),
     }
 }
 

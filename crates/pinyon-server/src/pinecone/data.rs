@@ -6,7 +6,7 @@ use super::{
     operations::Position,
     records, vectors,
 };
-use crate::http::{App, BadBody, admit_data, body_bytes, read_json};
+use crate::http::{App, BadBody, admit_data, body_bytes, read_proto_json};
 use axum::{
     RequestPartsExt, Router,
     body::Body,
@@ -16,6 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
+use pinyon_wire::lenient::whole_number;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -93,7 +94,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for RpcBody<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, RpcError> {
         let bytes = body_bytes(request, app.limits()).await?;
-        let read = app.transform(bytes.len(), move || read_json(or_empty_object(&bytes)));
+        let read = app.transform(bytes.len(), move || read_proto_json(or_empty_object(&bytes)));
         read.await?.map(RpcBody).map_err(|bad| not_json(&bad))
     }
 }
@@ -161,7 +162,8 @@ pub(super) fn page_size(limit: Option<i64>, most: i64) -> Result<usize, RpcError
 pub(super) fn number(pairs: &[(String, String)], name: &str) -> Result<Option<i64>, RpcError> {
     let given = parameter(pairs, &[name]).filter(|text| !text.is_empty());
     let read = given.map(|text| {
-        text.parse().map_err(|_| RpcError::invalid(format!("{name} must be a whole number, is {text:?}")))
+        let refused = || RpcError::invalid(format!("{name} must be a whole number, is {text:?}"));
+        whole_number(text).ok_or_else(refused)
     });
     read.transpose()
 }

@@ -59,7 +59,7 @@ fn text_of(value: &Value) -> Result<String, ControlFailure> {
 }
 
 async fn embed(State(app): State<App>, body: Body) -> Answered {
-    let request: EmbedTextsRequest = body.read()?;
+    let request: EmbedTextsRequest = body.read_proto()?;
     let model = models::embedding(&request.model).ok_or_else(|| models::missing(&request.model))?;
     if request.inputs.is_empty() || request.inputs.len() > models::INPUTS_MAX {
         let message =
@@ -108,7 +108,7 @@ fn sparse_embedding(text: &str, kind: InputKind, with_tokens: bool) -> Embedding
 }
 
 async fn rerank(State(app): State<App>, body: Body) -> Answered {
-    let request: RerankRequest = body.read()?;
+    let request: RerankRequest = body.read_proto()?;
     let fields = request.rank_fields.unwrap_or_else(|| vec!["text".into()]);
     check_rank_fields(&request.model, &fields)?;
     if request.documents.is_empty() || request.documents.len() > DOCUMENTS_MAX {

@@ -135,7 +135,7 @@ async fn search(
     body: super::control::Body,
 ) -> Answered {
     let namespace = named(&path)?;
-    let request: SearchRequest = body.read()?;
+    let request: SearchRequest = body.read_proto()?;
     let near = near(&request.query, &index)?;
     let required = required(request.query.match_terms.as_ref(), &index)?;
     if let Some(rerank) = &request.rerank {

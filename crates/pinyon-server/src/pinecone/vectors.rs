@@ -5,7 +5,7 @@ use super::{
     envelope::RpcError,
     operations::{self, Position},
 };
-use crate::http::{App, body_bytes, read_json};
+use crate::http::{App, body_bytes, read_proto_json};
 use axum::{
     Extension, Router,
     extract::{Request, State},
@@ -48,7 +48,7 @@ async fn query(
 ) -> Answered {
     let body = body_bytes(request, app.limits()).await?;
     let read = app.transform(body.len(), move || {
-        QueryRequest::read_plain(&body).map_or_else(|| read_json(or_empty_object(&body)), Ok)
+        QueryRequest::read_plain(&body).map_or_else(|| read_proto_json(or_empty_object(&body)), Ok)
     });
     let body = read.await?.map_err(|bad| not_json(&bad))?;
     let (response, position) = operations::query(&app, index, body).await?;
