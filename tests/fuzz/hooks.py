@@ -17,7 +17,7 @@ def no_server_error(context, response, case):
 @schemathesis.check
 def errors_have_an_envelope(context, response, case):
     """Every refusal of a route is one of the two envelopes, with a message."""
-    if response.status_code in (400, 403, 404, 409, 422, 429):
+    if response.status_code in (400, 403, 404, 409, 413, 415, 422, 429):
         body = response.json()
         message = body.get("message") or body.get("error", {}).get("message")
         assert message, f"no message: {response.text}"

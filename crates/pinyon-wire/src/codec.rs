@@ -111,8 +111,10 @@ impl<U: Read> Decoder for MessageDecoder<U> {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         let bytes = buffer.copy_to_bytes(buffer.remaining());
-        // As tonic's own codec puts it.
-        U::read(&bytes).map(Some).map_err(|error| Status::internal(error.to_string()))
+        // Tonic's own codec says Internal, which tells of a fault of the server.
+        let refused =
+            |error: DecodeError| Status::invalid_argument(format!("the message cannot be read: {error}"));
+        U::read(&bytes).map(Some).map_err(refused)
     }
 }
 

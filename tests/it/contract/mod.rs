@@ -1,6 +1,7 @@
 //! Pinecone's contract where clients take liberties: null for what they leave open, numbers in other spellings, compressed
 //! bodies, byte order marks, URLs that are too long; and refusals that say which record they are about.
 
+mod encodings;
 mod nulls;
 mod raw;
 mod records;

@@ -2,7 +2,7 @@
 //! and hyper with its own timers.
 //! axum's own loop sets neither header timer nor sniffing deadline, so a silent client would hold its place for ever.
 
-use super::Workers;
+use super::{Workers, own_refusals::Explained};
 use crate::tls::Tls;
 use axum::{Router, http::Request, response::Response};
 use hyper::body::Incoming;
@@ -133,7 +133,8 @@ fn connection_builder(limits: Limits) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time_max)
-        .max_buf_size(64 << 10)
+        // The longest URL that can be read, and room for the headers behind it.
+        .max_buf_size(96 << 10)
         .max_headers(100);
     builder
         .http2()
@@ -167,8 +168,11 @@ impl Server {
         if let (Begins::Tls, Some(tls)) = (begins, &self.door.tls) {
             return self.serve_tls(stream, tls, watcher).await;
         }
-        let builder = self.builder_of(begins == Begins::Http2);
-        self.serve_http(stream, builder, self.router.clone(), watcher).await;
+        let router = self.router.clone();
+        match begins {
+            Begins::Http2 => self.serve_http(stream, self.builder_of(true), router, watcher).await,
+            _ => self.serve_http(Explained::new(stream), self.builder_of(false), router, watcher).await,
+        }
     }
 
     fn builder_of(&self, is_http2: bool) -> auto::Builder<TokioExecutor> {
@@ -190,7 +194,7 @@ impl Server {
             request
         });
         if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-            return self.serve_http(stream, self.builder_of(false), router, watcher).await;
+            return self.serve_http(Explained::new(stream), self.builder_of(false), router, watcher).await;
         }
         // There is no peeking below TLS: the preface is taken, under the timer, and put in front again.
         let mut preface = [0; H2_PREFACE.len()];

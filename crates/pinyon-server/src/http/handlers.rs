@@ -1,6 +1,6 @@
 //! Routes and their handlers: each decodes, calls the engine on a thread that may block, encodes.
 
-use super::{App, by_host::ByHost, docs, guard, request::JsonBody};
+use super::{App, by_host::ByHost, docs, encoding::compress, guard, request::JsonBody};
 use crate::{
     ApiError,
     convert::{documents, reports, tenant},
@@ -63,6 +63,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/docs", get(docs::page))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), compress))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app.clone());
     Router::new().fallback_service(ByHost::new(app, router))
@@ -80,6 +81,7 @@ pub(crate) fn index_router(app: &App, index: &str) -> Router {
         .merge(grpc)
         .fallback(pinecone::nothing_there)
         .method_not_allowed_fallback(wrong_method_of_index)
+        .layer(from_fn_with_state(app.clone(), compress))
         .layer(from_fn(guard::number))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app.clone())
@@ -91,6 +93,7 @@ pub(crate) fn single_router(app: &App, index: &str) -> Router {
     let control = pinecone::single_control_router(named)
         .route_layer(from_fn_with_state(CONTROL, guard::readable))
         .route_layer(from_fn_with_state(app.clone(), guard::authenticate_control))
+        .layer(from_fn_with_state(app.clone(), compress))
         .layer(from_fn(guard::number));
     index_router(app, index)
         .merge(control)

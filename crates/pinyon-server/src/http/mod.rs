@@ -4,15 +4,18 @@ mod accept;
 mod app;
 mod by_host;
 mod docs;
+mod encoding;
 mod guard;
 mod handlers;
 mod json;
 mod listeners;
+mod own_refusals;
 mod request;
 mod workers;
 
 pub(crate) use accept::{Door, Limits, OverTls, serve_connections};
 pub(crate) use app::App;
+pub(crate) use encoding::COMPRESSED_BYTES_MIN;
 pub(crate) use guard::admit_data;
 pub(crate) use handlers::{index_router, router, single_router};
 pub(crate) use json::{BadBody, read as read_json, read_proto as read_proto_json};

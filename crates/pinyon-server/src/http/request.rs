@@ -1,6 +1,10 @@
 //! Reading a request's body: bounded in bytes and in time, as JSON, with errors that say what is wrong.
 
-use super::{App, BadBody, Limits, json};
+use super::{
+    App, BadBody,
+    encoding::{self, Encoding},
+    json,
+};
 use crate::ApiError;
 use axum::{
     body::{Body, Bytes},
@@ -14,6 +18,9 @@ use serde::de::DeserializeOwned;
 /// Largest body: ten thousand vectors of 1536 components as JSON do not fit, a thousand do many times over.
 pub(super) const BODY_BYTES_MAX: usize = 64 << 20;
 
+/// Bytes that some editors and languages write in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A JSON body.
 pub(super) struct JsonBody<T>(pub(super) T);
 
@@ -21,7 +28,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        let bytes = body_bytes(request, app.limits()).await?;
+        let bytes = body_bytes(request, app).await?;
         Ok(Self(app.transform(bytes.len(), move || json::read(&bytes)).await??))
     }
 }
@@ -35,22 +42,34 @@ impl From<BadBody> for ApiError {
     }
 }
 
-/// A request's body, whole.
-pub(crate) async fn body_bytes(request: Request, limits: &Limits) -> Result<Bytes, ApiError> {
+/// A request's body, whole, decompressed, and without a byte order mark.
+pub(crate) async fn body_bytes(request: Request, app: &App) -> Result<Bytes, ApiError> {
+    let encoding = Encoding::of(request.headers())?;
     let limited = Limited::new(request.into_body(), BODY_BYTES_MAX);
-    let Ok(collected) = tokio::time::timeout(limits.body_time_max, limited.collect()).await else {
-        let message = format!("the body did not arrive within {} s", limits.body_time_max.as_secs());
+    let time_max = app.limits().body_time_max;
+    let Ok(collected) = tokio::time::timeout(time_max, limited.collect()).await else {
+        let message = format!("the body did not arrive within {} s", time_max.as_secs());
         return Err(ApiError::new(408, "REQUEST_TIMEOUT", message));
     };
-    Ok(collected.map_err(|error| body_error(&*error))?.to_bytes())
+    let mut bytes = collected.map_err(|error| body_error(&*error))?.to_bytes();
+    if encoding == Encoding::Gzip && !bytes.is_empty() {
+        bytes = app.transform(usize::MAX, move || encoding::gunzip(&bytes, BODY_BYTES_MAX)).await??;
+    }
+    let marked = bytes.starts_with(BYTE_ORDER_MARK);
+    Ok(if marked { bytes.slice(BYTE_ORDER_MARK.len()..) } else { bytes })
 }
 
 fn body_error(error: &(dyn std::error::Error + 'static)) -> ApiError {
     if error.is::<LengthLimitError>() {
-        let message = format!("the body must have at most {BODY_BYTES_MAX} bytes; send it in parts");
-        return ApiError::new(413, "PAYLOAD_TOO_LARGE", message);
+        return too_large(BODY_BYTES_MAX);
     }
     ApiError::new(400, "INVALID_ARGUMENT", format!("the body did not arrive whole: {error}"))
+}
+
+/// The refusal of a body of more than `bytes_max` bytes, decompressed ones if it came compressed.
+pub(super) fn too_large(bytes_max: usize) -> ApiError {
+    let message = format!("the body must have at most {bytes_max} bytes; send it in parts");
+    ApiError::new(413, "PAYLOAD_TOO_LARGE", message)
 }
 
 impl IntoResponse for ApiError {

@@ -48,7 +48,7 @@ impl FromRequest<App> for Body {
     type Rejection = ControlFailure;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ControlFailure> {
-        Ok(Self(body_bytes(request, app.limits()).await?.to_vec()))
+        Ok(Self(body_bytes(request, app).await?.to_vec()))
     }
 }
 

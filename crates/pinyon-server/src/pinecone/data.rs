@@ -93,7 +93,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for RpcBody<T> {
     type Rejection = RpcError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, RpcError> {
-        let bytes = body_bytes(request, app.limits()).await?;
+        let bytes = body_bytes(request, app).await?;
         let read = app.transform(bytes.len(), move || read_proto_json(or_empty_object(&bytes)));
         read.await?.map(RpcBody).map_err(|bad| not_json(&bad))
     }

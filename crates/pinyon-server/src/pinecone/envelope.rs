@@ -67,11 +67,12 @@ impl RpcCode {
 pub(super) struct RpcError {
     pub(super) code: RpcCode,
     pub(super) message: String,
+    http_status: u16,
 }
 
 impl RpcError {
     pub(super) fn new(code: RpcCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), http_status: code.http_status() }
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
@@ -101,7 +102,9 @@ impl From<ApiError> for RpcError {
             500.. => RpcCode::Internal,
             _ => RpcCode::InvalidArgument,
         };
-        Self::new(code, error.body.error.message)
+        let given = Self::new(code, error.body.error.message);
+        // These say more than the code, which has no word for them.
+        if matches!(error.status, 413 | 415) { Self { http_status: error.status, ..given } } else { given }
     }
 }
 
@@ -114,7 +117,7 @@ fn sentence(error: &EngineError) -> String {
 
 impl IntoResponse for RpcError {
     fn into_response(self) -> Response {
-        let status = self.code.http_status();
+        let status = self.http_status;
         let body = RpcStatus { code: self.code as i32, message: self.message, details: [] };
         response(status, serde_json::to_vec(&body).unwrap_or_default())
     }

@@ -64,7 +64,7 @@ async fn upsert(
 ) -> Answered {
     let namespace = named(&path)?;
     let embed = integrated(&index)?;
-    let body = body_bytes(request, app.limits()).await?;
+    let body = body_bytes(request, &app).await?;
     let records = app.transform(body.len(), move || read_records(&body, &embed.field)).await??;
     let dim = index.description.dim;
     let embedder = TextEmbedder::of(&index, &app.indexes().tenants().settings().embedder)?;

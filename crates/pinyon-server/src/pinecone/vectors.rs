@@ -46,7 +46,7 @@ async fn query(
     Extension(index): Extension<Arc<Index>>,
     request: Request,
 ) -> Answered {
-    let body = body_bytes(request, app.limits()).await?;
+    let body = body_bytes(request, &app).await?;
     let read = app.transform(body.len(), move || {
         QueryRequest::read_plain(&body).map_or_else(|| read_proto_json(or_empty_object(&body)), Ok)
     });

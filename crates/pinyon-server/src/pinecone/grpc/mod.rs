@@ -11,6 +11,7 @@ use super::{
     namespaces,
     operations::{self, Position},
 };
+use crate::http::COMPRESSED_BYTES_MIN;
 use pinyon_core::Index;
 use pinyon_wire::{
     grpc::{
@@ -22,11 +23,15 @@ use pinyon_wire::{
     },
     vectors,
 };
+use prost::Message;
 use std::{collections::HashMap, sync::Arc};
-use tonic::{Request, Response, Status, metadata::MetadataValue};
+use tonic::{Request, Response, Status, codec::CompressionEncoding, metadata::MetadataValue};
 
-/// Largest request: as over REST.
+/// Largest request: as over REST, and counted after decompression.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
+
+/// Answers of more bytes are sent as they are: tonic compresses on the connection's thread, where others would wait.
+const COMPRESSED_BYTES_MAX: usize = 1 << 20;
 
 /// The service of one index.
 #[derive(Debug, Clone)]
@@ -34,7 +39,10 @@ pub(crate) struct Service(Named);
 
 /// The service of an index, to be mounted at `/VectorService/`.
 pub(crate) fn service(named: Named) -> VectorServiceServer<Service> {
-    VectorServiceServer::new(Service(named)).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    VectorServiceServer::new(Service(named))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip)
 }
 
 impl Service {
@@ -52,9 +60,19 @@ impl From<RpcError> for Status {
 
 type Answered<T> = Result<Response<T>, Status>;
 
-/// An answer with the log position that it wrote or saw.
-fn answer<T>(body: T, position: Position) -> Response<T> {
+/// An answer that is compressed if that is worth it and the client takes it.
+fn plain<T: Message>(body: T) -> Response<T> {
+    let bytes = body.encoded_len();
     let mut response = Response::new(body);
+    if !(COMPRESSED_BYTES_MIN..=COMPRESSED_BYTES_MAX).contains(&bytes) {
+        response.disable_compression();
+    }
+    response
+}
+
+/// An answer with the log position that it wrote or saw.
+fn answer<T: Message>(body: T, position: Position) -> Response<T> {
+    let mut response = plain(body);
     let position = match position {
         Position::Written(seq) => Some((WRITTEN_AT, seq)),
         Position::Seen(seq) => Some((SEEN_UP_TO, seq)),
@@ -169,7 +187,7 @@ impl VectorService for Service {
             pagination: page.next.map(|next| grpc::Pagination { next }),
             total_count: Some(i32::try_from(page.total).unwrap_or(i32::MAX)),
         };
-        Ok(Response::new(response))
+        Ok(plain(response))
     }
 
     async fn describe_namespace(
@@ -177,7 +195,7 @@ impl VectorService for Service {
         request: Request<DescribeNamespaceRequest>,
     ) -> Answered<NamespaceDescription> {
         let found = namespaces::find(&self.0.app, self.index()?, &request.into_inner().namespace).await?;
-        Ok(Response::new(shapes::namespace(found)))
+        Ok(plain(shapes::namespace(found)))
     }
 
     async fn delete_namespace(
@@ -185,7 +203,7 @@ impl VectorService for Service {
         request: Request<DeleteNamespaceRequest>,
     ) -> Answered<grpc::DeleteResponse> {
         namespaces::drop_one(&self.0.app, self.index()?, &request.into_inner().namespace).await?;
-        Ok(Response::new(grpc::DeleteResponse {}))
+        Ok(plain(grpc::DeleteResponse {}))
     }
 
     async fn create_namespace(
@@ -200,6 +218,6 @@ impl VectorService for Service {
         let schema = schema.map(|schema| vectors::MetadataSchema { fields: fields(schema.fields) });
         let body = vectors::CreateNamespaceRequest { name, schema };
         let made = namespaces::make(&self.0.app, self.index()?, body).await?;
-        Ok(Response::new(shapes::namespace(made)))
+        Ok(plain(shapes::namespace(made)))
     }
 }
