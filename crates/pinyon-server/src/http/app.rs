@@ -79,11 +79,9 @@ impl App {
         &self.0.door.limits
     }
 
-    /// Whether a request has a key: in Pinecone's header, or in the one that everybody else knows.
+    /// Whether a request has one of the keys.
     pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let key = header("api-key").or_else(|| header("authorization")?.strip_prefix("Bearer "));
-        self.0.keys.admits(key)
+        self.0.keys.admits(given_key(headers))
     }
 
     /// Runs work in the tenants' index on a thread that may block, if there is room.
@@ -154,6 +152,12 @@ impl App {
         });
         done.await.unwrap_or_else(|error| Err(panicked(&error)))
     }
+}
+
+/// The key that a request brings: in Pinecone's header, or in the one that everybody else knows.
+pub(crate) fn given_key(headers: &HeaderMap) -> Option<&str> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    header("api-key").or_else(|| header("authorization")?.strip_prefix("Bearer "))
 }
 
 fn panicked(error: &tokio::task::JoinError) -> EngineError {

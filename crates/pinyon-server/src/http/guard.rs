@@ -38,13 +38,13 @@ pub(super) async fn authenticate_control(State(app): State<App>, request: Reques
     if app.admits(request.headers()) {
         return next.run(request).await;
     }
-    pinecone::unauthenticated(request.headers(), "Invalid API key")
+    pinecone::unauthenticated_control(request.headers())
 }
 
 /// Lets in who has a key and asks for a path that is text; Pinecone's data plane.
 pub(crate) fn admit_data(app: &App, request: &Request) -> Result<(), Box<Response>> {
     if !app.admits(request.headers()) {
-        return Err(Box::new(pinecone::unauthenticated(request.headers(), "Unauthorized")));
+        return Err(Box::new(pinecone::unauthenticated_data(request.headers())));
     }
     check_readable(request).map_err(|error| Box::new(pinecone::data_refusal(error)))
 }

@@ -126,7 +126,7 @@ async fn method_not_allowed(State(app): State<App>, request: Request) -> ApiErro
 /// As [`method_not_allowed`], with the refusal in the words of Pinecone's data plane.
 async fn wrong_method_of_index(State(app): State<App>, request: Request) -> Response {
     if !app.admits(request.headers()) {
-        return pinecone::unauthenticated(request.headers(), "Unauthorized");
+        return pinecone::unauthenticated_data(request.headers());
     }
     method_not_allowed(State(app), request).await.into_response()
 }

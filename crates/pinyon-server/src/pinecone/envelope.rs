@@ -1,7 +1,7 @@
 //! Errors as Pinecone writes them: one envelope for the control plane, another for the data plane.
 
 use super::version::ApiVersion;
-use crate::ApiError;
+use crate::{ApiError, http::given_key};
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -173,9 +173,23 @@ impl IntoResponse for ControlFailure {
     }
 }
 
-/// The answer to who has no key: a plain text since 2026-07, an envelope before.
-pub(crate) fn unauthenticated(headers: &HeaderMap, text: &'static str) -> Response {
-    if ApiVersion::of(headers) == ApiVersion::Schema {
+/// The control plane's answer to who has no key or a wrong one.
+pub(crate) fn unauthenticated_control(headers: &HeaderMap) -> Response {
+    unauthenticated(ApiVersion::of(headers), "Invalid API key")
+}
+
+/// The data plane's answer to who has no key or a wrong one. To 2025-10 the two differ.
+pub(crate) fn unauthenticated_data(headers: &HeaderMap) -> Response {
+    let version = ApiVersion::of(headers);
+    if version <= ApiVersion::Late2025 && given_key(headers).is_some_and(|key| !key.is_empty()) {
+        return (StatusCode::FORBIDDEN, "Wrong API key").into_response();
+    }
+    unauthenticated(version, "Unauthorized")
+}
+
+/// A plain text since 2026-07, an envelope before.
+fn unauthenticated(version: ApiVersion, text: &'static str) -> Response {
+    if version == ApiVersion::Schema {
         return (StatusCode::UNAUTHORIZED, text).into_response();
     }
     ControlFailure::new(401, "UNAUTHENTICATED", "Invalid API key.").into_response()

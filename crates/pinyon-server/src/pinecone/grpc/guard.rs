@@ -2,7 +2,7 @@
 
 use crate::{
     http::App,
-    pinecone::envelope::{RpcCode, RpcError, unauthenticated},
+    pinecone::envelope::{RpcCode, RpcError, unauthenticated_data},
 };
 use axum::{
     extract::{Request, State},
@@ -32,7 +32,7 @@ pub(crate) async fn nothing_there(State(app): State<App>, request: Request) -> R
     match (is_grpc, is_admitted) {
         (true, false) => Status::unauthenticated("Invalid API key").into_http(),
         (true, true) => Status::unimplemented(format!("{path} is not a method of this server")).into_http(),
-        (false, false) => unauthenticated(headers, "Unauthorized"),
+        (false, false) => unauthenticated_data(headers),
         (false, true) => {
             RpcError::new(RpcCode::NotFound, format!("there is nothing at {path} on an index's port"))
                 .into_response()
