@@ -216,7 +216,9 @@ fn broken_frames_get_a_status_and_change_nothing() {
     println!("PINYON_TEST_SEED={seed}");
     let dir = scratch("frames");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let server = Server::start(&dir, &["--vector-dimension", "8"]);
+    // Or statistics with a filter would be refused before the filter is read.
+    let environment = [("PINYON_STATS_FILTER", "allow")];
+    let server = Server::start_with(&dir, &["--vector-dimension", "8"], &environment);
     let hosts = [make(&server, "target"), make(&server, "bystander")];
     let before = hosts.each_ref().map(|host| guarded(&server, host));
     let mut rng = SeededRng::new(seed);

@@ -59,10 +59,9 @@ where
     let authority = tls.as_ref().and_then(|tls| tls.authority.clone());
     let only_port = pinecone.single_index.as_ref().map(|_| address.port());
     let hosts = Hosts::new(pinecone.host_format, pinecone.advertised_host, only_port);
-    let workers =
-        Workers::start().map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))?;
-    let door = Door { limits: Limits::server(), tls, workers };
-    let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, keys, door.clone());
+    let door = Door { limits: Limits::server(), tls, workers: start_workers()? };
+    let filter = pinecone.stats_filter;
+    let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, keys, filter, door.clone());
     let index = pinecone.single_index.as_ref().map(|single| single.name.clone());
     let router = match pinecone.single_index {
         Some(single) => single_index(&app, single).await?,
@@ -73,6 +72,10 @@ where
     serve_connections(listener, router, door, options.stop).await;
     listeners.close_all(patience).await;
     blocking(move || indexes.close()).await
+}
+
+fn start_workers() -> Result<Workers, EngineError> {
+    Workers::start().map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
 }
 
 /// Opens every index's own port.

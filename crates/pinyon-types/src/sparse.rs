@@ -53,12 +53,15 @@ impl SparseVector {
         (!indices.is_empty()).then(|| Self { indices: indices.into(), values: values.into() })
     }
 
-    /// Refuses a vector that is too long for a metric whose scores grow with it.
+    /// Refuses a vector that is too long for scores, which it counts in with the metric dotproduct only.
     ///
     /// # Errors
-    /// A length above [`limits::VECTOR_LENGTH_MAX`], with any metric but cosine.
+    /// A length above [`limits::VECTOR_LENGTH_MAX`] with that metric.
     pub fn check_length(&self, metric: Metric) -> Result<(), Invalid> {
-        check_length("sparse_values", &self.values, metric)
+        match metric {
+            Metric::DotProduct => check_length("sparse_values", &self.values, metric),
+            Metric::Cosine | Metric::Euclidean => Ok(()),
+        }
     }
 
     /// The components.

@@ -2,9 +2,11 @@
 //! bodies, byte order marks, URLs that are too long; and refusals that say which record they are about.
 
 mod encodings;
+mod namespaces;
 mod nulls;
 mod raw;
 mod records;
+mod sparse;
 
 use crate::server::{Server, scratch};
 use pinyon_wire::grpc::vector_service_client::VectorServiceClient;

@@ -179,7 +179,9 @@ def statistics_and_namespaces_count():
     stats = index().describe_index_stats()
     assert stats.dimension == 3 and stats.total_vector_count == 1000 + 4 + 1 + 8
     counts = {name: one.vector_count for name, one in stats.namespaces.items()}
-    assert counts == {"n": 4, "__default__": 1, "many": 1000, "weird": 8}, counts
+    # Clients of API versions to 2025-04 look for the default namespace under no name.
+    default = "__default__" if VERSION[0] >= 8 else ""
+    assert counts == {"n": 4, default: 1, "many": 1000, "weird": 8}, counts
     described = index().describe_namespace(namespace="n")
     assert described.name == "n" and int(described.record_count) == 4
     listed = [page for page in index().list_namespaces()]
@@ -379,7 +381,8 @@ def wrong_keys_are_refused_by_the_data_plane():
         stranger = Pinecone(api_key="wrong-key-1", host=SERVER, grpc_scheme="http").index(host=host, grpc=True)
     else:
         stranger = Pinecone(api_key="wrong-key-1", host=SERVER).Index(host=host)
-    refused(401, stranger.describe_index_stats)
+    # To 2025-10 the data plane tells a wrong key from none.
+    refused(401 if VERSION[0] >= 9 else 403, stranger.describe_index_stats)
     pc.delete_index(NAME)
 
 

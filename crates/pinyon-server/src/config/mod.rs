@@ -78,7 +78,36 @@ pub(crate) struct PineconeSettings {
     pub(crate) index_port_first: Option<u16>,
     pub(crate) advertised_host: Option<AdvertisedHost>,
     pub(crate) host_format: HostFormat,
+    pub(crate) stats_filter: StatsFilter,
     pub(crate) single_index: Option<SingleIndex>,
+}
+
+/// Whether statistics of serverless indexes may be asked for with a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StatsFilter {
+    /// Refused, as the cloud does.
+    Deny,
+    /// Counted.
+    Allow,
+}
+
+impl StatsFilter {
+    fn named(name: Option<&str>) -> Result<Self, ConfigError> {
+        match name {
+            None | Some("deny") => Ok(Self::Deny),
+            Some("allow") => Ok(Self::Allow),
+            Some(other) => {
+                Err(ConfigError(format!("setting stats_filter: must be deny or allow, is {other:?}")))
+            }
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Allow => "allow",
+        }
+    }
 }
 
 /// Resolves settings from their layers: later ones win.
@@ -104,6 +133,7 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
     let data_dir = merged.data_dir.clone().unwrap_or_else(|| DATA_DIR_DEFAULT.into());
     let tls = tls::settings(&merged)?;
     let mut shown = show(&engine, &data_dir, listen, &keys);
+    shown.push(("stats_filter", pinecone.stats_filter.name().into()));
     shown.push(("tls", tls::shown(&tls)));
     shown.extend(pinecone.single_index.iter().map(|index| ("single_index", index.name.clone())));
     Ok(Settings { data_dir, listen, keys, engine, pinecone, tls, shown })
@@ -126,6 +156,7 @@ fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> 
         index_port_first: merged.index_port_first,
         advertised_host: advertised.transpose().map_err(|error| ConfigError::of("advertised_host", error))?,
         host_format,
+        stats_filter: StatsFilter::named(merged.stats_filter.as_deref())?,
         single_index: single::index(merged)?,
     })
 }

@@ -115,6 +115,8 @@ settings! {
         recall_min: f64 = |settings| settings.engine.shard_options.recall_min.to_string();
         /// What filters with `$ne` and `$nin` do with records that lack the field: exclude or include them.
         missing_fields: String = |settings| settings.engine.missing_fields.name().into();
+        /// What Pinecone's statistics with a filter answer of serverless indexes: deny (400, as the service) or allow.
+        stats_filter: String = |settings| settings.pinecone.stats_filter.name().into();
         /// Graph of namespaces from 20,000 records on: codes or hnsw_rs.
         graph: String = |settings| settings.engine.shard_options.graph.name().into();
         /// Threads that search shards, 1 to 1024.

@@ -1,7 +1,7 @@
 //! What all handlers share: the indexes, the keys, the limits, and the way into the engine.
 
 use super::{Door, Limits, Listeners};
-use crate::{ApiError, KeyRing, pinecone::Hosts};
+use crate::{ApiError, KeyRing, config::StatsFilter, pinecone::Hosts};
 use axum::http::HeaderMap;
 use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes};
 use std::sync::Arc;
@@ -29,6 +29,7 @@ struct Shared {
     /// Where the accept loops and the threads that may block belong.
     runtime: Handle,
     keys: KeyRing,
+    stats_filter: StatsFilter,
     in_flight: Arc<Semaphore>,
     waiting: Semaphore,
 }
@@ -40,6 +41,7 @@ impl App {
         listeners: Arc<Listeners>,
         hosts: Hosts,
         keys: KeyRing,
+        stats_filter: StatsFilter,
         door: Door,
     ) -> Self {
         Self(Arc::new(Shared {
@@ -49,6 +51,7 @@ impl App {
             door,
             runtime: Handle::current(),
             keys,
+            stats_filter,
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             waiting: Semaphore::new(WAITING_MAX),
         }))
@@ -69,6 +72,10 @@ impl App {
     /// What every port asks of a connection.
     pub(crate) fn door(&self) -> &Door {
         &self.0.door
+    }
+
+    pub(crate) fn stats_filter(&self) -> StatsFilter {
+        self.0.stats_filter
     }
 
     pub(crate) fn runtime(&self) -> &Handle {

@@ -1,6 +1,6 @@
 //! Between the data plane's JSON and the engine's records.
 
-use super::envelope::RpcError;
+use super::{envelope::RpcError, version::ApiVersion};
 use crate::convert::filter;
 use pinyon_core::{Index, Stored, of_record};
 use pinyon_types::{
@@ -31,9 +31,35 @@ impl Shape {
         Self { dim: index.description.dim, metric: index.description.metric }
     }
 
+    /// Whether sparse vectors count in scores.
+    pub(super) fn scores_sparse(self) -> bool {
+        self.metric == Metric::DotProduct
+    }
+
     /// Pinecone's name for what vectors there are.
     pub(super) const fn vector_type(self) -> &'static str {
         if self.dim.is_none() { "sparse" } else { "dense" }
+    }
+}
+
+/// What an index's vectors are, to clients of one API version that write some.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WrittenShape {
+    pub(super) shape: Shape,
+    version: ApiVersion,
+}
+
+impl Shape {
+    pub(super) const fn written_by(self, version: ApiVersion) -> WrittenShape {
+        WrittenShape { shape: self, version }
+    }
+}
+
+impl WrittenShape {
+    /// Reads the sparse vector of a record. To 2026-04 records of every index may have one, which is kept; where the metric
+    /// is not dotproduct it counts in no score.
+    pub(super) fn sparse_vector(self, given: Option<SparseValues>) -> Result<Option<SparseVector>, Invalid> {
+        read_sparse(given, self.shape, self.shape.scores_sparse() || self.version < ApiVersion::Schema)
     }
 }
 
@@ -72,7 +98,7 @@ pub(super) fn record_ids(ids: &[String]) -> Result<Vec<RecordId>, RpcError> {
 }
 
 /// Reads the records of an upsert.
-pub(super) fn records(vectors: Vec<VectorJson>, shape: Shape) -> Result<Vec<Record>, RpcError> {
+pub(super) fn records(vectors: Vec<VectorJson>, shape: WrittenShape) -> Result<Vec<Record>, RpcError> {
     if vectors.is_empty() {
         return Err(RpcError::invalid("Invalid request: vectors must have at least one vector"));
     }
@@ -93,16 +119,16 @@ fn record(
     values: Vec<f32>,
     sparse_values: Option<SparseValues>,
     fields: Option<MetadataFields>,
-    shape: Shape,
+    shape: WrittenShape,
 ) -> Result<Record, Invalid> {
     let read = record_id(id)?;
-    refuse_dense(&values, shape)?;
-    let sparse = sparse_vector(sparse_values, shape)?;
-    if sparse.is_none() && shape.dim.is_none() {
+    refuse_dense(&values, shape.shape)?;
+    let sparse = shape.sparse_vector(sparse_values)?;
+    if sparse.is_none() && shape.shape.dim.is_none() {
         let problem = format!("Sparse index: record '{}' must have sparse values", short(id));
         return Err(Invalid::new("sparse_values", problem));
     }
-    let vector = stored_vector(id, values, shape)?;
+    let vector = stored_vector(id, values, shape.shape)?;
     Ok(Record { id: read, vector, sparse, metadata: metadata(fields)? })
 }
 
@@ -135,23 +161,33 @@ pub(super) fn refuse_dense(values: &[f32], shape: Shape) -> Result<(), Invalid> 
     ))
 }
 
-/// Reads a sparse vector; one without components is none, as protobuf has it.
+/// Reads the sparse vector of a query; one without components is none, as protobuf has it.
 pub(super) fn sparse_vector(
     given: Option<SparseValues>,
     shape: Shape,
+) -> Result<Option<SparseVector>, Invalid> {
+    read_sparse(given, shape, shape.scores_sparse())
+}
+
+fn read_sparse(
+    given: Option<SparseValues>,
+    shape: Shape,
+    is_supported: bool,
 ) -> Result<Option<SparseVector>, Invalid> {
     let Some(SparseValues { indices, values }) = given else { return Ok(None) };
     if indices.is_empty() && values.is_empty() {
         return Ok(None);
     }
-    if shape.metric != Metric::DotProduct {
+    if !is_supported {
         return Err(Invalid::new(
             "sparse_values",
             "Index configuration does not support sparse values - only indexes that are sparse or using dotproduct \
              are supported.",
         ));
     }
-    SparseVector::new(indices, values).map(Some)
+    let sparse = SparseVector::new(indices, values)?;
+    sparse.check_length(shape.metric)?;
+    Ok(Some(sparse))
 }
 
 pub(super) fn sparse_json(sparse: &SparseVector) -> SparseValues {

@@ -1,12 +1,14 @@
 //! The data plane's vector operations, of one index: what REST and gRPC both call, so that both give the same answers.
 
 use super::{
-    convert::{self, Shape},
+    attributes::{Attributes, Deployment},
+    convert::{self, Shape, WrittenShape},
     data::{PAGE_DEFAULT, page_size},
     envelope::{RpcCode, RpcError},
     tokens,
+    version::ApiVersion,
 };
-use crate::http::App;
+use crate::{config::StatsFilter, http::App};
 use pinyon_core::{Change, Engine, EngineError, Index, Reach, Stored, VectorQuery, of_record};
 use pinyon_types::{Effort, Invalid, Metadata, RecordId, SeqNo, SparseVector, TopK, limits};
 use pinyon_wire::vectors::{
@@ -35,10 +37,15 @@ pub(super) enum Position {
 /// What an operation gives.
 pub(super) type Done<T> = Result<(T, Position), RpcError>;
 
-pub(super) async fn upsert(app: &App, index: Arc<Index>, body: UpsertRequest) -> Done<UpsertResponse> {
+pub(super) async fn upsert(
+    app: &App,
+    index: Arc<Index>,
+    body: UpsertRequest,
+    version: ApiVersion,
+) -> Done<UpsertResponse> {
     let namespace = convert::namespace(&body.namespace)?.to_owned();
     let upserted_count = u32::try_from(body.vectors.len()).unwrap_or(u32::MAX);
-    let shape = Shape::of(&index);
+    let shape = Shape::of(&index).written_by(version);
     let bytes = body.vectors.iter().map(|vector| vector.values.len() * size_of::<f32>()).sum();
     let records = app.transform(bytes, move || convert::records(body.vectors, shape)).await??;
     let receipt = app.run_in(index, move |engine| engine.write(&namespace, Change::Upsert(records))).await?;
@@ -59,12 +66,18 @@ pub(super) struct Vectors {
 }
 
 impl Vectors {
-    /// Those of a record, if it is there.
-    pub(super) fn of(engine: &Engine, namespace: &str, id: RecordId) -> Result<Option<Self>, EngineError> {
+    /// Those of a record that a query can be near to, if the record is there.
+    pub(super) fn of(
+        engine: &Engine,
+        namespace: &str,
+        id: RecordId,
+        shape: Shape,
+    ) -> Result<Option<Self>, EngineError> {
         let found = engine.fetch(namespace, &[id])?.into_iter().next();
         Ok(found.map(|Stored { record, .. }| Self {
             dense: record.vector.as_slice().to_vec(),
-            sparse: record.sparse,
+            // An index of another metric may keep sparse values that clients wrote; they count in no score.
+            sparse: record.sparse.filter(|_| shape.scores_sparse()),
         }))
     }
 }
@@ -75,7 +88,8 @@ pub(super) async fn query(app: &App, index: Arc<Index>, body: QueryRequest) -> D
     let refused = || RpcError::invalid(format!("top_k must be 1 to {}, is {top_k}", limits::TOP_K_MAX));
     let top_k = u32::try_from(top_k).ok().filter(|top_k| TopK::new(*top_k).is_ok()).ok_or_else(refused)?;
     let effort = Effort::new(body.scan_factor, body.max_candidates, top_k)?;
-    let near = near(&body, Shape::of(&index))?;
+    let shape = Shape::of(&index);
+    let near = near(&body, shape)?;
     let filter = convert::optional_filter(body.filter.as_ref())?;
     let namespace = convert::namespace(&body.namespace)?.to_owned();
     let (with_values, with_metadata) = (body.include_values, body.include_metadata);
@@ -85,7 +99,7 @@ pub(super) async fn query(app: &App, index: Arc<Index>, body: QueryRequest) -> D
         let seen = engine.visible_seq(&namespace)?;
         let vectors = match near {
             Near::Vectors(vectors) => Some(vectors),
-            Near::Record(id) => Vectors::of(engine, &namespace, id)?,
+            Near::Record(id) => Vectors::of(engine, &namespace, id, shape)?,
         };
         let Some(Vectors { dense, sparse }) = vectors else { return Ok((seen, Some(Vec::new()))) };
         let query = VectorQuery::dense(dense, Reach::Tenant(namespace), top_k);
@@ -185,13 +199,18 @@ fn after(question: &str, token: Option<&str>) -> Result<Option<RecordId>, RpcErr
     Ok(last.map(|last| RecordId::new(&last)).transpose()?)
 }
 
-pub(super) async fn update(app: &App, index: Arc<Index>, body: UpdateRequest) -> Done<UpdateResponse> {
+pub(super) async fn update(
+    app: &App,
+    index: Arc<Index>,
+    body: UpdateRequest,
+    version: ApiVersion,
+) -> Done<UpdateResponse> {
     let namespace = convert::namespace(&body.namespace)?.to_owned();
-    let shape = Shape::of(&index);
+    let shape = Shape::of(&index).written_by(version);
     // When both are given the filter wins.
     if let Some(filter) = &body.filter {
         let filter = convert::needed_filter(filter, "Update with empty metadata filter is not allowed")?;
-        if !body.values.is_empty() || convert::sparse_vector(body.sparse_values, shape)?.is_some() {
+        if !body.values.is_empty() || shape.sparse_vector(body.sparse_values)?.is_some() {
             let message = "Update by metadata request does not support updating vector values.";
             return Err(RpcError::invalid(message));
         }
@@ -211,13 +230,13 @@ pub(super) async fn update(app: &App, index: Arc<Index>, body: UpdateRequest) ->
 }
 
 /// The change of one record.
-fn update_of_one(body: UpdateRequest, shape: Shape) -> Result<Change, Invalid> {
+fn update_of_one(body: UpdateRequest, shape: WrittenShape) -> Result<Change, Invalid> {
     let id = RecordId::new(&body.id)?;
-    let sparse = convert::sparse_vector(body.sparse_values, shape)?;
-    convert::refuse_dense(&body.values, shape)?;
+    let sparse = shape.sparse_vector(body.sparse_values)?;
+    convert::refuse_dense(&body.values, shape.shape)?;
     let vector = match body.values.is_empty() {
         true => None,
-        false => Some(convert::stored_vector(&body.id, body.values, shape)?),
+        false => Some(convert::stored_vector(&body.id, body.values, shape.shape)?),
     };
     Ok(Change::UpdateOne { id, vector, sparse, set: convert::metadata(body.set_metadata)? })
 }
@@ -289,8 +308,16 @@ pub(super) async fn list(app: &App, index: Arc<Index>, body: ListRequest) -> Don
     Ok((response, Position::Seen(seen)))
 }
 
-pub(super) async fn stats(app: &App, index: Arc<Index>, body: StatsRequest) -> Done<StatsResponse> {
+pub(super) async fn stats(
+    app: &App,
+    index: Arc<Index>,
+    body: StatsRequest,
+    version: ApiVersion,
+) -> Done<StatsResponse> {
     let filter = convert::optional_filter(body.filter.as_ref())?;
+    if filter.is_some() && !may_filter_stats(app, &index) {
+        return Err(RpcError::invalid(FILTERED_STATS));
+    }
     let shape = Shape::of(&index);
     let counted = app.run_in(index, move |engine| {
         let mut namespaces = BTreeMap::new();
@@ -300,7 +327,7 @@ pub(super) async fn stats(app: &App, index: Arc<Index>, body: StatsRequest) -> D
                 None => one.records,
                 Some(filter) => engine.count(&name, Some(filter))?,
             };
-            namespaces.insert(name, NamespaceSummary { vector_count });
+            namespaces.insert(shown_name(name, version), NamespaceSummary { vector_count });
         }
         Ok(namespaces)
     });
@@ -314,4 +341,18 @@ pub(super) async fn stats(app: &App, index: Arc<Index>, body: StatsRequest) -> D
         namespaces,
     };
     Ok((response, Position::None))
+}
+
+/// The vendor's words, and what the keeper of this server can do.
+const FILTERED_STATS: &str = "Serverless and Starter indexes do not support describing index stats with metadata filtering. \
+     (This server counts by filter when it is started with PINYON_STATS_FILTER=allow.)";
+
+/// Whether statistics may be asked for with a filter: of pods always, as in the cloud, else if the settings say so.
+fn may_filter_stats(app: &App, index: &Index) -> bool {
+    app.stats_filter() == StatsFilter::Allow || matches!(Attributes::of(index).deployment, Deployment::Pod(_))
+}
+
+/// The name under which statistics count a namespace: to 2025-07 clients look for the default one under no name.
+fn shown_name(name: String, version: ApiVersion) -> String {
+    if version < ApiVersion::Late2025 && name == convert::DEFAULT_NAMESPACE { String::new() } else { name }
 }

@@ -226,12 +226,13 @@ async fn find(
     let top_k = top_k.ok_or_else(|| ControlFailure::invalid("top_k must be given, 1 to 10000"))?;
     let filter = convert::optional_filter(query.filter.as_ref())?;
     let embedder = TextEmbedder::of(&index, &app.indexes().tenants().settings().embedder)?;
+    let shape = Shape::of(&index);
     let found = app.run_in(index, move |engine| {
         let seen = engine.visible_seq(&namespace)?;
         let vectors = match near {
             Near::Vectors(vectors) => Some(vectors),
             Near::Text(text) => embedder.embed(&[&text], InputKind::Query)?.pop(),
-            Near::Record(id) => Vectors::of(engine, &namespace, id)?,
+            Near::Record(id) => Vectors::of(engine, &namespace, id, shape)?,
         };
         let Some(Vectors { dense, sparse }) = vectors else { return Ok((seen, Vec::new())) };
         let query = VectorQuery::dense(dense, Reach::Tenant(namespace), top_k);

@@ -4,6 +4,7 @@ use super::{
     data::{RpcBody, answer, answer_vectors, not_json, number, or_empty_object, parameter, parameters},
     envelope::RpcError,
     operations::{self, Position},
+    version::ApiVersion,
 };
 use crate::http::{App, body_bytes, read_proto_json};
 use axum::{
@@ -21,23 +22,24 @@ type Answered = Result<Response, RpcError>;
 
 /// A handler that reads a JSON body, runs the operation of its name, and writes what that gives.
 macro_rules! by_body {
-    ($($operation:ident: $request:ident,)*) => {
+    ($($operation:ident($request:ident $(, $version:ident)?),)*) => {
         $(async fn $operation(
             State(app): State<App>,
             Extension(index): Extension<Arc<Index>>,
+            $($version: ApiVersion,)?
             RpcBody(body): RpcBody<pinyon_wire::vectors::$request>,
         ) -> Answered {
-            let (response, position) = operations::$operation(&app, index, body).await?;
+            let (response, position) = operations::$operation(&app, index, body $(, $version)?).await?;
             Ok(answer(&response, position))
         })*
     };
 }
 
 by_body! {
-    upsert: UpsertRequest,
-    update: UpdateRequest,
-    delete: DeleteRequest,
-    stats: StatsRequest,
+    upsert(UpsertRequest, version),
+    update(UpdateRequest, version),
+    delete(DeleteRequest),
+    stats(StatsRequest, version),
 }
 
 /// As the others, with a reader of its own: most of a query is one long array of numbers.

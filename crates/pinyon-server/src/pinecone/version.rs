@@ -1,6 +1,10 @@
 //! The API version that a request asks for: answers are shaped by it.
 
-use axum::http::HeaderMap;
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, request::Parts},
+};
+use std::convert::Infallible;
 
 /// A version that changes shapes. Versions in between answer like the one before them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,10 +21,17 @@ pub(super) enum ApiVersion {
     Schema,
 }
 
+/// Name of the header, over REST and gRPC.
+pub(super) const VERSION_HEADER: &str = "x-pinecone-api-version";
+
 impl ApiVersion {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let header = headers.get("x-pinecone-api-version").and_then(|value| value.to_str().ok());
-        header.and_then(Self::parse).unwrap_or(Self::Early2025)
+        Self::named(headers.get(VERSION_HEADER).and_then(|value| value.to_str().ok()))
+    }
+
+    /// The version of this name; an old one for none, and for what is none.
+    pub(super) fn named(name: Option<&str>) -> Self {
+        name.and_then(Self::parse).unwrap_or(Self::Early2025)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -36,6 +47,14 @@ impl ApiVersion {
             (2026, ..7) => Self::Early2026,
             _ => Self::Schema,
         })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ApiVersion {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
     }
 }
 

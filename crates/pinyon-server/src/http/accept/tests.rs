@@ -163,7 +163,14 @@ async fn a_body_that_does_not_come_is_answered_408() {
     let listeners = Arc::new(crate::http::Listeners::new([127, 0, 0, 1].into(), 0));
     let indexes = Arc::new(pinyon_core::Indexes::open(&dir, settings, "tenants", |_| 0).unwrap());
     let hosts = crate::pinecone::Hosts::new(crate::pinecone::HostFormat::Auto, None, None);
-    let app = crate::http::App::new(indexes, listeners, hosts, crate::KeyRing::default(), door());
+    let app = crate::http::App::new(
+        indexes,
+        listeners,
+        hosts,
+        crate::KeyRing::default(),
+        crate::config::StatsFilter::Deny,
+        door(),
+    );
     let router = crate::http::router(app);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

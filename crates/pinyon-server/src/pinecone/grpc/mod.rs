@@ -10,6 +10,7 @@ use super::{
     envelope::{RpcCode, RpcError},
     namespaces,
     operations::{self, Position},
+    version::{ApiVersion, VERSION_HEADER},
 };
 use crate::http::COMPRESSED_BYTES_MIN;
 use pinyon_core::Index;
@@ -58,6 +59,11 @@ impl From<RpcError> for Status {
     }
 }
 
+/// The API version that a call asks for.
+fn version<T>(request: &Request<T>) -> ApiVersion {
+    ApiVersion::named(request.metadata().get(VERSION_HEADER).and_then(|value| value.to_str().ok()))
+}
+
 type Answered<T> = Result<Response<T>, Status>;
 
 /// An answer that is compressed if that is worth it and the client takes it.
@@ -89,10 +95,11 @@ fn answer<T: Message>(body: T, position: Position) -> Response<T> {
 #[tonic::async_trait]
 impl VectorService for Service {
     async fn upsert(&self, request: Request<grpc::UpsertRequest>) -> Answered<UpsertResponse> {
+        let version = version(&request);
         let grpc::UpsertRequest { vectors, namespace } = request.into_inner();
         let body =
             vectors::UpsertRequest { vectors: vectors.into_iter().map(shapes::vector).collect(), namespace };
-        let (done, position) = operations::upsert(&self.0.app, self.index()?, body).await?;
+        let (done, position) = operations::upsert(&self.0.app, self.index()?, body, version).await?;
         Ok(answer(UpsertResponse { upserted_count: done.upserted_count }, position))
     }
 
@@ -155,8 +162,9 @@ impl VectorService for Service {
     }
 
     async fn update(&self, request: Request<grpc::UpdateRequest>) -> Answered<UpdateResponse> {
+        let version = version(&request);
         let body = shapes::update(request.into_inner());
-        let (done, position) = operations::update(&self.0.app, self.index()?, body).await?;
+        let (done, position) = operations::update(&self.0.app, self.index()?, body, version).await?;
         let matched_records = done.matched_records.map(|records| i32::try_from(records).unwrap_or(i32::MAX));
         Ok(answer(UpdateResponse { matched_records }, position))
     }
@@ -165,8 +173,9 @@ impl VectorService for Service {
         &self,
         request: Request<DescribeIndexStatsRequest>,
     ) -> Answered<DescribeIndexStatsResponse> {
+        let version = version(&request);
         let body = vectors::StatsRequest { filter: request.into_inner().filter.map(shapes::json) };
-        let (done, position) = operations::stats(&self.0.app, self.index()?, body).await?;
+        let (done, position) = operations::stats(&self.0.app, self.index()?, body, version).await?;
         Ok(answer(shapes::stats(done), position))
     }
 
