@@ -275,7 +275,11 @@ fn resolve(state: &Snapshot, namespace: &Namespace, change: Change) -> Result<Ve
             let mut operations = Vec::new();
             for place in read::matching(state, namespace.id(), &filter) {
                 let mut record = read::record(&place.row());
-                record.metadata = record.metadata.merged(&set)?;
+                let of_record = |error: Invalid| Invalid {
+                    problem: format!("{} (ID '{}')", error.problem, record.id),
+                    ..error
+                };
+                record.metadata = record.metadata.merged(&set).map_err(of_record)?;
                 operations.push(Operation::Put(record));
             }
             Ok(operations)
