@@ -9,6 +9,7 @@ mod contract;
 mod effort;
 mod examples;
 mod frames;
+mod ingest;
 mod kill;
 mod memory;
 mod pinecone;

@@ -20,3 +20,5 @@ pub mod records;
 pub mod tenant;
 mod unique;
 pub mod vectors;
+
+pub use unique::optional_map as optional_unique_map;

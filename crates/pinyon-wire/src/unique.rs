@@ -152,7 +152,7 @@ pub(crate) fn map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<Stri
 }
 
 /// For `deserialize_with`: an object, or null.
-pub(crate) fn optional_map<'de, D: Deserializer<'de>>(
+pub fn optional_map<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Map<String, Value>>, D::Error> {
     let read = Option::<Fields<Unique>>::deserialize(deserializer)?;

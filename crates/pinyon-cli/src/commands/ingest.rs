@@ -1,53 +1,50 @@
 //! `pinyon ingest`.
 
+mod encoding;
+mod lines;
+mod writer;
+
 use super::serve::stop_signal;
 use crate::{access::Access, arguments::Ingest, exit::Outcome, output};
 use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use pinyon_wire::tenant::{Document, IngestRequest, Metadata};
-use serde::Deserialize;
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{BufRead, BufReader},
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
-};
-
-/// One line of the file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    tenant_id: Option<String>,
-    id: String,
-    text: String,
-    metadata: Option<Metadata>,
-}
+use lines::Lines;
+use std::{path::Path, sync::Arc, time::Instant};
+use writer::{Durable, Writer};
 
 /// Reads the file line by line and writes batches per tenant, each durable before the next is sent.
 ///
 /// # Errors
-/// A line that is no document (named by its number), or what the engine says; it is said how many documents are kept.
+/// A line that is no document (named by its number), or what the engine says; it is said how many documents are durable and
+/// at which line to go on.
 pub fn run(command: &Ingest) -> anyhow::Result<Outcome> {
     let started = Instant::now();
-    let durable = Arc::new(AtomicU64::new(0));
-    speak_when_interrupted(&durable)?;
+    let durable = Arc::new(Durable::default());
+    speak_when_interrupted(&durable, &command.file)?;
+    // Before the data are opened: a file that cannot be read makes no directory.
+    let mut lines = Lines::open(&command.file).with_context(|| command.file.display().to_string())?;
+    let bar = progress(&command.file)?;
     let access = Access::to_fill(&command.target)?;
-    let ended = write_all(command, &access, &durable);
-    let written = durable.load(Ordering::Relaxed);
-    ended.with_context(|| format!("stopped with {written} documents durable"))?;
-    access.close()?;
-    report(command, written, started)
+    let mut writer = Writer::new(&access, command.batch as usize, &durable);
+    let ended = write_all(command, &mut lines, &mut writer, &bar);
+    bar.finish_and_clear();
+    match ended {
+        Ok(()) => {
+            access.close()?;
+            report(command, durable.documents(), started)
+        }
+        Err(error) => {
+            // What is durable stays so without it, and the reason to stop is the one to be told.
+            drop(access.close());
+            Err(stopped(command, &durable, &error, started))
+        }
+    }
 }
 
 /// A signal ends the program at once: a write that is on its way becomes durable as a whole or not at all, and it is not
 /// counted.
-fn speak_when_interrupted(durable: &Arc<AtomicU64>) -> anyhow::Result<()> {
-    let durable = Arc::clone(durable);
+fn speak_when_interrupted(durable: &Arc<Durable>, file: &Path) -> anyhow::Result<()> {
+    let (durable, file) = (Arc::clone(durable), file.to_owned());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let stop = {
         let _inside = runtime.enter();
@@ -55,31 +52,58 @@ fn speak_when_interrupted(durable: &Arc<AtomicU64>) -> anyhow::Result<()> {
     };
     let speak = move || {
         runtime.block_on(stop);
-        let written = durable.load(Ordering::Relaxed);
-        eprintln!("pinyon: interrupted with at least {written} documents durable");
+        let go_on = go_on(&file, durable.next_line());
+        eprintln!("pinyon: interrupted with at least {} documents durable; {go_on}", durable.documents());
         std::process::exit(1);
     };
     std::thread::Builder::new().name("interruption".into()).spawn(speak)?;
     Ok(())
 }
 
-fn write_all(command: &Ingest, access: &Access, durable: &AtomicU64) -> anyhow::Result<()> {
-    let bar = progress(&command.file)?;
-    let mut writer = Writer { access, waiting: BTreeMap::new(), batch: command.batch as usize, durable };
-    for (number, line) in (1_u64..).zip(open(&command.file)?.lines()) {
-        let line = line?;
+fn write_all(
+    command: &Ingest,
+    lines: &mut Lines,
+    writer: &mut Writer<'_>,
+    bar: &ProgressBar,
+) -> anyhow::Result<()> {
+    let file = &command.file;
+    let default_tenant = command.tenant.as_deref();
+    loop {
+        let number = lines.number() + 1;
+        let named = || format!("{} line {number}", file.display());
+        let Some(line) = lines.next_line().with_context(named)? else { break };
         bar.inc(line.len() as u64 + 1);
-        if line.trim().is_empty() {
-            continue;
+        if let Some(owned) = lines::read(line, file, default_tenant).with_context(named)? {
+            writer.add(number, owned).map_err(|refused| refused.of(file))?;
+            bar.set_message(format!("{} documents durable", writer.durable().documents()));
         }
-        let named = || format!("{} line {number}", command.file.display());
-        let (tenant_id, document) = read_line(&line, command.tenant.as_deref()).with_context(named)?;
-        writer.add(tenant_id, document).with_context(named)?;
-        bar.set_message(format!("{} documents durable", durable.load(Ordering::Relaxed)));
     }
-    writer.flush()?;
-    bar.finish_and_clear();
-    Ok(())
+    writer.flush().map_err(|refused| refused.of(file))
+}
+
+/// Says why an ingest stopped, what it did, and how to go on; to programs too.
+fn stopped(command: &Ingest, durable: &Durable, error: &anyhow::Error, started: Instant) -> anyhow::Error {
+    let (documents, next_line) = (durable.documents(), durable.next_line());
+    if command.target.json {
+        let (error, seconds) = (format!("{error:#}"), started.elapsed().as_secs_f64());
+        let said = serde_json::json!({
+            "documents": documents, "seconds": seconds, "next_line": next_line, "error": error,
+        });
+        // A reader that is gone does not change what is to be said on standard error.
+        let _ = output::json(&said);
+    }
+    anyhow!("stopped with {documents} documents durable: {error:#}; {}", go_on(&command.file, next_line))
+}
+
+/// Says how to go on at a line. All before it is durable; what is written again from there on replaces itself.
+fn go_on(file: &Path, line: u64) -> String {
+    if line <= 1 {
+        return "begin again with line 1".into();
+    }
+    if file == Path::new("-") {
+        return format!("go on with line {line}");
+    }
+    format!("go on with line {line}: `tail -n +{line} {} | pinyon ingest -`", file.display())
 }
 
 fn report(command: &Ingest, written: u64, started: Instant) -> anyhow::Result<Outcome> {
@@ -92,14 +116,6 @@ fn report(command: &Ingest, written: u64, started: Instant) -> anyhow::Result<Ou
     Ok(Outcome::Good)
 }
 
-fn open(file: &Path) -> anyhow::Result<Box<dyn BufRead>> {
-    if file == Path::new("-") {
-        return Ok(Box::new(std::io::stdin().lock()));
-    }
-    let opened = File::open(file).with_context(|| file.display().to_string())?;
-    Ok(Box::new(BufReader::with_capacity(1 << 20, opened)))
-}
-
 /// A bar on a terminal, nothing elsewhere.
 fn progress(file: &Path) -> anyhow::Result<ProgressBar> {
     if file == Path::new("-") {
@@ -109,47 +125,4 @@ fn progress(file: &Path) -> anyhow::Result<ProgressBar> {
     let style =
         ProgressStyle::with_template("{bar:30} {percent:>3} %  {bytes}/{total_bytes}  {eta} left  {msg}")?;
     Ok(ProgressBar::new(length).with_style(style))
-}
-
-fn read_line(line: &str, default_tenant: Option<&str>) -> anyhow::Result<(String, Document)> {
-    let Line { tenant_id, id, text, metadata } = serde_json::from_str(line)?;
-    let tenant_id = tenant_id.or_else(|| default_tenant.map(str::to_owned));
-    let tenant_id = tenant_id.ok_or_else(|| anyhow!("names no tenant_id; add one, or give --tenant"))?;
-    Ok((tenant_id, Document { id, text, metadata }))
-}
-
-struct Writer<'a> {
-    access: &'a Access,
-    waiting: BTreeMap<String, Vec<Document>>,
-    batch: usize,
-    durable: &'a AtomicU64,
-}
-
-impl Writer<'_> {
-    fn add(&mut self, tenant_id: String, document: Document) -> anyhow::Result<()> {
-        let documents = self.waiting.entry(tenant_id.clone()).or_default();
-        documents.push(document);
-        if documents.len() >= self.batch {
-            let documents = std::mem::take(documents);
-            self.write(tenant_id, documents)?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> anyhow::Result<()> {
-        for (tenant_id, documents) in std::mem::take(&mut self.waiting) {
-            self.write(tenant_id, documents)?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, tenant_id: String, documents: Vec<Document>) -> anyhow::Result<()> {
-        if !documents.is_empty() {
-            // What is wrong with a document is no wrong argument of this verb's.
-            let response = self.access.ingest(IngestRequest { tenant_id, documents });
-            let response = response.map_err(|error| anyhow!("{error:#}"))?;
-            self.durable.fetch_add(response.count, Ordering::Relaxed);
-        }
-        Ok(())
-    }
 }
