@@ -13,6 +13,7 @@ mod ingest;
 mod kill;
 mod memory;
 mod pinecone;
+mod pipes;
 mod server;
 mod single;
 mod tls;

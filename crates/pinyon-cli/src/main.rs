@@ -4,11 +4,13 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // talking to people is this crate's job
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+#[macro_use]
+mod output;
+
 mod access;
 mod arguments;
 mod commands;
 mod exit;
-mod output;
 mod plot;
 
 use arguments::{Arguments, Verb};
@@ -16,7 +18,10 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => return exit::answer(&answer),
+    };
     start_log();
     let done = match arguments.verb {
         Verb::Serve(command) => commands::serve::run(command),
@@ -43,5 +48,7 @@ fn main() -> ExitCode {
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("PINYON_LOG");
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Whoever read the log may be gone. The subscriber would say so there, too, and panic: a server goes on instead.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.log_internal_errors(false).init();
 }

@@ -1,17 +1,61 @@
-//! Writing results: as a table for people, as JSON for programs.
+//! Writing results: as a table for people, as JSON for programs. The standard library's `println!` and `eprintln!` panic
+//! when nobody reads; those of this crate have the same names, so that no verb can take the wrong ones by mistake.
 
+mod table;
+
+pub use table::cut;
+
+use anyhow::Context;
 use serde::Serialize;
-use std::io::Write;
-use unicode_width::UnicodeWidthStr;
+use std::{
+    fmt::Arguments,
+    io::{self, ErrorKind, Write},
+    sync::OnceLock,
+};
+
+/// Prints a line to standard output, as the standard library's macro, and never panics.
+macro_rules! println {
+    () => { $crate::output::say(format_args!("")) };
+    ($($part:tt)*) => { $crate::output::say(format_args!($($part)*)) };
+}
+
+/// Prints a line to standard error, as the standard library's macro, and never panics.
+macro_rules! eprintln {
+    ($($part:tt)*) => { $crate::output::warn(format_args!($($part)*)) };
+}
+
+/// Columns of a terminal that nobody knows.
+const WIDTH_DEFAULT: usize = 80;
+
+/// The first failure of standard output.
+static FAILED: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints a line for people. A failure is kept for [`failure`]: a verb's work goes on, whoever reads what it says.
+pub fn say(text: Arguments<'_>) {
+    if FAILED.get().is_none()
+        && let Err(error) = writeln!(io::stdout().lock(), "{text}")
+    {
+        let _ = FAILED.set(error);
+    }
+}
+
+/// Prints a line to standard error. There is no other place to say that it failed.
+pub fn warn(text: Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Returns the failure of standard output, if what was said got lost for another reason than that its reader has seen
+/// enough (`pinyon query … | head -1`).
+pub fn failure() -> Option<&'static io::Error> {
+    FAILED.get().filter(|error| error.kind() != ErrorKind::BrokenPipe)
+}
 
 /// Prints a value as JSON on one line.
 ///
 /// # Errors
 /// Standard output is closed.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    let text = serde_json::to_string(value)?;
-    writeln!(std::io::stdout().lock(), "{text}")?;
-    Ok(())
+    line(&serde_json::to_string(value)?)
 }
 
 /// Prints a line.
@@ -19,34 +63,22 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// # Errors
 /// Standard output is closed.
 pub fn line(text: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout().lock(), "{text}")?;
-    Ok(())
+    writeln!(io::stdout().lock(), "{text}").context("cannot write to standard output")
 }
 
-/// Prints rows under headings; columns are as wide as their widest cell, numbers stand right.
+/// Prints rows under headings, within the width of the terminal.
 ///
 /// # Errors
 /// Standard output is closed.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
-    let width = |at: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.width());
-        cells.chain([headings[at].width()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
-    let mut out = std::io::stdout().lock();
-    let headings: Vec<String> = headings.iter().map(|&heading| heading.to_owned()).collect();
-    for row in std::iter::once(&headings).chain(rows) {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| align(cell, width)).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
-    }
-    Ok(())
+    line(&table::layout(headings, rows, width()).join("\n"))
 }
 
-fn align(cell: &str, width: usize) -> String {
-    let is_number = cell.starts_with(|c: char| c.is_ascii_digit()) && !cell.contains(char::is_alphabetic);
-    // By the cells that a terminal gives a text: Chinese, Japanese and Korean letters take two each.
-    let space = " ".repeat(width.saturating_sub(cell.width()));
-    if is_number { space + cell } else { format!("{cell}{space}") }
+/// Returns the columns that there are: those of the terminal, or of `COLUMNS`, or 80.
+pub fn width() -> usize {
+    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    set.or_else(terminal).filter(|width| *width > 0).unwrap_or(WIDTH_DEFAULT)
 }
 
 /// Bytes for people.
@@ -68,7 +100,5 @@ mod tests {
     #[test]
     fn bytes_read_well() {
         assert_eq!([bytes(7), bytes(1536), bytes(5 << 30)], ["7 B", "1.5 KiB", "5.0 GiB"]);
-        assert_eq!([align("12.5", 6), align("abc", 5)], ["  12.5", "abc  "]);
-        assert_eq!(align("日本語", 8), "日本語  ", "six cells of a terminal");
     }
 }

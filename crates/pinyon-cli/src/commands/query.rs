@@ -8,6 +8,9 @@ use crate::{
 };
 use pinyon_wire::tenant::{QueryRequest, QueryResponse};
 
+/// Cells of a terminal that a tenant's name keeps beside a long id.
+const TENANT_CELLS_MIN: usize = 16;
+
 /// Prints what is near to a text; exit code 3 when the answer is partial or a tenant is not known.
 ///
 /// # Errors
@@ -76,11 +79,13 @@ pub fn request(command: &Query) -> anyhow::Result<QueryRequest> {
 /// Prints results for people.
 pub fn print(response: &QueryResponse) {
     for (rank, one) in (1..).zip(&response.results) {
-        let tenant = one.tenant_id.as_ref().map(|tenant| format!("  [{tenant}]")).unwrap_or_default();
-        println!("{rank:>3}. {:.4}  {}{tenant}", one.score, one.id);
-        let text: String = one.text.chars().take(100).collect();
-        if !text.is_empty() {
-            println!("       {text}{}", if one.text.chars().count() > 100 { "…" } else { "" });
+        let found = format!("{rank:>3}. {:.4}  {}", one.score, one.id);
+        // The id is what people go on with, so a tenant's long name is cut first.
+        let room = output::width().saturating_sub(found.chars().count() + 4).max(TENANT_CELLS_MIN);
+        let tenant = one.tenant_id.as_ref().map(|tenant| format!("  [{}]", output::cut(tenant, room)));
+        println!("{found}{}", tenant.unwrap_or_default());
+        if !one.text.is_empty() {
+            println!("       {}", output::cut(&one.text, output::width().saturating_sub(7)));
         }
     }
     if response.results.is_empty() {

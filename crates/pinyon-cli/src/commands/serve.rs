@@ -25,28 +25,26 @@ pub fn run(command: Serve) -> anyhow::Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// Says once where it listens and what it was started with.
+/// Says once where it listens and what it was started with. Whoever started the server may have closed its output; that is
+/// no reason to stop.
 fn announce(listening: &Listening, shown: &[(&'static str, String)], json: bool) {
     let Listening { address, index, authority } = listening;
     if json {
         let settings: serde_json::Map<String, serde_json::Value> =
             shown.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
-        // Whoever started the server may have closed its output; that is no reason to stop.
         let _ = output::json(&serde_json::json!({
             "url": format!("http://{address}"), "ca": authority, "settings": settings,
         }));
         return;
     }
-    match index {
-        Some(index) => println!("pinyon serves the index {index} on http://{address}"),
-        None => println!("pinyon listens on http://{address} (docs at http://{address}/docs)"),
-    }
-    if let Some(authority) = authority {
-        println!("TLS is spoken on the same ports; clients trust {}", authority.display());
-    }
-    for (name, value) in shown {
-        println!("  {name} = {value}");
-    }
+    let mut lines = vec![match index {
+        Some(index) => format!("pinyon serves the index {index} on http://{address}"),
+        None => format!("pinyon listens on http://{address} (docs at http://{address}/docs)"),
+    }];
+    let trusted = authority.as_ref().map(|authority| authority.display());
+    lines.extend(trusted.map(|file| format!("TLS is spoken on the same ports; clients trust {file}")));
+    lines.extend(shown.iter().map(|(name, value)| format!("  {name} = {value}")));
+    let _ = output::line(&lines.join("\n"));
 }
 
 /// Done at the first SIGTERM or SIGINT.
