@@ -45,8 +45,9 @@ pub use catalog::{Assignment, CatalogKind, Pin};
 pub use cross_shard::{CrossShardCounts, CrossShardSettings};
 pub use doctor::{Diagnosis, Finding, FindingKind};
 pub use engine::{
-    Document, Engine, EngineServices, EngineStats, IngestReport, Match, NamespaceReport, QueryAnswer,
-    RecordAnswer, ShardOutcome, ShardReport, StoredDocument, TenantReport, TextQuery, VectorQuery,
+    Document, Engine, EngineServices, EngineStats, IngestReport, Match, NamespaceReport,
+    QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, StoredDocument, TenantReport, TextQuery,
+    VectorQuery,
 };
 pub use error::{EngineError, ErrorCode, of_record};
 pub use fan_out::Reach;
@@ -57,7 +58,10 @@ pub use pinyon_shard::{
     BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, MappedBytes, MemoryBudget, Page,
     PartExplanation, PartPlace, Receipt, SegmentStats, ShardOptions, Stored, Way, Work,
 };
-pub use pinyon_storage::{SystemClock, io::mapped_resident_bytes};
+pub use pinyon_storage::{
+    SystemClock,
+    io::{mapped_resident_bytes, port_holder},
+};
 pub use placement::PlacementPolicy;
 pub use settings::{EngineSettings, MissingFields, Thresholds};
 pub use side_files::{Readers, read_side_file, write_side_file};

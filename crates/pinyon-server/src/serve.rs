@@ -2,13 +2,13 @@
 
 use crate::{
     config::Settings,
-    http::{App, Door, Limits, Listeners, Workers, router, serve_connections, single_router},
+    http::{App, Door, Limits, Listeners, Workers, port_taken, router, serve_connections, single_router},
     pinecone::{Hosts, SingleIndex},
     tls::{self, Tls},
 };
 use axum::Router;
 use pinyon_core::{EngineError, EngineSettings, ErrorCode, Indexes};
-use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
 /// Where a server answers.
@@ -44,9 +44,7 @@ where
 {
     let Settings { data_dir, listen, keys, engine, pinecone, tls, .. } = settings;
     // Listen first: a port in use is known at once, and nobody waits for data that will not be served.
-    let refused = |error: std::io::Error| {
-        EngineError::new(ErrorCode::Internal, format!("cannot listen on {listen}: {error}"))
-    };
+    let refused = |error: std::io::Error| cannot_listen(listen, &error);
     let listener = TcpListener::bind(listen).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     let first_port = pinecone.index_port_first.unwrap_or_else(|| address.port().saturating_add(1));
@@ -76,6 +74,17 @@ where
 
 fn start_workers() -> Result<Workers, EngineError> {
     Workers::start().map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
+}
+
+fn cannot_listen(listen: SocketAddr, error: &io::Error) -> EngineError {
+    let problem = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let remedy = "stop that one, or listen elsewhere: --listen ADDRESS:PORT or PINYON_LISTEN";
+            format!("{}: {remedy}", port_taken(listen.port()))
+        }
+        _ => error.to_string(),
+    };
+    EngineError::new(ErrorCode::Internal, format!("cannot listen on {listen}: {problem}"))
 }
 
 /// Opens every index's own port.

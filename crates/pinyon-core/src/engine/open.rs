@@ -9,7 +9,7 @@ use crate::{
 use pinyon_shard::{Keeper, Shard, ShardShape, Step};
 use pinyon_storage::{
     SystemClock, give_way,
-    io::{Io, LockGuard, RealIo, SharedIo},
+    io::{Io, LockGuard, RealIo, SharedIo, lock_holder},
 };
 use pinyon_types::{Clock, Epoch, ShardId};
 use std::{
@@ -156,23 +156,23 @@ impl Pools {
 
 pub(super) fn lock_dir(dir: &Path) -> Result<Box<dyn LockGuard>, EngineError> {
     RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
-    RealIo.lock(&dir.join("LOCK")).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => EngineError::new(
-            ErrorCode::Locked,
-            format!(
-                "{} is open in another process: stop that one, or talk to it with --server",
-                dir.display()
-            ),
-        ),
+    let path = dir.join("LOCK");
+    RealIo.lock(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            let holder = lock_holder(&path).map_or_else(String::new, |holder| format!(", {holder}"));
+            let remedy = "stop that one, or talk to it with --server";
+            let message = format!("{} is open in another process{holder}: {remedy}", dir.display());
+            EngineError::new(ErrorCode::Locked, message)
+        }
         _ => EngineError::io(dir, &error),
     })
 }
 
-fn catalog_dir(dir: &Path) -> PathBuf {
+pub(super) fn catalog_dir(dir: &Path) -> PathBuf {
     dir.join("catalog")
 }
 
-fn shard_dir(dir: &Path, shard: u32) -> PathBuf {
+pub(super) fn shard_dir(dir: &Path, shard: u32) -> PathBuf {
     dir.join("shards").join(format!("shard-{shard:04}"))
 }
 

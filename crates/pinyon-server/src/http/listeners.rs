@@ -3,11 +3,22 @@
 use super::{App, index_router, serve_connections};
 use std::{
     collections::HashMap,
+    io,
     net::{IpAddr, TcpListener},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
+
+/// Says that a port is taken, and by whom, if the system tells.
+pub(crate) fn port_taken(port: u16) -> String {
+    match pinyon_core::port_holder(port) {
+        Some(holder) => format!("address already in use by {holder}"),
+        None => format!(
+            "address already in use by a process that this user may not look at (as root `ss -ltnp 'sport = :{port}'` names it)"
+        ),
+    }
+}
 
 /// A port that is served: dropping the sender ends it.
 #[derive(Debug)]
@@ -76,7 +87,11 @@ impl Listeners {
         let listener = match listener {
             Ok(listener) => listener,
             Err(error) => {
-                tracing::error!(index, port, error = %error, "the index's port is not served; use /indexes/{index}");
+                let problem = match error.kind() {
+                    io::ErrorKind::AddrInUse => port_taken(port),
+                    _ => error.to_string(),
+                };
+                tracing::error!(index, port, error = %problem, "the index's port is not served; use /indexes/{index}");
                 return;
             }
         };

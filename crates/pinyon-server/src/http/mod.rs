@@ -19,6 +19,6 @@ pub(crate) use encoding::COMPRESSED_BYTES_MIN;
 pub(crate) use guard::admit_data;
 pub(crate) use handlers::{index_router, router, single_router};
 pub(crate) use json::{BadBody, read as read_json, read_proto as read_proto_json};
-pub(crate) use listeners::Listeners;
+pub(crate) use listeners::{Listeners, port_taken};
 pub(crate) use request::body_bytes;
 pub(crate) use workers::Workers;

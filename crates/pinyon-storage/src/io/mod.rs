@@ -3,6 +3,7 @@
 
 #[cfg(any(test, feature = "testing"))]
 mod fault;
+mod holders;
 mod memory;
 mod real;
 mod residency;
@@ -10,6 +11,7 @@ mod sealed;
 
 #[cfg(any(test, feature = "testing"))]
 pub use fault::{Fault, FaultDisk, FaultKind, Keep};
+pub use holders::{lock_holder, port_holder};
 pub use memory::MemoryIo;
 pub use real::RealIo;
 pub use residency::mapped_resident_bytes;

@@ -110,7 +110,12 @@ impl Io for RealIo {
         let options = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = options.map_err(naming(path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Box::new(RealLock { _file: file })),
+            Ok(()) => {
+                // For whoever finds it locked. The lock holds without it, also on a full disk.
+                let pid = format!("{}\n", std::process::id());
+                let _ = file.set_len(0).and_then(|()| file.write_all_at(pid.as_bytes(), 0));
+                Ok(Box::new(RealLock { _file: file }))
+            }
             Err(fs::TryLockError::WouldBlock) => {
                 let problem = format!("{}: another process holds the lock", path.display());
                 Err(io::Error::new(io::ErrorKind::WouldBlock, problem))
