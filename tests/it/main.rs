@@ -16,6 +16,7 @@ mod pinecone;
 mod pipes;
 mod server;
 mod single;
+mod stored;
 mod tls;
 mod twins;
 mod verbs;

@@ -75,6 +75,11 @@ impl Server {
         self.connection.get(path, &[])
     }
 
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends the process as a crash would.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -231,14 +231,14 @@ pub fn refuse_without_data(dir: &Path) -> anyhow::Result<()> {
     Err(Usage(message).into())
 }
 
-/// Settings for data that are opened here: file, `.env`, environment, flags.
+/// Settings for data that are opened here: those they were made with, file, `.env`, environment, flags.
 ///
 /// # Errors
 /// A layer that makes no sense.
 pub fn local_settings(data_dir: &Path, flags: &SettingFlags) -> anyhow::Result<Settings> {
     let listen = Some("127.0.0.1:0".to_owned());
     let place = Partial { data_dir: Some(data_dir.to_owned()), listen, ..Partial::default() };
-    Ok(config::resolve(layers(flags)?.into_iter().chain([place]))?)
+    Ok(config::resolve_for_data(layers(flags)?.into_iter().chain([place]))?)
 }
 
 /// The layers of settings, lowest first.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
     name = "pinyon",
     version,
     about,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 the answer is no (unhealthy, findings left, partial result)."
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 the answer is no (unhealthy, findings left, partial result). Tables fit the terminal, or 80 columns where there is none; COLUMNS sets another width; --json cuts nothing."
 )]
 pub struct Arguments {
     /// What to do.
@@ -55,28 +55,29 @@ pub enum Verb {
     Inspect(Inspect),
 }
 
-/// Settings that shape an engine; each may also come from `--config`, the environment or `.env`.
+/// Settings that shape an engine; each may also come from `--config`, the environment or `.env`. Data that are there know
+/// with which settings they were made; the defaults are those of new data.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SettingFlags {
     /// A TOML file with settings.
     #[arg(long, env = "PINYON_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Number of shards [default: 4].
+    /// Number of shards [default: the data's, or 4].
     #[arg(long, value_name = "N")]
     pub num_shards: Option<u32>,
-    /// Components of every vector [default: 1536].
+    /// Components of every vector [default: the data's, or 1536].
     #[arg(long, value_name = "N")]
     pub vector_dimension: Option<u32>,
-    /// cosine, dotproduct or euclidean [default: cosine].
+    /// cosine, dotproduct or euclidean [default: the data's, or cosine].
     #[arg(long)]
     pub metric: Option<String>,
-    /// mmh3, ring or least-loaded [default: mmh3].
+    /// mmh3, ring or least-loaded [default: the data's, or mmh3].
     #[arg(long)]
     pub placement: Option<String>,
-    /// sled or redb [default: sled].
+    /// sled or redb [default: the data's, or sled].
     #[arg(long)]
     pub catalog: Option<String>,
-    /// hash or openai [default: hash].
+    /// hash or openai [default: the data's, or hash].
     #[arg(long)]
     pub embedder: Option<String>,
 }
@@ -101,7 +102,7 @@ pub struct Target {
     /// Open the data in this directory instead of asking a server.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Settings of the data, with `--data-dir`.
+    /// Settings of new data, with `--data-dir`; data that are there know theirs.
     #[command(flatten)]
     pub settings: SettingFlags,
     /// Write JSON.

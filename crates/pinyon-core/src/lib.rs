@@ -45,7 +45,7 @@ pub use catalog::{Assignment, CatalogKind, Pin};
 pub use cross_shard::{CrossShardCounts, CrossShardSettings};
 pub use doctor::{Diagnosis, Finding, FindingKind};
 pub use engine::{
-    Document, Engine, EngineServices, EngineStats, IngestReport, Match, NamespaceReport,
+    Document, Engine, EngineServices, EngineStats, IngestReport, MadeWith, Match, NamespaceReport,
     QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, StoredDocument, TenantReport, TextQuery,
     VectorQuery,
 };

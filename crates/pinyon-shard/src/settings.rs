@@ -1,8 +1,9 @@
 //! What a shard is (its shape, fixed at creation) and how it behaves (options, free to change at every start).
 
-use crate::MemoryBudget;
+use crate::{MemoryBudget, ShardError, recover::metric_of};
+use pinyon_storage::{io::Io, manifest};
 use pinyon_types::{Dim, Metric, ShardId};
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 /// What a shard is. Written into its manifest; an open with another shape is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,19 @@ pub struct ShardShape {
     pub dim: Dim,
     /// How nearness is measured.
     pub metric: Metric,
+}
+
+impl ShardShape {
+    /// Reads the shape that a shard was made with from its manifest; `None` without one. Changes nothing.
+    ///
+    /// # Errors
+    /// A manifest that is damaged, the system's.
+    pub fn on_disk(io: &dyn Io, dir: &Path) -> Result<Option<Self>, ShardError> {
+        let Some(manifest) = manifest::load(io, dir)? else { return Ok(None) };
+        let (dim, metric) = (Dim::new(manifest.dim), metric_of(manifest.metric));
+        let shape = dim.ok().zip(metric);
+        Ok(shape.map(|(dim, metric)| Self { shard: ShardId::new(manifest.shard), dim, metric }))
+    }
 }
 
 /// Which graph large namespaces get.

@@ -13,7 +13,7 @@ use pinyon_server::{
 pub fn run(command: Serve) -> anyhow::Result<Outcome> {
     let Serve { data_dir, listen, single_index, tls, settings: flags, json } = command;
     let place = Partial { data_dir, listen, single_index, tls, ..Partial::default() };
-    let settings = config::resolve(access::layers(&flags)?.into_iter().chain([place]))?;
+    let settings = config::resolve_for_data(access::layers(&flags)?.into_iter().chain([place]))?;
     let shown = settings.shown.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

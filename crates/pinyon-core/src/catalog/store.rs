@@ -58,7 +58,7 @@ impl CatalogKind {
     }
 
     /// The store that holds data in `dir`, if one does.
-    pub(super) fn present_in(dir: &Path) -> Option<Self> {
+    pub(crate) fn present_in(dir: &Path) -> Option<Self> {
         [Self::Sled, Self::Redb].into_iter().find(|kind| dir.join(kind.file_name()).exists())
     }
 

@@ -6,6 +6,7 @@ mod open;
 mod query;
 mod records;
 mod reports;
+mod stored;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ pub use namespaces::NamespaceReport;
 pub(crate) use open::Pools;
 pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
 pub use reports::{EngineServices, EngineStats, TenantReport};
+pub use stored::MadeWith;
 
 use crate::{
     EngineSettings, catalog::RoutingTable, cross_shard::CrossShard, fan_out::Searchers, latency::LatencyMeter,

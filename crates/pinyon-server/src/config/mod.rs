@@ -1,10 +1,11 @@
-//! Settings: a TOML file, then the environment (and a `.env` file beneath it), then flags; each layer over the one
+//! Settings: those that the data were made with, a TOML file, then the environment (and a `.env` file beneath it), then flags; each layer over the one
 //! before. Unknown keys are refused. Resolved once.
 
 mod environment;
 mod partial;
 mod setting;
 mod single;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -110,6 +111,21 @@ impl StatsFilter {
     }
 }
 
+/// Resolves settings for the directory that the layers name: below them lie the settings that its data were made with, so
+/// that only what somebody asked for can contradict the data.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_for_data(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, ConfigError> {
+    let merged = layers.into_iter().fold(Partial::default(), Partial::overlaid_by);
+    let stored = stored::layer(&data_dir(&merged));
+    resolve([stored, merged])
+}
+
+fn data_dir(merged: &Partial) -> PathBuf {
+    merged.data_dir.clone().unwrap_or_else(|| DATA_DIR_DEFAULT.into())
+}
+
 /// Resolves settings from their layers: later ones win.
 ///
 /// # Errors
@@ -130,7 +146,7 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
     }
     let engine = engine_settings(&merged)?;
     let pinecone = pinecone_settings(&merged)?;
-    let data_dir = merged.data_dir.clone().unwrap_or_else(|| DATA_DIR_DEFAULT.into());
+    let data_dir = data_dir(&merged);
     let tls = tls::settings(&merged)?;
     let mut shown = show(&engine, &data_dir, listen, &keys);
     shown.push(("stats_filter", pinecone.stats_filter.name().into()));

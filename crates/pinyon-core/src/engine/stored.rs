@@ -1,0 +1,72 @@
+//! The settings that a directory's data were made with, read before an engine is opened with them.
+
+use super::{Engine, open};
+use crate::{
+    EngineError,
+    catalog::{CatalogKind, RoutingTable},
+};
+use pinyon_shard::ShardShape;
+use pinyon_storage::io::RealIo;
+use pinyon_types::Metric;
+use std::path::Path;
+
+/// The settings that data were made with, as far as the directory tells them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MadeWith {
+    /// Number of shards.
+    pub shards: Option<u32>,
+    /// Components of every vector.
+    pub dimension: Option<u32>,
+    /// The metric.
+    pub metric: Option<Metric>,
+    /// The placement policy's name.
+    pub placement: Option<String>,
+    /// The embedder's id: recipe, version, dimension.
+    pub embedder: Option<String>,
+    /// The store that keeps the catalog.
+    pub catalog: Option<CatalogKind>,
+}
+
+impl Engine {
+    /// Reads the settings that the data in a directory were made with: those in the catalog, or what the shards tell where
+    /// the catalog is lost or damaged. Makes nothing; a directory without data has none of them.
+    ///
+    /// # Errors
+    /// A directory that another process has open, damaged manifests, the system's.
+    pub fn made_with(dir: &Path) -> Result<MadeWith, EngineError> {
+        if !Self::holds_data(dir)? {
+            return Ok(MadeWith::default());
+        }
+        let _lock = open::lock_dir(dir)?;
+        match in_catalog(&open::catalog_dir(dir)) {
+            Some(found) => Ok(found),
+            None => in_shards(dir),
+        }
+    }
+}
+
+/// Whatever is wrong with a catalog is said when it is opened to stay open.
+fn in_catalog(catalog_dir: &Path) -> Option<MadeWith> {
+    let catalog = CatalogKind::present_in(catalog_dir)?;
+    let stored = RoutingTable::open(catalog_dir, catalog).ok()?.settings()?;
+    Some(MadeWith {
+        shards: Some(stored.shards),
+        dimension: Some(stored.dimension),
+        metric: Metric::from_name(&stored.metric).ok(),
+        placement: Some(stored.placement),
+        embedder: Some(stored.embedder),
+        catalog: Some(catalog),
+    })
+}
+
+fn in_shards(dir: &Path) -> Result<MadeWith, EngineError> {
+    let catalog = CatalogKind::present_in(&open::catalog_dir(dir));
+    let mut found = MadeWith { catalog, ..MadeWith::default() };
+    for number in 0..pinyon_types::limits::SHARDS_MAX {
+        if let Some(shape) = ShardShape::on_disk(&RealIo, &open::shard_dir(dir, number))? {
+            let dimension = Some(shape.dim.get());
+            found = MadeWith { shards: Some(number + 1), dimension, metric: Some(shape.metric), ..found };
+        }
+    }
+    Ok(found)
+}
