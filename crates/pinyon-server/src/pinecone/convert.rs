@@ -91,9 +91,10 @@ pub(super) fn record_ids(ids: &[String]) -> Result<Vec<RecordId>, RpcError> {
         return Err(RpcError::invalid(format!("ids must be at most {BATCH_MAX}, are {}", ids.len())));
     }
     // Not the rule for new ones: what an older version took can be read and removed.
-    let read = ids.iter().enumerate().map(|(at, id)| {
-        RecordId::new(id).map_err(|invalid| of_record(invalid, &format!("ids[{at}]"), id))
-    });
+    let read = ids
+        .iter()
+        .enumerate()
+        .map(|(at, id)| RecordId::new(id).map_err(|invalid| of_record(invalid, &format!("ids[{at}]"), id)));
     Ok(read.collect::<Result<_, Invalid>>()?)
 }
 
