@@ -263,6 +263,8 @@ fn hide_times(value: &mut Value) {
                     || name.ends_with("_ms") && name != "p95_warn_ms"
                     || name == "disk_bytes"
                     || name == "queries"
+                    || name == "queries_per_second"
+                    || name == "load_share"
                 {
                     *value = Value::from("-");
                 } else if let (true, Some(score)) = (name == "score", value.as_f64()) {

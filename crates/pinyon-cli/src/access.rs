@@ -174,8 +174,7 @@ impl Access {
             Self::Remote(client) => client.send("POST", "/admin/v1/advise", &request),
             Self::Local(engine) => {
                 reports::check_advice(&request).map_err(local)?;
-                let input = reports::advice_input(request, Some(engine.advice_input()));
-                Ok(reports::advice(pinyon_core::advise(&input), input))
+                Ok(reports::advice(engine.advise_on(&reports::given_numbers(request))))
             }
         }
     }

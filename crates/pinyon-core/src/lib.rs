@@ -36,24 +36,26 @@ mod fan_out;
 mod health;
 mod indexes;
 mod latency;
+mod load;
 mod placement;
 mod settings;
 mod side_files;
 
-pub use advise::{Advice, AdviceInput, advise};
+pub use advise::{Advice, AdviceInput, GivenNumbers, advise};
 pub use catalog::{Assignment, CatalogKind, Pin};
 pub use cross_shard::{CrossShardCounts, CrossShardSettings};
 pub use doctor::{Diagnosis, Finding, FindingKind};
 pub use engine::{
     Document, Engine, EngineServices, EngineStats, IngestReport, MadeWith, Match, NamespaceReport,
-    QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, StoredDocument, TenantReport, TextQuery,
-    VectorQuery,
+    QueryAnswer, RecordAnswer, Settling, SettlingStage, ShardOutcome, ShardReport, StoredDocument,
+    TenantReport, TextQuery, VectorQuery,
 };
 pub use error::{EngineError, ErrorCode, of_record};
 pub use fan_out::Reach;
-pub use health::{HealthReport, ShardHealth, ShardStatus};
+pub use health::{HealthReport, ShardHealth, ShardStatus, TenantShare};
 pub use indexes::{INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexRequest, Indexes, check_index_name};
 pub use latency::Quantiles;
+pub use load::QueryLoad;
 pub use pinyon_shard::{
     BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, MappedBytes, MemoryBudget, Page,
     PartExplanation, PartPlace, Receipt, SegmentStats, ShardOptions, Stored, Way, Work,

@@ -1,6 +1,8 @@
 //! `/metrics` as Prometheus text.
 
-use pinyon_core::{DerivedBytes, Engine, EngineStats, MappedBytes, mapped_resident_bytes};
+use pinyon_core::{
+    DerivedBytes, Engine, EngineStats, HealthReport, MappedBytes, ShardStatus, mapped_resident_bytes,
+};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{family::Family, gauge::Gauge},
@@ -14,7 +16,10 @@ type Floats = Family<Vec<(&'static str, String)>, Gauge<f64, AtomicU64>>;
 /// One metric: its name, what it says, and its value for a shard.
 type Metric = (&'static str, &'static str, fn(&EngineStats) -> f64);
 
-const METRICS: [Metric; 10] = [
+/// Tenants that have a series.
+const TENANTS_MAX: usize = 10;
+
+const METRICS: [Metric; 11] = [
     ("pinyon_shard_tenants", "Tenants assigned to a shard", |shard| shard.assigned_tenants as f64),
     ("pinyon_shard_vectors", "Live records of a shard", |shard| shard.stats.records as f64),
     (
@@ -25,6 +30,9 @@ const METRICS: [Metric; 10] = [
     ("pinyon_shard_segments", "Segments of a shard", |shard| shard.stats.segments.len() as f64),
     ("pinyon_shard_memtable_bytes", "Bytes not sealed yet", |shard| shard.stats.memtable_bytes as f64),
     ("pinyon_shard_queries", "Queries a shard answered since the start", |shard| shard.queries as f64),
+    ("pinyon_shard_queries_per_second", "Searches of a shard a second in the last minutes", |shard| {
+        shard.load.per_second()
+    }),
     ("pinyon_shard_last_seq_no", "Position of the last visible write", |shard| {
         shard.stats.last_seq.get() as f64
     }),
@@ -83,9 +91,38 @@ fn register_mapped_resident(registry: &mut Registry) {
     registry.register("pinyon_mapped_resident_bytes", help, family);
 }
 
+fn register_health(health: &HealthReport, registry: &mut Registry) {
+    let (status, share, needed) = (Floats::default(), Floats::default(), Floats::default());
+    for shard in &health.shards {
+        let name = ("shard", shard.index_name.clone());
+        share.get_or_create(&vec![name.clone()]).set(shard.load_share);
+        for one in ShardStatus::ALL {
+            let labels = vec![name.clone(), ("status", one.name().to_owned())];
+            status.get_or_create(&labels).set(f64::from(u8::from(one == shard.status)));
+        }
+    }
+    needed.get_or_create(&Vec::new()).set(f64::from(u8::from(health.needs_rebalancing)));
+    registry.register("pinyon_shard_status", "1 for the state that a shard is in, 0 for the others", status);
+    let help = "Share of all shards' query load in the last minutes; searches are weighed by their cost";
+    registry.register("pinyon_shard_load_share", help, share);
+    registry.register("pinyon_needs_rebalancing", "1 while moving tenants would relieve a shard", needed);
+}
+
+/// The hottest tenants only, because every tenant would be a series.
+fn register_tenant_loads(engine: &Engine, registry: &mut Registry) {
+    let all = engine.query_load().cost.max(1) as f64;
+    let family = Floats::default();
+    for (shard, one) in engine.hottest_tenants(TENANTS_MAX) {
+        let labels = vec![("tenant", one.tenant.to_string()), ("shard", engine.index_name(shard))];
+        family.get_or_create(&labels).set((one.load.cost as f64 / all).min(1.0));
+    }
+    let help = "Share of all shards' query load in the last minutes, of the ten tenants with most of it";
+    registry.register("pinyon_tenant_load_share", help, family);
+}
+
 /// Writes every shard's numbers.
 pub(crate) fn render(engine: &Engine) -> Result<String, std::fmt::Error> {
-    let shards = engine.shards();
+    let (shards, health) = engine.shards_and_health();
     let mut registry = Registry::default();
     for (name, help, value) in METRICS {
         let family = Floats::default();
@@ -118,6 +155,8 @@ pub(crate) fn render(engine: &Engine) -> Result<String, std::fmt::Error> {
         "Cross-shard queries since the start; cached ones are among the answered",
         across,
     );
+    register_health(&health, &mut registry);
+    register_tenant_loads(engine, &mut registry);
     register_mapped_resident(&mut registry);
     let mut text = String::new();
     encode(&mut text, &registry)?;

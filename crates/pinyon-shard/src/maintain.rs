@@ -73,6 +73,16 @@ impl Inner {
         self.run(|maintenance| seal::seal(self, maintenance))
     }
 
+    /// One of the steps that would be done if nobody wrote for long. The memtable is sealed however small it is, because what
+    /// lies in it has no codes.
+    pub(crate) fn settle_step(&self) -> Result<Step, ShardError> {
+        self.run(|maintenance| {
+            let sealed = seal::seal(self, maintenance)?;
+            let merged = if sealed == Step::Idle { merge::merge_next(self, maintenance)? } else { sealed };
+            if merged == Step::Idle { merge::gather(self, maintenance) } else { Ok(merged) }
+        })
+    }
+
     pub(crate) fn compact_now(&self) -> Result<Step, ShardError> {
         self.run(|maintenance| {
             while seal::seal(self, maintenance)? != Step::Idle {}

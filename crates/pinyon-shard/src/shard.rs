@@ -227,6 +227,15 @@ impl Shard {
         self.inner.seal_now()
     }
 
+    /// Does the next of the steps that would be done if nobody wrote for long: seals the memtable, however small it is, or
+    /// merges segments. [`Self::derive`] makes their codes and graphs.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn settle_step(&self) -> Result<Step, ShardError> {
+        self.inner.settle_step()
+    }
+
     /// Merges everything into one segment and drops what is dead.
     ///
     /// # Errors

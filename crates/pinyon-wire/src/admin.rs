@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// One tenant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct TenantInfo {
     /// Its name.
     pub tenant_id: String,
@@ -20,6 +20,12 @@ pub struct TenantInfo {
     pub queries: u64,
     /// Latency of the last minutes, in milliseconds.
     pub p95_ms: f64,
+    /// Queries a second in the last minutes, those in it alone.
+    #[serde(default)]
+    pub queries_per_second: f64,
+    /// Their share of the query load of all shards in the last minutes, 0 to 1; weighed by what they cost.
+    #[serde(default)]
+    pub load_share: f64,
 }
 
 /// Answer of `GET /admin/v1/tenants`.
@@ -191,7 +197,7 @@ pub struct AdviceRequest {
 /// Answer of `POST /admin/v1/advise`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AdviceResponse {
-    /// Whether to shard.
+    /// Whether to shard, or to stay sharded.
     pub should_shard: bool,
     /// What speaks for it.
     pub reasons: Vec<String>,
@@ -199,6 +205,12 @@ pub struct AdviceResponse {
     pub against: Vec<String>,
     /// The conclusion in a sentence.
     pub summary: String,
+    /// Shards that there are already; missing where the advice is on given numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<u32>,
+    /// What the health report alerts to; empty where the advice is on given numbers.
+    #[serde(default)]
+    pub alerts: Vec<String>,
     /// The numbers it is based on.
     pub input: AdviceRequest,
 }

@@ -252,6 +252,26 @@ pub struct ShardHealth {
     pub p95_ms: f64,
     /// Latency of the last minutes, in milliseconds.
     pub p99_ms: f64,
+    /// Searches a second in the last minutes.
+    #[serde(default)]
+    pub queries_per_second: f64,
+    /// Its share of the query load of all shards in the last minutes, 0 to 1; searches are weighed by what they cost.
+    #[serde(default)]
+    pub load_share: f64,
+    /// The tenants with most of its query load in the last minutes, the hottest first; three at most.
+    #[serde(default)]
+    pub hottest_tenants: Vec<TenantShare>,
+}
+
+/// A tenant's part in the query load of its shard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TenantShare {
+    /// Whose part.
+    pub tenant_id: String,
+    /// Searches a second in the last minutes.
+    pub queries_per_second: f64,
+    /// Its share of its shard's query load, 0 to 1.
+    pub load_share: f64,
 }
 
 /// The health of all shards.
@@ -259,7 +279,7 @@ pub struct ShardHealth {
 pub struct HealthReport {
     /// Each shard.
     pub shards: Vec<ShardHealth>,
-    /// Whether tenants should be moved.
+    /// Whether moving tenants would relieve a shard.
     pub needs_rebalancing: bool,
     /// What was found, in sentences.
     pub alerts: Vec<String>,

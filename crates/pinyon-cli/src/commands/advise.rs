@@ -6,6 +6,7 @@ use crate::{
     exit::{Outcome, Usage},
     output,
 };
+use pinyon_core::AdviceInput;
 use pinyon_server::convert::reports;
 use pinyon_wire::admin::{AdviceRequest, AdviceResponse};
 
@@ -29,8 +30,8 @@ pub fn run(command: &Advise) -> anyhow::Result<Outcome> {
         response
     } else {
         reports::check_advice(&request).map_err(|error| Usage(error.body.error.message))?;
-        let input = reports::advice_input(request, None);
-        reports::advice(pinyon_core::advise(&input), input)
+        let input = reports::given_numbers(request).filled(AdviceInput::default());
+        reports::advice((input, pinyon_core::advise(&input)))
     };
     if command.target.json {
         output::json(&response)?;
@@ -45,4 +46,5 @@ pub fn print(response: &AdviceResponse) {
     println!("{}", response.summary);
     response.reasons.iter().for_each(|reason| println!("  for: {reason}"));
     response.against.iter().for_each(|objection| println!("  against: {objection}"));
+    response.alerts.iter().for_each(|alert| println!("  alert: {alert}"));
 }

@@ -31,10 +31,12 @@ pub fn print(health: &HealthReport) -> anyhow::Result<()> {
             one.namespace_count.to_string(),
             one.total_vectors.to_string(),
             format!("{:.2}", one.p95_ms),
+            format!("{:.1}", one.queries_per_second),
+            format!("{:.0} %", one.load_share * 100.0),
         ]
     };
     let rows: Vec<Vec<String>> = health.shards.iter().map(row).collect();
-    output::table(&["shard", "status", "tenants", "vectors", "p95 ms"], &rows)?;
+    output::table(&["shard", "status", "tenants", "vectors", "p95 ms", "queries/s", "load"], &rows)?;
     for alert in &health.alerts {
         println!("alert: {alert}");
     }

@@ -32,9 +32,10 @@ pub fn run(command: &Tenants) -> anyhow::Result<Outcome> {
             output::bytes(one.vector_bytes),
             one.queries.to_string(),
             format!("{:.2}", one.p95_ms),
+            format!("{:.0} %", one.load_share * 100.0),
         ]
     };
     let rows: Vec<Vec<String>> = list.tenants.iter().map(row).collect();
-    output::table(&["tenant", "shard", "vectors", "bytes", "queries", "p95 ms"], &rows)?;
+    output::table(&["tenant", "shard", "vectors", "bytes", "queries", "p95 ms", "load"], &rows)?;
     Ok(Outcome::Good)
 }

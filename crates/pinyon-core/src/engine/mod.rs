@@ -1,11 +1,15 @@
 //! The engine: what it consists of, and the types it is asked with and answers with.
 
+mod advice;
 mod documents;
+#[cfg(test)]
+mod load_tests;
 mod namespaces;
 mod open;
 mod query;
 mod records;
 mod reports;
+mod settle;
 mod stored;
 mod tenants;
 #[cfg(test)]
@@ -16,10 +20,16 @@ pub use namespaces::NamespaceReport;
 pub(crate) use open::Pools;
 pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
 pub use reports::{EngineServices, EngineStats, TenantReport};
+pub use settle::{Settling, SettlingStage};
 pub use stored::MadeWith;
 
 use crate::{
-    EngineSettings, catalog::RoutingTable, cross_shard::CrossShard, fan_out::Searchers, latency::LatencyMeter,
+    EngineSettings,
+    catalog::RoutingTable,
+    cross_shard::CrossShard,
+    fan_out::Searchers,
+    latency::LatencyMeter,
+    load::{LoadMeter, TenantLoads},
 };
 use pinyon_shard::{Keeper, Shard};
 use pinyon_storage::io::LockGuard;
@@ -37,7 +47,7 @@ use std::{
 #[derive(Debug, Clone)]
 pub struct Engine {
     /// Before `inner`, so that they have ended when it lets go of the directory's lock: fields are dropped in order.
-    _threads: Arc<Threads>,
+    threads: Arc<Threads>,
     pub(crate) inner: Arc<Inner>,
 }
 
@@ -46,6 +56,7 @@ pub struct Engine {
 pub(crate) struct Member {
     pub(crate) shard: Shard,
     pub(crate) latency: LatencyMeter,
+    pub(crate) load: LoadMeter,
 }
 
 #[derive(Debug)]
@@ -72,6 +83,9 @@ pub(crate) struct Fleet {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) members: Vec<Member>,
     pub(crate) shard_prefix: String,
+    pub(crate) tenant_loads: TenantLoads,
+    /// When loads began to be counted.
+    pub(crate) began_us: u64,
 }
 
 impl Fleet {
@@ -101,4 +115,6 @@ struct Threads {
     stop: Arc<AtomicBool>,
     keepers: Vec<Keeper>,
     graph_builder: Option<JoinHandle<()>>,
+    /// How often the graph builder looked at every shard and found all codes and graphs there.
+    idle_looks: Arc<AtomicU64>,
 }

@@ -4,7 +4,7 @@
 use super::{Engine, Fleet, Inner, Member, Threads};
 use crate::{
     EngineError, EngineSettings, ErrorCode, catalog::RoutingTable, cross_shard::CrossShard,
-    fan_out::Searchers, latency::LatencyMeter, settings::check_stored,
+    fan_out::Searchers, latency::LatencyMeter, load::LoadMeter, settings::check_stored,
 };
 use pinyon_shard::{Keeper, Shard, ShardShape, Step};
 use pinyon_storage::{
@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -92,12 +92,18 @@ impl Engine {
             Some(found) => check_stored(dir, &found, &settings.stored())?,
             None => routing.store_settings(&settings.stored())?,
         }
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let clock = Arc::clone(&pools.clock);
         let shards = open_shards(dir, &settings, &clock, &pools.open)?;
         let threads =
             start_threads(&shards, Arc::clone(&pools.graph)).map_err(|error| EngineError::io(dir, &error))?;
         let shard_prefix = settings.shard_prefix.clone();
-        let fleet = Arc::new(Fleet { clock: Arc::clone(&clock), members: shards, shard_prefix });
+        let fleet = Arc::new(Fleet {
+            began_us: clock.now_us(),
+            clock: Arc::clone(&clock),
+            members: shards,
+            shard_prefix,
+            tenant_loads: Default::default(),
+        });
         let cross_shard = CrossShard::new(settings.cross_shard, &clock);
         let inner = Inner {
             scan_factor: settings.scan_factor.to_bits().into(),
@@ -111,7 +117,7 @@ impl Engine {
             cross_shard,
             _lock: lock,
         };
-        Ok(Self { inner: Arc::new(inner), _threads: Arc::new(threads) })
+        Ok(Self { inner: Arc::new(inner), threads: Arc::new(threads) })
     }
 
     /// Ends every log cleanly and writes `catalog.json`. Writes are refused from then on. Nothing acknowledged is lost
@@ -131,9 +137,10 @@ impl Engine {
     }
 }
 
-/// Threads that engines share.
+/// Threads that engines share, and the clock that they go by.
 #[derive(Debug)]
 pub(crate) struct Pools {
+    clock: Arc<dyn Clock>,
     open: rayon::ThreadPool,
     search: Arc<Searchers>,
     graph: Arc<rayon::ThreadPool>,
@@ -147,10 +154,17 @@ impl Pools {
             builder.thread_name(move |at| format!("{name}-{at}")).build().map_err(|error| internal(&error))
         };
         Ok(Self {
+            clock: Arc::new(SystemClock::new()),
             open: pool("open", settings.search_threads, |_| ())?,
             search: Arc::new(Searchers::start(settings.search_threads).map_err(|error| internal(&error))?),
             graph: Arc::new(pool("graph", 1, |_| give_way())?),
         })
+    }
+
+    /// The same with a clock that a test moves.
+    #[cfg(test)]
+    pub(crate) fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
     }
 }
 
@@ -223,7 +237,7 @@ fn open_shards(
     let open = |number: u32| {
         let shape = ShardShape { shard: ShardId::new(number), dim: settings.dim, metric: settings.metric };
         let shard = Shard::open(&io, &shard_dir(dir, number), shape, settings.shard_options.clone())?;
-        Ok(Member { shard, latency: LatencyMeter::new(Arc::clone(clock)) })
+        Ok(Member { shard, latency: LatencyMeter::new(Arc::clone(clock)), load: LoadMeter::default() })
     };
     pool.install(|| (0..settings.shards).into_par_iter().map(open).collect())
 }
@@ -232,28 +246,48 @@ fn start_threads(shards: &[Member], graph_pool: Arc<rayon::ThreadPool>) -> io::R
     let stop = Arc::new(AtomicBool::new(false));
     let keepers = shards.iter().map(|member| Keeper::start(&member.shard)).collect::<io::Result<_>>()?;
     let shards: Vec<Shard> = shards.iter().map(|member| member.shard.clone()).collect();
-    let graph_builder = start_graph_builder(shards, graph_pool, Arc::clone(&stop))?;
-    Ok(Threads { stop, keepers, graph_builder: Some(graph_builder) })
+    let builder =
+        GraphBuilder { shards, pool: graph_pool, stop: Arc::clone(&stop), idle_looks: Default::default() };
+    let idle_looks = Arc::clone(&builder.idle_looks);
+    Ok(Threads { stop, keepers, graph_builder: Some(builder.start()?), idle_looks })
 }
 
-/// One thread for all shards: graphs are large and never urgent, because scans answer until they are there.
-fn start_graph_builder(
+/// Makes codes and graphs, on one thread for all shards: graphs are large and never urgent, because scans answer until they
+/// are there.
+struct GraphBuilder {
     shards: Vec<Shard>,
     pool: Arc<rayon::ThreadPool>,
     stop: Arc<AtomicBool>,
-) -> io::Result<JoinHandle<()>> {
-    let build = move || {
-        give_way();
-        let is_stopped = || stop.load(Ordering::Acquire);
-        while !is_stopped() {
-            let is_built = |step| matches!(step, Step::BuiltCodes | Step::BuiltGraph | Step::LoadedGraph);
-            let built = shards.iter().any(|shard| is_built(shard.derive(&pool, &is_stopped)));
-            if !built && !is_stopped() {
+    idle_looks: Arc<AtomicU64>,
+}
+
+impl GraphBuilder {
+    fn start(self) -> io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("graph-builder".into()).spawn(move || {
+            give_way();
+            while !self.is_stopped() {
+                self.look();
+            }
+        })
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Makes what the first shard lacks that lacks anything, or rests.
+    fn look(&self) {
+        let derive = |shard: &Shard| shard.derive(&self.pool, &|| self.is_stopped());
+        match self.shards.iter().map(derive).find(|step| *step != Step::Idle) {
+            None => {
+                self.idle_looks.fetch_add(1, Ordering::AcqRel);
                 std::thread::park_timeout(GRAPH_REST);
             }
+            // A build that became useless is tried again at the next look, like one that failed.
+            Some(Step::Stopped) if !self.is_stopped() => std::thread::park_timeout(GRAPH_REST),
+            Some(_) => {}
         }
-    };
-    std::thread::Builder::new().name("graph-builder".into()).spawn(build)
+    }
 }
 
 impl Drop for Threads {

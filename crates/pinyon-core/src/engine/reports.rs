@@ -1,17 +1,21 @@
-//! What the engine tells of itself: contents, latency, health, advice.
+//! What the engine tells of itself: contents, latency, load, health.
 
-use super::{Engine, Member};
+use super::{Engine, Inner, Member};
 use crate::{
-    Advice, AdviceInput, CrossShardCounts, EngineSettings, HealthReport, Quantiles, advise,
+    CrossShardCounts, EngineSettings, HealthReport, Quantiles, QueryLoad, TenantShare,
     health::{self, ShardLoadSample},
     latency::LatencyMeter,
 };
 use pinyon_shard::ShardStats;
-use pinyon_types::{ShardId, TenantId};
+use pinyon_types::{NamespaceId, ShardId, TenantId};
 use std::{
-    collections::BTreeMap,
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, atomic::Ordering},
 };
+
+/// Tenants that are named as those with most of a shard's load.
+const HOTTEST_MAX: usize = 3;
 
 /// One tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub struct TenantReport {
     pub queries: u64,
     /// Their latency over the last minutes.
     pub latency: Quantiles,
+    /// Load of the last minutes by queries in it alone.
+    pub load: QueryLoad,
 }
 
 /// One shard.
@@ -45,6 +51,8 @@ pub struct EngineStats {
     pub queries: u64,
     /// Their latency over the last minutes.
     pub latency: Quantiles,
+    /// Load of the last minutes, by queries of every kind.
+    pub load: QueryLoad,
     /// Why it takes no writes or cannot seal, if so.
     pub failure: Option<String>,
 }
@@ -95,6 +103,7 @@ impl Engine {
         for (_, assignment) in inner.routing.all() {
             assigned[assignment.shard.get() as usize] += 1;
         }
+        let now_us = inner.clock.now_us();
         let report = |(number, assigned_tenants): (u32, u64)| {
             let member = &inner.fleet.members[number as usize];
             EngineStats {
@@ -104,6 +113,7 @@ impl Engine {
                 stats: member.shard.stats(),
                 queries: member.latency.total(),
                 latency: member.latency.quantiles(),
+                load: member.load.read(now_us, inner.fleet.began_us),
                 failure: member.shard.poisoned().or_else(|| member.shard.step_failure()),
             }
         };
@@ -117,6 +127,7 @@ impl Engine {
         for member in &inner.fleet.members {
             records.extend(member.shard.namespaces().into_iter().map(|(id, (_, count))| (id, count)));
         }
+        let loads = inner.tenant_loads();
         let meters = inner.tenant_latency.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let report = |(tenant, assignment): (TenantId, crate::Assignment)| {
             let records = records.get(&assignment.namespace).copied().unwrap_or(0);
@@ -128,6 +139,7 @@ impl Engine {
                 vector_bytes: records * u64::from(inner.settings.dim.get()) * 4,
                 queries: meter.map_or(0, |meter| meter.total()),
                 latency: meter.map(|meter| meter.quantiles()).unwrap_or_default(),
+                load: loads.get(&assignment.namespace).copied().unwrap_or_default(),
             }
         };
         inner.routing.all().into_iter().map(report).collect()
@@ -138,45 +150,73 @@ impl Engine {
         self.inner.cross_shard.counts()
     }
 
-    /// Which shards are too full, too slow, or much more so than the others.
+    /// Query load of all shards in the last minutes.
+    pub fn query_load(&self) -> QueryLoad {
+        let inner = &self.inner;
+        let now_us = inner.clock.now_us();
+        let loads = inner.fleet.members.iter().map(|member| member.load.read(now_us, inner.fleet.began_us));
+        loads.reduce(QueryLoad::plus).unwrap_or_default()
+    }
+
+    /// The tenants with most query load in the last minutes, the hottest first, each with its share of its shard's.
+    pub fn hottest_tenants(&self, count: usize) -> Vec<(ShardId, TenantShare)> {
+        let by_shard = self.inner.hottest_by_shard(count);
+        let mut hottest: Vec<(ShardId, TenantShare)> = (0..)
+            .zip(by_shard)
+            .flat_map(|(shard, tenants)| tenants.into_iter().map(move |one| (ShardId::new(shard), one)))
+            .collect();
+        hottest.sort_by_key(|(_, one)| Reverse(one.load.cost));
+        hottest.truncate(count);
+        hottest
+    }
+
+    /// Which shards are too full, too slow or too busy, or much more so than the others.
     pub fn health(&self) -> HealthReport {
-        let samples = self.shards().into_iter().map(|shard| ShardLoadSample {
+        self.shards_and_health().1
+    }
+
+    /// Every shard, in order, and their health, judged by those very numbers.
+    pub fn shards_and_health(&self) -> (Vec<EngineStats>, HealthReport) {
+        let (shards, hottest) = (self.shards(), self.inner.hottest_by_shard(HOTTEST_MAX));
+        let samples = shards.iter().zip(hottest).map(|(shard, hottest)| ShardLoadSample {
             shard: shard.shard,
-            index_name: shard.index_name,
+            index_name: shard.index_name.clone(),
             tenants: shard.assigned_tenants,
             vectors: shard.stats.records,
             latency: shard.latency,
-            failure: shard.failure,
+            load: shard.load,
+            hottest,
+            failure: shard.failure.clone(),
         });
-        health::judge(samples.collect(), &self.inner.settings.thresholds)
+        let health = health::judge(samples.collect(), &self.inner.settings.thresholds);
+        (shards, health)
+    }
+}
+
+impl Inner {
+    fn tenant_loads(&self) -> HashMap<NamespaceId, QueryLoad> {
+        self.fleet.tenant_loads.read(self.clock.now_us(), self.fleet.began_us)
     }
 
-    /// What the running system would be advised on: the numbers of all shards together.
-    pub fn advice_input(&self) -> AdviceInput {
-        let shards = self.shards();
-        let vectors: u64 = shards.iter().map(|shard| shard.stats.records).sum();
-        let mut sizes: Vec<u64> = shards
-            .iter()
-            .flat_map(|shard| &shard.stats.namespaces)
-            .map(|namespace| namespace.records)
-            .collect();
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        let top_10: u64 = sizes.iter().take(10).sum();
-        let single = self.inner.single_tenant_queries.load(Ordering::Relaxed);
-        let cross = self.cross_shard_counts().queries;
-        let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-        AdviceInput {
-            tenants: self.inner.routing.len() as u64,
-            vectors,
-            p95_ms: shards.iter().map(|shard| shard.latency.p95_us).max().unwrap_or(0) as f64 / 1000.0,
-            namespaces: sizes.len() as u64,
-            top_10_share: share(top_10, vectors),
-            cross_tenant_share: share(cross, single + cross),
+    /// For every shard the tenants with most of its load, the hottest first.
+    fn hottest_by_shard(&self, count: usize) -> Vec<Vec<TenantShare>> {
+        let mut hottest: Vec<Vec<TenantShare>> = vec![Vec::new(); self.fleet.members.len()];
+        let loads = self.tenant_loads();
+        // Nobody asked anything: the table of all tenants need not be copied.
+        let routes = if loads.is_empty() { Vec::new() } else { self.routing.all() };
+        for (tenant, route) in routes {
+            if let Some(load) = loads.get(&route.namespace) {
+                hottest[route.shard.get() as usize].push(TenantShare { tenant, load: *load, share: 0.0 });
+            }
         }
-    }
-
-    /// Advice from the running system's own numbers.
-    pub fn advise(&self) -> Advice {
-        advise(&self.advice_input())
+        let now_us = self.clock.now_us();
+        for (tenants, member) in hottest.iter_mut().zip(&self.fleet.members) {
+            tenants.sort_by_key(|one| Reverse(one.load.cost));
+            tenants.truncate(count);
+            let all = member.load.read(now_us, self.fleet.began_us).cost;
+            // A search may have been counted between the two looks.
+            tenants.iter_mut().for_each(|one| one.share = health::share(one.load.cost, all).min(1.0));
+        }
+        hottest
     }
 }

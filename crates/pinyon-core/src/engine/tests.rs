@@ -7,7 +7,7 @@ use crate::{Change, CrossShardCounts, EngineSettings, ErrorCode, FindingKind, Pl
 use pinyon_types::{FieldTest, Filter, Metadata, MetadataValue, RecordId, SeededRng};
 use std::{path::PathBuf, time::Duration};
 
-fn scratch(name: &str) -> PathBuf {
+pub(super) fn scratch(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("pinyon-engine-{}-{name}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
     dir
@@ -17,7 +17,7 @@ fn remove(dir: &std::path::Path) {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-fn settings() -> EngineSettings {
+pub(super) fn settings() -> EngineSettings {
     EngineSettings::offline(4, 64).unwrap()
 }
 
@@ -33,7 +33,7 @@ fn document(id: &str, text: &str, size: f64) -> Document {
 const WORDS: [&str; 12] =
     ["beer", "malt", "rail", "train", "tooth", "crown", "solar", "panel", "chain", "wheel", "bread", "flour"];
 
-fn fill(engine: &Engine, tenants: u32, documents: u32) {
+pub(super) fn fill(engine: &Engine, tenants: u32, documents: u32) {
     let mut rng = SeededRng::new(17);
     for tenant in 0..tenants {
         let batch = (0..documents).map(|number| {

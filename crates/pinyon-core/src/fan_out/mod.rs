@@ -9,6 +9,7 @@ mod tests;
 use crate::{
     EngineError,
     engine::{Fleet, Inner, ShardOutcome, ShardReport},
+    load,
 };
 use pinyon_shard::{Hit, Namespace, Query, Scope, SharedSearch, Work};
 use pinyon_types::{Distance, Effort, Filter, ShardId, SparseVector, TopK, Vector};
@@ -219,7 +220,8 @@ fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: 
     };
     let member = fleet.member(shard);
     let found = if stop() { None } else { Some(member.shard.search(plan.scope(shard), query, &stop)) };
-    let latency_us = fleet.clock.now_us().saturating_sub(began_us);
+    let ended_us = fleet.clock.now_us();
+    let latency_us = ended_us.saturating_sub(began_us);
     let report = |outcome, work| ShardReport {
         shard,
         index_name: fleet.index_name(shard),
@@ -236,9 +238,21 @@ fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: 
         },
         Some(Ok(found)) => {
             member.latency.record_us(latency_us);
+            fleet.count_load(plan, shard, ended_us, &found.work);
             let outcome = if found.complete { ShardOutcome::Answered } else { ShardOutcome::TimedOut };
             let report = ShardReport { explanation: found.explanation, ..report(outcome, found.work) };
             Part { report, hits: found.hits }
+        }
+    }
+}
+
+impl Fleet {
+    /// Counts a search as load of its shard, and of its tenant if it has one alone.
+    fn count_load(&self, plan: &Plan, shard: ShardId, now_us: u64, work: &Work) {
+        let cost = load::cost(work);
+        self.member(shard).load.record(now_us, cost);
+        if let Scope::Namespaces([tenant]) = plan.scope(shard) {
+            self.tenant_loads.record(tenant.id(), now_us, cost);
         }
     }
 }

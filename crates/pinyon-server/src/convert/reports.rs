@@ -3,8 +3,9 @@
 use super::tenant::millis;
 use crate::ApiError;
 use pinyon_core::{
-    Advice, AdviceInput, DerivedBytes, Diagnosis, Engine, EngineServices, EngineSettings, EngineStats, Index,
-    MappedBytes, Quantiles, SegmentStats, ShardStatus, Thresholds,
+    Advice, AdviceInput, DerivedBytes, Diagnosis, Engine, EngineServices, EngineSettings, EngineStats,
+    GivenNumbers, Index, MappedBytes, Quantiles, QueryLoad, SegmentStats, ShardStatus, TenantShare,
+    Thresholds,
 };
 use pinyon_wire::{admin, tenant};
 use std::{collections::BTreeMap, time::Duration};
@@ -72,8 +73,7 @@ pub fn metrics(engine: &Engine) -> tenant::MetricsResponse {
 
 /// The health of every shard.
 pub fn health_report(engine: &Engine) -> tenant::HealthReport {
-    let report = engine.health();
-    let stats = engine.shards();
+    let (stats, report) = engine.shards_and_health();
     let shards = report.shards.into_iter().zip(stats).map(|(health, stats)| {
         let Quantiles { p50_us, p95_us, p99_us, .. } = health.latency;
         tenant::ShardHealth {
@@ -87,6 +87,9 @@ pub fn health_report(engine: &Engine) -> tenant::HealthReport {
             p50_ms: ms(p50_us),
             p95_ms: ms(p95_us),
             p99_ms: ms(p99_us),
+            queries_per_second: per_second(health.load),
+            load_share: health.load_share,
+            hottest_tenants: health.hottest.into_iter().map(tenant_share).collect(),
         }
     });
     tenant::HealthReport {
@@ -96,8 +99,19 @@ pub fn health_report(engine: &Engine) -> tenant::HealthReport {
     }
 }
 
+fn tenant_share(one: TenantShare) -> tenant::TenantShare {
+    let queries_per_second = per_second(one.load);
+    tenant::TenantShare { tenant_id: one.tenant.to_string(), queries_per_second, load_share: one.share }
+}
+
+/// A rate that is read by people too: thousandths are enough.
+fn per_second(load: QueryLoad) -> f64 {
+    (load.per_second() * 1e3).round() / 1e3
+}
+
 /// Every tenant.
 pub fn tenants(engine: &Engine) -> admin::TenantList {
+    let cost_of_all = engine.query_load().cost.max(1) as f64;
     let info = |one: pinyon_core::TenantReport| admin::TenantInfo {
         index_name: engine.index_name(one.shard),
         tenant_id: one.tenant.to_string(),
@@ -106,6 +120,8 @@ pub fn tenants(engine: &Engine) -> admin::TenantList {
         vector_bytes: one.vector_bytes,
         queries: one.queries,
         p95_ms: ms(one.latency.p95_us),
+        queries_per_second: per_second(one.load),
+        load_share: (one.load.cost as f64 / cost_of_all).min(1.0),
     };
     admin::TenantList { tenants: engine.tenant_reports().into_iter().map(info).collect() }
 }
@@ -167,22 +183,16 @@ pub fn check_advice(request: &admin::AdviceRequest) -> Result<(), ApiError> {
     }
 }
 
-/// Fills what a request leaves open from the running system, if there is one.
-pub fn advice_input(request: admin::AdviceRequest, live: Option<AdviceInput>) -> AdviceInput {
-    let live = live.unwrap_or_default();
-    AdviceInput {
-        tenants: request.tenants.unwrap_or(live.tenants),
-        vectors: request.vectors.unwrap_or(live.vectors),
-        p95_ms: request.p95_ms.unwrap_or(live.p95_ms),
-        namespaces: request.namespaces.unwrap_or(live.namespaces),
-        top_10_share: request.top_10_share.or(live.top_10_share),
-        cross_tenant_share: request.cross_tenant_share.or(live.cross_tenant_share),
-    }
+/// The numbers that a request for advice gives.
+pub fn given_numbers(request: admin::AdviceRequest) -> GivenNumbers {
+    let admin::AdviceRequest { tenants, vectors, p95_ms, namespaces, top_10_share, cross_tenant_share } =
+        request;
+    GivenNumbers { tenants, vectors, p95_ms, namespaces, top_10_share, cross_tenant_share }
 }
 
 /// Advice with the numbers it is based on.
-pub fn advice(advice: Advice, input: AdviceInput) -> admin::AdviceResponse {
-    let Advice { should_shard, reasons, against, summary } = advice;
+pub fn advice((input, advice): (AdviceInput, Advice)) -> admin::AdviceResponse {
+    let Advice { should_shard, reasons, against, shards, alerts, summary } = advice;
     let input = admin::AdviceRequest {
         tenants: Some(input.tenants),
         vectors: Some(input.vectors),
@@ -191,7 +201,7 @@ pub fn advice(advice: Advice, input: AdviceInput) -> admin::AdviceResponse {
         top_10_share: input.top_10_share,
         cross_tenant_share: input.cross_tenant_share,
     };
-    admin::AdviceResponse { should_shard, reasons, against, summary, input }
+    admin::AdviceResponse { should_shard, reasons, against, summary, shards, alerts, input }
 }
 
 /// What the doctor found.

@@ -209,10 +209,7 @@ async fn place(State(app): State<App>, JsonBody(body): JsonBody<PlaceRequest>) -
             tenant_id,
             shard_id: one.shard.get(),
             index_name: engine.index_name(one.shard),
-            vectors: 0,
-            vector_bytes: 0,
-            queries: 0,
-            p95_ms: 0.0,
+            ..TenantInfo::default()
         };
         Ok(TenantList { tenants: body.tenants.into_iter().zip(assignments).map(info).collect() })
     });
@@ -265,10 +262,7 @@ async fn advise(
     JsonBody(body): JsonBody<AdviceRequest>,
 ) -> Result<Response, ApiError> {
     reports::check_advice(&body)?;
-    let advice = app.run(move |engine| {
-        let input = reports::advice_input(body, Some(engine.advice_input()));
-        Ok(reports::advice(pinyon_core::advise(&input), input))
-    });
+    let advice = app.run(move |engine| Ok(reports::advice(engine.advise_on(&reports::given_numbers(body)))));
     Ok(Json(advice.await?).into_response())
 }
 
