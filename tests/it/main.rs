@@ -11,6 +11,7 @@ mod examples;
 mod frames;
 mod ingest;
 mod kill;
+mod load;
 mod memory;
 mod pinecone;
 mod pipes;

@@ -345,9 +345,15 @@ pub struct Fanout {
     /// Components of a vector.
     #[arg(long, default_value_t = 384)]
     pub vector_dimension: u32,
-    /// Queries of each kind per number of shards.
+    /// Queries of each kind per round and number of shards.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(20..))]
     pub queries: u32,
+    /// Rounds; each asks every number of shards, in turns. Differences within their spread are not told.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(5..=1_000))]
+    pub rounds: u32,
+    /// Longest time to wait for codes and graphs, for each number of shards; 0 measures what was just written.
+    #[arg(long, value_name = "S", default_value_t = 1_800, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    pub settle_seconds: u64,
     /// Write the plot here.
     #[arg(long, value_name = "FILE", default_value = "fanout.svg")]
     pub plot: PathBuf,
