@@ -103,7 +103,8 @@ fn go_on(file: &Path, line: u64) -> String {
     if file == Path::new("-") {
         return format!("go on with line {line}");
     }
-    format!("go on with line {line}: `tail -n +{line} {} | pinyon ingest -`", file.display())
+    let command = format!("tail -n +{line} {} | pinyon ingest -", file.display());
+    format!("go on with line {line}: `{command}`, with the same options")
 }
 
 fn report(command: &Ingest, written: u64, started: Instant) -> anyhow::Result<Outcome> {

@@ -93,16 +93,16 @@ mod tests {
     #[test]
     fn names_are_cut_and_columns_without_room_go_below() {
         let long = "テナント".repeat(20);
-        let narrow = layout(&["tenant", "vectors"], &rows(&[&[&long, "7"], &["b", "12"]]), 40);
+        let narrow = layout(&["tenant", "vectors"], &rows(&[&[long.as_str(), "7"], &["b", "12"]]), 40);
         assert_eq!(
             narrow[1],
-            format!("{}…         7", "テナント".repeat(4).chars().take(15).collect::<String>())
+            format!("{}…        7", "テナント".repeat(4).chars().take(15).collect::<String>())
         );
         assert!(narrow.iter().all(|line| line.width() <= 40), "{narrow:?}");
         let wide = vec!["123456789012345"; 7];
         let table = layout(&["shard", "a", "b", "c", "d", "e", "f"], &rows(&[&wide, &wide]), 80);
         assert!(table.iter().all(|line| line.width() <= 80), "{table:?}");
         assert_eq!(table.len(), 7, "two blocks of three lines and one between: {table:?}");
-        assert!(table[4].starts_with("shard            e"), "{table:?}");
+        assert!(table[4].starts_with("shard            d"), "{table:?}");
     }
 }

@@ -107,8 +107,10 @@ impl<'a> Writer<'a> {
         batch.lines.push(line);
         batch.bytes += bytes;
         batch.documents.push(document);
-        if batch.documents.len() >= self.batch {
-            let batch = std::mem::take(batch);
+        let is_full = batch.documents.len() >= self.batch;
+        let full = is_full.then(|| std::mem::take(batch));
+        self.tell_lines();
+        if let Some(batch) = full {
             self.write(tenant_id, batch)?;
         }
         if self.waiting_bytes > WAITING_BYTES_MAX { self.flush() } else { Ok(()) }
@@ -137,9 +139,13 @@ impl<'a> Writer<'a> {
         self.waiting_bytes -= bytes;
         self.first_lines.remove(&first);
         self.durable.documents.fetch_add(response.count, Ordering::Relaxed);
+        self.tell_lines();
+        Ok(())
+    }
+
+    fn tell_lines(&self) {
         let durable = self.first_lines.first().map_or(self.last_line, |first| first - 1);
         self.durable.lines.store(durable, Ordering::Relaxed);
-        Ok(())
     }
 }
 
