@@ -176,8 +176,8 @@ pub(crate) fn check_stored(
     for (name, found, asked) in settings {
         if found != asked {
             let message = format!(
-                "the data in {} were made with {name}={found}, this start asks for {name}={asked}: leave \
-                 {name} out, as it is taken from the data, or give another data directory and ingest again",
+                "the data in {} were made with {name}={found}, this start asks for {name}={asked}: start with \
+                 {name}={found} or without it, or give another data directory and ingest again",
                 dir.display()
             );
             return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
