@@ -24,8 +24,15 @@ TOOLS = ROOT / "target" / "sdk"
 KEY = "conformance-key"
 PYTHON_VERSIONS = ["10.2.0", "8.1.0", "7.3.0"]
 TYPESCRIPT_VERSIONS = ["9.0.0", "8.2.0"]
-# LangChain's and LlamaIndex's stores take Python 7 of the SDK.
-FRAMEWORKS = ["langchain-pinecone==0.2.13", "llama-index-vector-stores-pinecone==0.9.0", "pinecone==7.3.0"]
+# LangChain's and mem0's stores take Python 7 of the SDK.
+FRAMEWORKS = [
+    "langchain-pinecone==0.2.13",
+    "llama-index-vector-stores-pinecone==0.9.0",
+    "mem0ai==2.2.1",
+    "pinecone-haystack==7.0.0",
+    "haystack-ai==3.4.1",
+    "pinecone==7.3.0",
+]
 NOTEBOOK_TOOLS = ["nbclient==0.10.2", "ipykernel==6.30.1", "nbformat==5.10.4"]
 
 

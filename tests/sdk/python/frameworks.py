@@ -1,22 +1,34 @@
-"""LangChain and LlamaIndex against a server, as their users have them: only the host of Pinecone is another.
+"""LangChain, LlamaIndex, Haystack and mem0 against a server, as their users have them: only the host of Pinecone is another.
 
 usage: frameworks.py SERVER_URL API_KEY before|after
 """
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 import traceback
 import zlib
 
 SERVER, KEY, PHASE = sys.argv[1:4]
-os.environ.update(PINECONE_API_KEY=KEY, PINECONE_CONTROLLER_HOST=SERVER)
+MEM0_DIR = tempfile.mkdtemp(prefix="pinyon-mem0-")
+atexit.register(shutil.rmtree, MEM0_DIR, ignore_errors=True)
+os.environ.update(PINECONE_API_KEY=KEY, PINECONE_CONTROLLER_HOST=SERVER, OPENAI_API_KEY="never-sent", MEM0_DIR=MEM0_DIR)
+# Nobody phones home.
+os.environ.update(MEM0_TELEMETRY="False", HAYSTACK_TELEMETRY_ENABLED="False", ANONYMIZED_TELEMETRY="False")
 
+from haystack.dataclasses import Document as HaystackDocument
+from haystack.utils import Secret
+from haystack_integrations.components.retrievers.pinecone import PineconeEmbeddingRetriever
+from haystack_integrations.document_stores.pinecone import PineconeDocumentStore
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_pinecone import PineconeEmbeddings, PineconeRerank, PineconeVectorStore
-from llama_index.core.schema import TextNode
+from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters, VectorStoreQuery
 from llama_index.vector_stores.pinecone import PineconeVectorStore as LlamaStore
+from mem0 import Memory
 from pinecone import Pinecone, ServerlessSpec
 
 DIMENSION = 32
@@ -41,6 +53,23 @@ class Words(Embeddings):
 
     def embed_documents(self, texts):
         return [self.embed_query(text) for text in texts]
+
+
+class MemoryWords(Words):
+    """The same under the name that mem0 calls."""
+
+    config = None
+
+    def embed(self, text, memory_action=None):
+        return self.embed_query(text)
+
+    def embed_batch(self, texts, memory_action=None):
+        return self.embed_documents(texts)
+
+
+def left_in(name, namespace=""):
+    """Ids that the plain SDK still finds."""
+    return sorted(one for page in pc.Index(name).list(namespace=namespace) for one in page)
 
 
 def made(name):
@@ -109,6 +138,111 @@ def llama_index_adds_queries_and_deletes():
     assert "wood" not in ask("the old forest").ids
 
 
+def langchain_clears():
+    store = langchain_store(made("langchain-clear"))
+    store.add_texts(list(TEXTS.values()), ids=list(TEXTS))
+    store.delete(ids=["beer"])
+    assert left_in("langchain-clear") == ["rail", "wood"]
+    store.delete(delete_all=True)
+    assert left_in("langchain-clear") == [] and store.similarity_search("beer", k=3) == []
+    pc.delete_index("langchain-clear")
+
+
+def llama_index_deletes_and_clears(name, **namespace):
+    store, words = LlamaStore(pinecone_index=pc.Index(made(name)), **namespace), Words()
+    source = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id="book")}
+    nodes = [
+        TextNode(id_=topic, text=text, metadata={"topic": topic}, embedding=words.embed_query(text), relationships=related)
+        for (topic, text), related in zip(TEXTS.items(), [source, {}, {}])
+    ]
+    store.add(nodes, show_progress=False)
+    where = namespace.get("namespace", "")
+    store.delete(ref_doc_id="book")
+    assert left_in(name, where) == ["rail", "wood"]
+    store.delete_nodes(filters=MetadataFilters(filters=[MetadataFilter(key="topic", value="rail")]))
+    assert left_in(name, where) == ["wood"]
+    store.clear()
+    assert left_in(name, where) == []
+    pc.delete_index(name)
+
+
+def llama_index_deletes_and_clears_in_a_namespace():
+    llama_index_deletes_and_clears("llama-named", namespace="nodes")
+
+
+def llama_index_deletes_and_clears_without_a_namespace():
+    llama_index_deletes_and_clears("llama-plain")
+
+
+def haystack_writes_searches_deletes_and_clears():
+    store = PineconeDocumentStore(
+        api_key=Secret.from_token(KEY), index="haystack", namespace="shelf", dimension=DIMENSION, show_progress=False
+    )
+    words = Words()
+    documents = [
+        HaystackDocument(id=topic, content=text, meta={"topic": topic}, embedding=words.embed_query(text))
+        for topic, text in TEXTS.items()
+    ]
+    assert store.write_documents(documents) == 3 and store.count_documents() == 3
+    retriever = PineconeEmbeddingRetriever(document_store=store, top_k=1)
+    best = retriever.run(query_embedding=words.embed_query("the train to the coast"))["documents"]
+    assert [one.id for one in best] == ["rail"] and best[0].content == TEXTS["rail"], best
+    is_wood = {"field": "meta.topic", "operator": "==", "value": "wood"}
+    assert [one.id for one in store.filter_documents(is_wood)] == ["wood"]
+    store.delete_documents(["beer"])
+    assert left_in("haystack", "shelf") == ["rail", "wood"]
+    assert store.delete_by_filter(is_wood) == 1
+    assert left_in("haystack", "shelf") == ["rail"]
+    store.delete_all_documents()
+    assert left_in("haystack", "shelf") == [] and store.count_documents() == 0
+    pc.delete_index("haystack")
+
+
+def memory(name, **more):
+    """A store of mem0 that embeds here and asks no model: what is added is kept as it is."""
+    config = {"collection_name": name, "embedding_model_dims": DIMENSION, "api_key": KEY, **more}
+    store = Memory.from_config(
+        {
+            "vector_store": {"provider": "pinecone", "config": config},
+            "history_db_path": os.path.join(MEM0_DIR, f"{name}.db"),
+        }
+    )
+    store.embedding_model = MemoryWords()
+    return store
+
+
+def mem0_adds_searches_deletes_and_clears(name, **more):
+    where = more.get("namespace", "")
+    store = memory(name, **more)
+    ids = {}
+    for user in ("ann", "bob"):
+        for topic, text in TEXTS.items():
+            ids[user, topic] = store.add(text, user_id=user, infer=False)["results"][0]["id"]
+    found = store.search("the train to the coast", filters={"user_id": "ann"}, top_k=1)["results"]
+    assert [one["memory"] for one in found] == [TEXTS["rail"]], found
+    assert len(store.get_all(filters={"user_id": "ann"})["results"]) == 3
+    store.update(ids["ann", "wood"], "the young forest")
+    assert store.get(ids["ann", "wood"])["memory"] == "the young forest"
+    store.delete(ids["ann", "beer"])
+    assert len(left_in(name, where)) == 5 and ids["ann", "beer"] not in left_in(name, where)
+    store.delete_all(user_id="ann")
+    assert left_in(name, where) == sorted(one for (user, _), one in ids.items() if user == "bob")
+    store.reset()
+    assert left_in(name, where) == []
+    store.vector_store.delete_col()
+    if "namespace" in more:
+        pc.delete_index(name)
+    assert not pc.has_index(name)
+
+
+def mem0_in_a_namespace():
+    mem0_adds_searches_deletes_and_clears("mem0-named", namespace="memories")
+
+
+def mem0_without_a_namespace():
+    mem0_adds_searches_deletes_and_clears("mem0-plain")
+
+
 def both_are_there_after_a_kill():
     assert [one.metadata["topic"] for one in langchain_store("langchain").similarity_search("train", k=9)] == ["rail"]
     answer = llama_store("llama-index").query(VectorStoreQuery(query_embedding=[1.0] * DIMENSION, similarity_top_k=9))
@@ -121,7 +255,13 @@ BEFORE = [
     langchain_stores_searches_and_deletes,
     langchain_retrieves_from_a_namespace,
     langchain_embeds_and_reranks_through_the_server,
+    langchain_clears,
     llama_index_adds_queries_and_deletes,
+    llama_index_deletes_and_clears_in_a_namespace,
+    llama_index_deletes_and_clears_without_a_namespace,
+    haystack_writes_searches_deletes_and_clears,
+    mem0_in_a_namespace,
+    mem0_without_a_namespace,
 ]
 checks = BEFORE if PHASE == "before" else [both_are_there_after_a_kill]
 failed = 0
@@ -133,5 +273,5 @@ for check in checks:
         failed += 1
         print(f"FAILED {check.__name__}")
         traceback.print_exc(file=sys.stdout)
-print(f"langchain-pinecone and llama-index {PHASE}: {len(checks) - failed} of {len(checks)} checks hold")
+print(f"frameworks {PHASE}: {len(checks) - failed} of {len(checks)} checks hold")
 sys.exit(failed)
