@@ -18,6 +18,7 @@ mod pipes;
 mod server;
 mod single;
 mod stored;
+mod tenants_index;
 mod tls;
 mod twins;
 mod verbs;

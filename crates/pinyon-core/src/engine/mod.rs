@@ -2,6 +2,7 @@
 
 mod advice;
 mod documents;
+mod generation;
 #[cfg(test)]
 mod load_tests;
 mod namespaces;
@@ -16,8 +17,9 @@ mod tenants;
 mod tests;
 
 pub use documents::{Document, IngestReport, StoredDocument};
+pub(crate) use generation::Generation;
 pub use namespaces::NamespaceReport;
-pub(crate) use open::Pools;
+pub(crate) use open::{Pools, took_writes};
 pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
 pub use reports::{EngineServices, EngineStats, TenantReport};
 pub use settle::{Settling, SettlingStage};
@@ -72,8 +74,8 @@ pub(crate) struct Inner {
     pub(crate) cross_shard: CrossShard,
     /// Bits of the effort (f64) of queries that name none.
     pub(crate) scan_factor: AtomicU64,
-    /// Held as long as the engine is open.
-    _lock: Box<dyn LockGuard>,
+    /// Held as long as the engine is open, or one that took its place.
+    lock: Arc<dyn LockGuard>,
 }
 
 /// What a fan-out's threads hold: the shards and nothing that locks the directory, because a thread that is late may

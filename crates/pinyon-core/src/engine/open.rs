@@ -1,10 +1,15 @@
 //! Opening: lock, catalog, settings, shards, in this order; then the threads. And closing. Settings that are wrong by
 //! themselves are refused before anything is made.
 
-use super::{Engine, Fleet, Inner, Member, Threads};
+use super::{Engine, Fleet, Generation, Inner, Member, Threads};
 use crate::{
-    EngineError, EngineSettings, ErrorCode, catalog::RoutingTable, cross_shard::CrossShard,
-    fan_out::Searchers, latency::LatencyMeter, load::LoadMeter, settings::check_stored,
+    EngineError, EngineSettings, ErrorCode,
+    catalog::{self, RoutingTable},
+    cross_shard::CrossShard,
+    fan_out::Searchers,
+    latency::LatencyMeter,
+    load::LoadMeter,
+    settings::check_stored,
 };
 use pinyon_shard::{Keeper, Shard, ShardShape, Step};
 use pinyon_storage::{
@@ -55,11 +60,21 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         settings.check()?;
         let lock = lock_dir(dir)?;
-        let routing = open_catalog(dir, &settings)?;
-        check_not_lost(dir, &routing)?;
-        let engine = Self::assemble(dir, settings, routing, lock, pools)?;
+        let home = Generation::read(dir)?.home(dir);
+        let routing = open_catalog(&home, &settings)?;
+        check_not_lost(dir, &home, &routing)?;
+        let engine = Self::assemble(&home, settings, routing, lock, pools)?;
         engine.inner.routing.check_epoch(engine.epoch_seen())?;
         Ok(engine)
+    }
+
+    /// Opens an empty engine like this one in a directory below its own, under the same lock.
+    pub(crate) fn open_empty(&self, home: &Path, pools: &Pools) -> Result<Self, EngineError> {
+        // What an earlier try left.
+        catalog::remove_tree(home).map_err(|error| EngineError::io(home, &error))?;
+        let settings = self.inner.settings.clone();
+        let routing = open_catalog(home, &settings)?;
+        Self::assemble(home, settings, routing, Arc::clone(&self.inner.lock), pools)
     }
 
     /// Opens the engine although its routing table was lost or rolled back, for [`Engine::repair`] to mend. A catalog
@@ -70,22 +85,23 @@ impl Engine {
     pub fn open_for_repair(dir: &Path, settings: EngineSettings) -> Result<Self, EngineError> {
         settings.check()?;
         let lock = lock_dir(dir)?;
-        let routing = match open_catalog(dir, &settings) {
+        let home = Generation::read(dir)?.home(dir);
+        let routing = match open_catalog(&home, &settings) {
             Err(error) if error.code == ErrorCode::DataDamaged || error.code == ErrorCode::Internal => {
-                set_catalog_aside(dir)?;
-                open_catalog(dir, &settings)?
+                set_catalog_aside(&home)?;
+                open_catalog(&home, &settings)?
             }
             opened => opened?,
         };
         let pools = Pools::new(&settings)?;
-        Self::assemble(dir, settings, routing, lock, &pools)
+        Self::assemble(&home, settings, routing, lock, &pools)
     }
 
     fn assemble(
         dir: &Path,
         settings: EngineSettings,
         routing: RoutingTable,
-        lock: Box<dyn LockGuard>,
+        lock: Arc<dyn LockGuard>,
         pools: &Pools,
     ) -> Result<Self, EngineError> {
         match routing.settings() {
@@ -115,7 +131,7 @@ impl Engine {
             tenant_latency: Default::default(),
             single_tenant_queries: 0.into(),
             cross_shard,
-            _lock: lock,
+            lock,
         };
         Ok(Self { inner: Arc::new(inner), threads: Arc::new(threads) })
     }
@@ -168,10 +184,10 @@ impl Pools {
     }
 }
 
-pub(super) fn lock_dir(dir: &Path) -> Result<Box<dyn LockGuard>, EngineError> {
+pub(super) fn lock_dir(dir: &Path) -> Result<Arc<dyn LockGuard>, EngineError> {
     RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
     let path = dir.join("LOCK");
-    RealIo.lock(&path).map_err(|error| match error.kind() {
+    RealIo.lock(&path).map(Arc::from).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => {
             let holder = lock_holder(&path).map_or_else(String::new, |holder| format!(", {holder}"));
             let remedy = "stop that one, or talk to it with --server";
@@ -197,8 +213,8 @@ fn open_catalog(dir: &Path, settings: &EngineSettings) -> Result<RoutingTable, E
 }
 
 /// Data without a catalog mean that it was lost: serving them as an empty engine would hide them.
-fn check_not_lost(dir: &Path, routing: &RoutingTable) -> Result<(), EngineError> {
-    let shards = dir.join("shards");
+fn check_not_lost(dir: &Path, home: &Path, routing: &RoutingTable) -> Result<(), EngineError> {
+    let shards = home.join("shards");
     let has_shards = RealIo.exists(&shards).map_err(|error| EngineError::io(&shards, &error))?;
     if routing.settings().is_some() || !has_shards {
         return Ok(());
@@ -206,7 +222,7 @@ fn check_not_lost(dir: &Path, routing: &RoutingTable) -> Result<(), EngineError>
     let message = format!(
         "{} holds shards, but the routing table is empty: `pinyon doctor --data-dir {} --repair` rebuilds it from \
          the shards",
-        dir.display(),
+        home.display(),
         dir.display()
     );
     Err(EngineError::new(ErrorCode::DataDamaged, message))
@@ -223,6 +239,22 @@ fn set_catalog_aside(dir: &Path) -> Result<(), EngineError> {
         }
     }
     RealIo.sync_dir(dir).map_err(failed)
+}
+
+/// Whether anybody wrote into the engine of a directory. Opens nothing.
+pub(crate) fn took_writes(dir: &Path) -> Result<bool, EngineError> {
+    let shards = dir.join("shards");
+    let failed = |error: std::io::Error| EngineError::io(&shards, &error);
+    if !RealIo.exists(&shards).map_err(failed)? {
+        return Ok(false);
+    }
+    let io: SharedIo = Arc::new(RealIo);
+    for shard in catalog::list_dirs(&shards).map_err(failed)? {
+        if Shard::took_writes(&io, &shard)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Opens all shards at the same time: each is one pass over its files.

@@ -1,6 +1,6 @@
 //! The settings that a directory's data were made with, read before an engine is opened with them.
 
-use super::{Engine, open};
+use super::{Engine, Generation, open};
 use crate::{
     EngineError,
     catalog::{CatalogKind, RoutingTable},
@@ -38,9 +38,10 @@ impl Engine {
             return Ok(MadeWith::default());
         }
         let _lock = open::lock_dir(dir)?;
-        match in_catalog(&open::catalog_dir(dir)) {
+        let home = Generation::read(dir)?.home(dir);
+        match in_catalog(&open::catalog_dir(&home)) {
             Some(found) => Ok(found),
-            None => in_shards(dir),
+            None => in_shards(&home),
         }
     }
 }

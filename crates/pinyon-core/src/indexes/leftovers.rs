@@ -6,13 +6,8 @@ use super::{
     IndexDescription, TENANTS_ID, index_dir,
     registry::{Registry, registry_dir},
 };
-use crate::{Engine, EngineError, ErrorCode, catalog};
-use pinyon_shard::Shard;
-use pinyon_storage::io::{Io, RealIo, SharedIo};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use crate::{Engine, EngineError, ErrorCode, catalog, engine::took_writes};
+use std::path::{Path, PathBuf};
 
 impl Registry {
     /// Removes what a crash left of indexes that no entry names.
@@ -70,19 +65,4 @@ impl Registry {
 fn number_of(dir: &Path) -> Option<u64> {
     let digits = dir.file_name()?.to_str()?.strip_prefix("index-")?;
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
-}
-
-fn took_writes(index: &Path) -> Result<bool, EngineError> {
-    let shards = index.join("shards");
-    let failed = |error: std::io::Error| EngineError::io(&shards, &error);
-    if !RealIo.exists(&shards).map_err(failed)? {
-        return Ok(false);
-    }
-    let io: SharedIo = Arc::new(RealIo);
-    for shard in catalog::list_dirs(&shards).map_err(failed)? {
-        if Shard::took_writes(&io, &shard)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -5,6 +5,9 @@ mod leftovers;
 mod registry;
 #[cfg(test)]
 mod rollback_tests;
+mod tenants;
+#[cfg(test)]
+mod tenants_tests;
 #[cfg(test)]
 mod tests;
 
@@ -71,23 +74,19 @@ pub struct Index {
     pub engine: Engine,
 }
 
-impl Index {
-    /// Whether this is the index that the tenant API speaks to.
-    pub const fn is_of_tenants(&self) -> bool {
-        self.description.id == TENANTS_ID
-    }
-}
-
 type Map = BTreeMap<String, Arc<Index>>;
 
 /// Every index of a data directory.
 #[derive(Debug)]
 pub struct Indexes {
+    /// The data directory.
+    root: PathBuf,
+    /// Where customers' indexes lie in it.
     dir: PathBuf,
     settings: EngineSettings,
     pools: Pools,
     open: ArcSwap<Map>,
-    tenants: Engine,
+    tenants: ArcSwap<Engine>,
     registry: Mutex<Registry>,
 }
 
@@ -121,6 +120,7 @@ impl Indexes {
             scan_factor: None,
         };
         let named = registry.enter_tenants(&mut known, named, pick_port)?;
+        let named = registry.finish_deletion(dir, named)?;
         let mut open = Map::new();
         for description in known.into_iter().filter(|one| one.id != TENANTS_ID) {
             let engine = open_index(&home, &settings, &description, &pools)
@@ -130,19 +130,20 @@ impl Indexes {
         tenants.set_scan_factor(named.scan_factor);
         let own = Index { description: named, engine: tenants.clone() };
         open.insert(own.description.name.clone(), Arc::new(own));
-        let open = ArcSwap::from_pointee(open);
-        Ok(Self { dir: home, settings, pools, open, tenants, registry: Mutex::new(registry) })
+        let (open, tenants) = (ArcSwap::from_pointee(open), ArcSwap::from_pointee(tenants));
+        let (root, registry) = (dir.to_owned(), Mutex::new(registry));
+        Ok(Self { root, dir: home, settings, pools, open, tenants, registry })
     }
 
     /// The index that the tenant API speaks to.
-    pub const fn tenants(&self) -> &Engine {
-        &self.tenants
+    pub fn tenants(&self) -> Arc<Engine> {
+        self.tenants.load_full()
     }
 
     /// Whether the parts work that all indexes lean on; the embedder is that of the tenants' index.
     pub fn services(&self) -> EngineServices {
         let of_each = self.all().into_iter().map(|index| index.engine.services());
-        of_each.fold(self.tenants.services(), |sum, one| EngineServices {
+        of_each.fold(self.tenants().services(), |sum, one| EngineServices {
             shards: sum.shards && one.shards,
             routing: sum.routing && one.routing,
             embedder: sum.embedder,
@@ -169,7 +170,10 @@ impl Indexes {
         pick_port: impl FnOnce(&[u16]) -> u16,
     ) -> Result<Arc<Index>, EngineError> {
         let mut registry = self.lock();
-        if self.get(&request.name).is_some() {
+        if let Some(index) = self.get(&request.name) {
+            if !index.is_listed() {
+                return Err(tenants::name_is_kept(&request.name));
+            }
             return Err(EngineError::new(ErrorCode::AlreadyExists, "Resource already exists."));
         }
         let taken: Vec<u16> = self.all().iter().map(|index| index.description.port).collect();
@@ -215,27 +219,31 @@ impl Indexes {
     /// No such index, one that is protected ([`ErrorCode::PermissionDenied`]), the registry's.
     pub fn delete(&self, name: &str) -> Result<(), EngineError> {
         let mut registry = self.lock();
-        let index = self.get(name).ok_or_else(|| not_found(name))?;
-        if index.is_of_tenants() {
-            let message = "This index belongs to the tenant API and stays; delete its namespaces instead.";
-            return Err(EngineError::new(ErrorCode::PermissionDenied, message));
-        }
+        let index = self.get(name).filter(|index| index.is_listed()).ok_or_else(|| not_found(name))?;
         if index.description.is_protected {
             let message =
                 "Deletion protection is enabled for this index. Disable deletion protection before retrying.";
             return Err(EngineError::new(ErrorCode::PermissionDenied, message));
         }
+        if index.is_of_tenants() {
+            return self.delete_tenants(&mut registry, &index);
+        }
         registry.strike(index.description.id)?;
         self.publish(|open| drop(open.remove(name)));
+        self.remove_files(&index);
+        Ok(())
+    }
+
+    fn remove_files(&self, index: &Index) {
+        let IndexDescription { id, name, .. } = &index.description;
         // Nobody is to write into files that are about to go. What fails here is tidied up at the next start.
         if let Err(error) = index.engine.close() {
             tracing::warn!(index = name, error = %error, "deleted index not closed cleanly");
         }
-        let dir = index_dir(&self.dir, index.description.id);
+        let dir = index_dir(&self.dir, *id);
         if let Err(error) = catalog::remove_tree(&dir) {
             tracing::warn!(path = %dir.display(), error = %error, "files of a deleted index not removed");
         }
-        Ok(())
     }
 
     /// Ends every log cleanly. Nothing acknowledged is lost without it.

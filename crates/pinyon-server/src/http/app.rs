@@ -97,7 +97,7 @@ impl App {
         work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
         let indexes = Arc::clone(&self.0.indexes);
-        self.admit(move || work(indexes.tenants())).await
+        self.admit(move || work(&indexes.tenants())).await
     }
 
     /// Runs work in an index.

@@ -2,7 +2,7 @@
 
 use super::{
     attributes::{Attributes, Deployment},
-    control::Body,
+    control::{Body, found},
     envelope::ControlFailure,
     version::ApiVersion,
 };
@@ -40,7 +40,7 @@ fn refusal(app: &App, headers: &HeaderMap, body: &Body) -> Result<ControlFailure
     // The same rule; its sentence begins with what is named.
     check_index_name(&name)
         .map_err(|refused| ControlFailure::invalid(refused.problem.replacen("Index", "Collection", 1)))?;
-    let index = app.indexes().get(&source).ok_or_else(|| not_found(headers, "Index", &source))?;
+    let index = found(app, &source).ok_or_else(|| not_found(headers, "Index", &source))?;
     Ok(match Attributes::of(&index).deployment {
         Deployment::Pod(_) => ControlFailure::new(
             501,

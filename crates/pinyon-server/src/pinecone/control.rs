@@ -80,20 +80,23 @@ fn shown(app: &App, index: &Index, caller: &Caller) -> Value {
 }
 
 async fn list(State(app): State<App>, caller: Caller) -> Response {
-    // The tenants' own index shows itself once it is used: who only speaks Pinecone's API finds what he made.
-    let is_shown = |index: &Arc<Index>| !index.is_of_tenants() || index.engine.has_tenants();
-    let indexes = app.indexes().all().into_iter().filter(is_shown);
+    let indexes = app.indexes().all().into_iter().filter(|index| index.is_listed());
     let indexes: Vec<Value> = indexes.map(|index| shown(&app, &index, &caller)).collect();
     Json(json!({"indexes": indexes})).into_response()
 }
 
-fn found(app: &App, name: &str) -> Result<Arc<Index>, ControlFailure> {
+/// The index that customers know by this name.
+pub(super) fn found(app: &App, name: &str) -> Option<Arc<Index>> {
+    app.indexes().get(name).filter(|index| index.is_listed())
+}
+
+fn known(app: &App, name: &str) -> Result<Arc<Index>, ControlFailure> {
     let missing = || ControlFailure::new(404, "NOT_FOUND", format!("Index {name} not found."));
-    app.indexes().get(name).ok_or_else(missing)
+    found(app, name).ok_or_else(missing)
 }
 
 async fn describe(State(app): State<App>, Path(name): Path<String>, caller: Caller) -> Answered {
-    Ok(Json(shown(&app, &*found(&app, &name)?, &caller)).into_response())
+    Ok(Json(shown(&app, &*known(&app, &name)?, &caller)).into_response())
 }
 
 async fn create_index(State(app): State<App>, caller: Caller, body: Body) -> Answered {
@@ -118,7 +121,7 @@ async fn make(app: App, request: IndexRequest, caller: &Caller) -> Answered {
 
 async fn configure(State(app): State<App>, Path(name): Path<String>, caller: Caller, body: Body) -> Answered {
     let change: ConfigureRequest = body.read()?;
-    let old = found(&app, &name)?;
+    let old = known(&app, &name)?;
     let protected = create::is_protected(change.deletion_protection.as_deref())?;
     let tags = create::changed_tags(old.description.tags.clone(), change.tags.clone().unwrap_or_default())?;
     let mut attributes = Attributes::of(&old);
@@ -140,8 +143,11 @@ async fn configure(State(app): State<App>, Path(name): Path<String>, caller: Cal
 }
 
 async fn remove(State(app): State<App>, Path(name): Path<String>) -> Answered {
-    let port = found(&app, &name)?.description.port;
+    let index = known(&app, &name)?;
     app.change_indexes(move |indexes, _| indexes.delete(&name)).await?;
-    app.listeners().close(&app, port);
+    // The tenants' index is emptied, and begins anew on the same port.
+    if !index.is_of_tenants() {
+        app.listeners().close(&app, index.description.port);
+    }
     Ok(StatusCode::ACCEPTED.into_response())
 }

@@ -72,7 +72,7 @@ fn ids_of_older_versions_are_read_updated_and_removed_and_no_new_ones_are_taken(
     let update = Change::UpdateOne { id: old.id.clone(), vector: None, sparse: None, set: set.clone() };
     engine.write("t", update).unwrap();
     assert_eq!(engine.fetch("t", std::slice::from_ref(&old.id)).unwrap()[0].record.metadata, set);
-    assert_eq!(engine.list("t", "ü", None, 10).unwrap().ids, [old.id.clone()]);
+    assert_eq!(engine.list("t", "ü", None, 10).unwrap().ids, std::slice::from_ref(&old.id));
     assert_eq!(engine.write("t", Change::DeleteIds(vec![old.id])).unwrap().records, 1);
     assert_eq!(engine.count("t", None).unwrap(), 0);
     engine.close().unwrap();

@@ -1,0 +1,119 @@
+//! Which generation of its data an engine's directory holds. The first lies in the directory itself; an engine that was
+//! emptied goes on in a directory of its own, `generation-<number>`. A small file says which one counts: replacing it is
+//! the moment at which everything before is gone.
+
+use crate::{EngineError, ErrorCode, Readers, catalog, read_side_file, write_side_file};
+use pinyon_storage::io::{Io, RealIo};
+use std::path::{Path, PathBuf};
+
+const WHOLE: &str = "";
+/// Follows the number until nothing is left of what came before.
+const UNFINISHED: &str = " removing older ones";
+
+/// A generation of an engine's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Generation {
+    number: u64,
+    /// Whether nothing is left of older ones, nor of what was remembered of them.
+    pub(crate) is_finished: bool,
+}
+
+impl Generation {
+    /// Reads which generation counts in a directory.
+    ///
+    /// # Errors
+    /// A file that this program did not write, or one whose generation is not there; the system's.
+    pub(crate) fn read(dir: &Path) -> Result<Self, EngineError> {
+        let path = file_in(dir);
+        let Some(bytes) = read_side_file(&path)? else { return Ok(Self { number: 0, is_finished: true }) };
+        let damaged = |problem: &str| {
+            let message = format!("{}: {problem}. Put the data directory back from a backup", path.display());
+            EngineError::new(ErrorCode::DataDamaged, message)
+        };
+        let found = parse(&bytes).ok_or_else(|| damaged("does not name a generation of the data"))?;
+        let home = found.home(dir);
+        let is_there = RealIo.exists(&home).map_err(|error| EngineError::io(&home, &error))?;
+        if is_there { Ok(found) } else { Err(damaged("names a generation of the data that is not there")) }
+    }
+
+    /// The one that follows, which leaves this one to be removed.
+    pub(crate) const fn next(self) -> Self {
+        Self { number: self.number + 1, is_finished: false }
+    }
+
+    /// The directory that its catalog and shards lie in.
+    pub(crate) fn home(self, dir: &Path) -> PathBuf {
+        if self.number == 0 { dir.to_owned() } else { dir.join(format!("generation-{:08}", self.number)) }
+    }
+
+    /// Makes this the generation that counts; durable when this returns.
+    ///
+    /// # Errors
+    /// The system's; which one counts is not known then.
+    pub(crate) fn commit(self, dir: &Path) -> Result<(), EngineError> {
+        let rest = if self.is_finished { WHOLE } else { UNFINISHED };
+        write_side_file(&file_in(dir), format!("generation {}{rest}\n", self.number).as_bytes(), Readers::All)
+    }
+
+    /// Removes the generations before this one and remembers that they are gone.
+    ///
+    /// # Errors
+    /// The system's; the next start tries again.
+    pub(crate) fn finish(self, dir: &Path) -> Result<(), EngineError> {
+        let failed = |error: std::io::Error| EngineError::io(dir, &error);
+        catalog::remove_tree(&dir.join("catalog")).map_err(failed)?;
+        let shards = dir.join("shards");
+        catalog::remove_tree(&shards).map_err(failed)?;
+        // Versions that know of no generations take shards without a catalog for damage, instead of beginning here anew.
+        RealIo.create_dir_all(&shards).map_err(failed)?;
+        for (number, home) in numbered(dir)? {
+            if number < self.number {
+                catalog::remove_tree(&home).map_err(failed)?;
+            }
+        }
+        Self { is_finished: true, ..self }.commit(dir)
+    }
+
+    /// Removes what a crash left of a generation that never counted.
+    ///
+    /// # Errors
+    /// One that somebody wrote into: the file that says which counts was lost or went back. The system's.
+    pub(crate) fn remove_unborn(self, dir: &Path) -> Result<(), EngineError> {
+        for (_, home) in numbered(dir)?.into_iter().filter(|(number, _)| *number > self.number) {
+            if super::took_writes(&home)? {
+                let message = format!(
+                    "{} is older than {}, which is in use: it was lost or went back to an earlier state. Nothing was \
+                     removed. Put it back from a backup",
+                    file_in(dir).display(),
+                    home.display()
+                );
+                return Err(EngineError::new(ErrorCode::DataDamaged, message));
+            }
+            catalog::remove_tree(&home).map_err(|error| EngineError::io(&home, &error))?;
+        }
+        Ok(())
+    }
+}
+
+fn file_in(dir: &Path) -> PathBuf {
+    dir.join("GENERATION")
+}
+
+fn parse(bytes: &[u8]) -> Option<Generation> {
+    let text = std::str::from_utf8(bytes).ok()?.strip_prefix("generation ")?.strip_suffix('\n')?;
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, rest) = text.split_at(at);
+    let is_finished = match rest {
+        WHOLE => true,
+        UNFINISHED => false,
+        _ => return None,
+    };
+    Some(Generation { number: number.parse().ok()?, is_finished })
+}
+
+/// The generations that have directories of their own.
+fn numbered(dir: &Path) -> Result<Vec<(u64, PathBuf)>, EngineError> {
+    let dirs = catalog::list_dirs(dir).map_err(|error| EngineError::io(dir, &error))?;
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("generation-")?.parse().ok();
+    Ok(dirs.into_iter().filter_map(|path| Some((number(&path)?, path))).collect())
+}
