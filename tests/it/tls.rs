@@ -72,6 +72,26 @@ fn rest_and_grpc_are_spoken_over_tls_and_in_plain_text_on_the_same_ports() {
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
+/// Whether who trusts this file takes the server's certificate for that of a name.
+async fn is_certified(address: &str, name: &str, authority: &Path) -> bool {
+    let certificate = Certificate::from_pem(std::fs::read(authority).unwrap());
+    let tls = ClientTlsConfig::new().ca_certificate(certificate).domain_name(name);
+    Endpoint::from_shared(address.to_owned()).unwrap().tls_config(tls).unwrap().connect().await.is_ok()
+}
+
+#[test]
+fn an_indexs_own_name_is_in_the_certificate_that_who_asks_for_it_gets() {
+    let dir = scratch("tls-names");
+    let server = Server::start(&dir, &["--vector-dimension", "8", "--tls", "local"]);
+    let address = server.url.replace("http://", "https://");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let is_certified = |name| runtime.block_on(is_certified(&address, name, &dir.join("tls/ca.pem")));
+    assert!(is_certified("movies.localhost") && is_certified("localhost"));
+    assert!(!is_certified("movies.example.com") && !is_certified("a.b.localhost"));
+    drop(server);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
 #[test]
 fn the_authority_is_the_same_after_a_kill_and_its_key_is_the_owners() {
     use std::os::unix::fs::PermissionsExt;

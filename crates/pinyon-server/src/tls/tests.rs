@@ -52,6 +52,37 @@ fn a_key_alone_gets_its_certificate_and_a_certificate_alone_is_refused() {
 }
 
 #[test]
+fn certificates_have_the_names_of_indexes_that_clients_ask_for() {
+    let clock = Arc::new(ManualClock::default());
+    let scratch = scratch("named");
+    let authority = Authority::open(&scratch.0).unwrap();
+    let names = names(IpAddr::from([127, 0, 0, 1]), Some(&AdvertisedHost::read("db.internal").unwrap()));
+    let renewing = Renewing::new(authority, names, Arc::clone(&clock) as _).unwrap();
+    let has = |asked: &str, name: &str| {
+        let key = renewing.certificate_for(Some(asked));
+        key.cert[0].windows(name.len()).any(|bytes| bytes == name.as_bytes())
+    };
+    for asked in ["movies.localhost", "Movies.LOCALHOST", "movies.db.internal"] {
+        let name = asked.to_ascii_lowercase();
+        assert!(has(asked, &name) && has(asked, "db.internal"), "{asked}");
+        let first = renewing.certificate_for(Some(asked));
+        assert_eq!(renewing.certificate_for(Some(asked)).cert, first.cert);
+    }
+    for stranger in
+        ["localhost", "movies.example.com", "a.b.localhost", "-a.localhost", ".localhost", "movies."]
+    {
+        assert_eq!(renewing.certificate_for(Some(stranger)).cert, renewing.current().cert, "{stranger}");
+    }
+    assert_eq!(renewing.certificate_for(None).cert, renewing.current().cert);
+    for number in 0..600 {
+        assert!(has(&format!("i{number}.localhost"), &format!("i{number}.localhost")));
+    }
+    let before = renewing.certificate_for(Some("movies.localhost"));
+    clock.advance(Duration::from_secs(200 * 24 * 3600));
+    assert_ne!(renewing.certificate_for(Some("movies.localhost")).cert, before.cert, "they are renewed too");
+}
+
+#[test]
 fn the_servers_certificate_is_replaced_before_it_ends() {
     let clock = Arc::new(ManualClock::default());
     let scratch = scratch("renewing");
