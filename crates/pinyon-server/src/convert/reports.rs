@@ -89,7 +89,7 @@ pub fn health_report(engine: &Engine) -> tenant::HealthReport {
             p99_ms: ms(p99_us),
             queries_per_second: per_second(health.load),
             load_share: health.load_share,
-            hottest_tenants: health.hottest.into_iter().map(tenant_share).collect(),
+            hottest_tenants: health.hottest.iter().map(tenant_share).collect(),
         }
     });
     tenant::HealthReport {
@@ -99,7 +99,7 @@ pub fn health_report(engine: &Engine) -> tenant::HealthReport {
     }
 }
 
-fn tenant_share(one: TenantShare) -> tenant::TenantShare {
+fn tenant_share(one: &TenantShare) -> tenant::TenantShare {
     let queries_per_second = per_second(one.load);
     tenant::TenantShare { tenant_id: one.tenant.to_string(), queries_per_second, load_share: one.share }
 }

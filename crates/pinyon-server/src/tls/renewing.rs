@@ -67,7 +67,7 @@ impl Renewing {
         if named.len() >= NAMED_MAX {
             named.clear();
         }
-        let names = [&self.names[..], &[name.clone()]].concat();
+        let names = [&self.names[..], std::slice::from_ref(&name)].concat();
         let made = make(&self.authority, &names, now_us)
             .inspect_err(|error| tracing::error!(name, error = %error, "no certificate for an index's name"));
         let made = made.ok()?;
