@@ -28,10 +28,10 @@ fn ingest(server: &Server) {
 }
 
 fn matches(server: &Server) -> usize {
-    let body = json!({"tenant_id": "acme", "query": "dark beer"});
+    let body = json!({"tenant_id": "acme", "query_text": "dark beer"});
     let (status, found) = server.post("/query", &body).unwrap();
     assert_eq!(status, 200, "{found}");
-    found["matches"].as_array().map_or(0, Vec::len)
+    found["results"].as_array().map_or(0, Vec::len)
 }
 
 #[test]
