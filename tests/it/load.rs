@@ -32,6 +32,47 @@ fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// An alert without its rates, which fall from look to look.
+fn said(alert: &str) -> &str {
+    alert.split(" (").next().unwrap()
+}
+
+/// What Prometheus reads of a hot shard on which tenant-007 is.
+fn check_text(server: &Server, name: &str) {
+    let text = server.agent().get(format!("{}/metrics", server.url)).call().unwrap();
+    let text = text.into_body().read_to_string().unwrap();
+    for line in [
+        format!("pinyon_shard_status{{shard=\"{name}\",status=\"hot\"}} 1"),
+        format!("pinyon_shard_load_share{{shard=\"{name}\"}} 0."),
+        format!("pinyon_shard_queries_per_second{{shard=\"{name}\"}} "),
+        format!("pinyon_tenant_load_share{{tenant=\"tenant-007\",shard=\"{name}\"}} 0."),
+        "pinyon_needs_rebalancing{} 1".into(),
+    ] {
+        assert!(text.contains(&line), "{line} is not in:\n{text}");
+    }
+    assert_eq!(text.matches("pinyon_tenant_load_share{").count(), 10, "series of tenants are bounded");
+}
+
+/// What the command line and advice say of a hot shard.
+fn check_commands(server: &Server, name: &str, alert: &str) {
+    let health = pinyon(server, "health");
+    assert_eq!(health.status.code(), Some(3));
+    assert!(
+        out(&health).contains(said(alert)) && out(&health).contains("tenants should be moved"),
+        "{}",
+        out(&health)
+    );
+    assert!(out(&health).lines().take(5).all(|line| line.len() <= 80), "{}", out(&health));
+    // Advice says the same, and that there are shards already.
+    let (_, advice) = server.post("/admin/v1/advise", &json!({})).unwrap();
+    assert_eq!((said(advice["alerts"][0].as_str().unwrap()), &advice["shards"]), (said(alert), &json!(4)));
+    let summary = advice["summary"].as_str().unwrap();
+    assert!(summary.starts_with(name) && summary.contains("keep the 4 shards"), "{summary}");
+    assert!(out(&pinyon(server, "advise")).contains(summary));
+    let (_, tenants) = server.get("/admin/v1/tenants").unwrap();
+    assert!(tenants["tenants"][7]["load_share"].as_f64().unwrap() > 0.3, "{tenants}");
+}
+
 #[test]
 fn a_hammered_tenant_is_seen_wherever_one_looks() {
     let dir = scratch("load");
@@ -51,8 +92,6 @@ fn a_hammered_tenant_is_seen_wherever_one_looks() {
         assert_eq!(status(&metrics, other), expected, "{metrics}");
     }
     assert_eq!(metrics["health"]["needs_rebalancing"], true);
-    // Rates fall from look to look.
-    let said = |alert: &Value| alert.as_str().unwrap().split(" (").next().unwrap().to_owned();
     let alert = metrics["health"]["alerts"][0].as_str().unwrap();
     assert!(alert.contains("query load") && alert.contains("tenant-007"), "{alert}");
     let hottest = &metrics["health"]["shards"][shard]["hottest_tenants"];
@@ -60,35 +99,9 @@ fn a_hammered_tenant_is_seen_wherever_one_looks() {
     assert!(hottest.as_array().unwrap().len() <= 3 && hottest[0]["load_share"].as_f64().unwrap() > 0.5);
     // What probes read says whether the service answers, not whether somebody asks much.
     assert_eq!(server.get("/health").unwrap().1["status"], "healthy");
-    let text = server.agent().get(format!("{}/metrics", server.url)).call().unwrap();
-    let text = text.into_body().read_to_string().unwrap();
     let name = home["index_name"].as_str().unwrap();
-    for line in [
-        format!("pinyon_shard_status{{shard=\"{name}\",status=\"hot\"}} 1"),
-        format!("pinyon_shard_load_share{{shard=\"{name}\"}} 0."),
-        format!("pinyon_shard_queries_per_second{{shard=\"{name}\"}} "),
-        format!("pinyon_tenant_load_share{{tenant=\"tenant-007\",shard=\"{name}\"}} 0."),
-        "pinyon_needs_rebalancing{} 1".into(),
-    ] {
-        assert!(text.contains(&line), "{line} is not in:\n{text}");
-    }
-    assert_eq!(text.matches("pinyon_tenant_load_share{").count(), 10, "series of tenants are bounded");
-    let health = pinyon(&server, "health");
-    assert_eq!(health.status.code(), Some(3));
-    assert!(
-        out(&health).contains(&said(&json!(alert))) && out(&health).contains("tenants should be moved"),
-        "{}",
-        out(&health)
-    );
-    assert!(out(&health).lines().take(5).all(|line| line.len() <= 80), "{}", out(&health));
-    // Advice says the same, and that there are shards already.
-    let (_, advice) = server.post("/admin/v1/advise", &json!({})).unwrap();
-    assert_eq!((said(&advice["alerts"][0]), &advice["shards"]), (said(&json!(alert)), &json!(4)));
-    let summary = advice["summary"].as_str().unwrap();
-    assert!(summary.starts_with(name) && summary.contains("keep the 4 shards"), "{summary}");
-    assert!(out(&pinyon(&server, "advise")).contains(summary));
-    let (_, tenants) = server.get("/admin/v1/tenants").unwrap();
-    assert!(tenants["tenants"][7]["load_share"].as_f64().unwrap() > 0.3, "{tenants}");
+    check_text(&server, name);
+    check_commands(&server, name, alert);
     drop(server);
     std::fs::remove_dir_all(&dir).unwrap();
 }

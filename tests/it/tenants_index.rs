@@ -34,32 +34,41 @@ fn matches(server: &Server) -> usize {
     found["results"].as_array().map_or(0, Vec::len)
 }
 
-#[test]
-fn the_tenants_index_is_there_once_used_and_goes_only_when_it_is_meant() {
-    let dir = scratch("tenants-index");
-    let mut server = Server::start(&dir, &["--vector-dimension", "8"]);
-    assert_eq!(names(&server), [""; 0]);
+/// Until the tenant API is used the index is not there, cannot be changed, and nobody gets its name.
+fn assert_not_there_yet(server: &Server) {
+    assert_eq!(names(server), [""; 0]);
     let (_, _) = server.get("/shard/nobody").unwrap();
-    matches(&server);
-    assert_eq!(names(&server), [""; 0], "reads make nothing");
+    matches(server);
+    assert_eq!(names(server), [""; 0], "reads make nothing");
     for method in ["GET", "DELETE"] {
-        assert_eq!(ask(&server, method, "/indexes/tenants", &Value::Null).0, 404, "{method}");
+        assert_eq!(ask(server, method, "/indexes/tenants", &Value::Null).0, 404, "{method}");
     }
-    let unprotect = json!({"deletion_protection": "disabled"});
-    assert_eq!(ask(&server, "PATCH", "/indexes/tenants", &unprotect).0, 404);
+    let unprotect = unprotect();
+    assert_eq!(ask(server, "PATCH", "/indexes/tenants", &unprotect).0, 404);
     let spec = json!({"serverless": {"cloud": "aws", "region": "us-east-1"}});
     let made = json!({"name": "tenants", "dimension": 8, "metric": "cosine", "spec": spec});
-    let (status, refused) = ask(&server, "POST", "/indexes", &made);
+    let (status, refused) = ask(server, "POST", "/indexes", &made);
     assert!(
         status == 409 && refused["error"]["message"].as_str().unwrap().contains("TENANTS_INDEX"),
         "{refused}"
     );
+}
+
+fn unprotect() -> Value {
+    json!({"deletion_protection": "disabled"})
+}
+
+#[test]
+fn the_tenants_index_is_there_once_used_and_goes_only_when_it_is_meant() {
+    let dir = scratch("tenants-index");
+    let mut server = Server::start(&dir, &["--vector-dimension", "8"]);
+    assert_not_there_yet(&server);
     ingest(&server);
     assert_eq!(names(&server), ["tenants"]);
     let (status, refused) = ask(&server, "DELETE", "/indexes/tenants", &Value::Null);
     assert_eq!(status, 403, "{refused}");
     let host = ask(&server, "GET", "/indexes/tenants", &Value::Null).1["host"].as_str().unwrap().to_owned();
-    assert_eq!(ask(&server, "PATCH", "/indexes/tenants", &unprotect).0, 202);
+    assert_eq!(ask(&server, "PATCH", "/indexes/tenants", &unprotect()).0, 202);
     server.kill();
     let mut server = Server::start(&dir, &["--vector-dimension", "8"]);
     assert_eq!((names(&server), matches(&server)), (vec!["tenants".to_owned()], 1));

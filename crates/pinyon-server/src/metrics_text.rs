@@ -120,6 +120,19 @@ fn register_tenant_loads(engine: &Engine, registry: &mut Registry) {
     registry.register("pinyon_tenant_load_share", help, family);
 }
 
+fn register_latency(shards: &[EngineStats], registry: &mut Registry) {
+    let latency = Floats::default();
+    for shard in shards {
+        let quantiles =
+            [("0.5", shard.latency.p50_us), ("0.95", shard.latency.p95_us), ("0.99", shard.latency.p99_us)];
+        for (quantile, latency_us) in quantiles {
+            let labels = vec![("shard", shard.index_name.clone()), ("quantile", quantile.to_owned())];
+            latency.get_or_create(&labels).set(latency_us as f64 / 1e6);
+        }
+    }
+    registry.register("pinyon_shard_query_latency_seconds", "Query latency over the last minutes", latency);
+}
+
 /// Writes every shard's numbers.
 pub(crate) fn render(engine: &Engine) -> Result<String, std::fmt::Error> {
     let (shards, health) = engine.shards_and_health();
@@ -133,16 +146,7 @@ pub(crate) fn render(engine: &Engine) -> Result<String, std::fmt::Error> {
         registry.register(name, help, family);
     }
     register_memory(&shards, &mut registry);
-    let latency = Floats::default();
-    for shard in &shards {
-        let quantiles =
-            [("0.5", shard.latency.p50_us), ("0.95", shard.latency.p95_us), ("0.99", shard.latency.p99_us)];
-        for (quantile, latency_us) in quantiles {
-            let labels = vec![("shard", shard.index_name.clone()), ("quantile", quantile.to_owned())];
-            latency.get_or_create(&labels).set(latency_us as f64 / 1e6);
-        }
-    }
-    registry.register("pinyon_shard_query_latency_seconds", "Query latency over the last minutes", latency);
+    register_latency(&shards, &mut registry);
     let counts = engine.cross_shard_counts();
     let across = Floats::default();
     for (outcome, count) in

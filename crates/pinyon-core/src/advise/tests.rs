@@ -1,3 +1,5 @@
+//! Tests of the rules, for given numbers and for a running system.
+
 use super::*;
 use crate::{Quantiles, QueryLoad, ShardHealth};
 use pinyon_types::ShardId;

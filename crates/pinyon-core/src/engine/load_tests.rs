@@ -67,7 +67,7 @@ fn a_hammered_tenant_makes_its_shard_hot_until_it_stops() {
     clock.advance(Duration::from_secs(5 * 60));
     assert_eq!(engine.query_load().searches, 0);
     drop(engine);
-    std::fs::remove_dir_all(&dir).unwrap();
+    remove(&dir);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn queries_across_tenants_are_nobodys_load() {
     engine.query_text(&TextQuery::in_tenant("nobody", "beer", 5)).unwrap();
     assert_eq!(engine.query_load(), before);
     drop(engine);
-    std::fs::remove_dir_all(&dir).unwrap();
+    remove(&dir);
 }
 
 #[test]
@@ -110,5 +110,5 @@ fn equal_load_on_all_shards_alerts_to_nothing() {
     assert!(report.alerts.is_empty() && !report.needs_rebalancing, "{:?}", report.alerts);
     assert!(report.shards.iter().all(|shard| (shard.load_share - 0.25).abs() < 0.01), "{:?}", report.shards);
     drop(engine);
-    std::fs::remove_dir_all(&dir).unwrap();
+    remove(&dir);
 }

@@ -129,9 +129,10 @@ mod tests {
         let engine = Engine::open(&dir, settings()).unwrap();
         assert!(engine.settle(LONG, &mut |_| ()).unwrap() && has_codes(&engine));
         engine.close().unwrap();
-        assert!(engine.settle(LONG, &mut |_| ()).unwrap(), "nothing is left to be written");
+        let refused = engine.settle(LONG, &mut |_| ()).unwrap_err();
+        assert_eq!(refused.code, crate::ErrorCode::WritesRefused);
         drop(engine);
-        std::fs::remove_dir_all(&dir).unwrap();
+        remove(&dir);
     }
 
     #[test]
@@ -140,6 +141,6 @@ mod tests {
         let engine = Engine::open(&dir, settings()).unwrap();
         assert!(engine.settle(LONG, &mut |_| ()).unwrap());
         drop(engine);
-        std::fs::remove_dir_all(&dir).unwrap();
+        remove(&dir);
     }
 }

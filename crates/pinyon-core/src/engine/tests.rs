@@ -13,7 +13,7 @@ pub(super) fn scratch(name: &str) -> PathBuf {
     dir
 }
 
-fn remove(dir: &std::path::Path) {
+pub(super) fn remove(dir: &std::path::Path) {
     std::fs::remove_dir_all(dir).unwrap();
 }
 

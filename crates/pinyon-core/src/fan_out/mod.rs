@@ -218,14 +218,13 @@ fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: 
         effort: plan.effort,
         explain: plan.explain.then_some(&*fleet.clock),
     };
-    let member = fleet.member(shard);
-    let found = if stop() { None } else { Some(member.shard.search(plan.scope(shard), query, &stop)) };
+    let search = || fleet.member(shard).shard.search(plan.scope(shard), query, &stop);
+    let found = if stop() { None } else { Some(search()) };
     let ended_us = fleet.clock.now_us();
-    let latency_us = ended_us.saturating_sub(began_us);
     let report = |outcome, work| ShardReport {
         shard,
         index_name: fleet.index_name(shard),
-        latency: Duration::from_micros(latency_us),
+        latency: Duration::from_micros(ended_us.saturating_sub(began_us)),
         outcome,
         explanation: None,
         work,
@@ -237,8 +236,7 @@ fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: 
             hits: Vec::new(),
         },
         Some(Ok(found)) => {
-            member.latency.record_us(latency_us);
-            fleet.count_load(plan, shard, ended_us, &found.work);
+            fleet.count(plan, shard, [began_us, ended_us], &found.work);
             let outcome = if found.complete { ShardOutcome::Answered } else { ShardOutcome::TimedOut };
             let report = ShardReport { explanation: found.explanation, ..report(outcome, found.work) };
             Part { report, hits: found.hits }
@@ -247,12 +245,13 @@ fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: 
 }
 
 impl Fleet {
-    /// Counts a search as load of its shard, and of its tenant if it has one alone.
-    fn count_load(&self, plan: &Plan, shard: ShardId, now_us: u64, work: &Work) {
-        let cost = load::cost(work);
-        self.member(shard).load.record(now_us, cost);
+    /// Counts a search as load of its shard, and of its tenant if it has one alone; and how long the shard took.
+    fn count(&self, plan: &Plan, shard: ShardId, [began_us, ended_us]: [u64; 2], work: &Work) {
+        let (member, cost) = (self.member(shard), load::cost(work));
+        member.latency.record_us(ended_us.saturating_sub(began_us));
+        member.load.record(ended_us, cost);
         if let Scope::Namespaces([tenant]) = plan.scope(shard) {
-            self.tenant_loads.record(tenant.id(), now_us, cost);
+            self.tenant_loads.record(tenant.id(), ended_us, cost);
         }
     }
 }

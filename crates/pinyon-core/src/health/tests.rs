@@ -1,3 +1,5 @@
+//! Tests of the rules: limits, comparisons of shards and their floors, query load.
+
 use super::*;
 use pinyon_types::SeededRng;
 
