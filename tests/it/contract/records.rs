@@ -31,7 +31,7 @@ fn wrong_records() -> Vec<(Value, &'static str)> {
             "Vector ID must not contain null character, but got 'a\u{0}b' (vectors[1])",
         ),
         (
-            json!({"id": "meta", "values": [1, 2], "metadata": {"k": {"a": 1}}}),
+            json!({"id": "meta", "values": [1, 2], "metadata": {"k": {"a": 1.5}}}),
             "for field 'k' (vectors[1], ID 'meta')",
         ),
         (json!({"id": "big", "values": [1, 2], "metadata": {"k": "x".repeat(300_000)}}), "(ID 'big')"),

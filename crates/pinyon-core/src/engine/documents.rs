@@ -76,7 +76,7 @@ impl Engine {
         }
         let checked = documents.into_iter().enumerate().map(|(at, document)| {
             let id = document.id.clone();
-            check(document).map_err(|invalid| of_record(invalid, &format!("documents[{at}]"), &id))
+            check(document).map_err(|invalid| of_record(invalid, "", &id).within(format!("documents[{at}]")))
         });
         let checked: Vec<(RecordId, String, Metadata)> = checked.collect::<Result<_, _>>()?;
         let texts: Vec<&str> = checked.iter().map(|(_, text, _)| text.as_str()).collect();
@@ -84,7 +84,7 @@ impl Engine {
         let mut records = Vec::with_capacity(checked.len());
         for (at, ((id, _, metadata), vector)) in checked.into_iter().zip(vectors).enumerate() {
             let vector = Vector::new(vector, self.inner.settings.dim)
-                .map_err(|invalid| of_record(invalid, &format!("documents[{at}]"), id.as_str()))?;
+                .map_err(|invalid| of_record(invalid, "", id.as_str()).within(format!("documents[{at}]")))?;
             records.push(Record { id, vector, sparse: None, metadata });
         }
         let count = match records.is_empty() {

@@ -96,7 +96,9 @@ fn bad(field: Option<String>, problem: String, said: Option<String>) -> BadBody 
 
 /// Puts serde's sentence about the value at `path` into words of the API.
 fn in_words(path: &str, said: &str) -> BadBody {
-    let parent = Some(path).filter(|path| *path != ".");
+    // What is said of a field before its value is looked at has no name in the path yet.
+    let path = path.strip_suffix('?').map_or(path, |known| known.trim_end_matches('.'));
+    let parent = Some(path).filter(|path| !["", "."].contains(path));
     let sentence = said.rsplit_once(" at line ").map_or(said, |(sentence, _)| sentence);
     let child = |name: &str| match parent {
         Some(parent) if parent == name || parent.ends_with(&format!(".{name}")) => parent.to_owned(),

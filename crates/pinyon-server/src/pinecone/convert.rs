@@ -79,6 +79,11 @@ pub(super) fn record_id(id: &str) -> Result<RecordId, Invalid> {
     RecordId::new(id)
 }
 
+/// Reads the id of a record that may be there: older versions took ids that are not ASCII, which can be read and removed.
+pub(super) fn stored_id(id: &str) -> Result<RecordId, Invalid> {
+    if id.is_ascii() { record_id(id) } else { RecordId::new(id) }
+}
+
 fn short(text: &str) -> String {
     text.chars().take(100).collect()
 }
@@ -90,11 +95,10 @@ pub(super) fn record_ids(ids: &[String]) -> Result<Vec<RecordId>, RpcError> {
     if ids.len() > BATCH_MAX {
         return Err(RpcError::invalid(format!("ids must be at most {BATCH_MAX}, are {}", ids.len())));
     }
-    // Not the rule for new ones: what an older version took can be read and removed.
     let read = ids
         .iter()
         .enumerate()
-        .map(|(at, id)| RecordId::new(id).map_err(|invalid| of_record(invalid, &format!("ids[{at}]"), id)));
+        .map(|(at, id)| stored_id(id).map_err(|invalid| of_record(invalid, &format!("ids[{at}]"), id)));
     Ok(read.collect::<Result<_, Invalid>>()?)
 }
 

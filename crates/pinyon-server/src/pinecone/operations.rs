@@ -145,7 +145,7 @@ fn near(body: &QueryRequest, shape: Shape) -> Result<Near, RpcError> {
         return match (body.vector.is_empty(), sparse) {
             (false, _) => Err(both("vector")),
             (true, Some(_)) => Err(both("sparse_vector")),
-            (true, None) => Ok(Near::Record(RecordId::new(&body.id)?)),
+            (true, None) => Ok(Near::Record(convert::stored_id(&body.id)?)),
         };
     }
     convert::refuse_dense(&body.vector, shape)?;
@@ -231,7 +231,7 @@ pub(super) async fn update(
 
 /// The change of one record.
 fn update_of_one(body: UpdateRequest, shape: WrittenShape) -> Result<Change, Invalid> {
-    let id = RecordId::new(&body.id)?;
+    let id = convert::stored_id(&body.id)?;
     let sparse = shape.sparse_vector(body.sparse_values)?;
     convert::refuse_dense(&body.values, shape.shape)?;
     let vector = match body.values.is_empty() {

@@ -168,7 +168,7 @@ fn near(query: &SearchQuery, index: &Index) -> Result<Near, ControlFailure> {
             Ok(Near::Text(text.ok_or_else(missing)?.to_owned()))
         }
         (None, Some(vector), None) => given_vectors(vector, Shape::of(index)).map(Near::Vectors),
-        (None, None, Some(id)) => Ok(Near::Record(pinyon_types::RecordId::new(id)?)),
+        (None, None, Some(id)) => Ok(Near::Record(convert::stored_id(id)?)),
         _ => Err(ControlFailure::invalid("query must have exactly one of inputs, vector and id")),
     }
 }
