@@ -103,6 +103,12 @@ fn upserts_name_the_record_that_is_wrong_and_write_nothing() {
         );
     }
     assert_eq!(place.post("/describe_index_stats", LEGACY, &json!({})).json()["totalVectorCount"], 0);
+    // Small is not zero.
+    for (count, values) in (1..).zip([json!([1e-19, 0]), json!([0, 1e-45])]) {
+        let body = json!({"vectors": [{"id": format!("small-{count}"), "values": values}]});
+        assert_eq!(place.post("/vectors/upsert", LEGACY, &body).status, 200, "{values}");
+        assert_eq!(place.post("/describe_index_stats", LEGACY, &json!({})).json()["totalVectorCount"], count);
+    }
     place.end();
 }
 
