@@ -159,7 +159,7 @@ fn records_with_texts_and_documents_are_named_too() {
         assert!(refused.status == 400 && refused.message().contains(expected), "{expected}: {refused}");
     }
     for (document, expected) in [
-        (json!({"id": "b", "text": "x", "metadata": {"k": [1]}}), "for field 'k' (documents[1], ID 'b')"),
+        (json!({"id": "b", "text": "x", "metadata": {"k": [1]}}), "for field 'k' (ID 'b')"),
         (json!({"id": "", "text": "x"}), "documents[1].id: "),
         (json!({"id": "b", "text": "x".repeat(300_000)}), "documents[1].metadata: must take at most"),
     ] {

@@ -109,7 +109,9 @@ def ids_must_be_ascii():
     answer = data("POST", "/vectors/upsert", {"vectors": [{"id": "a\0b", "values": [1.0, 1.0]}]})
     assert answer.status == 400 and "Vector ID must not contain null character" in answer.message()
     assert data("POST", "/vectors/upsert", {"vectors": [{"id": "x" * 513, "values": [1.0, 1.0]}]}).status == 400
-    assert data("GET", f"/vectors/fetch?ids={quote('é')}").status == 400
+    # Older versions took others; they are read and removed by their ids.
+    assert data("GET", f"/vectors/fetch?ids={quote('é')}").json()["vectors"] == {}
+    assert data("GET", "/vectors/fetch?ids=a%00b").status == 400
 
 
 def methods_and_spellings():

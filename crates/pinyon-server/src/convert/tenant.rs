@@ -33,7 +33,7 @@ pub enum Query {
 pub fn documents(request: IngestRequest) -> Result<(String, Vec<Document>), ApiError> {
     let read = |(at, document): (usize, pinyon_wire::tenant::Document)| {
         let metadata = metadata::from_json(document.metadata.unwrap_or_default());
-        let named = |invalid| of_record(invalid, &format!("documents[{at}]"), &document.id);
+        let named = |invalid| of_record(invalid, "", &document.id).within(format!("documents[{at}]"));
         let metadata = metadata.map_err(named)?;
         Ok(Document { id: document.id, text: document.text, metadata })
     };
