@@ -1,12 +1,13 @@
 //! Verbs whose reader is gone, or whose output finds no room.
 
 use crate::server::{Server, Starting, binary, scratch};
+use serde_json::json;
 use std::{
     fs::OpenOptions,
     process::{Command, Output, Stdio},
 };
 
-const VERBS: [&[&str]; 13] = [
+const VERBS: [&[&str]; 17] = [
     &["--help"],
     &["--version"],
     &["demo"],
@@ -20,6 +21,10 @@ const VERBS: [&[&str]; 13] = [
     &["doctor"],
     &["query", "beer"],
     &["explain", "beer"],
+    &["settings"],
+    &["settings", "--json"],
+    &["fetch", "--tenant", "t"],
+    &["fetch", "--tenant", "t", "--json"],
 ];
 
 fn run(arguments: &[&str], url: &str, out: Stdio, errors: Stdio) -> Output {
@@ -39,6 +44,8 @@ fn broken() -> Stdio {
 fn a_reader_that_is_gone_ends_every_verb_quietly_and_a_full_disk_does_not() {
     let dir = scratch("pipes");
     let server = Server::start(&dir, &["--vector-dimension", "16"]);
+    let documents = json!([{"id": "a", "text": "dark beer"}]);
+    server.post("/ingest", &json!({"tenant_id": "t", "documents": documents})).unwrap();
     for verb in VERBS {
         let output = run(verb, &server.url, broken(), Stdio::piped());
         let said = String::from_utf8_lossy(&output.stderr);

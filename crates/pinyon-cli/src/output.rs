@@ -24,6 +24,22 @@ macro_rules! eprintln {
     ($($part:tt)*) => { $crate::output::warn(format_args!($($part)*)) };
 }
 
+/// The standard library's macro would panic where nobody reads.
+#[allow(unused_macros)]
+macro_rules! print {
+    ($($part:tt)*) => {
+        compile_error!("print lines, with println!: it does not panic where nobody reads")
+    };
+}
+
+/// As [`print`].
+#[allow(unused_macros)]
+macro_rules! eprint {
+    ($($part:tt)*) => {
+        compile_error!("print lines, with eprintln!: it does not panic where nobody reads")
+    };
+}
+
 /// Columns of a terminal that nobody knows.
 const WIDTH_DEFAULT: usize = 80;
 

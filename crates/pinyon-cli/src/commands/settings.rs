@@ -17,7 +17,7 @@ pub fn run(command: &Settings) -> anyhow::Result<Outcome> {
     if command.json {
         output::json(&listed.iter().map(|(setting, default)| as_json(setting, default)).collect::<Vec<_>>())?;
     } else {
-        print!("{}", as_text(&listed));
+        println!("{}", as_text(&listed).trim_end());
     }
     Ok(Outcome::Good)
 }
