@@ -32,7 +32,8 @@ pub(super) fn refuse_head(head: &[u8], file: &Path) -> Option<String> {
     let begins = |mark: &[u8]| head.starts_with(mark);
     if let Some((_, name, unpack)) = PACKED.into_iter().find(|(mark, ..)| begins(mark)) {
         let problem = format!("line 1 begins with the bytes of a {name} file, not with a JSON object");
-        return Some(format!("{problem}: unpack it: `{unpack} {} | pinyon ingest -`", file.display()));
+        let command = format!("{unpack} {}", file.display());
+        return Some(format!("{problem}: unpack it: {}", ingest_from(&command)));
     }
     let (_, name) = ENCODED.into_iter().find(|(mark, _)| begins(mark))?;
     Some(format!("is {name} from line 1 on, and must be UTF-8: {}", convert(name, file)))
@@ -55,7 +56,12 @@ pub(super) fn refuse_line(line: &[u8], file: &Path) -> Option<String> {
 }
 
 fn convert(name: &str, file: &Path) -> String {
-    format!("convert it: `iconv -f {name} -t UTF-8 {} | pinyon ingest -`", file.display())
+    format!("convert it: {}", ingest_from(&format!("iconv -f {name} -t UTF-8 {}", file.display())))
+}
+
+/// The command that ingests what another one writes.
+fn ingest_from(command: &str) -> String {
+    format!("`{command} | pinyon ingest -`, with the same options")
 }
 
 #[cfg(test)]
@@ -75,7 +81,9 @@ mod tests {
             (vec![0xff, 0xfe, 0, 0, b'{', 0, 0, 0], "UTF-32LE"),
             (vec![0, 0, 0, b'{'], "UTF-32BE"),
         ] {
-            let expected = format!("convert it: `iconv -f {name} -t UTF-8 docs.jsonl | pinyon ingest -`");
+            let command =
+                format!("`iconv -f {name} -t UTF-8 docs.jsonl | pinyon ingest -`, with the same options");
+            let expected = format!("convert it: {command}");
             assert!(said(&head).unwrap().ends_with(&expected), "{head:?}: {:?}", said(&head));
         }
         assert!(said(&[0x1f, 0x8b, 8, 0]).unwrap().contains("`gzip -dc docs.jsonl | pinyon ingest -`"));
