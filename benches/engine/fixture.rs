@@ -206,6 +206,12 @@ impl Closed {
         Fixture { engine, scratch }
     }
 
+    /// Opens the engine again with other settings.
+    pub fn with(mut self, change: impl FnOnce(&mut EngineSettings)) -> Fixture {
+        change(&mut self.settings);
+        self.open()
+    }
+
     /// Where the engine was.
     pub fn path(&self) -> &Path {
         self.scratch.path()
