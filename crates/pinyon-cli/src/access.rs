@@ -10,7 +10,7 @@ use pinyon_core::Engine;
 use pinyon_server::{
     ApiError,
     config::{self, Environment, Partial, Settings},
-    convert::{documents, reports, tenant},
+    convert::{documents, recall, reports, tenant},
 };
 use pinyon_wire::{
     admin,
@@ -161,7 +161,9 @@ impl Access {
     pub fn metrics(&self) -> anyhow::Result<wire::MetricsResponse> {
         match self {
             Self::Remote(client) => client.get("/metrics"),
-            Self::Local(engine) => Ok(reports::metrics(engine)),
+            Self::Local(engine) => {
+                Ok(reports::metrics(engine, recall::of_index(recall::TENANTS_INDEX, engine).0))
+            }
         }
     }
 

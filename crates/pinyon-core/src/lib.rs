@@ -57,8 +57,9 @@ pub use indexes::{INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexRequest, I
 pub use latency::Quantiles;
 pub use load::QueryLoad;
 pub use pinyon_shard::{
-    BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, MappedBytes, MemoryBudget, Page,
-    PartExplanation, PartPlace, Receipt, SegmentStats, ShardOptions, Stored, Way, Work,
+    Asked, BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, KeptTest, MappedBytes,
+    MemoryBudget, Page, PartExplanation, PartPlace, PartRecall, Reason, Recall, Receipt, SegmentStats,
+    ShardOptions, Stored, Tier, Way, Work,
 };
 pub use pinyon_storage::{
     SystemClock,

@@ -22,18 +22,20 @@ mod filter;
 mod graph;
 mod probes;
 mod scan;
+mod sequential;
 mod sparse;
 mod top_k;
 mod work;
 
 pub use bound::Bound;
-pub use coded::{CodedQuery, CodedRows, Coding, DenseQuery, Depth, Wanted};
+pub use coded::{CodedQuery, CodedRows, CodesTest, Coding, DenseQuery, Wanted};
 pub use filter::{FilterIndex, MetadataRows};
 pub use graph::{
-    Beginning, Calibration, CodeGraph, Found, Graph, GraphError, GraphOptions, GraphParts, GraphRequest,
-    HnswRsGraph, SelfTest, calibrate,
+    Beginning, Building, Close, CodeGraph, Found, Graph, GraphError, GraphOptions, GraphParts, GraphRequest,
+    GraphTest, HeldOut, HnswRsGraph, SelfTest, are_enough, calibrate, missed_by,
 };
 pub use scan::{RowBlock, ScanEnd, scan, scan_slots};
+pub use sequential::{Asked, Drift, Recall};
 pub use sparse::{
     CombinedRows, DensePart, Inverted, PostingLists, SparseRequest, SparseRows, Term, Window, combined,
     invert, scan_combined, search as search_postings,

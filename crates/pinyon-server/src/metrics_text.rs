@@ -1,8 +1,10 @@
 //! `/metrics` as Prometheus text.
 
+use crate::convert::recall::Recalls;
 use pinyon_core::{
     DerivedBytes, Engine, EngineStats, HealthReport, MappedBytes, ShardStatus, mapped_resident_bytes,
 };
+use pinyon_wire::recall::PartRecall;
 use prometheus_client::{
     encoding::text::encode,
     metrics::{family::Family, gauge::Gauge},
@@ -133,8 +135,51 @@ fn register_latency(shards: &[EngineStats], registry: &mut Registry) {
     registry.register("pinyon_shard_query_latency_seconds", "Query latency over the last minutes", latency);
 }
 
+/// One number of a part's recall: its name, what it says, and its value.
+type RecallMetric = (&'static str, &'static str, fn(&PartRecall) -> Option<f64>);
+
+const RECALLS: [RecallMetric; 7] = [
+    ("pinyon_recall_estimate", "Recall@10 as measured; 1 where answers are exact", |part| {
+        Some(part.recall.as_ref().map_or(1.0, |found| found.recall))
+    }),
+    ("pinyon_recall_lower", "It is less in one case of twenty", |part| Some(part.recall.as_ref()?.lower)),
+    ("pinyon_recall_upper", "It is more in one case of twenty", |part| Some(part.recall.as_ref()?.upper)),
+    ("pinyon_recall_queries", "How many queries tell", |part| Some(part.recall.as_ref()?.queries as f64)),
+    ("pinyon_recall_target", "Recall@10 that is demanded", |part| Some(part.target)),
+    ("pinyon_recall_cost_rows", "Cost of an answer, in rows scanned by their bits", |part| {
+        Some(part.cost_rows as f64)
+    }),
+    ("pinyon_recall_tested_seconds", "When a graph was tested, in seconds since 1970", |part| {
+        Some(part.since? as f64)
+    }),
+];
+
+/// The parts that miss their target, and the largest: every namespace would be a series.
+fn register_recalls(parts: &[PartRecall], below: u64, registry: &mut Registry) {
+    for (name, help, value) in RECALLS {
+        let family = Floats::default();
+        for part in parts {
+            let Some(value) = value(part) else { continue };
+            let asked = part.recall.as_ref().map_or("exact", |found| &found.asked);
+            let labels = vec![
+                ("index", part.index.clone()),
+                ("namespace", part.namespace.clone().unwrap_or_default()),
+                ("shard", part.shard_id.to_string()),
+                ("segment", part.segment.to_string()),
+                ("tier", part.tier.clone()),
+                ("asked", asked.to_owned()),
+            ];
+            family.get_or_create(&labels).set(value);
+        }
+        registry.register(name, help, family);
+    }
+    let missing = Floats::default();
+    missing.get_or_create(&Vec::new()).set(below as f64);
+    registry.register("pinyon_recall_below_target", "Parts of namespaces that miss their target", missing);
+}
+
 /// Writes every shard's numbers.
-pub(crate) fn render(engine: &Engine) -> Result<String, std::fmt::Error> {
+pub(crate) fn render(engine: &Engine, (recalls, below): &Recalls) -> Result<String, std::fmt::Error> {
     let (shards, health) = engine.shards_and_health();
     let mut registry = Registry::default();
     for (name, help, value) in METRICS {
@@ -162,6 +207,7 @@ pub(crate) fn render(engine: &Engine) -> Result<String, std::fmt::Error> {
     register_health(&health, &mut registry);
     register_tenant_loads(engine, &mut registry);
     register_mapped_resident(&mut registry);
+    register_recalls(recalls, *below, &mut registry);
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)

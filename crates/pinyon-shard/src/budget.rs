@@ -173,6 +173,10 @@ impl MemoryBudget {
             give_back_originals(&shards);
         }
         if used > self.bytes_max {
+            shards.iter().for_each(|shard| shard.questions.forget_all());
+            used = self.count(&shards);
+        }
+        if used > self.bytes_max {
             used = used.saturating_sub(drop_filter_indexes(&shards));
         }
         let chosen = self.choose(&shards, used, tick);
@@ -206,6 +210,8 @@ impl MemoryBudget {
     fn count(&self, shards: &[Arc<Inner>]) -> u64 {
         let memtables = shards.iter().map(|shard| shard.snapshot.load().memtable.bytes as u64).sum();
         let derived: u64 = segments_of(shards, |segment| segment.derived_bytes().total());
+        let questions: u64 = shards.iter().map(|shard| shard.questions.bytes() as u64).sum();
+        let derived = derived + questions;
         self.memtables.store(memtables, Relaxed);
         self.used.store(memtables + derived, Relaxed);
         memtables + derived

@@ -1,5 +1,5 @@
 //! Codes of sealed rows: made in the background, a segment's bytes at once and the rest for each of its parts, tested on those
-//! rows, then attached to their segment. Until they are there, and wherever they do not pass their test, scans of the vectors
+//! rows, then attached to their segment. Until they are there, and wherever they are found to cost more, scans of the vectors
 //! answer.
 
 use crate::{
@@ -16,11 +16,11 @@ use std::{ops::Range, sync::Arc};
 /// Rows after which the codes made so far are attached: attaching copies a table of all parts of the segment.
 const ROWS_PER_STEP: u32 = 50_000;
 
+/// What reading a row's vector costs, in rows whose bits are scanned.
+pub(crate) const VECTOR_COST: usize = 30;
+
 /// A merge codes fewer new rows than this beside those that had codes, and leaves more to the background.
 const NEW_ROWS_MAX: u32 = 256;
-
-/// A part's codes, or the note that none are fit.
-pub(crate) type CodesEntry = Option<Arc<CodedRows>>;
 
 /// Makes the next missing codes of one segment.
 pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
@@ -94,14 +94,14 @@ pub(crate) fn carry_over(inner: &Inner, inputs: &[LayerView], merged: &Segment) 
             && parts.iter().all(|(rows, has_codes)| *has_codes || *rows < NEW_ROWS_MAX.max(rows_min))
     };
     let wanted = missing(inner, merged, u32::MAX, had_codes).into_iter();
-    let built: Vec<(Part, CodesEntry)> = wanted
+    let built: Vec<(Part, Arc<CodedRows>)> = wanted
         .map_while(|span| Some((span.part, build(inner, merged, &span, &|| inner.is_in_a_hurry())?)))
         .collect();
     merged.attach_codes(&built);
 }
 
 /// Codes of a part; `None` if it was stopped.
-fn build(inner: &Inner, segment: &Segment, span: &Span, stop: &dyn Fn() -> bool) -> Option<CodesEntry> {
+fn build(inner: &Inner, segment: &Segment, span: &Span, stop: &dyn Fn() -> bool) -> Option<Arc<CodedRows>> {
     let (metric, block) = (inner.shape.metric, block_of(segment, span.slots.clone()));
     let bytes = if inner.options.memory.is_some() {
         // Of its own, so that it can be dropped on its own.
@@ -111,13 +111,8 @@ fn build(inner: &Inner, segment: &Segment, span: &Span, stop: &dyn Fn() -> bool)
         let all = segment.bytes_codes(|| CodedRows::bytes_of(all, metric, stop))?;
         all.part(span.slots.start as usize..span.slots.end as usize)
     };
-    match CodedRows::build(bytes, block, metric, inner.options.recall_min, stop) {
-        Coding::Fit(coded) => Some(Some(Arc::new(coded))),
-        Coding::Unfit => {
-            let (shard, rows) = (inner.shape.shard.get(), span.len());
-            tracing::warn!(shard, rows, "codes miss their recall, scans of the vectors go on");
-            Some(None)
-        }
+    match CodedRows::build(bytes, block, metric, stop) {
+        Coding::Done(coded) => Some(Arc::new(coded)),
         Coding::Stopped => None,
     }
 }

@@ -27,8 +27,10 @@ mod memtable;
 mod merge;
 mod namespace;
 mod part;
+mod questions;
 mod queue;
 mod read;
+mod recall;
 mod recover;
 mod seal;
 mod search;
@@ -45,12 +47,14 @@ mod tests;
 
 pub use budget::MemoryBudget;
 pub use error::ShardError;
+pub use graphs::KeptTest;
 pub use maintain::Step;
 pub use memory::{DerivedBytes, MappedBytes};
 pub use namespace::Namespace;
 pub use read::{Page, Stored};
+pub use recall::{PartRecall, Tier};
 pub use search::{
-    BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Scope, SharedSearch, Way,
+    BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Reason, Scope, SharedSearch, Way,
 };
 pub use settings::{GraphEngine, ShardOptions, ShardShape};
 pub use shard::Shard;
@@ -58,4 +62,4 @@ pub use stats::{NamespaceStats, SegmentStats, ShardStats};
 pub use worker::Keeper;
 pub use write::{Change, Receipt};
 
-pub use pinyon_index::Work;
+pub use pinyon_index::{Asked, Recall, Work};

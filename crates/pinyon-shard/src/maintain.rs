@@ -18,10 +18,12 @@ pub enum Step {
     Sealed(SegmentId),
     /// Segments became one segment, or none if all their rows were dead.
     Merged(Option<SegmentId>),
-    /// Codes were made, or found unfit and left out.
+    /// Codes were made.
     BuiltCodes,
-    /// A graph was built, or found unfit and left out.
+    /// A graph was built, or could not be and was left out.
     BuiltGraph,
+    /// A graph was tested again, by what people asked.
+    Calibrated,
     /// A graph that an earlier run had built was read from its file.
     LoadedGraph,
     /// A build was ended early.

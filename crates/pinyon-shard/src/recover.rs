@@ -60,6 +60,7 @@ pub(crate) fn open(
         waiting: 0.into(),
         step_failure: Mutex::new(None),
         bell: Bell::default(),
+        questions: Default::default(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{MemoryBudget, ShardError, recover::metric_of};
 use pinyon_storage::{io::Io, manifest};
-use pinyon_types::{Dim, Metric, ShardId};
+use pinyon_types::{Clock, Dim, Metric, ShardId};
 use std::{path::Path, sync::Arc};
 
 /// What a shard is. Written into its manifest; an open with another shape is refused.
@@ -82,7 +82,7 @@ pub struct ShardOptions {
     pub graph_rows_min: u32,
     /// Which one.
     pub graph: GraphEngine,
-    /// Recall@10 that codes and graphs must show on their own rows before they answer queries.
+    /// Recall@10 that graphs must have before they answer where a scan could, with a confidence of 99 %.
     pub recall_min: f64,
     /// A walk of effort one costs about as much as scanning the codes of this many rows; where a scan is cheaper it answers.
     pub graph_rows_per_effort: usize,
@@ -90,6 +90,12 @@ pub struct ShardOptions {
     pub merge_fan_in: usize,
     /// A segment is rewritten when this share of its rows is dead.
     pub dead_share_max: f64,
+    /// Scans of the codes of so many rows answer in place of a graph that is not sure to reach its recall; beyond, the graph does.
+    pub scan_rows_max: usize,
+    /// Whether questions are kept, in memory, to test graphs with.
+    pub questions_kept: bool,
+    /// Who tells the time of tests.
+    pub clock: Option<Arc<dyn Clock>>,
     /// A limit on memory, shared with other shards.
     pub memory: Option<Arc<MemoryBudget>>,
 }
@@ -111,14 +117,21 @@ impl ShardOptions {
             // Below this a scan of codes answers as fast, and nothing has to be built.
             graph_rows_min: 20_000,
             graph: GraphEngine::Codes,
-            // The promise is 0.99 in every size class; the queries of self-tests are a little harder than people's, and those that
-            // are asked say to within 0.002 (graphs) or 0.004 (codes) what all would.
-            recall_min: 0.992,
+            // The promise, in every size class. Tests say that it is kept only when they are sure.
+            recall_min: 0.99,
             graph_rows_per_effort: GraphEngine::Codes.rows_per_effort(),
             merge_fan_in: 4,
             dead_share_max: 0.2,
+            scan_rows_max: Self::scan_rows_in(20),
+            questions_kept: true,
+            clock: None,
             memory: None,
         }
+    }
+
+    /// Rows whose bits are scanned in so many milliseconds: at 3 ns each.
+    pub const fn scan_rows_in(millis: usize) -> usize {
+        millis.saturating_mul(1_000_000) / 3
     }
 
     /// The same with another graph.

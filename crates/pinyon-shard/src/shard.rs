@@ -1,12 +1,14 @@
 //! The shard itself: its parts, and the operations on it.
 
 use crate::{
-    Change, Found, Namespace, Page, Query, Receipt, Scope, ShardError, ShardOptions, ShardShape, Stored,
-    codes, graphs,
+    Change, Found, Namespace, Page, PartRecall, Query, Receipt, Scope, ShardError, ShardOptions, ShardShape,
+    Stored, codes, graphs,
     maintain::{Maintenance, Step},
+    part::Part,
+    questions::Questions,
     queue::Queue,
     read::{self, ListRequest},
-    search,
+    recall, search,
     snapshot::Snapshot,
     stats::{self, ShardStats},
     worker::Bell,
@@ -58,6 +60,7 @@ pub(crate) struct Inner {
     /// Why the last background step failed, until one succeeds.
     pub(crate) step_failure: Mutex<Option<String>>,
     pub(crate) bell: Bell,
+    pub(crate) questions: Questions,
 }
 
 impl Shard {
@@ -92,7 +95,13 @@ impl Shard {
     /// Refused input, a stale route, a poisoned shard, a full disk: nothing was changed. [`ShardError::Poisoned`] after
     /// a failed sync: the change may or may not be there after a restart.
     pub fn write(&self, namespace: &Namespace, change: Change) -> Result<Receipt, ShardError> {
-        self.inner.write(namespace, change)
+        let is_deletion =
+            matches!(change, Change::DeleteIds(_) | Change::DeleteAll | Change::DeleteMatching(_));
+        let receipt = self.inner.write(namespace, change)?;
+        if is_deletion && !self.snapshot().has_records(namespace.id()) {
+            self.inner.questions.forget(Part::Namespace(namespace.id()));
+        }
+        Ok(receipt)
     }
 
     /// The records with these ids, in the order asked; ids that do not exist are left out.
@@ -164,9 +173,17 @@ impl Shard {
         let settings = search::SearchSettings {
             metric: self.inner.shape.metric,
             graph_rows_per_effort: self.inner.options.graph_rows_per_effort,
+            scan_rows_max: self.inner.options.scan_rows_max,
             tick: self.inner.options.memory.as_ref().map(|budget| budget.tick()),
         };
-        search::search(&self.snapshot(), settings, scope, query, stop)
+        let state = self.snapshot();
+        self.inner.note_question(&state, scope, query);
+        search::search(&state, settings, scope, query, stop)
+    }
+
+    /// How good the answers of every part are that has codes or a graph.
+    pub fn recalls(&self) -> Vec<PartRecall> {
+        recall::collect(&self.inner)
     }
 
     /// The namespaces that have records, with their names and counts.
@@ -252,7 +269,11 @@ impl Shard {
             return Step::Idle;
         }
         match codes::build_next(&self.inner, stop) {
-            Step::Idle => graphs::build_next(&self.inner, pool, stop),
+            Step::Idle => {}
+            step => return step,
+        }
+        match graphs::build_next(&self.inner, pool, stop) {
+            Step::Idle => graphs::retest_next(&self.inner, stop),
             step => step,
         }
     }
@@ -328,5 +349,35 @@ impl Inner {
             self.poisoned.store(true, Ordering::Release);
         }
         Ok(())
+    }
+}
+
+/// Questions for more results than this say more about how far one looks than about what one looks for.
+const QUESTION_K_MAX: usize = 100;
+
+impl Inner {
+    /// Keeps a question, perhaps, about rows that are to have a graph.
+    fn note_question(&self, state: &Snapshot, scope: Scope<'_>, query: Query<'_>) {
+        let plain = query.sparse.is_none() && query.filter.is_none() && query.top_k.get() <= QUESTION_K_MAX;
+        let Some(vector) = query.vector.filter(|_| plain && self.options.questions_kept) else { return };
+        let part = match scope {
+            Scope::All => Part::Whole,
+            Scope::Namespaces([namespace]) => Part::Namespace(namespace.id()),
+            Scope::Namespaces(_) => return,
+        };
+        let is_large = state.layers.iter().any(|view| match part {
+            Part::Whole => view.layer.len() >= self.options.graph_rows_min,
+            Part::Namespace(id) => {
+                view.layer.namespace_rows(id).is_some_and(|rows| rows.len() >= self.options.graph_rows_min)
+            }
+        });
+        if is_large {
+            self.questions.note(part, vector.as_slice());
+        }
+    }
+
+    /// The time, if somebody tells it.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.options.clock.as_ref().map_or(0, |clock| clock.now_us())
     }
 }

@@ -101,6 +101,14 @@ impl Snapshot {
         found
     }
 
+    /// Whether a namespace has live records.
+    pub(crate) fn has_records(&self, namespace: NamespaceId) -> bool {
+        let in_layers = self.layers.iter().any(|view| {
+            view.layer.namespace_rows(namespace).is_some_and(|entry| view.live_rows(&entry.slots) > 0)
+        });
+        in_layers || self.memtable.tail(namespace).is_some_and(|tail| tail.records.size() > 0)
+    }
+
     /// The highest epoch that a namespace's rows were written with.
     pub(crate) fn namespace_epoch(&self, namespace: NamespaceId) -> Epoch {
         let in_layers = self

@@ -46,6 +46,11 @@ impl Effort {
         scaled.max(k.min(depth))
     }
 
+    /// Most rows, in one part, that have their distances computed from their vectors in a search for `k` results.
+    pub fn candidates_max_for(self, k: usize) -> usize {
+        self.capped(usize::MAX, k)
+    }
+
     /// A number of candidates for `k` results below the cap; never fewer than `k` of them (QRY-3).
     pub fn capped(self, candidates: usize, k: usize) -> usize {
         self.candidates_max.map_or(candidates, |most| candidates.min(most.max(k)))

@@ -1,5 +1,6 @@
 //! How a query was answered: the `explain` of `POST /query`.
 
+use crate::recall::RecallEstimate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -34,7 +35,7 @@ pub struct ShardExplanation {
 }
 
 /// How a part of a shard answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PartExplanation {
     /// `memtable`, `sealing` (being written into a segment) or `segment`.
     pub part: String,
@@ -54,12 +55,16 @@ pub struct PartExplanation {
     /// Candidates that the walk of a graph kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ef: Option<u64>,
-    /// Rows that were kept after their bits were read.
+    /// How many standard deviations below what bits say of a row's distance it was still looked at more closely.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept_by_bits: Option<u64>,
-    /// Rows that were kept at most after their bytes were read: the vectors are read of those that may be among the results.
+    pub deviations: Option<f64>,
+    /// The recall@10 that what answered was found to have; left out where answers are exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept_by_bytes: Option<u64>,
+    pub recall: Option<RecallEstimate>,
+    /// Why a graph that there is did not answer, or did though its recall is not sure: `scan_is_cheaper`, `few_rows_wanted`,
+    /// `graph_below_target`, `scan_is_too_long`, `walk_found_too_few`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
     /// Rows scored.
     pub scored: Scored,
     /// What that read.

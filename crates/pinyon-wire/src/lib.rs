@@ -16,6 +16,7 @@ pub mod grpc;
 pub mod json;
 pub mod lenient;
 pub mod object;
+pub mod recall;
 pub mod records;
 pub mod tenant;
 mod unique;

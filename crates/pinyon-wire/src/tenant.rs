@@ -1,5 +1,6 @@
 //! `/ingest`, `/query`, `/health`, `/metrics`, `/shard/{tenant_id}`.
 
+use crate::recall::PartRecall;
 use crate::{explain::QueryExplanation, object, unique};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -210,7 +211,7 @@ pub struct HealthConfig {
 }
 
 /// Answer of `GET /health`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HealthResponse {
     /// `healthy`, or `degraded` when one of the services is false.
     pub status: String,
@@ -218,6 +219,15 @@ pub struct HealthResponse {
     pub services: Services,
     /// The settings that clients ask about.
     pub config: HealthConfig,
+    /// How good answers are, for who has a key: the parts that miss their target first, then the largest; at most a hundred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recall: Vec<PartRecall>,
+    /// How many parts miss their target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall_below_target: Option<u64>,
+    /// What is wrong with these, and what to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Tenants of one shard.
@@ -283,6 +293,9 @@ pub struct HealthReport {
     pub needs_rebalancing: bool,
     /// What was found, in sentences.
     pub alerts: Vec<String>,
+    /// How good answers are: the parts that miss their target first, then the largest; at most a hundred.
+    #[serde(default)]
+    pub recall: Vec<PartRecall>,
 }
 
 /// When shards count as unhealthy.

@@ -204,7 +204,7 @@ fn describe(query: &ExampleQuery, response: &QueryResponse) -> String {
 }
 
 fn health(engine: &Engine, say: &mut dyn FnMut(String)) -> anyhow::Result<()> {
-    let report = reports::health_report(engine);
+    let report = reports::health_report(engine, Vec::new());
     for shard in &report.shards {
         say(format!(
             "{}: {}, {} tenants, {} vectors, p95 {:.2} ms",

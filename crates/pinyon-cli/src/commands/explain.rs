@@ -8,7 +8,7 @@ use pinyon_wire::{
 };
 
 const HEADINGS: [&str; 10] =
-    ["part", "answered by", "rows", "dead", "passed", "kept", "scored", "read", "filter ms", "total ms"];
+    ["part", "answered by", "rows", "dead", "passed", "effort", "scored", "read", "filter ms", "total ms"];
 
 /// Prints how a query is answered; exit code as of `pinyon query`.
 ///
@@ -43,10 +43,19 @@ fn print(explanation: &QueryExplanation) -> anyhow::Result<()> {
         if !shard.parts.is_empty() {
             let rows: Vec<Vec<String>> = shard.parts.iter().map(row).collect();
             output::table(&HEADINGS, &rows)?;
+            shard.parts.iter().for_each(say_reasons);
         }
     }
     println!();
     Ok(())
+}
+
+/// Why a graph did not answer, or did in spite of its test.
+fn say_reasons(part: &PartExplanation) {
+    let name = part.segment.map_or_else(|| part.part.clone(), |segment| format!("{} {segment}", part.part));
+    for reason in &part.reasons {
+        println!("{name}: {}", reason.replace('_', " "));
+    }
 }
 
 fn nothing(shard: &ShardExplanation) -> &'static str {
@@ -63,7 +72,7 @@ fn row(part: &PartExplanation) -> Vec<String> {
         part.rows.to_string(),
         part.dead_rows.to_string(),
         part.rows_passed.map_or_else(|| "-".into(), |rows| rows.to_string()),
-        kept(part),
+        effort(part),
         scored(part),
         output::bytes(read),
         ms(part.filter_us),
@@ -71,9 +80,13 @@ fn row(part: &PartExplanation) -> Vec<String> {
     ]
 }
 
-/// What was kept on the way: `ef 96` of a walk, `bits 300, bytes 32` of a scan of codes.
-fn kept(part: &PartExplanation) -> String {
-    named([("ef", part.ef), ("bits", part.kept_by_bits), ("bytes", part.kept_by_bytes)])
+/// How hard it tried: `ef 96` of a walk, `2.5 deviations` of a scan of bits; and the recall@10 that this was found to have.
+fn effort(part: &PartExplanation) -> String {
+    let ef = part.ef.map(|ef| format!("ef {ef}"));
+    let deviations = part.deviations.map(|deviations| format!("{deviations} deviations"));
+    let recall = part.recall.as_ref().map(|found| format!("recall {:.4}", found.recall));
+    let said: Vec<String> = [ef, deviations, recall].into_iter().flatten().collect();
+    if said.is_empty() { "-".into() } else { said.join(", ") }
 }
 
 fn scored(part: &PartExplanation) -> String {

@@ -1,7 +1,7 @@
 //! `pinyon health`.
 
 use crate::{access::Access, arguments::Plain, exit::Outcome, output};
-use pinyon_wire::tenant::HealthReport;
+use pinyon_wire::{recall::PartRecall, tenant::HealthReport};
 
 /// Judges the shards; exit code 3 when something is wrong.
 ///
@@ -37,6 +37,7 @@ pub fn print(health: &HealthReport) -> anyhow::Result<()> {
     };
     let rows: Vec<Vec<String>> = health.shards.iter().map(row).collect();
     output::table(&["shard", "status", "tenants", "vectors", "p95 ms", "queries/s", "load"], &rows)?;
+    print_recall(&health.recall)?;
     for alert in &health.alerts {
         println!("alert: {alert}");
     }
@@ -44,5 +45,31 @@ pub fn print(health: &HealthReport) -> anyhow::Result<()> {
         "{}",
         if health.needs_rebalancing { "tenants should be moved" } else { "no tenant needs to be moved" }
     );
+    Ok(())
+}
+
+/// Parts that are shown.
+const SHOWN_MAX: usize = 10;
+
+/// How good answers are, of the parts that miss their target and the largest.
+fn print_recall(parts: &[PartRecall]) -> anyhow::Result<()> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let row = |part: &PartRecall| {
+        let found = part.recall.as_ref();
+        vec![
+            part.namespace.clone().unwrap_or_else(|| "(all)".into()),
+            part.rows.to_string(),
+            part.tier.clone(),
+            found.map_or_else(|| "exact".into(), |found| format!("{:.4}", found.recall)),
+            found.map_or_else(|| "-".into(), |found| format!("{:.4} to {:.4}", found.lower, found.upper)),
+            found.map_or_else(|| "-".into(), |found| format!("{} {}", found.queries, found.asked)),
+        ]
+    };
+    println!();
+    let rows: Vec<Vec<String>> = parts.iter().take(SHOWN_MAX).map(row).collect();
+    output::table(&["namespace", "rows", "answered by", "recall@10", "between", "by"], &rows)?;
+    println!();
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::{
     exit::{Outcome, Usage},
     output,
 };
-use pinyon_core::{DerivedBytes, MappedBytes};
+use pinyon_core::{DerivedBytes, KeptTest, MappedBytes, Recall};
 use pinyon_storage::{
     io::{Io, RealIo, SharedIo},
     manifest,
@@ -104,7 +104,21 @@ fn inspect_graph(path: &Path) -> Result<Value, String> {
     let io: SharedIo = Arc::new(RealIo);
     let (file, head) = SegmentFile::open_any(&io, path).map_err(|error| error.to_string())?;
     let (shard, segment) = (head.shard, head.segment.get());
-    Ok(json!({"kind": "graph", "shard": shard, "segment": segment, "bytes": file.bytes()}))
+    let mut shown = json!({"kind": "graph", "shard": shard, "segment": segment, "bytes": file.bytes()});
+    // Of another version nobody knows what it says.
+    if let Ok(kept) = KeptTest::of(&file) {
+        let KeptTest { namespace, rows, target, test, since_us } = kept;
+        let Recall { mean, lower, upper, queries, asked } = test.recall;
+        shown["namespace_number"] = json!(namespace);
+        shown["rows"] = json!(rows);
+        shown["tier"] = json!("graph");
+        shown["ef"] = json!(test.ef);
+        shown["recall"] = json!({
+            "recall": mean, "lower": lower, "upper": upper, "queries": queries, "asked": asked.name(),
+            "target": target, "meets_target": test.is_enough, "since": since_us / 1_000_000,
+        });
+    }
+    Ok(shown)
 }
 
 fn inspect_segment(path: &Path) -> Result<Value, String> {

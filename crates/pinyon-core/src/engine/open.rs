@@ -11,7 +11,7 @@ use crate::{
     load::LoadMeter,
     settings::check_stored,
 };
-use pinyon_shard::{Keeper, Shard, ShardShape, Step};
+use pinyon_shard::{Keeper, Shard, ShardOptions, ShardShape, Step};
 use pinyon_storage::{
     SystemClock, give_way,
     io::{Io, LockGuard, RealIo, SharedIo, lock_holder},
@@ -268,7 +268,8 @@ fn open_shards(
     let io: SharedIo = Arc::new(RealIo);
     let open = |number: u32| {
         let shape = ShardShape { shard: ShardId::new(number), dim: settings.dim, metric: settings.metric };
-        let shard = Shard::open(&io, &shard_dir(dir, number), shape, settings.shard_options.clone())?;
+        let options = ShardOptions { clock: Some(Arc::clone(clock)), ..settings.shard_options.clone() };
+        let shard = Shard::open(&io, &shard_dir(dir, number), shape, options)?;
         Ok(Member { shard, latency: LatencyMeter::new(Arc::clone(clock)), load: LoadMeter::default() })
     };
     pool.install(|| (0..settings.shards).into_par_iter().map(open).collect())

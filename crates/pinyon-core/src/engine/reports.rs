@@ -6,7 +6,7 @@ use crate::{
     health::{self, ShardLoadSample},
     latency::LatencyMeter,
 };
-use pinyon_shard::ShardStats;
+use pinyon_shard::{PartRecall, ShardStats};
 use pinyon_types::{NamespaceId, ShardId, TenantId};
 use std::{
     cmp::Reverse,
@@ -118,6 +118,17 @@ impl Engine {
             }
         };
         (0..).zip(assigned).map(report).collect()
+    }
+
+    /// How good the answers of every part of every shard are that has codes or a graph; those that miss the target first, then the
+    /// largest.
+    pub fn recalls(&self) -> Vec<(ShardId, PartRecall)> {
+        let of_member = |(number, member): (u32, &Member)| -> Vec<(ShardId, PartRecall)> {
+            member.shard.recalls().into_iter().map(|part| (ShardId::new(number), part)).collect()
+        };
+        let mut recalls: Vec<_> = (0..).zip(&self.inner.fleet.members).flat_map(of_member).collect();
+        recalls.sort_by_key(|(_, part)| (part.is_enough, Reverse(part.rows)));
+        recalls
     }
 
     /// Every tenant, ordered by name.

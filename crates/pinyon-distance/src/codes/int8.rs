@@ -9,7 +9,7 @@ use std::{ops::Range, sync::Arc};
 const CODE_MAX: f32 = 127.0;
 /// What is added to a component to store it: instructions multiply unsigned bytes with signed ones.
 pub(crate) const OFFSET: i32 = 128;
-/// How many standard deviations the errors of two distances may differ by: one pair in 16,000 does by more.
+/// How many standard deviations a distance may be wrong by: one in 16,000 is by more.
 const DEVIATIONS: f32 = 4.0;
 /// Rows whose products are kept until their scales are read.
 const BATCH: usize = 64;
@@ -130,6 +130,29 @@ impl Int8Rows {
         &self.stored.scales[self.rows.clone()]
     }
 
+    /// Whether two rows have codes that differ by no more than two codes of one vector do, on average, where that errs by up to half a
+    /// unit in every component of both.
+    ///
+    /// # Panics
+    /// Rows that there are not.
+    pub fn are_same(&self, a: u32, b: u32) -> bool {
+        let [(of_a, scale_a), (of_b, scale_b)] = [a, b].map(|row| self.decoded(row as usize));
+        let apart = of_a.iter().zip(of_b).map(|(a, b)| {
+            let decoded = |code: u8, scale: f32| scale * (i32::from(code) - OFFSET) as f32;
+            (decoded(*a, scale_a) - decoded(*b, scale_b)).powi(2)
+        });
+        // The lesser unit, because a row of zeros has next to none.
+        let unit = scale_a.min(scale_b);
+        apart.sum::<f32>() <= self.rotation.dim() as f32 * unit * unit / 6.0
+    }
+
+    /// A row's codes, and what a unit of them is worth.
+    fn decoded(&self, row: usize) -> (&[u8], f32) {
+        let lines = self.lines_per_row;
+        let codes = bytemuck::cast_slice(&self.codes()[row * lines..(row + 1) * lines]);
+        (codes, self.scales()[row][0])
+    }
+
     /// Copies of these rows, one after the other.
     ///
     /// # Panics
@@ -157,6 +180,11 @@ impl Int8Rows {
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The largest unit of a row's components, and the largest square of a length.
+    pub fn coarsest(&self) -> [f32; 2] {
+        self.scales().iter().fold([0.0; 2], |most, row| [most[0].max(row[0]), most[1].max(row[1])])
     }
 
     /// Memory that a row takes, in bytes, when vectors of `dim` components are compared by a metric.
@@ -209,10 +237,10 @@ impl Int8Rows {
     }
 }
 
-/// 1 for a vector of zeros, so that nothing is divided by 0.
+/// Next to nothing for a vector of zeros, so that nothing is divided by 0 and nothing is thought to be wrong with its codes.
 fn scale_of(point: &[f32]) -> f32 {
     let largest = point.iter().fold(0.0_f32, |largest, component| largest.max(component.abs()));
-    if largest > f32::MIN_POSITIVE * CODE_MAX { largest / CODE_MAX } else { 1.0 }
+    (largest / CODE_MAX).max(f32::MIN_POSITIVE)
 }
 
 fn quantised(component: f32, scale: f32) -> i32 {
@@ -288,20 +316,12 @@ impl Int8Query {
         }
     }
 
-    /// How far apart the distances of two rows like this one have to be until it is sure that the nearer one is nearer. Each
-    /// component of a code is off by up to half a unit, so the product of query and row has the variance of as many uniform
-    /// errors; a distance is twice that product.
-    ///
-    /// # Panics
-    /// There is no such row.
-    pub fn uncertainty(&self, rows: &Int8Rows, row: u32) -> f32 {
-        let (row, lines) = (row as usize, rows.lines_per_row);
-        let (own, other) = (self.factor / 2.0, rows.scales()[row][0]);
+    /// How wrong the distances may be.
+    pub fn errors(&self) -> Int8Errors {
+        let own = self.factor / 2.0;
         let of_query = self.query_bytes().iter().map(|code| i32::from(*code).pow(2)).sum::<i32>() as f32;
-        let codes: &[u8] = bytemuck::cast_slice(&rows.codes()[row * lines..(row + 1) * lines]);
-        let of_row = codes.iter().map(|code| (i32::from(*code) - OFFSET).pow(2)).sum::<i32>() as f32;
-        let deviation = 2.0 * own * other * ((of_query + of_row) / 12.0).sqrt();
-        DEVIATIONS * std::f32::consts::SQRT_2 * deviation
+        let norm_squared = own * own * of_query;
+        Int8Errors { unit_squared: own * own, norm_squared }
     }
 
     /// Asks for the line that anything else lies in, which belongs to the rows.
@@ -318,3 +338,50 @@ impl Int8Query {
         self.base + norm_squared - self.factor * scale * dot as f32
     }
 }
+
+/// How wrong the distances of a query may be. Each component of a code is off by up to half a unit, so that the product of query and row
+/// has the variance of as many uniform errors; a distance is twice that product.
+#[derive(Debug, Clone, Copy)]
+pub struct Int8Errors {
+    /// What a unit of the query's components is worth, squared.
+    unit_squared: f32,
+    /// The square of the query's length.
+    norm_squared: f32,
+}
+
+impl Int8Errors {
+    /// By how much a row's distance may be wrong in either direction.
+    ///
+    /// # Panics
+    /// There is no such row.
+    pub fn of(&self, rows: &Int8Rows, row: u32) -> f32 {
+        self.of_scales(rows.scales()[row as usize])
+    }
+
+    /// The same of a row whose distance was estimated. A row that is hardly farther than such errors has the query's own errors, for its
+    /// codes are the same: they add up instead of averaging out, and for all copies of a vector alike.
+    ///
+    /// # Panics
+    /// There is no such row.
+    pub fn of_estimate(&self, rows: &Int8Rows, row: u32, estimate: f32) -> f32 {
+        let error = self.of(rows, row);
+        if estimate + self.norm_squared <= SAME_WITHIN * error { ADDED_UP * error } else { error }
+    }
+
+    /// At least as much as that of each of the rows, given what [`Int8Rows::coarsest`] says of them.
+    pub fn most(&self, coarsest: [f32; 2]) -> f32 {
+        ADDED_UP * self.of_scales(coarsest)
+    }
+
+    fn of_scales(&self, [scale, norm_squared]: [f32; 2]) -> f32 {
+        // Codes that are coarse on a large scale are right on a small one, up to what single precision rounds away.
+        let rounded = 4.0 * f32::EPSILON * (self.norm_squared + norm_squared);
+        let variance = self.norm_squared.mul_add(scale * scale, self.unit_squared * norm_squared) / 12.0;
+        (2.0 * DEVIATIONS).mul_add(variance.sqrt(), rounded)
+    }
+}
+
+/// A row within so many errors of the query may be a copy of it.
+const SAME_WITHIN: f32 = 4.0;
+/// Two equal errors are as large together as so many that are independent, and a little more for their product.
+const ADDED_UP: f32 = 1.5;

@@ -12,13 +12,14 @@ mod space;
 #[cfg(test)]
 mod tests;
 
-pub use int8::{Int8Query, Int8Rows};
+pub use int8::{Int8Errors, Int8Query, Int8Rows};
 pub use rotation::Rotation;
 pub use signs::{SignLayout, SignQuery, SignRows};
 pub use space::PointSpace;
 
 pub(crate) use signs::{Estimate, GROUP, GroupTerms, PLANES, TERM_WORDS};
 
+use crate::{Kernels, reference};
 use bytemuck::{Pod, Zeroable};
 
 /// What a processor moves at once.
@@ -41,4 +42,13 @@ const fn nearest_integer(number: f32) -> i32 {
     let whole = number as i32;
     let rest = number - whole as f32;
     whole + (rest >= 0.5) as i32 - (rest <= -0.5) as i32
+}
+
+/// An inner product, in single precision where that has room.
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    let product = Kernels::detect().dot(a, b);
+    if product.abs() > f32::MIN_POSITIVE && product.is_finite() {
+        return product.into();
+    }
+    reference::dot_f64(a, b)
 }

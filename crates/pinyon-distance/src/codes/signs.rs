@@ -1,8 +1,11 @@
 //! A bit a component: the sign of what is left of a row when the mean of all rows is taken away (RaBitQ: Gao and Long,
-//! "RaBitQ: quantizing high-dimensional vectors with a theoretical error bound", 2024). The query keeps four bits, which
-//! lie in four planes, so that ands and counts of bits are all there is to compute.
+//! "RaBitQ: quantizing high-dimensional vectors with a theoretical error bound", 2024). The mean is taken away from the query as
+//! well, which keeps four bits that lie in four planes, so that ands and counts of bits are all there is to compute.
+//!
+//! With `d` and `q` for row and query without the mean, what is estimated is `|d|^2 - 2<d, q>`. The error of `<d, q>` has a
+//! deviation in proportion to `|q|` and to the row's factor, so that a lower bound is the same sum with another constant.
 
-use super::{LINE_WORDS, Line, PointSpace, nearest_integer};
+use super::{LINE_WORDS, Line, PointSpace, dot, nearest_integer};
 use crate::kernels::CodeKernels;
 use pinyon_types::Metric;
 
@@ -11,6 +14,11 @@ pub(crate) const GROUP: usize = 8;
 /// Bits of a query's component.
 pub(crate) const PLANES: usize = 4;
 const LEVELS: f32 = 15.0;
+/// The deviation of an estimate's error, as a share of factor times query: `sqrt(1 - 2/pi)` of the row, whose rotated components are
+/// as good as normal, and 0.11 of the query's four bits.
+const DEVIATION: f32 = 0.613;
+/// How much longer than the rows a query is made at most, where its length is free.
+const LENGTHENED_MAX: f64 = 8.0;
 /// Rows that lie apart and are numbered at once when all are read.
 const AT_ONCE: usize = 64;
 
@@ -61,7 +69,7 @@ impl SignLayout {
 /// What an estimate needs of each row of a group beside its bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct GroupTerms {
-    /// The square of the point's length.
+    /// The square of the length of what is left of the point.
     pub(crate) norm_squared: [f32; GROUP],
     /// What the inner product with the bits is worth, twice.
     pub(crate) factor: [f32; GROUP],
@@ -114,8 +122,8 @@ impl SignRows {
                 ones += 1;
             }
         }
-        let factor = if magnitude > 0.0 { 2.0 * squared / magnitude } else { 0.0 };
-        self.set_terms(row, [self.space.norm_squared(point), factor, ones as f32]);
+        let factor = if magnitude > 0.0 { 2.0 * (squared / magnitude) } else { 0.0 };
+        self.set_terms(row, [squared + self.space.surplus(point), factor, ones as f32]);
     }
 
     fn set_terms(&mut self, row: usize, [norm_squared, factor, ones]: [f32; 3]) {
@@ -174,14 +182,51 @@ impl SignRows {
 
     /// A query to hold against the rows, given its rotated point.
     pub fn query(&self, point: &[f32]) -> SignQuery {
-        let (low, high) = point
+        let length = self.length_for(point);
+        let rest: Vec<f32> = point
+            .iter()
+            .zip(&self.mean)
+            .map(|(component, mean)| (length * f64::from(*component)) as f32 - mean)
+            .collect();
+        let (low, high) = rest
             .iter()
             .fold((f32::MAX, f32::MIN), |(low, high), component| (low.min(*component), high.max(*component)));
         let step = if high > low { (high - low) / LEVELS } else { 1.0 };
+        let (planes, total) = self.planes(&rest, low, step);
+        SignQuery {
+            kernels: CodeKernels::detect(),
+            planes,
+            estimate: Estimate {
+                of_ones: 2.0 * low,
+                of_sum: 2.0 * step,
+                constant: -low * rest.len() as f32 - step * total as f32,
+            },
+            deviation: DEVIATION * dot(&rest, &rest).sqrt() as f32,
+            length,
+            shift: self.space.common_norm_squared() * (1.0 - length)
+                + dot(&self.mean, &self.mean)
+                + 2.0 * dot(&self.mean, &rest),
+        }
+    }
+
+    /// How long a query is made. Where all rows have one length the query's does not matter to their order, so that it becomes as
+    /// long as leaves least without the mean.
+    fn length_for(&self, point: &[f32]) -> f64 {
+        let (own, rows) = (dot(point, point).sqrt(), self.space.common_norm_squared().sqrt());
+        if own == 0.0 || rows == 0.0 {
+            return 1.0;
+        }
+        let (usual, along) = (rows / own, dot(point, &self.mean));
+        let best = if along > 0.0 { dot(&self.mean, &self.mean) / along } else { f64::INFINITY };
+        best.clamp(usual, LENGTHENED_MAX * usual)
+    }
+
+    /// The planes of components in steps from `low` on, and the sum of all steps.
+    fn planes(&self, components: &[f32], low: f32, step: f32) -> (Vec<u64>, u32) {
         let words = self.plane_words();
         let mut planes = vec![0_u64; PLANES * words];
         let mut total = 0;
-        for (word, components) in point.chunks(64).enumerate() {
+        for (word, components) in components.chunks(64).enumerate() {
             let mut bits = [0_u64; PLANES];
             for (at, component) in components.iter().enumerate() {
                 let level = nearest_integer(((component - low) / step).clamp(0.0, LEVELS)).cast_unsigned();
@@ -192,24 +237,13 @@ impl SignRows {
             }
             bits.iter().enumerate().for_each(|(plane, bits)| planes[plane * words + word] = *bits);
         }
-        let of_mean = CodeKernels::f32s().dot(point, &self.mean);
-        SignQuery {
-            kernels: CodeKernels::detect(),
-            planes,
-            estimate: Estimate {
-                base: -2.0 * of_mean,
-                of_ones: 2.0 * low,
-                of_sum: 2.0 * step,
-                constant: -low * point.len() as f32 - step * total as f32,
-            },
-        }
+        (planes, total)
     }
 }
 
-/// How a sum of bits becomes a distance: `norm + base - factor * (of_ones * ones + of_sum * sum + constant)`.
+/// How a sum of bits becomes a distance: `norm - factor * (of_ones * ones + of_sum * sum + constant)`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Estimate {
-    pub(crate) base: f32,
     pub(crate) of_ones: f32,
     pub(crate) of_sum: f32,
     pub(crate) constant: f32,
@@ -221,6 +255,12 @@ pub struct SignQuery {
     kernels: CodeKernels,
     planes: Vec<u64>,
     estimate: Estimate,
+    /// Of an estimate's error, for a factor of one.
+    deviation: f32,
+    /// What the query's point was multiplied with.
+    length: f64,
+    /// What an estimate has more than a distance as bytes tell it, where the query has that length.
+    shift: f64,
 }
 
 impl SignQuery {
@@ -228,6 +268,19 @@ impl SignQuery {
     #[must_use]
     pub fn with(self, kernels: CodeKernels) -> Self {
         Self { kernels, ..self }
+    }
+
+    /// The same with lower bounds for estimates: so many standard deviations below them. The nearest rows have estimates as wrong as
+    /// any, so that of rows at the very limit as many are missed as the normal distribution has beyond.
+    #[must_use]
+    pub fn lowered(mut self, deviations: f32) -> Self {
+        self.estimate.constant += deviations * self.deviation;
+        self
+    }
+
+    /// The estimate of a row whose distance is `distance` as bytes tell it ([`super::Int8Query::distances`]).
+    pub fn of_distance(&self, distance: f32) -> f32 {
+        (f64::from(distance) * self.length + self.shift) as f32
     }
 
     /// Estimates of the distances of consecutive rows from `first` on, which is a multiple of eight. They order as the

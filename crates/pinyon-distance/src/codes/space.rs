@@ -1,5 +1,6 @@
 //! Points: rows as they must be so that squared distances between them order as the metric does.
 
+use super::dot;
 use crate::{Kernels, scorer};
 use pinyon_types::{Distance, Metric};
 
@@ -67,26 +68,60 @@ impl PointSpace {
         }
     }
 
-    /// Makes `point` that of a query.
+    /// Makes `point` that of a query. Where its length does not matter it becomes that of the rows: sums in single precision have no
+    /// room for much shorter ones beside them.
     pub fn query(self, query: &[f32], point: &mut Vec<f32>) {
         match self {
             Self::Lifted { .. } => {
+                let times = self.query_times(query);
+                let scaled = query.iter().map(|component| (f64::from(*component) * times) as f32);
                 point.clear();
-                point.extend(query.iter().copied().chain([0.0]));
+                point.extend(scaled.chain([0.0]));
             }
             Self::Unit | Self::Plain => self.point(query, crate::inverse_norm(query), point),
         }
     }
 
-    /// What a row's distance from the query is between their points, given the square of the length of the query's: as codes tell
-    /// it, without what is the same for all rows.
-    pub fn between_points(self, distance: Distance, query_norm_squared: f32) -> f32 {
-        let distance = distance.get() as f32;
+    /// What the query's components are multiplied with so that it is as long as the rows.
+    fn query_times(self, query: &[f32]) -> f64 {
+        let (own, rows) = (dot(query, query).sqrt(), self.common_norm_squared().sqrt());
+        if own > 0.0 && rows > 0.0 { rows / own } else { 1.0 }
+    }
+
+    /// What distances between points take of this query beside its point: see [`Self::between_points`].
+    pub fn query_term(self, query: &[f32]) -> f64 {
         match self {
-            Self::Unit => 2.0f32.mul_add(distance, -1.0),
-            Self::Plain => distance - query_norm_squared,
-            Self::Lifted { norm_squared } => 2.0f32.mul_add(distance, norm_squared),
+            Self::Unit => 0.0,
+            Self::Plain => dot(query, query),
+            Self::Lifted { .. } => self.query_times(query),
         }
+    }
+
+    /// What a row's distance from the query is between their points, given [`Self::query_term`]: as codes tell it, without what is
+    /// the same for all rows.
+    pub fn between_points(self, distance: Distance, query_term: f64) -> f32 {
+        let distance = distance.get();
+        let between = match self {
+            Self::Unit => 2.0f64.mul_add(distance, -1.0),
+            Self::Plain => distance - query_term,
+            Self::Lifted { norm_squared } => (2.0 * query_term).mul_add(distance, f64::from(norm_squared)),
+        };
+        between as f32
+    }
+
+    /// The square of the length that all points have, but for a row of zeros among unit ones; 0 where they differ.
+    pub(crate) const fn common_norm_squared(self) -> f64 {
+        match self {
+            Self::Unit => 1.0,
+            Self::Plain => 0.0,
+            Self::Lifted { norm_squared } => norm_squared as f64,
+        }
+    }
+
+    /// What a point counts as longer, squared, than it is ([`Self::norm_squared`]).
+    pub(crate) fn surplus(self, point: &[f32]) -> f32 {
+        let is_unit = self == Self::Unit;
+        if is_unit && point.iter().all(|component| *component == 0.0) { 1.0 } else { 0.0 }
     }
 
     /// The square of a point's length, as distances count it: in a space where all have one length, that.

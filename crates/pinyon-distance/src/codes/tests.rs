@@ -1,5 +1,7 @@
 //! Codes against the vectors they stand for, and every set of kernels against the plain one.
 
+mod bounds;
+
 use super::*;
 use crate::{CodeKernels, inverse_norm, reference};
 use pinyon_types::{Metric, SeededRng};
@@ -62,7 +64,8 @@ impl Set {
             }
             Metric::DotProduct => {
                 let longest = self.vectors.chunks(self.dim).map(|row| reference::dot_f64(row, row));
-                longest.fold(0.0, f64::max) - 2.0 * dot
+                let (longest, query) = (longest.fold(0.0, f64::max), reference::dot_f64(query, query));
+                longest - 2.0 * dot * (longest / query).sqrt()
             }
             Metric::Euclidean => reference::dot_f64(vector, vector) - 2.0 * dot,
         }
@@ -103,13 +106,14 @@ fn rows_whose_bytes_are_farther_apart_than_they_are_uncertain_lie_in_that_order(
             let asked = rows.query(&rows.query_point(&query));
             let mut distances = vec![0.0; 120];
             asked.distances(&rows, 0, &mut distances);
+            let errors: Vec<f32> = (0..120).map(|row| asked.errors().of(&rows, row)).collect();
+            assert!(errors.iter().all(|one| *one <= asked.errors().most(rows.coarsest())));
             let expected: Vec<f64> = (0..120).map(|row| set.expected(metric, &query, row)).collect();
             for (near, far) in (0..120).flat_map(|near| (0..120).map(move |far| (near, far))) {
                 let apart = distances[far] - distances[near];
                 pairs += usize::from(apart > 0.0);
-                if apart > asked.uncertainty(&rows, near as u32) {
+                if apart > errors[near] + errors[far] {
                     certain += 1;
-                    // A row twice as long has codes twice as coarse; among the nearest all are about as long.
                     wrong += usize::from(expected[far] < expected[near]);
                 }
             }
@@ -256,7 +260,7 @@ fn all_kernels_agree_bit_for_bit() {
 #[test]
 fn no_set_of_kernels_overflows() {
     let terms = [GroupTerms { norm_squared: [0.0; GROUP], factor: [-1.0; GROUP], ones: [0.0; GROUP] }];
-    let estimate = Estimate { base: 0.0, of_ones: 0.0, of_sum: 1.0, constant: 0.0 };
+    let estimate = Estimate { of_ones: 0.0, of_sum: 1.0, constant: 0.0 };
     // Up to 20,032 components; 31 words are as many as counts in bytes can take.
     for (kernels, words) in
         CodeKernels::available().into_iter().flat_map(|one| [1, 31, 32, 313].map(|words| (one, words)))

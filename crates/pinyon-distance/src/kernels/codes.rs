@@ -8,7 +8,6 @@ mod avx512;
 mod neon;
 pub(crate) mod plain;
 
-use super::Kernels;
 use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, LINE_WORDS, PLANES, TERM_WORDS};
 use std::sync::OnceLock;
 
@@ -96,11 +95,6 @@ impl CodeKernels {
             #[cfg(target_arch = "aarch64")]
             Level::Dotprod => "dotprod",
         }
-    }
-
-    /// The kernels for vectors of f32.
-    pub(crate) fn f32s() -> Kernels {
-        Kernels::detect()
     }
 
     /// Sums of products of a query's signed bytes with each row's unsigned ones. Rows are whole lines.

@@ -1,6 +1,6 @@
 //! Making codes. A million wide rows take seconds, so that every part of it looks at whether to stop.
 
-use super::{CodedRows, Depth, self_test, sign_layout};
+use super::{CodedRows, CodesTest, self_test, sign_layout};
 use crate::RowBlock;
 use pinyon_distance::codes::{Int8Rows, PointSpace, SignLayout, SignRows};
 use pinyon_types::Metric;
@@ -14,10 +14,8 @@ const ROWS_PER_CHECK: usize = 1024;
 /// What coding rows came to.
 #[derive(Debug)]
 pub enum Coding {
-    /// Codes that reach the recall.
-    Fit(CodedRows),
-    /// No depth that was tried reaches it, and scans of the vectors must go on.
-    Unfit,
+    /// Codes, and what they are worth.
+    Done(CodedRows),
     /// It was stopped before it found anything.
     Stopped,
 }
@@ -41,13 +39,7 @@ impl CodedRows {
     ///
     /// # Panics
     /// There are not as many bytes as rows.
-    pub fn build(
-        bytes: Int8Rows,
-        block: RowBlock<'_>,
-        metric: Metric,
-        recall_min: f64,
-        stop: &dyn Fn() -> bool,
-    ) -> Coding {
+    pub fn build(bytes: Int8Rows, block: RowBlock<'_>, metric: Metric, stop: &dyn Fn() -> bool) -> Coding {
         assert_eq!(bytes.len(), block.rows(), "codes of these rows");
         let signs = match sign_layout(block.rows()) {
             Some(layout) => {
@@ -56,8 +48,9 @@ impl CodedRows {
             }
             None => None,
         };
-        let coded = Self { bytes: Arc::new(bytes), signs, depth: Depth { by_signs: 0, by_bytes: 0 } };
-        self_test::with_depth(coded, block, metric, recall_min, stop)
+        let coarsest = bytes.coarsest();
+        let coded = Self { bytes: Arc::new(bytes), coarsest, signs, test: CodesTest::NONE };
+        self_test::tested(coded, block, metric, stop)
     }
 }
 

@@ -1,23 +1,25 @@
-//! Rows with codes: a scan that reads fewer bytes. Bits choose some rows, bytes choose few of those, and only of the few is
-//! the distance computed from the vector. How many are kept at each step is found by a self-test on the rows themselves.
+//! Rows with codes: a scan that reads fewer bytes. Bits bound every row's distance from below, bytes are read of those that may be
+//! near, and only of the few that may still be among the results is the distance computed from the vector.
 
 mod build;
-mod nearest;
+mod candidates;
 mod query;
 mod self_test;
 #[cfg(test)]
 mod tests;
+mod within;
 
-use crate::{RowBlock, ScanEnd, TopK, Work, probes::K};
+use crate::{RowBlock, ScanEnd, TopK, Work};
 pub use build::Coding;
-use nearest::Nearest;
 use pinyon_distance::{
     QueryScorer,
-    codes::{Int8Rows, SignLayout, SignRows},
+    codes::{Int8Rows, SignLayout, SignQuery, SignRows},
 };
 use pinyon_types::{Distance, Effort, Metric, SlotId};
 pub use query::{CodedQuery, DenseQuery};
-use std::sync::Arc;
+pub use self_test::CodesTest;
+use std::{ops::Range, sync::Arc};
+use within::Within;
 
 /// Below so many rows reading bytes costs less than reading bits first: where a prototype's curves crossed, at 384 components.
 const SIGNS_ROWS_MIN: usize = 4096;
@@ -26,50 +28,23 @@ const SIGNS_ROWS_MIN: usize = 4096;
 const APART_ROWS_MIN: usize = 20_000;
 /// Scoring a row by its bytes takes so many times as long as by its bits where rows are read in no order: 20 ns and 3 ns at 384
 /// components.
-const BYTES_PER_SIGNS: usize = 6;
-/// How much of the results may lie beyond the usual depth, of a search that goes [`SELECTIVE_TIMES`] as deep: a tenth.
-const LATE_TIMES_MAX: usize = 10;
-/// Rows whose vectors are fetched ahead.
-const ROWS_AHEAD: usize = 2;
+const BYTES_PER_SIGNS: u64 = 6;
+/// Under a filter the nearest rows may be far, and bits tell less of rows that are about as far as each other: so many times the
+/// rows whose bytes are read without one.
+const FILTERED_TIMES: u64 = 2;
 /// Rows whose estimates are computed before they are looked at.
 const CHUNK: usize = 512;
 /// Rows between two looks at whether to stop.
 const ROWS_PER_CHECK: usize = 16 * CHUNK;
-/// How much deeper searches under a filter go (see [`Wanted::is_selective`]).
-const SELECTIVE_TIMES: usize = 4;
-
-/// How many rows are kept after each step, for ten results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Depth {
-    /// After bits were read.
-    pub by_signs: usize,
-    /// After bytes were read: rows whose vectors are read, at most. Those that bytes say are certainly not among the results are left out.
-    pub by_bytes: usize,
-}
-
-impl Depth {
-    /// For `k` results.
-    const fn of(self, k: usize) -> Self {
-        self.times(if k > K { k.div_ceil(K) } else { 1 })
-    }
-
-    const fn times(self, times: usize) -> Self {
-        Self { by_signs: self.by_signs * times, by_bytes: self.by_bytes * times }
-    }
-
-    /// With so much effort, for `k` results.
-    fn with(self, effort: Effort, k: usize) -> Self {
-        let by_bytes = effort.capped(effort.scaled(self.by_bytes, k), k);
-        Self { by_signs: effort.scaled(self.by_signs, k), by_bytes }
-    }
-}
 
 /// Codes of consecutive rows.
 #[derive(Debug)]
 pub struct CodedRows {
     bytes: Arc<Int8Rows>,
+    /// What [`Int8Rows::coarsest`] says.
+    coarsest: [f32; 2],
     signs: Option<SignRows>,
-    depth: Depth,
+    test: CodesTest,
 }
 
 /// What of the rows a search is about.
@@ -77,9 +52,6 @@ pub struct CodedRows {
 pub struct Wanted<'a> {
     /// Whether a row counts.
     pub is_wanted: &'a dyn Fn(u32) -> bool,
-    /// Whether rows were chosen by what they say rather than at random: the nearest of them may be far from the query, where
-    /// many are about as far and estimates tell less.
-    pub is_selective: bool,
     /// Whether to stop.
     pub stop: &'a dyn Fn() -> bool,
 }
@@ -90,20 +62,19 @@ impl CodedRows {
         &self.bytes
     }
 
-    /// The depth that the self-test found.
-    pub const fn depth(&self) -> Depth {
-        self.depth
+    /// What the self-test found.
+    pub const fn test(&self) -> CodesTest {
+        self.test
     }
 
-    /// How many rows a search for `k` results keeps; more under a filter that chooses rows by what they say.
-    pub fn depth_for(&self, k: usize, effort: Effort, is_selective: bool) -> Depth {
-        self.depth.of(k).times(if is_selective { SELECTIVE_TIMES } else { 1 }).with(effort, k)
+    /// How many standard deviations below its estimate by bits a row's bound lies; `None` where there are no bits.
+    pub fn deviations(&self, effort: Effort) -> Option<f32> {
+        self.signs.as_ref().map(|_| self.test.deviations * effort.factor() as f32)
     }
 
     /// Whether codes are the cheaper way to `k` results: not where most rows would be kept on the way.
-    pub fn is_worth(&self, k: usize, effort: Effort) -> bool {
-        let kept = if self.signs.is_some() { self.depth_for(k, effort, false).by_signs } else { k };
-        self.bytes.len() >= 4 * kept
+    pub fn is_worth(&self, k: usize) -> bool {
+        !self.test.is_dear && self.bytes.len() >= 4 * k
     }
 
     /// Whether there are codes of a bit a component.
@@ -131,9 +102,9 @@ impl CodedRows {
     }
 
     /// Whether bits choose among so many named rows before bytes do, in a search for `k` results.
-    pub fn has_signs_for(&self, rows: usize, k: usize, effort: Effort) -> bool {
-        let kept = self.depth_for(k, effort, true).by_signs;
-        self.has_signs_apart() && rows * (BYTES_PER_SIGNS - 1) > kept * BYTES_PER_SIGNS
+    pub fn has_signs_for(&self, rows: usize, k: usize) -> bool {
+        let kept = FILTERED_TIMES * self.test.bytes_read.max(k as u64);
+        self.has_signs_apart() && rows as u64 * (BYTES_PER_SIGNS - 1) > kept * BYTES_PER_SIGNS
     }
 
     /// Adds the nearest wanted rows to `best`, whose distances come from the vectors of `block`.
@@ -145,17 +116,13 @@ impl CodedRows {
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
     ) -> ScanEnd {
-        let (k, query) = (best.capacity(), query.within(best));
-        let depth = self.depth_for(k, effort, wanted.is_selective);
-        let (near, end) = match &self.signs {
-            Some(signs) => {
-                let (near, end) = scan_signs(signs, query.coded(&self.bytes), depth.by_signs, wanted, work);
-                // They are few: to stop among them would not pay.
-                (self.nearest_of(query, (&near, &|| false), (depth.by_bytes, k), work).0, end)
-            }
-            None => self.scan_bytes(query, (depth.by_bytes, k), wanted, work),
+        let query = query.within(best);
+        let mut within = self.within(query, best.capacity());
+        let end = match &self.signs {
+            Some(signs) => self.scan_signs(signs, (query, effort), wanted, (&mut within, work)),
+            None => self.scan_bytes(query, wanted, &mut within),
         };
-        rescore(block, scorer, &near, best, work);
+        within.rescore((block, scorer), effort.candidates_max_for(best.capacity()), best, work);
         end
     }
 
@@ -169,82 +136,86 @@ impl CodedRows {
         work: &mut Work,
     ) -> ScanEnd {
         let (k, query) = (best.capacity(), query.within(best));
-        let depth = self.depth_for(k, effort, true);
-        let by_signs = match &self.signs {
-            Some(signs) if self.has_signs_for(rows.len(), k, effort) => {
-                self.nearest_by_signs((signs, query), (rows, stop), (depth, k), work)
+        let mut within = self.within(query, k);
+        let end = match &self.signs {
+            Some(signs) if self.has_signs_for(rows.len(), k) => {
+                self.signs_of(signs, (query, effort), (rows, stop), (&mut within, work))
             }
-            _ => None,
+            _ => self.bytes_of_rows(query, (rows, stop), &mut within),
         };
-        let (near, end) =
-            by_signs.unwrap_or_else(|| self.nearest_of(query, (rows, stop), (depth.by_bytes, k), work));
-        rescore(block, scorer, &near, best, work);
+        within.rescore((block, scorer), effort.candidates_max_for(k), best, work);
         end
     }
 
-    /// The nearest of some rows, of which bits choose those that bytes are read of. `None` where that was not enough: among rows
-    /// that all are far from the query bits tell little, and some of the `k` nearest are seen to lie late in their order.
-    fn nearest_by_signs(
-        &self,
-        (signs, query): (&SignRows, DenseQuery<'_>),
-        among: (&[u32], &dyn Fn() -> bool),
-        (depth, k): (Depth, usize),
-        work: &mut Work,
-    ) -> Option<(Vec<u32>, ScanEnd)> {
+    fn within<'a>(&'a self, query: DenseQuery<'a>, k: usize) -> Within<'a> {
         let coded = query.coded(&self.bytes);
-        let of_signs = signs.query(&coded.point);
-        let by_signs = |rows: &[u32], out: &mut [f32]| of_signs.distances_at(signs, rows, out);
-        let (chosen, end, seen) = nearest_of(among, depth.by_signs, by_signs);
-        let usual = depth.by_signs / SELECTIVE_TIMES;
-        let chosen = chosen.into_rows(usual);
-        let mut distances = vec![0.0; chosen.len()];
-        coded.bytes.distances_at(&self.bytes, &chosen, &mut distances);
-        work.sign_distances += seen;
-        work.code_distances += chosen.len() as u64;
-        let mut nearest = Nearest::new(depth.by_bytes);
-        nearest.take(&distances, |place| place as u32, |_| true);
-        let bounds = |place| self.bounds(query, chosen[place as usize]);
-        let places = nearest.into_close(k, bounds);
-        let late = places.iter().take(k).filter(|place| **place as usize >= usual).count();
-        let rows = || places.iter().map(|place| chosen[*place as usize]).collect();
-        (late * LATE_TIMES_MAX <= k || end == ScanEnd::Stopped).then(|| (rows(), end))
+        Within::new(&self.bytes, coded, (k.max(1), query.limit(&self.bytes)), self.coarsest)
     }
 
-    fn nearest_of(
+    fn scan_signs(
         &self,
-        query: DenseQuery<'_>,
-        among: (&[u32], &dyn Fn() -> bool),
-        (depth, k): (usize, usize),
-        work: &mut Work,
-    ) -> (Vec<u32>, ScanEnd) {
-        let coded = query.coded(&self.bytes);
-        let by_bytes = |rows: &[u32], out: &mut [f32]| coded.bytes.distances_at(&self.bytes, rows, out);
-        let (nearest, end, seen) = nearest_of(among, depth, by_bytes);
-        work.code_distances += seen;
-        (self.close(query, nearest, k), end)
-    }
-
-    fn scan_bytes(
-        &self,
-        query: DenseQuery<'_>,
-        (depth, k): (usize, usize),
+        signs: &SignRows,
+        (query, effort): (DenseQuery<'_>, Effort),
         wanted: Wanted<'_>,
-        work: &mut Work,
-    ) -> (Vec<u32>, ScanEnd) {
-        let coded = query.coded(&self.bytes);
-        let distances = |first, out: &mut [f32]| coded.bytes.distances(&self.bytes, first, out);
-        let (near, end, seen) = scan(self.bytes.len(), depth, wanted, distances);
-        work.code_distances += seen;
-        (self.close(query, near, k), end)
+        (within, work): (&mut Within<'_>, &mut Work),
+    ) -> ScanEnd {
+        let bits = self.lower_bounds(signs, query, effort);
+        let (end, seen) = chunks(signs.len(), wanted.stop, |rows, bounds| {
+            let first = rows.start;
+            bits.distances(signs, first, bounds);
+            within.take_bounds(&bits, bounds, |at| (first + at) as u32, wanted.is_wanted);
+        });
+        within.read_waiting(&bits);
+        work.sign_distances += seen;
+        end
     }
 
-    fn close(&self, query: DenseQuery<'_>, near: Nearest, k: usize) -> Vec<u32> {
-        near.into_close(k, |row| self.bounds(query, row))
+    fn signs_of(
+        &self,
+        signs: &SignRows,
+        (query, effort): (DenseQuery<'_>, Effort),
+        (named, stop): (&[u32], &dyn Fn() -> bool),
+        (within, work): (&mut Within<'_>, &mut Work),
+    ) -> ScanEnd {
+        let bits = self.lower_bounds(signs, query, effort);
+        let (end, seen) = chunks(named.len(), stop, |rows, bounds| {
+            let named = &named[rows];
+            bits.distances_at(signs, named, bounds);
+            within.take_bounds(&bits, bounds, |at| named[at], |_| true);
+        });
+        within.read_waiting(&bits);
+        work.sign_distances += seen;
+        end
     }
 
-    /// How far two estimates of rows like this one may be wrong against each other, and what is beyond the query's bound.
-    fn bounds(&self, query: DenseQuery<'_>, like: u32) -> (f32, f32) {
-        (query.coded(&self.bytes).bytes.uncertainty(&self.bytes, like), query.limit(&self.bytes, like))
+    fn scan_bytes(&self, query: DenseQuery<'_>, wanted: Wanted<'_>, within: &mut Within<'_>) -> ScanEnd {
+        let bytes = &query.coded(&self.bytes).bytes;
+        let scan = chunks(self.bytes.len(), wanted.stop, |rows, estimates| {
+            let first = rows.start;
+            bytes.distances(&self.bytes, first, estimates);
+            within.take_estimates(estimates, |at| (first + at) as u32, wanted.is_wanted);
+        });
+        scan.0
+    }
+
+    fn bytes_of_rows(
+        &self,
+        query: DenseQuery<'_>,
+        (named, stop): (&[u32], &dyn Fn() -> bool),
+        within: &mut Within<'_>,
+    ) -> ScanEnd {
+        let bytes = &query.coded(&self.bytes).bytes;
+        let scan = chunks(named.len(), stop, |rows, estimates| {
+            let named = &named[rows];
+            bytes.distances_at(&self.bytes, named, estimates);
+            within.take_estimates(estimates, |at| named[at], |_| true);
+        });
+        scan.0
+    }
+
+    fn lower_bounds(&self, signs: &SignRows, query: DenseQuery<'_>, effort: Effort) -> SignQuery {
+        let deviations = self.test.deviations * effort.factor() as f32;
+        signs.query(&query.coded(&self.bytes).point).lowered(deviations)
     }
 }
 
@@ -257,74 +228,20 @@ const fn sign_layout(rows: usize) -> Option<SignLayout> {
     }
 }
 
-/// The `depth` of some rows that seem nearest, and how many were looked at.
-fn nearest_of(
-    (rows, stop): (&[u32], &dyn Fn() -> bool),
-    depth: usize,
-    distances: impl Fn(&[u32], &mut [f32]),
-) -> (Nearest, ScanEnd, u64) {
-    let mut nearest = Nearest::new(depth);
-    let mut chunk = [0.0; CHUNK];
-    for (number, part) in rows.chunks(CHUNK).enumerate() {
-        let first = number * CHUNK;
+/// Hands over some places after the others with room for a distance of each; says how many were looked at.
+fn chunks(
+    count: usize,
+    stop: &dyn Fn() -> bool,
+    mut look: impl FnMut(Range<usize>, &mut [f32]),
+) -> (ScanEnd, u64) {
+    let mut distances = [0.0; CHUNK];
+    for first in (0..count).step_by(CHUNK) {
         if first > 0 && first.is_multiple_of(ROWS_PER_CHECK) && stop() {
-            return (nearest, ScanEnd::Stopped, first as u64);
+            return (ScanEnd::Stopped, first as u64);
         }
-        let chunk = &mut chunk[..part.len()];
-        distances(part, chunk);
-        nearest.take(chunk, |at| part[at], |_| true);
+        let rows = first..count.min(first + CHUNK);
+        let distances = &mut distances[..rows.len()];
+        look(rows, distances);
     }
-    (nearest, ScanEnd::Done, rows.len() as u64)
-}
-
-fn scan_signs(
-    signs: &SignRows,
-    query: &CodedQuery,
-    depth: usize,
-    wanted: Wanted<'_>,
-    work: &mut Work,
-) -> (Vec<u32>, ScanEnd) {
-    let query = signs.query(&query.point);
-    let distances = |first, out: &mut [f32]| query.distances(signs, first, out);
-    let (near, end, seen) = scan(signs.len(), depth, wanted, distances);
-    work.sign_distances += seen;
-    (near.into_rows(0), end)
-}
-
-/// The `depth` wanted rows that seem nearest, and how many were looked at.
-fn scan(
-    rows: usize,
-    depth: usize,
-    wanted: Wanted<'_>,
-    distances: impl Fn(usize, &mut [f32]),
-) -> (Nearest, ScanEnd, u64) {
-    let mut nearest = Nearest::new(depth);
-    let mut chunk = [0.0; CHUNK];
-    for first in (0..rows).step_by(CHUNK) {
-        if first > 0 && first % ROWS_PER_CHECK == 0 && (wanted.stop)() {
-            return (nearest, ScanEnd::Stopped, first as u64);
-        }
-        let chunk = &mut chunk[..CHUNK.min(rows - first)];
-        distances(first, chunk);
-        nearest.take(chunk, |at| (first + at) as u32, wanted.is_wanted);
-    }
-    (nearest, ScanEnd::Done, rows as u64)
-}
-
-fn rescore(
-    block: RowBlock<'_>,
-    scorer: &QueryScorer<'_>,
-    rows: &[u32],
-    best: &mut TopK<(Distance, SlotId)>,
-    work: &mut Work,
-) {
-    for (place, row) in rows.iter().enumerate() {
-        if let Some(next) = rows.get(place + ROWS_AHEAD) {
-            scorer.fetch(block.vector(*next as usize));
-        }
-        let at = *row as usize;
-        let distance = scorer.distance(block.vector(at), block.inverse_norms[at]);
-        best.push((distance, SlotId::new(block.first_slot.get() + row)));
-    }
-    work.distances += rows.len() as u64;
+    (ScanEnd::Done, count as u64)
 }

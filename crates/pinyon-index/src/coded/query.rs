@@ -1,10 +1,7 @@
 //! Queries as codes are asked with them.
 
 use crate::TopK;
-use pinyon_distance::{
-    Kernels,
-    codes::{Int8Query, Int8Rows},
-};
+use pinyon_distance::codes::{Int8Errors, Int8Query, Int8Rows};
 use pinyon_types::{Distance, SlotId};
 use std::sync::OnceLock;
 
@@ -13,14 +10,21 @@ use std::sync::OnceLock;
 pub struct CodedQuery {
     pub(super) point: Vec<f32>,
     pub(crate) bytes: Int8Query,
-    norm_squared: f32,
+    pub(crate) errors: Int8Errors,
+    /// See [`pinyon_distance::codes::PointSpace::query_term`].
+    term: f64,
 }
 
 impl CodedQuery {
     fn new(vector: &[f32], rows: &Int8Rows) -> Self {
         let point = rows.query_point(vector);
-        let norm_squared = Kernels::detect().dot(&point, &point);
-        Self { bytes: rows.query(&point), point, norm_squared }
+        let bytes = rows.query(&point);
+        Self { errors: bytes.errors(), bytes, point, term: rows.space().query_term(vector) }
+    }
+
+    /// A distance as bytes tell it.
+    pub(super) fn between_points(&self, rows: &Int8Rows, distance: Distance) -> f32 {
+        rows.space().between_points(distance, self.term)
     }
 }
 
@@ -52,12 +56,11 @@ impl<'a> DenseQuery<'a> {
         self.codes.get_or_init(|| CodedQuery::new(self.vector, rows))
     }
 
-    /// Rows whose estimates are beyond this are beyond the bound, where estimates of rows like this one are as good as bytes allow.
-    pub(crate) fn limit(self, rows: &Int8Rows, like: u32) -> f32 {
+    /// What is farther, as bytes tell it, is beyond the bound.
+    pub(crate) fn limit(self, rows: &Int8Rows) -> f32 {
         if self.bound == Distance::FARTHEST {
             return f32::INFINITY;
         }
-        let coded = self.coded(rows);
-        rows.space().between_points(self.bound, coded.norm_squared) + coded.bytes.uncertainty(rows, like)
+        self.coded(rows).between_points(rows, self.bound)
     }
 }

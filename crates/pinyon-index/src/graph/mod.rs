@@ -7,9 +7,9 @@ mod self_test;
 #[cfg(test)]
 mod tests;
 
-pub use code_graph::{Beginning, CodeGraph, GraphParts};
+pub use code_graph::{Beginning, Building, CodeGraph, GraphParts};
 pub use hnsw_rs_graph::HnswRsGraph;
-pub use self_test::{Calibration, SelfTest, calibrate};
+pub use self_test::{GraphTest, HeldOut, SelfTest, are_enough, calibrate, missed_by};
 
 use crate::{DenseQuery, Work};
 use pinyon_types::SlotId;
@@ -37,17 +37,31 @@ pub struct Found {
     pub limit: f32,
 }
 
-impl Found {
-    /// The first of some of the rows, in their order: those that may be among the `k` nearest of them and within the query's bound.
-    pub fn close<'a>(&self, rows: &'a [(f32, SlotId)], k: usize) -> &'a [(f32, SlotId)] {
-        let of_kth = rows.get(k.max(1) - 1).map_or(f32::INFINITY, |kth| kth.0 + self.uncertainty);
-        let limit = of_kth.min(self.limit);
-        &rows[..rows.partition_point(|(distance, _)| *distance <= limit)]
-    }
+/// What of a walk is worth a closer look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Close {
+    /// Rows that may be among the nearest, nearest first as far as the graph tells.
+    pub rows: Vec<SlotId>,
+    /// How many rows the walk had to find for the `k` nearest; `None` if it found fewer.
+    pub kth_place: Option<usize>,
+}
 
-    /// Whether a row was found.
-    pub fn contains(&self, slot: SlotId) -> bool {
-        self.rows.iter().any(|row| row.1 == slot)
+impl Found {
+    /// The wanted ones of the rows, and of those that they stand for, that may be among the `k` nearest and within the query's bound.
+    pub fn close(&self, graph: &dyn Graph, k: usize, is_wanted: impl Fn(SlotId) -> bool) -> Close {
+        let (mut rows, mut limit, mut kth_place) = (Vec::with_capacity(2 * k), self.limit, None);
+        for (place, (distance, row)) in self.rows.iter().enumerate() {
+            if *distance > limit {
+                break;
+            }
+            let members = graph.members(*row).iter().map(|member| SlotId::new(*member));
+            rows.extend(std::iter::once(*row).chain(members).filter(|row| is_wanted(*row)));
+            if kth_place.is_none() && rows.len() >= k {
+                kth_place = Some(place);
+                limit = limit.min(distance + self.uncertainty);
+            }
+        }
+        Close { rows, kth_place }
     }
 }
 
@@ -121,6 +135,10 @@ pub trait Graph: Send + Sync + Debug {
     /// among them, if it is; `None` if the engine keeps its links to itself.
     fn beginning(&self, _rows: usize, _number: &dyn Fn(u32) -> Option<u32>) -> Option<Beginning> {
         None
+    }
+    /// Rows that one which is found stands for: as near as it, as far as the graph can tell.
+    fn members(&self, _row: SlotId) -> &[u32] {
+        &[]
     }
     /// Number of rows.
     fn rows(&self) -> usize;

@@ -1,99 +1,218 @@
-//! The self-test: how much effort does a graph need on its own rows for the recall that is promised?
+//! The self-test: how much effort does a graph need for the recall that is promised, on questions that people asked or, until there are
+//! enough of them, on probes made of its rows?
 
 use super::{Graph, GraphRequest};
 use crate::{
     DenseQuery, RowBlock, Work,
-    probes::{K, nearest_of_each, probes},
+    coded::CodedRows,
+    probes::{self, CLASSES, Truth},
+    sequential::{Asked, Evidence, K, Recall, Verdict, looks},
 };
 use pinyon_distance::QueryScorer;
-use pinyon_types::{Distance, Metric, SlotId};
-use std::sync::OnceLock;
+use pinyon_types::Metric;
+use std::{ops::Range, sync::OnceLock};
 
-/// So many estimate a recall of 0.99 to within about 0.002. With a quarter of them the same rows were given efforts of 128,
-/// 160 or 256 as their graphs happened to come out.
-const QUERIES: usize = 512;
 /// Efforts tried.
 const LADDER: [usize; 17] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 384, 512, 768];
-
-/// Rows that searches for ten results look at more closely, at most: they must be the right ones.
+/// Among so many of the nearest are those that are rescored: a walk ends early once they have not changed for a while.
 const SETTLED: usize = 3 * K;
+/// Questions from which on they decide instead of probes.
+const QUESTIONS_MIN: usize = 64;
+/// Probes that are made.
+const PROBES: usize = 1_024;
+/// Queries by which the effort is looked for that is then confirmed.
+const AIMED_BY: usize = 128;
+/// The share of what may be missed that is aimed at: certainty is cheap where the recall lies well above the target.
+const AIMED_SHARE: f64 = 0.4;
 
-/// What the self-test demands.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SelfTest {
+/// What the self-test demands, and of what.
+#[derive(Debug, Clone, Copy)]
+pub struct SelfTest<'a> {
     /// The metric.
     pub metric: Metric,
     /// Recall@10 to reach.
     pub recall_min: f64,
-    /// Which queries are drawn.
+    /// Which probes are made.
     pub seed: u64,
+    /// Questions that people asked.
+    pub questions: &'a [Vec<f32>],
+    /// Rows that the graph lacks: questions of the rows' own kind.
+    pub held_out: HeldOut<'a>,
+}
+
+/// Rows that a graph lacks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HeldOut<'a> {
+    /// One of each crowd of them.
+    pub asked: &'a [u32],
+    /// All of them.
+    pub rows: &'a [u32],
 }
 
 /// What the self-test found.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Calibration {
-    /// The least effort tried that reached the recall.
-    Fit {
-        /// The effort for ten results.
-        ef: usize,
-        /// The recall that it reached.
-        recall: f64,
-    },
-    /// No effort tried reached it.
-    Unfit {
-        /// The recall of the greatest effort.
-        recall: f64,
-    },
-    /// It was stopped before it found anything.
-    Stopped,
+pub struct GraphTest {
+    /// The effort for ten results: the least that reaches the recall, or the greatest.
+    pub ef: usize,
+    /// The recall that it has.
+    pub recall: Recall,
+    /// Whether that is enough, as sure as the test is.
+    pub is_enough: bool,
 }
 
-/// Measures recall@10 on queries as far from the rows as people's are.
+impl GraphTest {
+    /// The same with the next greater effort; `None` if it is the greatest.
+    pub fn raised(self) -> Option<Self> {
+        let ef = *LADDER.get(LADDER.partition_point(|ef| *ef <= self.ef))?;
+        Some(Self { ef, ..self })
+    }
+}
+
+/// Whether so many questions decide.
+pub const fn are_enough(questions: usize) -> bool {
+    questions >= QUESTIONS_MIN
+}
+
+/// Finds the effort that a graph needs; `None` if it was stopped. Cost: up to a thousand queries, each about ten times, and their exact
+/// answers, for which codes are scanned if there are any.
 pub fn calibrate(
     graph: &dyn Graph,
-    block: RowBlock<'_>,
-    test: SelfTest,
+    (block, codes): (RowBlock<'_>, Option<&CodedRows>),
+    test: SelfTest<'_>,
     stop: &dyn Fn() -> bool,
-) -> Calibration {
-    let queries = probes(block, QUERIES, test.seed);
-    let Some(truth) = nearest_of_each(block, test.metric, &queries, stop) else {
-        return Calibration::Stopped;
+) -> Option<GraphTest> {
+    let asked = if are_enough(test.questions.len()) { Asked::Questions } else { Asked::Probes };
+    let (classes, queries): (Vec<usize>, Vec<Vec<f32>>) = match asked {
+        Asked::Questions => test.questions.iter().map(|question| (0, question.clone())).unzip(),
+        Asked::Probes => {
+            let codes = codes.map(|codes| &**codes.bytes_codes());
+            probes::classes(block, codes, test.held_out.asked, PROBES, test.seed).into_iter().unzip()
+        }
     };
-    let recall = |ef: usize| measure(graph, block, test.metric, &queries, &truth, ef);
-    // Recall grows with the effort, but for what 512 queries cannot tell.
-    let least = LADDER.partition_point(|ef| !stop() && recall(*ef) < test.recall_min);
-    match LADDER.get(least) {
-        _ if stop() => Calibration::Stopped,
-        Some(ef) => Calibration::Fit { ef: *ef, recall: recall(*ef) },
-        None => Calibration::Unfit { recall: recall(LADDER[LADDER.len() - 1]) },
+    let count = queries.len();
+    let truth = Truth::new((block, codes), test.metric, queries).without(test.held_out.rows);
+    let mut trial = Trial { graph, block, truth, asked, classes, stop };
+    let aim = AIMED_SHARE * (1.0 - test.recall_min);
+    let mut stopped = false;
+    let least = LADDER.partition_point(|ef| {
+        let mut classes = Classes::of(asked);
+        stopped |= trial.ask(*ef, 0..AIMED_BY.min(count), &mut classes).is_none();
+        !stopped && classes.missed_share() > aim
+    });
+    let mut best = None;
+    for ef in LADDER.into_iter().skip(least.min(LADDER.len() - 1)) {
+        let (verdict, classes) = trial.confirm(ef, count, test.recall_min)?;
+        let is_enough = verdict == Verdict::Reached;
+        best = Some(GraphTest { ef, recall: classes.worst().recall(asked), is_enough });
+        if is_enough {
+            break;
+        }
+    }
+    best.filter(|_| !stopped)
+}
+
+/// What queries of each class found: all together have to be sure to find enough, and none may find too little, because a good mean
+/// hides a bad class.
+#[derive(Debug, Clone, Copy)]
+struct Classes([Evidence; CLASSES]);
+
+impl Classes {
+    fn of(asked: Asked) -> Self {
+        Self([Evidence::of(asked); CLASSES])
+    }
+
+    /// Those that were asked.
+    fn asked(&self) -> impl Iterator<Item = &Evidence> {
+        self.0.iter().filter(|evidence| !evidence.is_empty())
+    }
+
+    fn worst(&self) -> Evidence {
+        let worst = self.asked().max_by(|a, b| a.missed_share().total_cmp(&b.missed_share()));
+        worst.copied().unwrap_or_default()
+    }
+
+    fn missed_share(&self) -> f64 {
+        self.worst().missed_share()
+    }
+
+    fn verdict(&self, recall_min: f64) -> Verdict {
+        let verdicts = || self.asked().map(|evidence| evidence.verdict(recall_min));
+        match verdicts().find(|verdict| *verdict == Verdict::Missed) {
+            Some(missed) => missed,
+            None if self.missed_share() > 1.0 - recall_min => Verdict::Open,
+            None => self.all().verdict(recall_min),
+        }
+    }
+
+    fn all(&self) -> Evidence {
+        self.0.into_iter().reduce(Evidence::plus).unwrap_or_default()
     }
 }
 
-fn measure(
+/// A graph under test.
+struct Trial<'a> {
+    graph: &'a dyn Graph,
+    block: RowBlock<'a>,
+    truth: Truth<'a>,
+    asked: Asked,
+    /// Of each query.
+    classes: Vec<usize>,
+    stop: &'a dyn Fn() -> bool,
+}
+
+impl Trial<'_> {
+    /// Asks some of the queries; `None` if it was stopped.
+    fn ask(&mut self, ef: usize, queries: Range<usize>, classes: &mut Classes) -> Option<()> {
+        for query in queries {
+            let (missed, results) = missed(self.graph, self.block, &mut self.truth, (query, ef), self.stop)?;
+            classes.0[self.classes[query]].add(missed, results);
+        }
+        Some(())
+    }
+
+    /// Asks until it is known whether the recall is reached, or no query is left.
+    fn confirm(&mut self, ef: usize, queries: usize, recall_min: f64) -> Option<(Verdict, Classes)> {
+        let (mut classes, mut asked) = (Classes::of(self.asked), 0);
+        for look in looks(queries) {
+            self.ask(ef, asked..look, &mut classes)?;
+            asked = look;
+            let verdict = classes.verdict(recall_min);
+            if verdict != Verdict::Open {
+                return Some((verdict, classes));
+            }
+        }
+        Some((Verdict::Open, classes))
+    }
+}
+
+/// How many results of a question a walk misses, of how many, as a scan of codes tells.
+pub fn missed_by(
+    graph: &dyn Graph,
+    ef: usize,
+    (block, codes): (RowBlock<'_>, &CodedRows),
+    metric: Metric,
+    question: &[f32],
+) -> (usize, usize) {
+    let mut truth = Truth::believing((block, codes), metric, vec![question.to_vec()]);
+    missed(graph, block, &mut truth, (0, ef), &|| false).unwrap_or_default()
+}
+
+/// How many results a walk misses, of how many; `None` if it was stopped.
+fn missed(
     graph: &dyn Graph,
     block: RowBlock<'_>,
-    metric: Metric,
-    queries: &[Vec<f32>],
-    truth: &[Vec<(Distance, SlotId)>],
-    ef: usize,
-) -> f64 {
-    let mut work = Work::default();
-    let (mut found, mut wanted) = (0, 0);
-    for (query, truth) in queries.iter().zip(truth) {
-        let scorer = QueryScorer::new(metric, query);
-        let distance = |row: usize| scorer.distance(block.vector(row), block.inverse_norms[row]);
-        // A row as near as the tenth is as good as the tenth: equal rows must not count as misses.
-        let worst = truth.last().map_or(Distance::FARTHEST, |last| last.0);
-        let codes = OnceLock::new();
-        let walked = graph.search(
-            DenseQuery::new(query, &codes),
-            GraphRequest { k: ef, ef, settled: SETTLED },
-            &mut work,
-        );
-        let looked_at = walked.close(&walked.rows[..SETTLED.min(walked.rows.len())], K);
-        let near = looked_at.iter().filter(|(_, row)| distance(row.get() as usize) <= worst).count();
-        found += near.min(truth.len());
-        wanted += truth.len();
-    }
-    if wanted == 0 { 1.0 } else { found as f64 / wanted as f64 }
+    truth: &mut Truth<'_>,
+    (query, ef): (usize, usize),
+    stop: &dyn Fn() -> bool,
+) -> Option<(usize, usize)> {
+    let results = truth.results(query, stop)?;
+    let query = truth.query(query);
+    let scorer = QueryScorer::new(truth.metric(), query);
+    let codes = OnceLock::new();
+    let request = GraphRequest { k: ef, ef, settled: SETTLED };
+    let walked = graph.search(DenseQuery::new(query, &codes), request, &mut Work::default());
+    let distance = |row: usize| scorer.distance(block.vector(row), block.inverse_norms[row]);
+    let close = walked.close(graph, K, |_| true);
+    let missed = results.missed(close.rows.iter().map(|row| distance(row.get() as usize)));
+    Some((missed, results.count))
 }

@@ -14,6 +14,7 @@ pub use environment::{Environment, read_dotenv};
 pub use partial::{Partial, SETTINGS};
 pub use setting::Setting;
 
+use crate::convert::recall::TENANTS_INDEX;
 use crate::{
     KeyRing,
     pinecone::{AdvertisedHost, HostFormat, SingleIndex},
@@ -156,7 +157,7 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
 }
 
 fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> {
-    let tenants_index = merged.tenants_index.clone().unwrap_or_else(|| "tenants".into());
+    let tenants_index = merged.tenants_index.clone().unwrap_or_else(|| TENANTS_INDEX.into());
     check_index_name(&tenants_index).map_err(|error| ConfigError::of("tenants_index", error.problem))?;
     let advertised = merged.advertised_host.as_deref().map(AdvertisedHost::read);
     let host_format = match merged.host_format.as_deref() {
@@ -247,7 +248,16 @@ fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
     let mib = merged.memory_mib.filter(|mib| *mib > 0);
     let memory =
         mib.map(|mib| Arc::new(MemoryBudget::new(mib.saturating_mul(1 << 20), Arc::new(SystemClock::new()))));
-    let options = ShardOptions { recall_min, memory, ..options };
+    let scan_ms_max = merged.scan_ms_max.unwrap_or(SCAN_MS_MAX_DEFAULT);
+    let scan_rows_max = ShardOptions::scan_rows_in(usize::try_from(scan_ms_max).unwrap_or(usize::MAX));
+    let questions_kept = match merged.questions_kept.as_deref() {
+        None | Some("memory") => true,
+        Some("none") => false,
+        Some(other) => {
+            return Err(ConfigError(format!("setting questions_kept: must be memory or none, is {other:?}")));
+        }
+    };
+    let options = ShardOptions { recall_min, scan_rows_max, questions_kept, memory, ..options };
     let graph = merged.graph.as_deref().unwrap_or_default();
     match GraphEngine::named(graph) {
         Some(graph) => Ok(options.with_graph(graph)),
@@ -274,6 +284,14 @@ fn embedder(merged: &Partial, dim: Dim) -> Result<Arc<dyn Embedder>, ConfigError
         }
         other => Err(ConfigError(format!("setting embedder: must be hash or openai, is {other:?}"))),
     }
+}
+
+/// Milliseconds for a scan, usually: what a person does not notice yet.
+const SCAN_MS_MAX_DEFAULT: u64 = 20;
+
+/// Where questions are kept.
+const fn questions_shown(are_kept: bool) -> &'static str {
+    if are_kept { "memory" } else { "none" }
 }
 
 fn memory_shown(engine: &EngineSettings) -> String {
@@ -308,6 +326,7 @@ fn show(
         ("memory_mib", memory_shown(engine)),
         ("scan_factor", engine.scan_factor.to_string()),
         ("recall_min", engine.shard_options.recall_min.to_string()),
+        ("questions_kept", questions_shown(engine.shard_options.questions_kept).into()),
         ("missing_fields", engine.missing_fields.name().into()),
     ]
 }

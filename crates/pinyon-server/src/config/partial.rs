@@ -1,7 +1,10 @@
 //! The one list of settings: name, type, default, meaning. The layers, the environment's names, the refusal of unknown ones
 //! and README's table are made from it, so a setting is added here and nowhere else.
 
-use super::{ConfigError, OPENAI_BASE_URL_DEFAULT, OPENAI_MODEL_DEFAULT, Setting, environment::Variables};
+use super::{
+    ConfigError, OPENAI_BASE_URL_DEFAULT, OPENAI_MODEL_DEFAULT, SCAN_MS_MAX_DEFAULT, Setting,
+    environment::Variables,
+};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -111,8 +114,12 @@ settings! {
     "Search" {
         /// Effort of queries that name none, 0.5 to 4 times what self-tests found to be enough.
         scan_factor: f64 = |settings| settings.engine.scan_factor.to_string();
-        /// Recall@10 that self-tests of codes and graphs demand, 0.5 to 1.
+        /// Recall@10 that graphs must be sure to have to answer where scans could, 0.5 to 1.
         recall_min: f64 = |settings| settings.engine.shard_options.recall_min.to_string();
+        /// Milliseconds that a scan of codes may take before a graph that may miss its recall answers instead.
+        scan_ms_max: u64 = |_| SCAN_MS_MAX_DEFAULT.to_string();
+        /// Where a sample of query vectors is kept to test graphs with: memory, or none.
+        questions_kept: String = |settings| super::questions_shown(settings.engine.shard_options.questions_kept).into();
         /// What filters with `$ne` and `$nin` do with records that lack the field: exclude or include them.
         missing_fields: String = |settings| settings.engine.missing_fields.name().into();
         /// What Pinecone's statistics with a filter answer of serverless indexes: deny (400, as the service) or allow.

@@ -1,6 +1,9 @@
 //! How a query was answered, as JSON.
 
-use super::tenant::{millis, status};
+use super::{
+    recall,
+    tenant::{millis, status},
+};
 use pinyon_core::{PartPlace, QueryAnswer, ShardReport, Way};
 use pinyon_wire::explain;
 
@@ -32,8 +35,6 @@ fn part(one: &pinyon_core::PartExplanation) -> explain::PartExplanation {
         PartPlace::Sealing(segment) => ("sealing", Some(segment.get())),
         PartPlace::Segment(segment) => ("segment", Some(segment.get())),
     };
-    // Bits are read first or not at all, and what they kept is what bytes are read of.
-    let has_bits = one.work.sign_distances > 0;
     explain::PartExplanation {
         part: part.into(),
         segment,
@@ -42,8 +43,9 @@ fn part(one: &pinyon_core::PartExplanation) -> explain::PartExplanation {
         dead_rows: one.dead_rows,
         rows_passed: one.rows_passed,
         ef: one.ef.map(|ef| ef as u64),
-        kept_by_bits: one.depth.filter(|_| has_bits).map(|depth| depth.by_signs as u64),
-        kept_by_bytes: one.depth.map(|depth| depth.by_bytes as u64),
+        deviations: one.deviations.filter(|_| one.work.sign_distances > 0).map(f64::from),
+        recall: one.recall.as_ref().map(recall::estimate),
+        reasons: one.reasons.iter().map(|reason| reason.name().into()).collect(),
         scored: explain::Scored {
             by_vectors: one.work.distances,
             by_bytes: one.work.code_distances,

@@ -4,5 +4,6 @@ pub mod documents;
 mod explain;
 pub mod filter;
 pub mod metadata;
+pub mod recall;
 pub mod reports;
 pub mod tenant;

@@ -1,13 +1,13 @@
 //! What the engine tells of itself, as JSON.
 
-use super::tenant::millis;
+use super::{recall, tenant::millis};
 use crate::ApiError;
 use pinyon_core::{
     Advice, AdviceInput, DerivedBytes, Diagnosis, Engine, EngineServices, EngineSettings, EngineStats,
     GivenNumbers, Index, MappedBytes, Quantiles, QueryLoad, SegmentStats, ShardStatus, TenantShare,
     Thresholds,
 };
-use pinyon_wire::{admin, tenant};
+use pinyon_wire::{admin, recall::PartRecall, tenant};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Tenants listed per shard in `/metrics`; the rest is counted.
@@ -28,6 +28,9 @@ pub fn health(settings: &EngineSettings, services: EngineServices) -> tenant::He
             shard_prefix: settings.shard_prefix.clone(),
             vector_dimension: settings.dim.get(),
         },
+        recall: Vec::new(),
+        recall_below_target: None,
+        warnings: Vec::new(),
     }
 }
 
@@ -45,7 +48,7 @@ pub fn index(index: &Index) -> admin::IndexInfo {
 }
 
 /// The answer of `GET /metrics` as JSON.
-pub fn metrics(engine: &Engine) -> tenant::MetricsResponse {
+pub fn metrics(engine: &Engine, recalls: Vec<PartRecall>) -> tenant::MetricsResponse {
     let settings = engine.settings();
     let empty = || tenant::Distribution { tenant_count: 0, tenants: Vec::new() };
     let mut distribution: BTreeMap<String, tenant::Distribution> =
@@ -61,7 +64,7 @@ pub fn metrics(engine: &Engine) -> tenant::MetricsResponse {
         settings.thresholds.clone();
     tenant::MetricsResponse {
         distribution,
-        health: health_report(engine),
+        health: health_report(engine, recalls),
         thresholds: tenant::Thresholds {
             max_vectors_per_shard: vectors_per_shard_max,
             max_namespaces_per_shard: namespaces_per_shard_max,
@@ -71,8 +74,8 @@ pub fn metrics(engine: &Engine) -> tenant::MetricsResponse {
     }
 }
 
-/// The health of every shard.
-pub fn health_report(engine: &Engine) -> tenant::HealthReport {
+/// The health of every shard, and how good the answers of all indexes are.
+pub fn health_report(engine: &Engine, recall: Vec<PartRecall>) -> tenant::HealthReport {
     let (stats, report) = engine.shards_and_health();
     let shards = report.shards.into_iter().zip(stats).map(|(health, stats)| {
         let Quantiles { p50_us, p95_us, p99_us, .. } = health.latency;
@@ -95,7 +98,8 @@ pub fn health_report(engine: &Engine) -> tenant::HealthReport {
     tenant::HealthReport {
         shards: shards.collect(),
         needs_rebalancing: report.needs_rebalancing,
-        alerts: report.alerts,
+        alerts: report.alerts.into_iter().chain(recall::warnings(&recall)).collect(),
+        recall,
     }
 }
 

@@ -61,6 +61,11 @@ impl App {
         &self.0.indexes
     }
 
+    /// The same for work on another thread.
+    pub(crate) fn shared_indexes(&self) -> Arc<Indexes> {
+        Arc::clone(&self.0.indexes)
+    }
+
     pub(crate) fn listeners(&self) -> &Listeners {
         &self.0.listeners
     }

@@ -3,7 +3,7 @@
 use super::{App, by_host::ByHost, docs, encoding::compress, guard, request::JsonBody};
 use crate::{
     ApiError,
-    convert::{documents, reports, tenant},
+    convert::{documents, recall, reports, tenant},
     metrics_text, pinecone,
 };
 use axum::{
@@ -158,21 +158,30 @@ async fn delete(
     Ok(Json(deleted.await??).into_response())
 }
 
-/// Looks at flags only, so it needs no place among the requests: a server that is busy is not ill.
-async fn health(State(app): State<App>) -> Response {
-    let indexes = app.indexes();
-    Json(reports::health(indexes.tenants().settings(), indexes.services())).into_response()
+/// Looks at flags only, so it needs no place among the requests: a server that is busy is not ill. Who has a key is told as well how good
+/// answers are, if there is a place to find that out in.
+async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
+    let indexes = app.shared_indexes();
+    let mut health = reports::health(indexes.tenants().settings(), indexes.services());
+    if app.admits(&headers)
+        && let Ok((parts, below)) = app.run(move |_| Ok(recall::of_all(&indexes))).await
+    {
+        health.warnings = recall::warnings(&parts);
+        (health.recall, health.recall_below_target) = (parts, Some(below));
+    }
+    Json(health).into_response()
 }
 
 /// JSON for who asks for it, Prometheus text for everybody else.
 async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let indexes = app.shared_indexes();
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if accepts.contains("application/json") {
-        let metrics = app.run(|engine| Ok(reports::metrics(engine))).await?;
+        let metrics = app.run(move |engine| Ok(reports::metrics(engine, recall::of_all(&indexes).0))).await?;
         return Ok(Json(metrics).into_response());
     }
-    let text = app.run(|engine| {
-        metrics_text::render(engine)
+    let text = app.run(move |engine| {
+        metrics_text::render(engine, &recall::of_all(&indexes))
             .map_err(|error| EngineError::new(pinyon_core::ErrorCode::Internal, error.to_string()))
     });
     let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];

@@ -2,7 +2,7 @@
 //! the links that they begin with. A start in between finds nothing of that: graphs are built from nothing, and only where there
 //! are rows enough. Once they are built their files say the same.
 
-use super::{GraphEntry, is_nearly_all, is_wanted, layout::file_name};
+use super::{is_nearly_all, is_wanted, layout::file_name};
 use crate::{
     ShardOptions,
     layer::LayerView,
@@ -10,10 +10,10 @@ use crate::{
     segment::Segment,
     shard::Inner,
 };
-use pinyon_index::Beginning;
+use pinyon_index::{Beginning, Graph};
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// One over the share of a part's rows that a graph must know to be begun with: others save too little.
@@ -54,7 +54,7 @@ impl Inherited {
 /// A graph among the inputs of a merge that rows of a part are in.
 struct Ancestor<'a> {
     view: &'a LayerView,
-    graph: GraphEntry,
+    graph: Arc<dyn Graph>,
     /// The slot of its first row.
     first: u32,
     /// Live rows of the part.
@@ -97,7 +97,7 @@ impl Ancestor<'_> {
             let slot = slots[(self.first + row) as usize];
             span.slots.contains(&slot).then(|| slot - span.slots.start)
         };
-        self.graph.graph()?.beginning(span.len() as usize, &number)
+        self.graph.beginning(span.len() as usize, &number)
     }
 }
 
@@ -110,7 +110,8 @@ fn ancestor<'a>(options: &ShardOptions, inputs: &'a [LayerView], span: &Span) ->
         let shared = is_nearly_all(options, &own, segment.len()).then(|| Span::whole(segment));
         let mut spans = std::iter::once(own).chain(shared);
         let (graph, first) = spans.find_map(|one| Some((segment.graph(one.part)?, one.slots.start)))?;
-        graph.is_fit().then_some(Ancestor { view, graph, first, rows })
+        let graph = Arc::clone(&graph.built()?.graph);
+        Some(Ancestor { view, graph, first, rows })
     };
     let largest = inputs.iter().filter_map(with_graph).max_by_key(|ancestor| ancestor.rows);
     largest.filter(|ancestor| ancestor.rows * KNOWN_PART_MIN >= u64::from(span.len()))

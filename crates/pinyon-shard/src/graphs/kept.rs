@@ -3,7 +3,7 @@
 //! never been there; one that cannot be read now or written is done without.
 
 use super::{
-    GRAPH_OPTIONS, Site,
+    Built, GRAPH_OPTIONS, Site,
     layout::{Purpose, file_name, segment_of, tag},
 };
 use crate::{ShardError, segment::remove_leftover, shard::Inner};
@@ -21,9 +21,6 @@ use std::{
 
 /// Links that are copied before they are handed to the writer.
 const LINKS_AT_ONCE: usize = 1 << 16;
-
-/// A graph with its effort, or that none was fit.
-pub(super) type Verdict = Option<(Arc<CodeGraph>, usize)>;
 
 /// The place of a graph's file, and what a graph must be made for to lie there.
 pub(super) struct Place<'a> {
@@ -54,13 +51,13 @@ impl<'a> Place<'a> {
 
     /// The graph that is kept here, if there is a good one. A file that was read and is not good is removed; of one that the
     /// system did not let us read nothing is known, so it stays until the graph that is built instead takes its place.
-    pub(super) fn load(&self) -> Option<Verdict> {
+    pub(super) fn load(&self) -> Option<Built> {
         let io = &self.site.inner.io;
         if !io.exists(&self.path).is_ok_and(|exists| exists) {
             return None;
         }
         match self.read() {
-            Ok(verdict) => Some(verdict),
+            Ok(built) => Some(built),
             Err(error @ ShardError::Segment(SegmentError::Io { .. })) => {
                 self.warn("kept graph could not be read and is built again", &error);
                 None
@@ -75,9 +72,9 @@ impl<'a> Place<'a> {
     }
 
     /// Keeps a graph. The shard goes on without the file if it cannot be written.
-    pub(super) fn keep(&self, verdict: &Verdict) {
+    pub(super) fn keep(&self, graph: &CodeGraph, built: &Built) {
         let inner = self.site.inner;
-        if let Err(error) = self.write(verdict) {
+        if let Err(error) = self.write(graph, built) {
             self.warn("graph not kept, a restart will build it again", &error);
             // What is unfinished takes room that the disk may lack; the next start removes it if this does not.
             let _ = inner.io.remove(&unfinished_path(&self.path));
@@ -89,14 +86,10 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn read(&self) -> Result<Verdict, ShardError> {
+    fn read(&self) -> Result<Built, ShardError> {
         let damaged = |what: String| ShardError::damaged(&self.path, what);
         let file = SegmentFile::open(&self.site.inner.io, &self.path, self.head())?;
-        let effort = self.purpose.effort(file.u64s(tag::PURPOSE)?).map_err(damaged)?;
-        if effort == 0 {
-            return Ok(None);
-        }
-        let effort = usize::try_from(effort).map_err(|error| damaged(error.to_string()))?;
+        let (test, since_us) = self.purpose.outcome(file.u64s(tag::PURPOSE)?).map_err(damaged)?;
         let parts = GraphParts {
             options: GRAPH_OPTIONS,
             entries: file.u32s(tag::ENTRIES)?,
@@ -104,25 +97,22 @@ impl<'a> Place<'a> {
         };
         let graph = CodeGraph::from_parts(Arc::clone(self.codes.bytes_codes()), parts)
             .map_err(|error| damaged(error.to_string()))?;
-        Ok(Some((Arc::new(graph), effort)))
+        Ok(Built { graph: Arc::new(graph), test, questions: 0, since_us })
     }
 
-    fn write(&self, verdict: &Verdict) -> Result<(), ShardError> {
+    fn write(&self, graph: &CodeGraph, built: &Built) -> Result<(), ShardError> {
         let io = &self.site.inner.io;
         remove_leftover(io, &self.path)?;
         let mut writer = SegmentWriter::create(io, &self.path, self.head())?;
         writer.begin(tag::PURPOSE)?;
-        let effort = verdict.as_ref().map_or(0, |(_, effort)| *effort as u64);
-        writer.write(&self.purpose.encode(effort))?;
-        if let Some((graph, _)) = verdict {
-            writer.begin(tag::ENTRIES)?;
-            writer.write(bytemuck::cast_slice(graph.entries()))?;
-            writer.begin(tag::LINKS)?;
-            let mut links = graph.links().peekable();
-            while links.peek().is_some() {
-                let some: Vec<u32> = links.by_ref().take(LINKS_AT_ONCE).collect();
-                writer.write(bytemuck::cast_slice(&some))?;
-            }
+        writer.write(&self.purpose.encode(built.test, built.since_us))?;
+        writer.begin(tag::ENTRIES)?;
+        writer.write(bytemuck::cast_slice(graph.entries()))?;
+        writer.begin(tag::LINKS)?;
+        let mut links = graph.links().peekable();
+        while links.peek().is_some() {
+            let some: Vec<u32> = links.by_ref().take(LINKS_AT_ONCE).collect();
+            writer.write(bytemuck::cast_slice(&some))?;
         }
         writer.finish()?;
         Ok(())

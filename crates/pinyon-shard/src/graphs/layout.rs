@@ -1,6 +1,8 @@
 //! The file of a graph, as FORMAT.md tells it: its name, its sections, and what it says it was made for.
 
 use crate::part::Part;
+use pinyon_index::{Asked, GraphTest, Recall};
+use pinyon_storage::segment::SegmentFile;
 use pinyon_types::SegmentId;
 
 /// Tags of the sections; none is a segment's, so that neither file can pass for the other.
@@ -13,8 +15,9 @@ pub(super) mod tag {
     pub(in crate::graphs) const LINKS: u32 = 103;
 }
 
-/// What is written; a reader knows no other. 2: walks end when the nearest are settled, and need another effort.
-const VERSION: u64 = 2;
+/// What is written; a reader knows no other. 2: walks end when the nearest are settled, and need another effort. 3: rows may stand for
+/// others, and what a test found is told with its bounds.
+const VERSION: u64 = 3;
 const ENDING: &str = ".graph";
 
 /// The name of the file of a part's graph.
@@ -82,26 +85,91 @@ impl Purpose {
         ]
     }
 
-    /// The first section; an effort of 0 says that no graph was fit.
-    pub(super) fn encode(&self, effort: u64) -> Vec<u8> {
+    /// The first section.
+    pub(super) fn encode(&self, test: GraphTest, since_us: u64) -> Vec<u8> {
         let numbers = self.properties().map(|(_, number)| number);
-        numbers.into_iter().chain([effort]).flat_map(u64::to_le_bytes).collect()
+        numbers.into_iter().chain(encoded(test, since_us)).flat_map(u64::to_le_bytes).collect()
     }
 
-    /// The effort that a first section tells, if it was written for this purpose.
-    pub(super) fn effort(&self, section: &[u64]) -> Result<u64, String> {
-        let (effort, found) =
-            section.split_last().ok_or_else(|| "it does not say what it is for".to_owned())?;
-        let mut pairs = self.properties().into_iter().zip(found);
-        if let Some(((what, expected), found)) = pairs.find(|((_, expected), found)| expected != *found) {
+    /// What a first section tells came of it, if it was written for this purpose.
+    pub(super) fn outcome(&self, section: &[u64]) -> Result<(GraphTest, u64), String> {
+        let pairs = self.properties().into_iter().zip(section);
+        if let Some(((what, expected), found)) =
+            pairs.into_iter().find(|((_, expected), found)| expected != *found)
+        {
             return Err(format!("its {what} is {found}, expected {expected}"));
         }
-        let count = found.len();
-        (count == PROPERTIES)
-            .then_some(*effort)
-            .ok_or_else(|| format!("{count} numbers say what it is for, not {PROPERTIES}"))
+        let outcome = section.get(PROPERTIES..).unwrap_or_default();
+        decoded(outcome).ok_or_else(|| "it does not say what came of its test".to_owned())
     }
 }
+
+/// How many numbers tell what came of a test.
+const OUTCOME: usize = 8;
+
+/// What a test found and when, as numbers.
+fn encoded(test: GraphTest, since_us: u64) -> [u64; OUTCOME] {
+    let GraphTest { ef, recall, is_enough } = test;
+    let asked = match recall.asked {
+        Asked::Probes => 0,
+        Asked::Questions => 1,
+    };
+    let Recall { mean, lower, upper, queries, .. } = recall;
+    let bits = f64::to_bits;
+    [ef as u64, is_enough.into(), bits(mean), bits(lower), bits(upper), queries as u64, asked, since_us]
+}
+
+/// The same from numbers that nobody vouches for.
+fn decoded(numbers: &[u64]) -> Option<(GraphTest, u64)> {
+    let [ef, is_enough, mean, lower, upper, queries, asked, since_us] =
+        <[u64; OUTCOME]>::try_from(numbers).ok()?;
+    let asked = match asked {
+        0 => Asked::Probes,
+        1 => Asked::Questions,
+        _ => return None,
+    };
+    let share = |bits: u64| Some(f64::from_bits(bits)).filter(|share| (0.0..=1.0).contains(share));
+    let queries = usize::try_from(queries).ok()?;
+    let recall = Recall { mean: share(mean)?, lower: share(lower)?, upper: share(upper)?, queries, asked };
+    let ef = usize::try_from(ef).ok().filter(|ef| (1..=EF_MAX).contains(ef))?;
+    Some((GraphTest { ef, recall, is_enough: is_enough == 1 }, since_us))
+}
+
+/// What the file of a graph says of its test.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KeptTest {
+    /// The number of the namespace whose rows they are; `None` of all rows of a segment.
+    pub namespace: Option<u64>,
+    /// Rows.
+    pub rows: u64,
+    /// The recall that was demanded.
+    pub target: f64,
+    /// What was found.
+    pub test: GraphTest,
+    /// When, in microseconds since 1970; 0 if nobody told the time.
+    pub since_us: u64,
+}
+
+impl KeptTest {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// A file that is none of a graph, or of another version.
+    pub fn of(file: &SegmentFile) -> Result<Self, String> {
+        let section = file.u64s(tag::PURPOSE).map_err(|error| error.to_string())?;
+        let [version, kind, namespace, _, _, rows, _, _, _, _, target, outcome @ ..] = section else {
+            return Err("it does not say what it is for".into());
+        };
+        let found = decoded(outcome).filter(|_| *version == VERSION);
+        let (test, since_us) =
+            found.ok_or_else(|| format!("its version is {version}, expected {VERSION}"))?;
+        let namespace = (*kind == 1).then_some(*namespace);
+        Ok(Self { namespace, rows: *rows, target: f64::from_bits(*target), test, since_us })
+    }
+}
+
+/// No self-test asks for more.
+const EF_MAX: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {
@@ -139,16 +207,24 @@ mod tests {
         let numbers = |bytes: Vec<u8>| -> Vec<u64> {
             bytes.chunks(8).map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap())).collect()
         };
-        let good = numbers(purpose.encode(96));
-        assert_eq!(purpose.effort(&good), Ok(96));
+        let recall = Recall { mean: 0.995, lower: 0.99, upper: 1.0, queries: 512, asked: Asked::Questions };
+        let test = GraphTest { ef: 96, recall, is_enough: true };
+        let good = numbers(purpose.encode(test, 12));
+        assert_eq!(purpose.outcome(&good), Ok((test, 12)));
         for (at, (what, expected)) in purpose.properties().into_iter().enumerate() {
             let mut other = good.clone();
             other[at] += 1;
             let found = expected + 1;
-            assert_eq!(purpose.effort(&other), Err(format!("its {what} is {found}, expected {expected}")));
+            assert_eq!(purpose.outcome(&other), Err(format!("its {what} is {found}, expected {expected}")));
         }
         for bad in [&good[1..], &good[..good.len() - 1], &[&good[..], &[0]].concat(), &[]] {
-            assert!(purpose.effort(bad).is_err(), "{bad:?}");
+            assert!(purpose.outcome(bad).is_err(), "{bad:?}");
+        }
+        for (place, number) in [(0, 0), (0, u64::MAX), (2, 2.0f64.to_bits()), (3, f64::NAN.to_bits()), (6, 2)]
+        {
+            let mut other = good.clone();
+            other[PROPERTIES + place] = number;
+            assert!(purpose.outcome(&other).is_err(), "{place}");
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Graphs of large namespaces and of whole segments: loaded from the file beside their segment, or built in the background from
-//! sealed rows and tested on those rows, then attached to their segment and kept. Until one is there, and wherever one does not
-//! pass its test, scans answer.
+//! sealed rows and tested, then attached to their segment and kept. Until one is there scans answer, and where one misses the recall
+//! that is demanded they do as long as they take no longer than is bearable.
 
 mod inherit;
 mod kept;
 mod layout;
+mod retest;
 
 pub(crate) use inherit::{Inherited, inherit, inherit_files};
 pub(crate) use kept::{remove_of, warn_left};
+pub use layout::KeptTest;
 pub(crate) use layout::{is_graph_file_name, segment_of};
+pub(crate) use retest::retest_next;
 
 use crate::{
     GraphEngine, ShardOptions, Step,
@@ -17,17 +20,17 @@ use crate::{
     segment::Segment,
     shard::Inner,
 };
-use kept::{Place, Verdict};
+use kept::Place;
 use pinyon_index::{
-    Beginning, Calibration, CodeGraph, CodedRows, Graph, GraphError, GraphOptions, HnswRsGraph, SelfTest,
-    calibrate,
+    Asked, Beginning, Building, CodeGraph, CodedRows, Graph, GraphError, GraphOptions, GraphTest, HeldOut,
+    HnswRsGraph, RowBlock, SelfTest, calibrate,
 };
 use pinyon_types::{Effort, SegmentId};
 use std::sync::Arc;
 
 /// Links per row and effort of construction: the yardstick's usual settings (RUST-ANN's comparison used the same).
 pub(crate) const GRAPH_OPTIONS: GraphOptions = GraphOptions { m: 16, ef_construction: 200 };
-/// More than these of the rows that codes call nearest change no result of ten (RUST-ANN, section 2).
+/// Beyond these of the rows that codes call nearest hardly any is among ten results (RUST-ANN, section 2).
 const RESCORED_MIN: usize = 30;
 /// How the effort grows as the share of wanted rows falls: less than in proportion, because the wanted ones among the nearest
 /// are found as surely as the nearest are. On 100,000 embeddings half of the rows took 1.55 times the effort.
@@ -36,37 +39,46 @@ const SHARE_EXPONENT: f64 = 0.65;
 const NEARLY_ALL: f64 = 0.8;
 /// Seed of the self-test's sample: the same rows give the same calibration.
 const SELF_TEST_SEED: u64 = 0x5eed;
+/// Rows that are put in last, so that the graph is tested with them before.
+const HELD_OUT: usize = 256;
 /// Seed of the order in which rows are put into a graph.
 const ORDER_SEED: u64 = 0x6f72;
 
-/// A graph with the effort that its self-test found, or the note that none is fit.
+/// A graph with what its self-test found, or the note that none could be built.
 #[derive(Debug, Clone)]
 pub(crate) struct GraphEntry {
-    fit: Option<(Arc<dyn Graph>, usize)>,
+    built: Option<Built>,
+}
+
+/// A graph and what it is worth.
+#[derive(Debug, Clone)]
+pub(crate) struct Built {
+    pub(crate) graph: Arc<dyn Graph>,
+    pub(crate) test: GraphTest,
+    /// How many questions it was tested by, in this run.
+    pub(crate) questions: usize,
+    /// When it was tested, in microseconds since 1970; 0 if nobody told the time.
+    pub(crate) since_us: u64,
 }
 
 impl GraphEntry {
     pub(crate) fn bytes(&self) -> usize {
-        self.fit.as_ref().map_or(0, |(graph, _)| graph.bytes())
+        self.built.as_ref().map_or(0, |built| built.graph.bytes())
     }
 
-    pub(crate) fn is_fit(&self) -> bool {
-        self.fit.is_some()
+    pub(crate) const fn built(&self) -> Option<&Built> {
+        self.built.as_ref()
     }
+}
 
-    fn graph(&self) -> Option<&dyn Graph> {
-        self.fit.as_ref().map(|(graph, _)| &**graph)
-    }
-
-    /// The graph and the `ef` of a walk; `None` where the other way is cheaper.
-    pub(crate) fn plan(&self, walk: Walk, rows_per_effort: usize) -> Option<(&dyn Graph, usize)> {
-        let (graph, ef_for_ten) = self.fit.as_ref()?;
-        let Walk { k, expected, wanted_share, rows_otherwise, effort } = walk;
-        let for_expected = *ef_for_ten as f64 * effort_share(expected);
+impl Built {
+    /// The `ef` of a walk.
+    pub(crate) fn ef(&self, walk: Walk) -> usize {
+        let Walk { k, expected, wanted_share, effort } = walk;
+        let for_expected = self.test.ef as f64 * effort_share(expected);
         let ef = (for_expected / wanted_share.powf(SHARE_EXPONENT)).ceil() as usize;
         let ef_min = (3 * expected).max(2 * k) as f64 / wanted_share;
-        let ef = effort.scaled(ef.max(ef_min.ceil() as usize), k);
-        (ef.saturating_mul(rows_per_effort) < rows_otherwise).then_some((&**graph, ef))
+        effort.scaled(ef.max(ef_min.ceil() as usize), k)
     }
 }
 
@@ -87,8 +99,6 @@ pub(crate) struct Walk {
     pub(crate) expected: usize,
     /// The share of the graph's rows that is alive and passes.
     pub(crate) wanted_share: f64,
-    /// The other way costs as much as scanning the codes of so many rows.
-    pub(crate) rows_otherwise: usize,
     /// How hard to try.
     pub(crate) effort: Effort,
 }
@@ -96,13 +106,8 @@ pub(crate) struct Walk {
 impl Walk {
     /// How many of the nearest rows matter: among so many are those that will be rescored.
     pub(crate) fn settled(self) -> usize {
-        (self.rescored() as f64 / self.wanted_share).ceil() as usize
-    }
-
-    /// How many of the wanted rows that a walk found have their distances computed from the vectors.
-    pub(crate) fn rescored(self) -> usize {
         let usual = (3 * self.expected).max(self.k).max(RESCORED_MIN);
-        self.effort.capped(self.effort.scaled(usual, self.k), self.k)
+        (self.effort.scaled(usual, self.k) as f64 / self.wanted_share).ceil() as usize
     }
 }
 
@@ -158,62 +163,75 @@ fn has_room(inner: &Inner, segment: &Segment, span: &Span) -> bool {
         || (segment.codes(span.part).is_some() && inner.may_take(segment, span, bytes))
 }
 
-impl Site<'_> {
+impl<'a> Site<'a> {
     /// Our own graph; none where there are no codes to walk on.
     fn load_or_build(&self, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
         // Taken in any case: what is not needed now never will be.
         let beginning = self.segment.inherited().take(self.span.part);
-        let Some(Some(coded)) = self.segment.codes(self.span.part) else {
+        let Some(coded) = self.segment.codes(self.span.part) else {
             return self.attach(None, Step::BuiltGraph);
         };
         let place = Place::new(self, &coded);
-        if let Some(verdict) = place.load() {
-            return self.attach(fit(verdict), Step::LoadedGraph);
+        if let Some(kept) = place.load() {
+            return self.attach(Some(kept), Step::LoadedGraph);
         }
         match self.build(&coded, beginning, pool, stop) {
-            Ok(verdict) => {
+            Ok((graph, test)) => {
+                let built = self.built(Arc::clone(&graph) as Arc<dyn Graph>, test);
                 // Searches need not wait for the disk.
-                let step = self.attach(fit(verdict.clone()), Step::BuiltGraph);
-                place.keep(&verdict);
+                let step = self.attach(Some(built.clone()), Step::BuiltGraph);
+                place.keep(&graph, &built);
                 step
             }
             Err(error) => self.give_up(&error, stop),
         }
     }
 
-    /// Builds and tests a graph; from nothing if what it began with spoiled it.
+    /// Builds and tests a graph; once more from nothing if what it began with may have spoiled it.
     fn build(
         &self,
         coded: &CodedRows,
         beginning: Option<Beginning>,
         pool: &rayon::ThreadPool,
         stop: &dyn Fn() -> bool,
-    ) -> Result<Verdict, GraphError> {
+    ) -> Result<(Arc<CodeGraph>, GraphTest), GraphError> {
         let inherited = beginning.as_ref().map(Beginning::sound_rows);
         let codes = Arc::clone(coded.bytes_codes());
-        let (graph, work) = CodeGraph::build_from(beginning, codes, GRAPH_OPTIONS, ORDER_SEED, stop, pool)?;
+        let order = (ORDER_SEED, HELD_OUT);
+        let building = Building::start(beginning, codes, GRAPH_OPTIONS, order, stop, pool)?;
+        let test = self.calibrate(building.graph(), building.held_out(), stop)?;
+        let (graph, work) = building.finish(stop, pool)?;
         let (shard, rows, distances) = (self.inner.shape.shard.get(), self.span.len(), work.code_distances);
         tracing::info!(shard, rows, inherited = inherited.unwrap_or_default(), distances, "graph built");
-        match self.calibrate(&graph, stop)? {
-            None if inherited.is_some() => self.build(coded, None, pool, stop),
-            effort => Ok(effort.map(|effort| (Arc::new(graph), effort))),
+        if inherited.is_some() && !test.is_enough {
+            return self.build(coded, None, pool, stop);
         }
+        Ok((Arc::new(graph), test))
     }
 
     fn build_hnsw_rs(&self, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
-        let (block, metric) = (block_of(self.segment, self.span.slots.clone()), self.inner.shape.metric);
+        let (block, metric) = (self.block(), self.inner.shape.metric);
         let built = HnswRsGraph::build(block, metric, GRAPH_OPTIONS, stop, pool);
-        match built.and_then(|graph| Ok((self.calibrate(&graph, stop)?, graph))) {
-            Ok((effort, graph)) => {
-                let graph: Arc<dyn Graph> = Arc::new(graph);
-                self.attach(effort.map(|effort| (graph, effort)), Step::BuiltGraph)
-            }
+        match built.and_then(|graph| Ok((self.calibrate(&graph, HeldOut::default(), stop)?, graph))) {
+            Ok((test, graph)) => self.attach(Some(self.built(Arc::new(graph), test)), Step::BuiltGraph),
             Err(error) => self.give_up(&error, stop),
         }
     }
 
-    fn attach(&self, fit: Option<(Arc<dyn Graph>, usize)>, step: Step) -> Step {
-        self.segment.attach_graph(self.span.part, &GraphEntry { fit });
+    fn block(&self) -> RowBlock<'a> {
+        block_of(self.segment, self.span.slots.clone())
+    }
+
+    fn built(&self, graph: Arc<dyn Graph>, test: GraphTest) -> Built {
+        let questions = match test.recall.asked {
+            Asked::Questions => self.inner.questions.count(self.asked_as()),
+            Asked::Probes => 0,
+        };
+        Built { graph, test, questions, since_us: self.inner.now_us() }
+    }
+
+    fn attach(&self, built: Option<Built>, step: Step) -> Step {
+        self.segment.attach_graph(self.span.part, &GraphEntry { built });
         step
     }
 
@@ -227,22 +245,60 @@ impl Site<'_> {
         self.attach(None, Step::BuiltGraph)
     }
 
-    /// The effort that a graph needs; `None` if none tried is enough.
-    fn calibrate(&self, graph: &dyn Graph, stop: &dyn Fn() -> bool) -> Result<Option<usize>, GraphError> {
-        let (shape, options) = (self.inner.shape, &self.inner.options);
-        let test = SelfTest { metric: shape.metric, recall_min: options.recall_min, seed: SELF_TEST_SEED };
-        match calibrate(graph, block_of(self.segment, self.span.slots.clone()), test, stop) {
-            Calibration::Fit { ef, .. } => Ok(Some(ef)),
-            Calibration::Unfit { recall, .. } => {
-                let shard = shape.shard.get();
-                tracing::warn!(shard, recall, "graph misses its recall, scans go on");
-                Ok(None)
-            }
-            Calibration::Stopped => Err(GraphError::Stopped),
+    /// The effort that a graph needs, by what people asked of its rows or else by probes.
+    fn calibrate(
+        &self,
+        graph: &dyn Graph,
+        held_out: HeldOut<'_>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<GraphTest, GraphError> {
+        let (shape, recall_min) = (self.inner.shape, self.inner.options.recall_min);
+        let (codes, questions) = (self.segment.codes(self.span.part), self.questions());
+        let (metric, seed) = (shape.metric, SELF_TEST_SEED);
+        let test = SelfTest { metric, recall_min, seed, questions: &questions, held_out };
+        let found =
+            calibrate(graph, (self.block(), codes.as_deref()), test, stop).ok_or(GraphError::Stopped)?;
+        let GraphTest { ef, recall, is_enough } = found;
+        let (shard, rows) = (shape.shard.get(), self.span.len());
+        if is_enough {
+            tracing::info!(
+                shard,
+                rows,
+                ef,
+                recall = recall.mean,
+                queries = recall.queries,
+                "graph calibrated"
+            );
+        } else {
+            tracing::warn!(
+                shard,
+                rows,
+                ef,
+                recall = recall.mean,
+                lower = recall.lower,
+                recall_min,
+                queries = recall.queries,
+                "graph is not sure to reach its recall; scans answer where they are bearable"
+            );
         }
+        Ok(found)
     }
-}
 
-fn fit(verdict: Verdict) -> Option<(Arc<dyn Graph>, usize)> {
-    verdict.map(|(graph, effort)| (graph as Arc<dyn Graph>, effort))
+    /// What people asked of these rows.
+    fn questions(&self) -> Vec<Vec<f32>> {
+        self.inner.questions.of(self.asked_as())
+    }
+
+    /// The part under which questions about these rows are kept: of a segment that nearly all belongs to one namespace, that.
+    fn asked_as(&self) -> Part {
+        if self.span.part != Part::Whole {
+            return self.span.part;
+        }
+        let spans = self.segment.namespaces().iter().map(Span::of);
+        let nearly_all = spans.max_by_key(Span::len).filter(|span| {
+            is_nearly_all(&self.inner.options, span, self.segment.len())
+                && self.inner.questions.count(Part::Whole) < self.inner.questions.count(span.part)
+        });
+        nearly_all.map_or(Part::Whole, |span| span.part)
+    }
 }

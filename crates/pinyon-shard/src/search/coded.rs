@@ -2,7 +2,7 @@
 
 use super::{Search, Way, layers::Best};
 use crate::{layer::LayerView, part::Span, segment::Segment};
-use pinyon_index::{CodedRows, Depth, ScanEnd, Wanted};
+use pinyon_index::{CodedRows, ScanEnd, Wanted};
 use roaring::RoaringBitmap;
 use std::sync::Arc;
 
@@ -28,11 +28,11 @@ const fn apart(rows: u64) -> u64 {
 
 /// A part's codes in a layer.
 pub(super) fn of(view: &LayerView, span: &Span) -> Option<Arc<CodedRows>> {
-    view.layer.segment()?.codes(span.part)?
+    view.layer.segment()?.codes(span.part)
 }
 
 /// As many rows whose bits are read as a scan of a part's codes costs, of these rows only if some are named.
-pub(super) fn rows_scanned(view: &LayerView, span: &Span, passing: Option<&RoaringBitmap>) -> usize {
+pub(crate) fn rows_scanned(view: &LayerView, span: &Span, passing: Option<&RoaringBitmap>) -> usize {
     let rows = u64::from(span.len());
     let lies_apart = of(view, span).is_some_and(|coded| coded.has_signs_apart());
     let Some(passing) = passing.map(RoaringBitmap::len) else {
@@ -91,9 +91,9 @@ impl Search<'_> {
         best: &mut Best,
     ) {
         let Some(query) = self.dense_query() else { return };
-        let has_bits = coded.has_signs_for(rows.len(), self.query.top_k.get(), self.query.effort);
+        let has_bits = coded.has_signs_for(rows.len(), self.query.top_k.get());
         let way = if has_bits { Way::SurvivorsByBits } else { Way::SurvivorsByBytes };
-        self.note_scan(way, self.depth(coded, true));
+        self.note_scan(way, coded);
         let Some(scorer) = &self.scorer.dense else { return };
         let block = segment.block(span.slots.clone());
         let asked = (query, self.query.effort);
@@ -116,14 +116,14 @@ impl Search<'_> {
             (true, false) => Way::SurvivorsByBytes,
             (true, true) => Way::SurvivorsByBits,
         };
-        self.note_scan(way, self.depth(coded, passing.is_some()));
+        self.note_scan(way, coded);
         let Some(scorer) = &self.scorer.dense else { return };
         let first = span.slots.start;
         let has_dead = !view.dead.is_empty();
         let is_alive = |row: u32| !has_dead || !view.dead.contains(first + row);
         let bits = passing.map(|passing| Bits::of(passing, span.len()));
         let is_wanted = |row: u32| bits.as_ref().is_none_or(|bits| bits.contains(row)) && is_alive(row);
-        let wanted = Wanted { is_wanted: &is_wanted, is_selective: passing.is_some(), stop: self.stop };
+        let wanted = Wanted { is_wanted: &is_wanted, stop: self.stop };
         let block = segment.block(span.slots.clone());
         let asked = (query, self.query.effort);
         let end = coded.search((block, scorer), asked, wanted, best, &mut self.work);
@@ -131,11 +131,7 @@ impl Search<'_> {
     }
 
     fn is_worth(&self, coded: &CodedRows) -> bool {
-        coded.is_worth(self.query.top_k.get(), self.query.effort)
-    }
-
-    fn depth(&self, coded: &CodedRows, is_selective: bool) -> Depth {
-        coded.depth_for(self.query.top_k.get(), self.query.effort, is_selective)
+        coded.is_worth(self.query.top_k.get())
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a search did, part by part, for people who ask. A search that nobody asks about has no recorder: every note below is
 //! then a look at a `None`.
 
-use super::{Scope, Search};
+use super::{Scope, Search, plan::Reason};
 use crate::layer::{LayerView, Rows};
 use pinyon_distance::codes::{Int8Rows, SignRows};
-use pinyon_index::{Depth, Work};
+use pinyon_index::{CodedRows, Recall, Work};
 use pinyon_types::{Clock, Effort, Metric, SegmentId};
 use std::collections::BTreeSet;
 
@@ -74,7 +74,7 @@ pub struct BytesRead {
 }
 
 /// How a part of a shard answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PartExplanation {
     /// Which part.
     pub place: PartPlace,
@@ -88,8 +88,13 @@ pub struct PartExplanation {
     pub rows_passed: Option<u64>,
     /// Candidates that the walk of a graph kept; of the last namespace, if there are several.
     pub ef: Option<usize>,
-    /// Rows that scans of codes kept at most; of the last namespace, if there are several.
-    pub depth: Option<Depth>,
+    /// How many standard deviations below what bits say of a row's distance it was still looked at more closely; of the last namespace,
+    /// if there are several.
+    pub deviations: Option<f32>,
+    /// The recall@10 that what answered was found to have; of the last namespace, if there are several. Scans of vectors are exact.
+    pub recall: Option<Recall>,
+    /// Why a graph that there is did not answer, or did though its recall is not sure.
+    pub reasons: Vec<Reason>,
     /// What it cost.
     pub work: Work,
     /// What that read.
@@ -118,7 +123,9 @@ pub(super) struct Recorder<'a> {
     ways: BTreeSet<Way>,
     passed: Option<u64>,
     ef: Option<usize>,
-    depth: Option<Depth>,
+    deviations: Option<f32>,
+    recall: Option<Recall>,
+    reasons: BTreeSet<Reason>,
     filter_us: u64,
     parts: Vec<PartExplanation>,
 }
@@ -132,7 +139,9 @@ impl<'a> Recorder<'a> {
             ways: BTreeSet::new(),
             passed: None,
             ef: None,
-            depth: None,
+            deviations: None,
+            recall: None,
+            reasons: BTreeSet::new(),
             filter_us: 0,
             parts: Vec::new(),
         }
@@ -192,7 +201,9 @@ impl Search<'_> {
             dead_rows,
             rows_passed: part.passed,
             ef: part.ef,
-            depth: part.depth,
+            deviations: part.deviations,
+            recall: part.recall,
+            reasons: part.reasons.iter().copied().collect(),
             work,
             bytes_read: bytes_read(work, metric, dim),
             filter_us: part.filter_us,
@@ -209,15 +220,25 @@ impl Search<'_> {
     }
 
     /// Notes that a walk answered.
-    pub(super) fn note_walk(&mut self, ef: usize) {
+    pub(super) fn note_walk(&mut self, ef: usize, recall: Recall) {
         self.note_way(Way::Graph);
-        self.note(|part| part.ef = Some(ef));
+        self.note(|part| (part.ef, part.recall) = (Some(ef), Some(recall)));
+    }
+
+    /// Notes why a graph did not answer, or did in spite of its test.
+    pub(super) fn note_reason(&mut self, reason: Reason) {
+        self.note(|part| {
+            part.reasons.insert(reason);
+        });
     }
 
     /// Notes that a scan of codes answered.
-    pub(super) fn note_scan(&mut self, way: Way, depth: Depth) {
+    pub(super) fn note_scan(&mut self, way: Way, coded: &CodedRows) {
+        let effort = self.query.effort;
         self.note_way(way);
-        self.note(|part| part.depth = Some(depth));
+        self.note(|part| {
+            (part.deviations, part.recall) = (coded.deviations(effort), Some(coded.test().recall));
+        });
     }
 
     /// The time, if anybody wants to know.

@@ -4,12 +4,16 @@ mod coded;
 mod explain;
 pub(crate) mod filtering;
 mod layers;
+mod plan;
 mod scorer;
 mod shared;
 mod sparse;
 mod walk;
 
+pub(crate) use coded::rows_scanned;
 pub use explain::{BytesRead, Explanation, PartExplanation, PartPlace, Way};
+pub use plan::Reason;
+pub(crate) use plan::is_walk_chosen;
 pub use shared::SharedSearch;
 
 use crate::{
@@ -145,6 +149,7 @@ pub struct Found {
 pub(crate) struct SearchSettings {
     pub(crate) metric: Metric,
     pub(crate) graph_rows_per_effort: usize,
+    pub(crate) scan_rows_max: usize,
     /// What uses are noted with, where memory has a limit.
     pub(crate) tick: Option<u32>,
 }

@@ -1,8 +1,12 @@
 //! Walks of graphs.
 
-use super::{Search, coded, layers::Best};
+use super::{
+    Search, coded,
+    layers::Best,
+    plan::{Reason, is_walk_chosen},
+};
 use crate::{
-    graphs::{GraphEntry, Walk},
+    graphs::{Built, Walk},
     layer::LayerView,
     part::{Part, Span},
     segment::Segment,
@@ -19,7 +23,7 @@ const ROWS_AHEAD: usize = 2;
 
 /// A graph, and the slots of its rows.
 struct Walked {
-    graph: GraphEntry,
+    built: Built,
     first: u32,
     rows: u32,
 }
@@ -42,36 +46,57 @@ impl Search<'_> {
     ) -> bool {
         let (Some(segment), Some(query)) = (view.layer.segment(), self.dense_query()) else { return false };
         let Some(walked) = graph_of(segment, span) else { return false };
-        let share = wanted_share(view, span, passing, walked.rows);
-        if share < WALKED_SHARE_MIN {
+        let wanted_share = wanted_share(view, span, passing, walked.rows);
+        if wanted_share < WALKED_SHARE_MIN {
+            self.note_reason(Reason::FewRowsWanted);
             return false;
         }
-        let (k, rows_otherwise) = (self.query.top_k.get(), coded::rows_scanned(view, span, passing));
-        let expected = self.query.expected.min(k);
-        let plan = Walk { k, expected, wanted_share: share, rows_otherwise, effort: self.query.effort };
-        let graph = walked.graph.plan(plan, self.settings.graph_rows_per_effort);
-        let Some((graph, ef)) = graph else { return false };
-        let request = GraphRequest { k: ef, ef, settled: plan.settled() };
-        let found = graph.search(query, request, &mut self.work);
-        let is_wanted = |slot: SlotId| {
+        let k = self.query.top_k.get();
+        let walk = Walk { k, expected: self.query.expected.min(k), wanted_share, effort: self.query.effort };
+        let ef = walked.built.ef(walk);
+        if !self.is_chosen(&walked.built, ef, coded::rows_scanned(view, span, passing)) {
+            return false;
+        }
+        let graph = &*walked.built.graph;
+        let found = graph.search(query, GraphRequest { k: ef, ef, settled: walk.settled() }, &mut self.work);
+        let is_wanted = |row: SlotId| {
+            let slot = walked.slot_of(row);
             let row = slot.get().wrapping_sub(span.slots.start);
             row < span.len() && view.is_live(slot) && passing.is_none_or(|rows| rows.contains(row))
         };
-        let slots = found.rows.iter().map(|(distance, row)| (*distance, walked.slot_of(*row)));
-        let Some(wanted) = wanted_of(slots, is_wanted, (k, plan.rescored()), ef) else { return false };
-        self.note_walk(ef);
-        self.rescore(segment, found.close(&wanted, k), best);
+        let mut close = found.close(graph, k, is_wanted);
+        // Where the k nearest are not among them fewer would be answered than there are (QRY-3); of those that were found only at the
+        // end, neighbours were not found.
+        if close.kth_place.is_none_or(|place| place > ef * 2 / 3) {
+            self.note_reason(Reason::WalkFoundTooFew);
+            return false;
+        }
+        close.rows.truncate(self.query.effort.candidates_max_for(k));
+        self.note_walk(ef, walked.built.test.recall);
+        self.rescore(segment, &walked, &close.rows, best);
         true
     }
 
-    fn rescore(&mut self, segment: &Segment, rows: &[(f32, SlotId)], best: &mut Best) {
+    /// Whether a walk of such an effort is the better way.
+    fn is_chosen(&mut self, built: &Built, ef: usize, rows_scanned: usize) -> bool {
+        let cost = ef.saturating_mul(self.settings.graph_rows_per_effort);
+        let scan = (rows_scanned, self.settings.scan_rows_max);
+        let (is_chosen, reason) = is_walk_chosen((cost, built.test.is_enough), scan);
+        if let Some(reason) = reason {
+            self.note_reason(reason);
+        }
+        is_chosen
+    }
+
+    fn rescore(&mut self, segment: &Segment, walked: &Walked, rows: &[SlotId], best: &mut Best) {
         let block = segment.block(0..segment.len());
-        for (place, (_, slot)) in rows.iter().enumerate() {
-            if let (Some((_, next)), Some(scorer)) = (rows.get(place + ROWS_AHEAD), &self.scorer.dense) {
-                scorer.fetch(block.vector(next.get() as usize));
+        for (place, row) in rows.iter().enumerate() {
+            if let (Some(next), Some(scorer)) = (rows.get(place + ROWS_AHEAD), &self.scorer.dense) {
+                scorer.fetch(block.vector(walked.slot_of(*next).get() as usize));
             }
+            let slot = walked.slot_of(*row);
             let at = slot.get() as usize;
-            best.push((self.scorer.of_vector(block.vector(at), block.inverse_norms[at]), *slot));
+            best.push((self.scorer.of_vector(block.vector(at), block.inverse_norms[at]), slot));
             self.work.distances += 1;
         }
     }
@@ -79,29 +104,11 @@ impl Search<'_> {
 
 /// The part's own graph, or that of the segment.
 fn graph_of(segment: &Segment, span: &Span) -> Option<Walked> {
-    if let Some(graph) = segment.graph(span.part) {
-        return Some(Walked { graph, first: span.slots.start, rows: span.len() });
+    let built = |part| segment.graph(part)?.built().cloned();
+    if segment.graph(span.part).is_some() {
+        return Some(Walked { built: built(span.part)?, first: span.slots.start, rows: span.len() });
     }
-    Some(Walked { graph: segment.graph(Part::Whole)?, first: 0, rows: segment.len() })
-}
-
-/// The first of the slots that are wanted, as many as `most`, after a walk of effort `ef`; `None` where the `k` nearest are not among
-/// them (QRY-3), or were found only at the end: then they have neighbours that were not found.
-fn wanted_of(
-    slots: impl Iterator<Item = (f32, SlotId)>,
-    is_wanted: impl Fn(SlotId) -> bool,
-    (k, most): (usize, usize),
-    ef: usize,
-) -> Option<Vec<(f32, SlotId)>> {
-    let mut wanted = Vec::with_capacity(most);
-    let mut kth_place = None;
-    for (place, one) in slots.enumerate().filter(|(_, one)| is_wanted(one.1)).take(most) {
-        wanted.push(one);
-        if wanted.len() == k {
-            kth_place = Some(place);
-        }
-    }
-    (kth_place? <= ef * 2 / 3).then_some(wanted)
+    Some(Walked { built: built(Part::Whole)?, first: 0, rows: segment.len() })
 }
 
 /// Which share of a graph's rows is alive and wanted.

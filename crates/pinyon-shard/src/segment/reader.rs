@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     DerivedBytes, ShardError, ShardShape,
-    codes::CodesEntry,
     fields::MetadataRef,
     graphs::{GraphEntry, Inherited},
     layer::{NamespaceRows, Row},
@@ -18,7 +17,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use pinyon_distance::codes::Int8Rows;
-use pinyon_index::{FilterIndex, PostingLists, RowBlock, SparseRows};
+use pinyon_index::{CodedRows, FilterIndex, PostingLists, RowBlock, SparseRows};
 use pinyon_storage::{
     bytes::Reader,
     io::SharedIo,
@@ -45,7 +44,7 @@ pub(crate) struct Segment {
     kills: Kills,
     /// Of all rows; parts have a part of it.
     bytes_codes: OnceLock<Int8Rows>,
-    codes: ArcSwap<HashMap<Part, CodesEntry>>,
+    codes: ArcSwap<HashMap<Part, Arc<CodedRows>>>,
     graphs: ArcSwap<HashMap<Part, GraphEntry>>,
     inherited: Box<Inherited>,
     filter_indexes: FilterIndexes,
@@ -172,8 +171,8 @@ impl Segment {
         self.bytes_codes.get()
     }
 
-    /// The codes of a part, once it is known whether there are any.
-    pub(crate) fn codes(&self, part: Part) -> Option<CodesEntry> {
+    /// The codes of a part, once they are made.
+    pub(crate) fn codes(&self, part: Part) -> Option<Arc<CodedRows>> {
         self.codes.load().get(&part).cloned()
     }
 
@@ -182,7 +181,6 @@ impl Segment {
         let codes = self.codes.load();
         let (of_parts, bits) = codes
             .values()
-            .flatten()
             .map(|codes| codes.memory_bytes())
             .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         // Where all rows were coded at once the parts have a part of that.
@@ -195,7 +193,7 @@ impl Segment {
     }
 
     /// Adds codes; searches see them from their next look-up on.
-    pub(crate) fn attach_codes(&self, built: &[(Part, CodesEntry)]) {
+    pub(crate) fn attach_codes(&self, built: &[(Part, Arc<CodedRows>)]) {
         self.codes.rcu(|codes| {
             let mut codes = HashMap::clone(codes);
             codes.extend(built.iter().cloned());
@@ -213,7 +211,7 @@ impl Segment {
     }
 
     pub(crate) fn graph_count(&self) -> usize {
-        self.graphs.load().values().filter(|graph| graph.is_fit()).count()
+        self.graphs.load().values().filter(|graph| graph.built().is_some()).count()
     }
 
     pub(crate) fn graph_bytes(&self) -> usize {
@@ -237,12 +235,12 @@ impl Segment {
     pub(crate) fn derived_of_namespaces(&self) -> BTreeMap<NamespaceId, u64> {
         let mut bytes: BTreeMap<NamespaceId, u64> = BTreeMap::new();
         for (part, codes) in self.codes.load().iter() {
-            if let (Part::Namespace(namespace), Some(codes)) = (part, codes) {
+            if let Part::Namespace(namespace) = part {
                 let (byte_codes, bit_codes) = codes.memory_bytes();
                 *bytes.entry(*namespace).or_default() += (byte_codes + bit_codes) as u64;
             }
         }
-        for (part, graph) in self.graphs.load().iter().filter(|(_, graph)| graph.is_fit()) {
+        for (part, graph) in self.graphs.load().iter().filter(|(_, graph)| graph.built().is_some()) {
             if let Part::Namespace(namespace) = part {
                 *bytes.entry(*namespace).or_default() += graph.bytes() as u64;
             }

@@ -18,7 +18,7 @@ fn vector(rng: &mut SeededRng) -> Vector {
     Vector::new(components, Dim::new(DIM).unwrap()).unwrap()
 }
 
-/// A sealed shard of so many rows. A low demand on recall keeps depths small, so that less is found than there is.
+/// A sealed shard of so many rows. A low demand on recall keeps walks short, so that less is found than there is.
 fn shard(rows: u64, graph_rows_min: u32, rng: &mut SeededRng) -> Shard {
     let io: SharedIo = Arc::new(MemoryIo::new());
     let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
@@ -98,7 +98,8 @@ fn check(rows: u64, graph_rows_min: u32, chosen_by: fn(&Work) -> u64) -> [usize;
 #[test]
 fn bits_are_kept_in_proportion_to_effort() {
     let found = check(12_000, u32::MAX, |work| work.sign_distances);
-    assert!(found[0] < found[1] && found[1] < found[2], "{found:?}");
+    // The usual bounds leave out next to nothing.
+    assert!(found[0] < found[1] && found[1] <= found[2] && found[1] >= 396, "{found:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::{id, metadata, namespace};
 use crate::{
     Change, Explanation, PartExplanation, PartPlace, Query, Scope, Shard, ShardOptions, ShardShape, Step, Way,
 };
+use pinyon_index::Asked;
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{
     Clock, Dim, Effort, FieldTest, Filter, ManualClock, MetadataValue, Metric, Record, SeededRng, ShardId,
@@ -111,7 +112,7 @@ fn without_codes_the_memtable_and_vectors_answer() {
     assert!(matches!(part.place, PartPlace::Segment(_)));
     assert_eq!((part.ways.as_slice(), part.rows, part.dead_rows), (&[Way::Vectors][..], 2_000, 50));
     // A scan scores blocks of rows, and leaves the dead ones out of the results.
-    assert_eq!((part.work.distances, part.rows_passed, part.depth, part.ef), (2_000, None, None, None));
+    assert_eq!((part.work.distances, part.rows_passed, part.deviations, part.ef), (2_000, None, None, None));
     let part = only_part(explained(&shard, &query, None, Some(&below(300.0))));
     assert_eq!((part.ways.as_slice(), part.work.distances), (&[Way::SurvivorsByVectors][..], 250));
     assert_eq!(part.rows_passed, Some(300), "dead ones are among them");
@@ -137,23 +138,28 @@ fn coded_part(rows: u64, options: ShardOptions, passing: Option<u64>) -> PartExp
 #[test]
 fn codes_and_graphs_are_named_when_they_answer() {
     let part = coded_part(2_000, options(256, u32::MAX), None);
-    let depth = part.depth.unwrap();
-    assert_eq!(part.ways, [Way::Bytes]);
+    assert_eq!(
+        (part.ways.as_slice(), part.deviations),
+        (&[Way::Bytes][..], None),
+        "bytes need no bound by bits"
+    );
     assert_eq!((part.work.code_distances, part.work.sign_distances), (2_000, 0));
-    let few = 10..=depth.by_bytes as u64;
+    let few = 10..=40;
     assert!(few.contains(&part.work.distances), "{part:?}");
+    let recall = part.recall.unwrap();
+    assert!(recall.mean > 0.99 && recall.queries == 64 && recall.asked == Asked::Probes, "{recall:?}");
     // A component more than the vectors have, in lines of 64 bytes, and eight bytes of scale and length.
     assert_eq!((part.bytes_read.bytes, part.bytes_read.bits), (2_000 * 72, 0));
 
     let part = coded_part(12_000, options(256, u32::MAX), None);
-    let depth = part.depth.unwrap();
-    assert_eq!(part.ways, [Way::Bits]);
-    assert_eq!((part.work.sign_distances, part.work.code_distances), (12_000, depth.by_signs as u64));
+    assert_eq!((part.ways.as_slice(), part.work.sign_distances), (&[Way::Bits][..], 12_000));
+    assert!(part.deviations.unwrap() >= 2.5 && part.reasons.is_empty(), "{part:?}");
+    assert!((10..6_000).contains(&part.work.code_distances), "bits leave out most: {part:?}");
     assert!(few.contains(&part.work.distances), "{part:?}");
     assert_eq!(part.bytes_read.bits, 12_000 * 20);
 
     let part = coded_part(6_000, options(256, 1_000), None);
-    assert_eq!((part.ways.as_slice(), part.depth, part.work.graph_walks), (&[Way::Graph][..], None, 1));
+    assert_eq!((part.ways.as_slice(), part.deviations, part.work.graph_walks), (&[Way::Graph][..], None, 1));
     assert!(part.ef.unwrap() >= 30 && part.work.hops > 0 && part.work.code_distances < 6_000, "{part:?}");
 }
 
@@ -168,9 +174,9 @@ fn survivors_of_a_filter_are_named_by_what_scored_them() {
 
     // Rows lie apart from here on: those that pass are read without the others.
     let part = coded_part(20_000, options(256, u32::MAX), Some(9_000));
-    assert_eq!((part.ways.as_slice(), part.work.sign_distances), (&[Way::SurvivorsByBits][..], 9_000));
-    // No row of these is near to any other: bits tell little, and bytes of all of them are read as well.
-    assert_eq!(part.work.code_distances, part.depth.unwrap().by_signs as u64 + 9_000);
+    // No row of these is near to any other: the self-test saw that bits leave out too few to be worth reading first.
+    assert_eq!((part.ways.as_slice(), part.work.sign_distances), (&[Way::SurvivorsByBytes][..], 0));
+    assert_eq!(part.work.code_distances, 9_000);
 
     let part = coded_part(12_000, options(256, u32::MAX), Some(40));
     assert_eq!((part.ways.as_slice(), part.work.distances), (&[Way::SurvivorsByVectors][..], 40));

@@ -62,7 +62,7 @@ fn a_beginning_that_spoils_a_graph_is_thrown_away() {
     let segment = state.layers[0].layer.segment().unwrap();
     let part = Part::Namespace(namespace(1).id());
     // A graph in which every row is linked to those that another row is near to.
-    let codes = segment.codes(part).unwrap().unwrap();
+    let codes = segment.codes(part).unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let graph =
         CodeGraph::build(Arc::clone(codes.bytes_codes()), GRAPH_OPTIONS, 1, &|| false, &pool).unwrap();

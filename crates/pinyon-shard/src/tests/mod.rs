@@ -11,6 +11,7 @@ mod kept_graphs;
 mod memory;
 mod model;
 mod operations;
+mod questions;
 mod recall;
 mod sizes;
 

@@ -112,9 +112,8 @@ pub(super) fn sign_distances(
     let of = |factor: f32, value| _mm256_mul_ps(_mm256_set1_ps(factor), value);
     let product = _mm256_add_ps(of(estimate.of_ones, load(&terms.ones)), of(estimate.of_sum, sums));
     let product = _mm256_add_ps(product, _mm256_set1_ps(estimate.constant));
-    let norm = _mm256_add_ps(load(&terms.norm_squared), _mm256_set1_ps(estimate.base));
     let mut out = [0.0; GROUP];
-    let distances = _mm256_sub_ps(norm, _mm256_mul_ps(load(&terms.factor), product));
+    let distances = _mm256_sub_ps(load(&terms.norm_squared), _mm256_mul_ps(load(&terms.factor), product));
     // SAFETY: there is room for eight numbers.
     unsafe { _mm256_storeu_ps(out.as_mut_ptr(), distances) };
     out
@@ -183,9 +182,8 @@ fn estimates(sums: __m128, [a, b, c, d]: [__m128; 4], estimate: Estimate) -> [f3
     let of = |factor: f32, value| _mm_mul_ps(_mm_set1_ps(factor), value);
     let product = _mm_add_ps(of(estimate.of_ones, ones), of(estimate.of_sum, sums));
     let product = _mm_add_ps(product, _mm_set1_ps(estimate.constant));
-    let norm = _mm_add_ps(norms, _mm_set1_ps(estimate.base));
     let mut out = [0.0; 4];
     // SAFETY: there is room for four numbers.
-    unsafe { _mm_storeu_ps(out.as_mut_ptr(), _mm_sub_ps(norm, _mm_mul_ps(factors, product))) };
+    unsafe { _mm_storeu_ps(out.as_mut_ptr(), _mm_sub_ps(norms, _mm_mul_ps(factors, product))) };
     out
 }

@@ -76,5 +76,5 @@ pub(super) fn estimates(sums: [u32; GROUP], terms: &GroupTerms, estimate: Estima
 #[inline]
 fn estimate_of(sum: u32, [norm_squared, factor, ones]: [f32; 3], estimate: Estimate) -> f32 {
     let product = estimate.of_ones * ones + estimate.of_sum * sum as f32 + estimate.constant;
-    norm_squared + estimate.base - factor * product
+    norm_squared - factor * product
 }

@@ -12,14 +12,21 @@ const LOST_PART_MIN: usize = 5;
 #[derive(Debug)]
 pub struct Beginning {
     pub(super) links: Links,
-    /// Which rows have kept most of their links. The others are put in as new ones are, and keep what they have.
+    /// Which rows have kept most of their links, or the row that stands for them. The others are put in as new ones are, and keep what
+    /// they have.
     pub(super) is_sound: Vec<bool>,
+    /// Which rows others may be linked to.
+    pub(super) is_known: Vec<bool>,
 }
 
 impl Beginning {
     /// No links of no row.
     pub(super) fn nothing(rows: usize, options: GraphOptions) -> Self {
-        Self { links: Links::new(rows, options.places()), is_sound: vec![false; rows] }
+        Self {
+            links: Links::new(rows, options.places()),
+            is_sound: vec![false; rows],
+            is_known: vec![false; rows],
+        }
     }
 
     pub(super) fn checked(self, rows: usize, options: GraphOptions) -> Result<Self, GraphError> {
@@ -41,14 +48,23 @@ impl Beginning {
 
     pub(super) fn of(old: &CodeGraph, rows: usize, number: &dyn Fn(u32) -> Option<u32>) -> Self {
         let links = Links::new(rows, old.links.stride());
-        let mut is_sound = vec![false; rows];
+        let (mut is_sound, mut is_known) = (vec![false; rows], vec![false; rows]);
         for row in 0..old.codes.len() as u32 {
             let Some(now) = number(row) else { continue };
+            if let Some(owner) = old.links.owner(row) {
+                // Without it the row is a new one.
+                if let Some(owner) = number(owner) {
+                    links.absorb(now, owner);
+                    is_sound[now as usize] = true;
+                }
+                continue;
+            }
+            is_known[now as usize] = true;
             let kept: Vec<u32> = old.links.of(row).filter_map(number).collect();
             let lost = old.links.of(row).count() - kept.len();
             is_sound[now as usize] = lost * LOST_PART_MIN <= lost + kept.len() && !kept.is_empty();
             links.set(now, kept.into_iter());
         }
-        Self { links, is_sound }
+        Self { links, is_sound, is_known }
     }
 }

@@ -1,21 +1,26 @@
 //! Building: rows are put in one after the other in a random order; each is linked to rows near to it that are not nearer to
-//! each other, and they to it.
+//! each other, and they to it. A row that codes cannot tell from one that is in already is absorbed by that instead.
 
 use super::{
     Beginning, CodeGraph, ENTRIES, Length,
     links::Edges,
+    members::Members,
     scratch::{Scratch, Scratches},
 };
 use crate::{
     Work,
-    graph::{GraphError, GraphOptions},
+    graph::{GraphError, GraphOptions, HeldOut},
+    probes::distinct_rows,
 };
 use pinyon_distance::codes::{Int8Query, Int8Rows};
 use pinyon_types::SeededRng;
 use rayon::{ThreadPool, prelude::*};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 /// Rows put in by one thread before others join: who puts a row in finds only what is in already.
@@ -23,11 +28,16 @@ const ALONE: usize = 1024;
 /// Rows put in between two looks at whether to stop.
 const ROWS_PER_CHECK: usize = 2048;
 
+/// Rows among which one is looked for that is the same as the one which is put in.
+const SAME_AMONG: usize = 8;
+
 /// A graph under construction.
 struct Builder {
     graph: CodeGraph,
     edges: Edges,
     options: GraphOptions,
+    /// Rows that others may be linked to, so that they must have links.
+    is_known: Vec<bool>,
     /// Distances computed so far.
     distances: AtomicU64,
 }
@@ -57,28 +67,44 @@ impl CodeGraph {
         stop: &dyn Fn() -> bool,
         pool: &ThreadPool,
     ) -> Result<Self, GraphError> {
-        Self::build_from(None, codes, options, seed, stop, pool).map(|(graph, _)| graph)
+        let building = Building::start(None, codes, options, (seed, 0), stop, pool)?;
+        building.finish(stop, pool).map(|(graph, _)| graph)
     }
+}
 
-    /// The same from the links that some rows have already; and what it cost.
+/// A graph that lacks some rows, with which it can be tested: they are as people's questions are where these are like what is stored.
+pub struct Building {
+    builder: Builder,
+    order: Order,
+}
+
+impl std::fmt::Debug for Building {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Building").field("held_out", &self.order.held_out.len()).finish_non_exhaustive()
+    }
+}
+
+impl Building {
+    /// Builds a graph, from the links that some rows have already if there are any, of all rows but up to so many, which may be held
+    /// out: one of each of some crowds, and few of each crowd.
     ///
     /// # Errors
-    /// As [`Self::build`], and a beginning of another number of rows or links.
-    pub fn build_from(
+    /// As [`CodeGraph::build`], and a beginning of another number of rows or links.
+    pub fn start(
         beginning: Option<Beginning>,
         codes: Arc<Int8Rows>,
         options: GraphOptions,
-        seed: u64,
+        (seed, held_out): (u64, usize),
         stop: &dyn Fn() -> bool,
         pool: &ThreadPool,
-    ) -> Result<(Self, Work), GraphError> {
+    ) -> Result<Self, GraphError> {
         let options = options.checked()?;
         let beginning = match beginning {
             Some(beginning) => beginning.checked(codes.len(), options)?,
             None => Beginning::nothing(codes.len(), options),
         };
-        let order = Order::new(&beginning, seed);
-        let builder = Builder::new(codes, options, &order, beginning);
+        let order = Order::new(&beginning, seed).holding_out(&codes, held_out, seed);
+        let mut builder = Builder::new(codes, options, &order, beginning);
         builder.each(&order.all, stop, pool, |row, hands| builder.measure(row, hands))?;
         let (first, rest) = order.new.split_at(ALONE.min(order.new.len()));
         let mut hands = builder.hands();
@@ -86,8 +112,29 @@ impl CodeGraph {
             builder.insert(*row, order.entries_in + at, &mut hands);
         }
         builder.each(rest, stop, pool, |row, hands| builder.insert(row, ENTRIES, hands))?;
-        let work = Work { code_distances: builder.distances.into_inner(), ..Work::default() };
-        Ok((builder.graph, work))
+        builder.know_members();
+        Ok(Self { builder, order })
+    }
+
+    /// The graph as far as it is.
+    pub const fn graph(&self) -> &CodeGraph {
+        &self.builder.graph
+    }
+
+    /// The rows that it lacks.
+    pub fn held_out(&self) -> HeldOut<'_> {
+        HeldOut { asked: &self.order.asked, rows: &self.order.held_out }
+    }
+
+    /// Puts in what was held out; also says what all of it cost.
+    ///
+    /// # Errors
+    /// `stop`.
+    pub fn finish(self, stop: &dyn Fn() -> bool, pool: &ThreadPool) -> Result<(CodeGraph, Work), GraphError> {
+        let Self { mut builder, order } = self;
+        builder.each(&order.held_out, stop, pool, |row, hands| builder.insert(row, ENTRIES, hands))?;
+        builder.know_members();
+        Ok(builder.finish(&order))
     }
 }
 
@@ -96,6 +143,10 @@ struct Order {
     all: Vec<u32>,
     /// Those that are not in from the beginning.
     new: Vec<u32>,
+    /// Those that come last, so that the graph can be tested with them before.
+    held_out: Vec<u32>,
+    /// One of each crowd of these.
+    asked: Vec<u32>,
     /// The first of all, which are a sample: those that are in, then the others in the order in which they come in.
     entries: Vec<u32>,
     entries_in: usize,
@@ -109,8 +160,50 @@ impl Order {
         let mut entries = all[..ENTRIES.min(all.len())].to_vec();
         entries.sort_by_key(|row| is_new(*row));
         let entries_in = entries.partition_point(|row| !is_new(*row));
-        Self { all, new, entries, entries_in }
+        Self { all, new, entries, entries_in, held_out: Vec::new(), asked: Vec::new() }
     }
+
+    /// The same with the crowds of up to so many of the new rows at the end, unless they are large or have an entry.
+    fn holding_out(mut self, codes: &Int8Rows, count: usize, seed: u64) -> Self {
+        let is_fixed: BTreeSet<u32> = self.entries.iter().copied().collect();
+        let is_new: BTreeSet<u32> = self.new.iter().copied().collect();
+        let rows_max = codes.len() / HELD_OUT_ROWS_PART;
+        let mut is_held = BTreeSet::new();
+        for row in distinct_rows(codes, HELD_OUT_PART * count, seed).into_iter().step_by(HELD_OUT_PART) {
+            let crowd = crowd_of(codes, row, rows_max / 4);
+            let may_be = |row: &u32| is_new.contains(row) && !is_fixed.contains(row);
+            if !crowd.is_empty() && crowd.iter().all(may_be) && is_held.len() + crowd.len() <= rows_max {
+                self.asked.push(row);
+                is_held.extend(crowd);
+            }
+        }
+        self.new.retain(|row| !is_held.contains(row));
+        self.held_out = is_held.into_iter().collect();
+        self
+    }
+}
+
+/// One over the share of distinct rows that is held out, so that what lies around them stays as it is.
+const HELD_OUT_PART: usize = 4;
+/// One over the share of all rows that is held out at most.
+const HELD_OUT_ROWS_PART: usize = 16;
+/// Rows whose distances are computed at once.
+const CROWD_CHUNK: usize = 1024;
+
+/// All rows that codes can hardly tell from one, itself among them; none if they are more than so many.
+fn crowd_of(codes: &Int8Rows, row: u32, most: usize) -> Vec<u32> {
+    let query = codes.row_query(row as usize);
+    let (near, mut crowd, mut distances) = (query.errors().of(codes, row), Vec::new(), [0.0; CROWD_CHUNK]);
+    for first in (0..codes.len()).step_by(CROWD_CHUNK) {
+        let distances = &mut distances[..CROWD_CHUNK.min(codes.len() - first)];
+        query.distances(codes, first, distances);
+        let same = distances.iter().enumerate().filter(|(_, distance)| **distance <= near);
+        crowd.extend(same.map(|(at, _)| (first + at) as u32));
+        if crowd.len() > most {
+            return Vec::new();
+        }
+    }
+    crowd
 }
 
 fn shuffled(rows: usize, seed: u64) -> Vec<u32> {
@@ -127,9 +220,24 @@ impl Builder {
         let edges = Edges::new(codes.len(), options.places());
         let entries = order.entries.clone();
         let entry_codes = codes.pick(&entries);
-        let (links, scratches) = (beginning.links, Scratches::default());
-        let graph = CodeGraph { codes, links, entries, entry_codes, scratches };
-        Self { graph, edges, options, distances: AtomicU64::new(0) }
+        let Beginning { links, is_known, .. } = beginning;
+        let (members, scratches) = (Members::default(), Scratches::default());
+        let graph = CodeGraph { codes, links, entries, entry_codes, members, scratches };
+        Self { graph, edges, options, is_known, distances: AtomicU64::new(0) }
+    }
+
+    fn know_members(&mut self) {
+        self.graph.members = Members::of(&self.graph.links, self.graph.codes.len());
+    }
+
+    /// The graph with all of its entries: first those that were so while it was built.
+    fn finish(self, order: &Order) -> (CodeGraph, Work) {
+        let Self { mut graph, distances, .. } = self;
+        let of_entries = order.entries.iter().chain(&order.all[order.entries.len()..]);
+        let linked = of_entries.copied().filter(|row| graph.links.owner(*row).is_none());
+        graph.entries = linked.take(ENTRIES).collect();
+        graph.entry_codes = graph.codes.pick(&graph.entries);
+        (graph, Work { code_distances: distances.into_inner(), ..Work::default() })
     }
 
     fn hands(&self) -> Hands {
@@ -186,13 +294,32 @@ impl Builder {
         hands.row.be_row(&self.graph.codes, row as usize);
         let ef = self.options.ef_construction;
         self.graph.walk(&hands.row, Length::full(ef), entries, &mut hands.scratch, &mut hands.work);
+        match self.same_as(row, hands) {
+            Some(owner) => self.graph.links.absorb(row, owner),
+            None => self.link_with_others(row, hands),
+        }
+        self.distances.fetch_add(std::mem::take(&mut hands.work).code_distances, Relaxed);
+    }
+
+    /// A row with links that codes cannot tell from this one, which nobody knows yet: the difference of two roundings of one vector is
+    /// as long as this, on average, and any two vectors that are as near are one for a graph on codes.
+    fn same_as(&self, row: u32, hands: &Hands) -> Option<u32> {
+        if self.is_known[row as usize] {
+            return None;
+        }
+        let codes = &self.graph.codes;
+        let near = hands.row.errors().of(codes, row);
+        let nearest = hands.scratch.near.pairs().take(SAME_AMONG).take_while(|(length, _)| *length <= near);
+        nearest.map(|(_, other)| other).find(|other| codes.are_same(row, *other))
+    }
+
+    fn link_with_others(&self, row: u32, hands: &mut Hands) {
         self.link(row, hands);
         let chosen = std::mem::take(&mut hands.chosen);
         for (length, link) in &chosen {
             self.link_back(*link, row, *length, hands);
         }
         hands.chosen = chosen;
-        self.distances.fetch_add(std::mem::take(&mut hands.work).code_distances, Relaxed);
     }
 
     /// Chooses a row's links among what a walk found and what it has.

@@ -8,6 +8,8 @@ use std::sync::{
 
 /// No row; ends a list that is not full.
 pub(super) const NOBODY: u32 = u32::MAX;
+/// In the first place of a row without links: the rest of the number is the row that stands for it. Rows are fewer than 2^31.
+const ABSORBED: u32 = 1 << 31;
 /// Locks that rows share. Only builders that run beside each other ever wait for one.
 const LOCKS: usize = 1024;
 
@@ -51,9 +53,19 @@ impl Links {
         self.stride
     }
 
-    /// The rows that a row is linked to.
+    /// The rows that a row is linked to; none of one for which another stands.
     pub(super) fn of(&self, row: u32) -> impl Iterator<Item = u32> {
-        self.list(row).iter().map(|link| link.load(Relaxed)).take_while(|link| *link != NOBODY)
+        self.list(row).iter().map(|link| link.load(Relaxed)).take_while(|link| *link < ABSORBED)
+    }
+
+    /// The row that stands for this one, if it was absorbed.
+    pub(super) fn owner(&self, row: u32) -> Option<u32> {
+        owner_in(self.list(row).first()?.load(Relaxed))
+    }
+
+    /// Lets another row stand for this one.
+    pub(super) fn absorb(&self, row: u32, owner: u32) {
+        self.set(row, std::iter::once(owner | ABSORBED));
     }
 
     /// Replaces a row's list; what does not fit is left out.
@@ -80,6 +92,11 @@ impl Links {
     fn list(&self, row: u32) -> &[AtomicU32] {
         &self.rows[row as usize * self.stride..(row as usize + 1) * self.stride]
     }
+}
+
+/// The row that a first place names as the one that stands for its row.
+pub(super) const fn owner_in(place: u32) -> Option<u32> {
+    if place >= ABSORBED && place != NOBODY { Some(place & !ABSORBED) } else { None }
 }
 
 /// The lengths of links, beside the links and needed only while a graph is built, and the locks of their lists.

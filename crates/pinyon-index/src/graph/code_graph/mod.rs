@@ -1,10 +1,12 @@
 //! Our own graph: a navigable small world of one level (Malkov and Yashunin, 2018; without the upper levels, which high
 //! dimensions do not need: "Down with the Hierarchy", 2024), walked and built on codes of a byte a component. Links lie in
-//! one array of fixed stride; a walk begins at the nearest of a sample of rows whose codes lie one after the other.
+//! one array of fixed stride; a walk begins at the nearest of a sample of rows whose codes lie one after the other. Of rows
+//! whose codes are the same up to rounding one has links and stands for the others.
 
 mod beginning;
 mod build;
 mod links;
+mod members;
 mod parts;
 mod pool;
 mod scratch;
@@ -14,7 +16,9 @@ mod tests;
 use super::{Found, Graph, GraphOptions, GraphRequest};
 use crate::{DenseQuery, Work};
 pub use beginning::Beginning;
+pub use build::Building;
 use links::Links;
+use members::Members;
 pub use parts::GraphParts;
 use pinyon_distance::codes::{Int8Query, Int8Rows};
 use pinyon_types::{Metric, SlotId};
@@ -30,6 +34,9 @@ const BEGINNINGS: usize = 4;
 /// less self-tests, whose queries are harder than most, ask for so much that nothing is saved.
 const PATIENCE: f64 = 0.4;
 
+/// Codes of a row and of the one that stands for it differ by as much as two roundings, which adds to the errors of both.
+const MEMBERS_TIMES: f32 = 1.5;
+
 /// A graph over coded rows.
 #[derive(Debug)]
 pub struct CodeGraph {
@@ -38,6 +45,7 @@ pub struct CodeGraph {
     entries: Vec<u32>,
     /// The codes of the entries.
     entry_codes: Int8Rows,
+    members: Members,
     scratches: Scratches,
 }
 
@@ -109,12 +117,21 @@ impl CodeGraph {
         let distances = &mut distances[..entries.len()];
         query.distances(&self.entry_codes, 0, distances);
         work.code_distances += entries.len() as u64;
-        for _ in 0..BEGINNINGS.min(entries.len()) {
+        let mut begun = 0;
+        for _ in 0..entries.len() {
             let nearest = distances.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1));
             let Some((at, distance)) = nearest.map(|(at, distance)| (at, *distance)) else { return };
             distances[at] = f32::INFINITY;
+            // While a graph is built one of them may have been absorbed.
+            if self.links.owner(entries[at]).is_some() {
+                continue;
+            }
             scratch.visit(entries[at]);
             scratch.near.push(distance, entries[at]);
+            begun += 1;
+            if begun == BEGINNINGS {
+                return;
+            }
         }
     }
 }
@@ -124,15 +141,17 @@ impl Graph for CodeGraph {
         if self.codes.is_empty() {
             return Found { rows: Vec::new(), uncertainty: 0.0, limit: f32::INFINITY };
         }
-        let bytes = &query.coded(&self.codes).bytes;
+        let (bytes, errors) = (&query.coded(&self.codes).bytes, query.coded(&self.codes).errors);
         work.graph_walks += 1;
         self.scratches.with(|scratch| {
             self.walk(bytes, Length::of(request), ENTRIES, scratch, work);
             let near = scratch.near.pairs().take(request.k);
             let rows: Vec<_> = near.map(|(distance, row)| (distance, SlotId::new(row))).collect();
-            let nearest = rows.first().map_or(0, |(_, row)| row.get());
-            let uncertainty = bytes.uncertainty(&self.codes, nearest);
-            Found { rows, uncertainty, limit: query.limit(&self.codes, nearest) }
+            let errors =
+                rows.iter().map(|(distance, row)| errors.of_estimate(&self.codes, row.get(), *distance));
+            let error = errors.fold(0.0, f32::max);
+            let error = if self.members.len() > 0 { error * MEMBERS_TIMES } else { error };
+            Found { rows, uncertainty: 2.0 * error, limit: query.limit(&self.codes) + error }
         })
     }
 
@@ -140,12 +159,16 @@ impl Graph for CodeGraph {
         Some(Beginning::of(self, rows, number))
     }
 
+    fn members(&self, row: SlotId) -> &[u32] {
+        self.members.of_row(row.get())
+    }
+
     fn rows(&self) -> usize {
         self.codes.len()
     }
 
     fn bytes(&self) -> usize {
-        self.links.bytes() + self.entry_codes.bytes()
+        self.links.bytes() + self.entry_codes.bytes() + self.members.bytes()
     }
 
     fn engine(&self) -> &'static str {

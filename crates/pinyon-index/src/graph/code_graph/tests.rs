@@ -1,6 +1,7 @@
 //! Tests of our own graph: recall, and that nothing depends on luck.
 
 mod beginning;
+mod held_out;
 
 use super::*;
 use crate::{GraphOptions, RowBlock, TopK, graph::GraphError, scan};
@@ -61,7 +62,8 @@ fn recall_at(
             GraphRequest { k: 30.min(ef), ef, settled: 30 },
             &mut work,
         );
-        found += best.into_sorted().iter().filter(|(_, slot)| walked.contains(*slot)).count();
+        let contains = |slot: SlotId| walked.rows.iter().any(|row| row.1 == slot);
+        found += best.into_sorted().iter().filter(|(_, slot)| contains(*slot)).count();
     }
     found as f64 / (queries.len() / DIM * 10) as f64
 }
@@ -120,7 +122,8 @@ fn small_equal_and_empty_sets_of_rows_have_graphs() {
                 GraphRequest { k: 10, ef: 20, settled: 10 },
                 &mut Work::default(),
             );
-            assert_eq!(found.rows.len(), count.min(10), "{metric} {count}");
+            let close = found.close(&graph, 10, |_| true);
+            assert_eq!(close.rows.len(), count, "{metric} {count}");
         }
     }
 }
@@ -192,7 +195,7 @@ fn spoilt_parts_make_no_graph() {
         ("not as many links", &|parts| parts.links.truncate(599 * 32)),
         ("not as many links", &|parts| parts.options.m = 15),
         ("a link leads to no row", &|parts| parts.links[32 * 17] = 600),
-        ("a link leads to no row", &|parts| parts.links[32 * 17] = u32::MAX - 1),
+        ("a link leads to no row", &|parts| parts.links[32 * 17 + 1] = u32::MAX >> 1),
         ("a row is linked to itself", &|parts| parts.links[32 * 17] = 17),
         ("a list goes on after its end", &|parts| parts.links[32 * short + 31] = 3),
         ("not as many entries", &|parts| parts.entries.truncate(255)),
@@ -206,5 +209,71 @@ fn spoilt_parts_make_no_graph() {
         spoil(&mut parts);
         let problem = parts.graph(&graph.codes).unwrap_err().to_string();
         assert!(problem.contains(expected), "{problem}, not: {expected}");
+    }
+}
+
+#[test]
+fn a_row_for_which_none_with_links_stands_makes_no_graph() {
+    let (vectors, norms) = clustered(600, 46);
+    let graph = build(&vectors, &norms, Metric::Cosine, 1);
+    let good = Parts::of(&graph);
+    let spoilt = |pairs: &[(usize, u32)], more: &dyn Fn(&mut Parts)| {
+        let mut parts = good.clone();
+        for (row, owner) in pairs {
+            parts.links[32 * row..32 * (row + 1)].fill(u32::MAX);
+            parts.links[32 * row] = owner | 1 << 31;
+        }
+        more(&mut parts);
+        parts.graph(&graph.codes).map_err(|error| error.to_string())
+    };
+    let mut others = (0..600_u32).filter(|row| !good.entries.contains(row));
+    let (a, b) = (others.next().unwrap(), others.next().unwrap());
+    let (row, entry) = (a as usize, good.entries[0] as usize);
+    assert!(spoilt(&[(row, b)], &|_| ()).is_ok());
+    for (pairs, expected) in [
+        (vec![(row, 600)], "no row with links stands for a row"),
+        (vec![(row, a)], "no row with links stands for a row"),
+        (vec![(row, b), (b as usize, 3)], "no row with links stands for a row"),
+        (vec![(entry, b)], "another row stands for an entry"),
+    ] {
+        let problem = spoilt(&pairs, &|_| ()).unwrap_err();
+        assert!(problem.contains(expected), "{problem}, not: {expected}");
+    }
+    let problem = spoilt(&[(row, b)], &|parts| parts.links[32 * row + 1] = 3).unwrap_err();
+    assert!(problem.contains("a list goes on after its end"), "{problem}");
+}
+
+#[test]
+fn copies_are_found_by_the_row_that_stands_for_them_also_after_it_is_gone() {
+    let (all, _) = clustered(1_100, 47);
+    let (others, queries) = all.split_at(1_000 * DIM);
+    // Two thousand copies of one row among a thousand others.
+    let vectors = [others, &others[..DIM].repeat(2_000)].concat();
+    let norms: Vec<f32> = vectors.chunks(DIM).map(inverse_norm).collect();
+    for metric in [Metric::Cosine, Metric::DotProduct, Metric::Euclidean] {
+        let graph = build(&vectors, &norms, metric, 1);
+        assert!(graph.members.len() >= 1_990, "{metric}: {}", graph.members.len());
+        let again = Parts::of(&graph).graph(&graph.codes).unwrap();
+        let asked = |graph: &CodeGraph, query: &[f32], k: usize, is_wanted: &dyn Fn(SlotId) -> bool| {
+            let request = GraphRequest { k: 60, ef: 60, settled: 30 };
+            let codes = OnceLock::new();
+            let found = graph.search(DenseQuery::new(query, &codes), request, &mut Work::default());
+            found.close(graph, k, is_wanted).rows
+        };
+        let copy = &others[..DIM];
+        assert_eq!(asked(&graph, copy, 2_001, &|_| true).len(), 2_001, "{metric}");
+        // Whoever stands for the others is not wanted itself.
+        let owner = graph.links.owner(1_500).unwrap_or(1_500);
+        let wanted = asked(&graph, copy, 10, &|row| row.get() != owner);
+        assert!(wanted.len() == 2_000 && !wanted.contains(&SlotId::new(owner)), "{metric}");
+        for query in queries.chunks(DIM) {
+            assert_eq!(asked(&graph, query, 10, &|_| true), asked(&again, query, 10, &|_| true), "{metric}");
+        }
+        // A merge keeps who stands for whom, unless that row is gone.
+        let number = |row: u32| (row != owner).then(|| row - u32::from(row > owner));
+        assert_eq!(graph.beginning(2_999, &number).unwrap().links.owner(1_600), None, "{metric}");
+        let same = graph.beginning(3_000, &|row| Some(row)).unwrap();
+        assert_eq!(same.sound_rows(), 3_000, "{metric}");
+        assert_eq!(same.links.owner(1_600), graph.links.owner(1_600), "{metric}");
     }
 }

@@ -36,8 +36,9 @@ impl Block {
 
     fn build(&self, beginning: Option<Beginning>, metric: Metric, threads: usize) -> (CodeGraph, u64) {
         let codes = self.codes(metric);
-        let built = CodeGraph::build_from(beginning, codes, OPTIONS, 9, &|| false, &pool(threads));
-        let (graph, work) = built.unwrap();
+        let pool = pool(threads);
+        let building = Building::start(beginning, codes, OPTIONS, (9, 0), &|| false, &pool).unwrap();
+        let (graph, work) = building.finish(&|| false, &pool).unwrap();
         (graph, work.code_distances)
     }
 
@@ -154,6 +155,6 @@ fn a_beginning_of_other_rows_is_refused() {
     let (graph, _) = block.build(None, Metric::Cosine, 1);
     let beginning = graph.beginning(299, &|row| (row < 299).then_some(row));
     let refused =
-        CodeGraph::build_from(beginning, block.codes(Metric::Cosine), OPTIONS, 9, &|| false, &pool(1));
+        Building::start(beginning, block.codes(Metric::Cosine), OPTIONS, (9, 0), &|| false, &pool(1));
     assert!(refused.unwrap_err().to_string().contains("other rows"));
 }

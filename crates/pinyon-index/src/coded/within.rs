@@ -1,0 +1,193 @@
+//! A search by codes that leaves out only what is certainly too far. Bits bound each row's distance from below; of rows within the
+//! limit bytes are read, which bound it from both sides and draw the limit nearer; of those that are left the vectors are read. How
+//! many that are is for the rows to say: few of ordinary ones, a whole crowd where it lies at the limit.
+
+use super::{
+    CHUNK, CodedQuery,
+    candidates::{Candidates, is_beyond},
+};
+use crate::{RowBlock, TopK, Work};
+use pinyon_distance::{
+    QueryScorer,
+    codes::{Int8Rows, SignQuery},
+};
+use pinyon_types::{Distance, SlotId};
+
+/// Estimates that are compared at once.
+const LANES: usize = 32;
+/// Rows that wait until their bytes are read: together, because one alone would be waited for.
+const WAITING: usize = 64;
+/// Rows, nearest by their bits, that give the first limit, if `k` are fewer.
+const FIRST_MIN: usize = 24;
+/// Rows whose vectors are fetched ahead.
+const ROWS_AHEAD: usize = 2;
+
+/// What a search has found so far.
+pub(super) struct Within<'a> {
+    rows: &'a Int8Rows,
+    query: &'a CodedQuery,
+    /// No row's bytes are wrong by more.
+    error_most: f32,
+    candidates: Candidates,
+    /// Rows by their lower bounds, whose bytes are to be read.
+    waiting: Vec<(f32, u32)>,
+    scored: u64,
+}
+
+impl<'a> Within<'a> {
+    /// Nothing yet, for `k` results not farther than `limit`, among rows of which the coarsest are like this.
+    pub(super) fn new(
+        rows: &'a Int8Rows,
+        query: &'a CodedQuery,
+        (k, limit): (usize, f32),
+        coarsest: [f32; 2],
+    ) -> Self {
+        let error_most = query.errors.most(coarsest);
+        Self {
+            rows,
+            query,
+            error_most,
+            candidates: Candidates::new(k, limit),
+            waiting: Vec::new(),
+            scored: 0,
+        }
+    }
+
+    /// Looks at rows by the lower bounds that `bits` gave them; `row` tells whose they are.
+    pub(super) fn take_bounds(
+        &mut self,
+        bits: &SignQuery,
+        bounds: &[f32],
+        row: impl Fn(usize) -> u32,
+        is_wanted: impl Fn(u32) -> bool,
+    ) {
+        let limit = bits.of_distance(self.candidates.limit());
+        each_near(bounds, limit, |at| {
+            let row = row(at);
+            if is_wanted(row) {
+                self.waiting.push((bounds[at], row));
+            }
+        });
+        if self.waiting.len() >= WAITING {
+            self.read_waiting(bits);
+        }
+    }
+
+    /// Reads the bytes of rows that wait, those that are within the limit still.
+    pub(super) fn read_waiting(&mut self, bits: &SignQuery) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let first = FIRST_MIN.max(self.candidates.k());
+        if self.candidates.limit() == f32::INFINITY && waiting.len() > first {
+            waiting.select_nth_unstable_by(first, |a, b| a.0.total_cmp(&b.0));
+            let nearest: Vec<u32> = waiting.drain(..first).map(|(_, row)| row).collect();
+            self.score(&nearest);
+        }
+        let limit = bits.of_distance(self.candidates.limit());
+        let near: Vec<u32> =
+            waiting.iter().filter(|(bound, _)| !is_beyond(*bound, limit)).map(|(_, row)| *row).collect();
+        self.score(&near);
+        waiting.clear();
+        self.waiting = waiting;
+    }
+
+    fn score(&mut self, rows: &[u32]) {
+        let mut estimates = [0.0; WAITING];
+        for rows in rows.chunks(WAITING) {
+            let estimates = &mut estimates[..rows.len()];
+            self.query.bytes.distances_at(self.rows, rows, estimates);
+            for (row, estimate) in rows.iter().zip(estimates) {
+                self.take(*row, *estimate);
+            }
+        }
+        self.scored += rows.len() as u64;
+    }
+
+    fn take(&mut self, row: u32, estimate: f32) {
+        self.candidates.take(row, estimate, self.query.errors.of_estimate(self.rows, row, estimate));
+    }
+
+    /// Looks at rows by what their bytes say; `row` tells whose they are.
+    pub(super) fn take_estimates(
+        &mut self,
+        estimates: &[f32],
+        row: impl Fn(usize) -> u32,
+        is_wanted: impl Fn(u32) -> bool,
+    ) {
+        self.scored += estimates.len() as u64;
+        if self.candidates.limit() == f32::INFINITY {
+            return self.take_first(estimates, row, is_wanted);
+        }
+        let limit = self.candidates.limit() + self.error_most;
+        each_near(estimates, limit, |at| {
+            let row = row(at);
+            if is_wanted(row) {
+                self.take(row, estimates[at]);
+            }
+        });
+    }
+
+    /// The same while there is no limit: only few of many need a closer look.
+    fn take_first(&mut self, estimates: &[f32], row: impl Fn(usize) -> u32, is_wanted: impl Fn(u32) -> bool) {
+        let of_rows = estimates.iter().enumerate().map(|(at, estimate)| (*estimate, row(at)));
+        let mut wanted: Vec<(f32, u32)> = of_rows.filter(|(_, row)| is_wanted(*row)).collect();
+        let k = self.candidates.k();
+        if wanted.len() > k {
+            let kth = wanted.select_nth_unstable_by(k - 1, |a, b| a.0.total_cmp(&b.0)).1.0;
+            let limit = 2.0f32.mul_add(self.error_most, kth);
+            wanted.retain(|(estimate, _)| !is_beyond(*estimate, limit));
+        }
+        for (estimate, row) in wanted {
+            self.take(row, estimate);
+        }
+    }
+
+    /// Adds what is nearest by the vectors of `block` to `best`, having read at most so many.
+    pub(super) fn rescore(
+        self,
+        (block, scorer): (RowBlock<'_>, &QueryScorer<'_>),
+        most: usize,
+        best: &mut TopK<(Distance, SlotId)>,
+        work: &mut Work,
+    ) {
+        work.code_distances += self.scored;
+        let rows = self.candidates.into_rows();
+        let rows = &rows[..most.min(rows.len())];
+        for (place, (least, row)) in rows.iter().enumerate() {
+            // All that follow are at least as far.
+            let worst =
+                best.worst().map_or(f32::INFINITY, |worst| self.query.between_points(self.rows, worst.0));
+            if is_beyond(*least, worst) {
+                return;
+            }
+            if let Some((_, next)) = rows.get(place + ROWS_AHEAD) {
+                scorer.fetch(block.vector(*next as usize));
+            }
+            let at = *row as usize;
+            let distance = scorer.distance(block.vector(at), block.inverse_norms[at]);
+            best.push((distance, SlotId::new(block.first_slot.get() + row)));
+            work.distances += 1;
+        }
+    }
+}
+
+/// Calls for the place of each distance that is not beyond a limit.
+fn each_near(distances: &[f32], limit: f32, mut take: impl FnMut(usize)) {
+    debug_assert!(distances.len() <= CHUNK, "a chunk at most");
+    for (group, distances) in distances.chunks(LANES).enumerate() {
+        let mut near = near(distances, limit);
+        while near != 0 {
+            take(group * LANES + near.trailing_zeros() as usize);
+            near &= near - 1;
+        }
+    }
+}
+
+/// Which of at most [`LANES`] distances are not beyond a limit, a bit each.
+fn near(distances: &[f32], limit: f32) -> u32 {
+    let bits = |distances: &[f32]| {
+        let lanes = distances.iter().enumerate();
+        lanes.fold(0, |near, (at, distance)| near | u32::from(!is_beyond(*distance, limit)) << at)
+    };
+    // Compilers compare many lanes at once where they know how many there are.
+    <&[f32; LANES]>::try_from(distances).map_or_else(|_| bits(distances), |all| bits(all))
+}

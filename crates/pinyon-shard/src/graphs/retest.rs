@@ -1,0 +1,60 @@
+//! Tests that are done again: once people have asked enough about rows whose graph was tested by probes, again as more questions are
+//! known, and whenever what is asked lately finds less than was promised.
+
+use super::{Built, Site};
+use crate::{Step, part::Span, shard::Inner};
+use pinyon_index::{GraphError, HeldOut, RowBlock, are_enough, missed_by};
+use pinyon_types::SlotId;
+use std::sync::Arc;
+
+/// Does the next test that is due.
+pub(crate) fn retest_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
+    let state = inner.snapshot.load_full();
+    for view in &state.layers {
+        let Some(segment) = view.layer.segment() else { continue };
+        for span in Span::all(segment) {
+            let Some(built) = segment.graph(span.part).and_then(|graph| graph.built().cloned()) else {
+                continue;
+            };
+            let site = Site { inner, id: view.layer.id, segment, span };
+            let is_useless = || stop() || inner.snapshot.load().layer(site.id).is_none();
+            if site.is_due(&built) || site.has_drifted(&built, &is_useless) {
+                return site.retest(built, &is_useless);
+            }
+        }
+    }
+    Step::Idle
+}
+
+impl Site<'_> {
+    /// Whether there are enough questions for the first time, or twice as many as the test knew.
+    fn is_due(&self, built: &Built) -> bool {
+        let questions = self.inner.questions.count(self.asked_as());
+        are_enough(questions) && questions >= 2 * built.questions
+    }
+
+    /// Whether questions of late, asked once more and compared with a scan of codes, find too little.
+    fn has_drifted(&self, built: &Built, stop: &dyn Fn() -> bool) -> bool {
+        let part = self.asked_as();
+        let Some(codes) = self.segment.codes(self.span.part) else { return false };
+        let recent = self.inner.questions.take_recent(part);
+        if recent.is_empty() {
+            return false;
+        }
+        let block: RowBlock<'_> = RowBlock { first_slot: SlotId::new(0), ..self.block() };
+        let metric = self.inner.shape.metric;
+        let missed = recent.iter().map_while(|question| {
+            (!stop()).then(|| missed_by(&*built.graph, built.test.ef, (block, &codes), metric, question))
+        });
+        let missed: Vec<(usize, usize)> = missed.collect();
+        self.inner.questions.has_drifted(part, &missed, self.inner.options.recall_min)
+    }
+
+    fn retest(&self, built: Built, stop: &dyn Fn() -> bool) -> Step {
+        match self.calibrate(&*built.graph, HeldOut::default(), stop) {
+            Ok(test) => self.attach(Some(self.built(Arc::clone(&built.graph), test)), Step::Calibrated),
+            Err(GraphError::Stopped) => Step::Stopped,
+            Err(error) => self.give_up(&error, stop),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What people ask, for the tests of graphs: a sample of the latest questions about each large part, in memory. Only vectors are kept, of
+//! questions without a filter; they go when their namespace does. A question's vector can reveal its text, so that nothing of it is
+//! logged, counted by what it says or handed out.
+
+use crate::part::Part;
+use pinyon_index::Drift;
+use pinyon_types::SeededRng;
+use std::{
+    collections::{HashMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Questions that are kept about a part.
+const KEPT: usize = 512;
+/// Every question has the same chance to be kept among about so many of the latest.
+const AMONG: u64 = 10_000;
+/// Every so many questions one is asked once more, to see whether answers still are as good as the test said.
+const RECENT_EVERY: u64 = 1_000;
+/// Of these, those that wait.
+const RECENT_MAX: usize = 16;
+
+/// The questions of a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Questions {
+    parts: Mutex<HashMap<Part, Sample>>,
+}
+
+/// The questions about a part.
+#[derive(Debug)]
+struct Sample {
+    kept: Vec<Kept>,
+    asked: u64,
+    rng: SeededRng,
+    recent: Vec<Vec<f32>>,
+    drift: Drift,
+}
+
+/// A question, and a number that equal ones have.
+#[derive(Debug)]
+struct Kept {
+    hash: u64,
+    vector: Vec<f32>,
+}
+
+impl Questions {
+    /// Notes a question. Whoever would have to wait for another thread leaves it.
+    pub(crate) fn note(&self, part: Part, vector: &[f32]) {
+        if let Ok(mut parts) = self.parts.try_lock() {
+            parts.entry(part).or_insert_with(Sample::new).note(vector);
+        }
+    }
+
+    /// Those that are kept about a part.
+    pub(crate) fn of(&self, part: Part) -> Vec<Vec<f32>> {
+        let parts = self.lock();
+        parts.get(&part).map_or_else(Vec::new, |sample| {
+            sample.kept.iter().map(|question| question.vector.clone()).collect()
+        })
+    }
+
+    /// How many these are.
+    pub(crate) fn count(&self, part: Part) -> usize {
+        self.lock().get(&part).map_or(0, |sample| sample.kept.len())
+    }
+
+    /// Questions of late that are to be asked once more.
+    pub(crate) fn take_recent(&self, part: Part) -> Vec<Vec<f32>> {
+        self.lock().get_mut(&part).map_or_else(Vec::new, |sample| std::mem::take(&mut sample.recent))
+    }
+
+    /// Adds what these missed, of how many; whether all of late find too little. If so, they are forgotten: what comes is another graph
+    /// or another effort.
+    pub(crate) fn has_drifted(&self, part: Part, missed: &[(usize, usize)], recall_min: f64) -> bool {
+        let mut parts = self.lock();
+        let Some(sample) = parts.get_mut(&part) else { return false };
+        missed.iter().for_each(|(missed, results)| sample.drift.add(*missed, *results));
+        let has_drifted = sample.drift.is_below(recall_min);
+        if has_drifted {
+            sample.drift = Drift::default();
+        }
+        has_drifted
+    }
+
+    /// Forgets everything about a part.
+    pub(crate) fn forget(&self, part: Part) {
+        self.lock().remove(&part);
+    }
+
+    /// Forgets everything.
+    pub(crate) fn forget_all(&self) {
+        self.lock().clear();
+    }
+
+    /// Memory, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let of_sample = |sample: &Sample| -> usize {
+            let vectors = sample.kept.iter().map(|question| &question.vector).chain(&sample.recent);
+            vectors.map(|vector| vector.len() * size_of::<f32>() + size_of::<Kept>()).sum()
+        };
+        self.lock().values().map(of_sample).sum()
+    }
+
+    /// Whatever a thread that panicked left is a sample all the same.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Part, Sample>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sample {
+    fn new() -> Self {
+        let (kept, recent) = (Vec::new(), Vec::new());
+        Self { kept, asked: 0, rng: SeededRng::new(0x7175_6573), recent, drift: Drift::default() }
+    }
+
+    fn note(&mut self, vector: &[f32]) {
+        self.asked += 1;
+        if self.asked.is_multiple_of(RECENT_EVERY) && self.recent.len() < RECENT_MAX {
+            self.recent.push(vector.to_vec());
+        }
+        if self.kept.len() < KEPT {
+            return self.keep(vector, None);
+        }
+        let place = self.rng.below(self.asked.min(AMONG));
+        if place < KEPT as u64 {
+            self.keep(vector, Some(place as usize));
+        }
+    }
+
+    /// Keeps a question, in the place of another one or in one of its own. Who asks the same again and again has one vote.
+    fn keep(&mut self, vector: &[f32], place: Option<usize>) {
+        let mut hasher = DefaultHasher::new();
+        vector.iter().for_each(|component| component.to_bits().hash(&mut hasher));
+        let question = Kept { hash: hasher.finish(), vector: vector.to_vec() };
+        if self.kept.iter().any(|one| one.hash == question.hash) {
+            return;
+        }
+        match place.and_then(|place| self.kept.get_mut(place)) {
+            Some(old) => *old = question,
+            None => self.kept.push(question),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pinyon_types::NamespaceId;
+
+    const PART: Part = Part::Namespace(NamespaceId::new(3));
+
+    #[test]
+    fn the_latest_questions_are_kept_and_equal_ones_once() {
+        let questions = Questions::default();
+        (0..100).for_each(|_| questions.note(PART, &[1.0, 2.0]));
+        assert_eq!(questions.of(PART), [[1.0, 2.0]]);
+        for number in 0..40_000 {
+            questions.note(PART, &[number as f32, 0.0]);
+        }
+        let kept = questions.of(PART);
+        assert_eq!(kept.len(), KEPT);
+        let age = |question: &Vec<f32>| 40_000.0 - question[0];
+        let old = kept.iter().filter(|question| age(question) > 30_000.0).count();
+        let young = kept.iter().filter(|question| age(question) <= 10_000.0).count();
+        assert!(old < KEPT / 10 && (KEPT / 2..KEPT).contains(&young), "{old} old, {young} young");
+        assert!(questions.bytes() < KEPT * 64);
+    }
+
+    #[test]
+    fn what_is_not_kept_is_forgotten_and_others_stay() {
+        let questions = Questions::default();
+        [PART, Part::Whole].iter().for_each(|part| questions.note(*part, &[1.0]));
+        questions.forget(PART);
+        assert_eq!([PART, Part::Whole].map(|part| questions.count(part)), [0, 1]);
+    }
+
+    #[test]
+    fn one_question_of_a_thousand_is_asked_once_more() {
+        let questions = Questions::default();
+        (0..2_500).for_each(|number| questions.note(PART, &[number as f32]));
+        assert_eq!(questions.take_recent(PART), [[999.0], [1999.0]]);
+        assert_eq!(questions.take_recent(PART), Vec::<Vec<f32>>::new());
+        assert!(!questions.has_drifted(PART, &[(0, 10); 50], 0.99));
+        assert!(questions.has_drifted(PART, &[(5, 10); 50], 0.99));
+        assert!(!questions.has_drifted(PART, &[(0, 10)], 0.99), "it was forgotten");
+    }
+}

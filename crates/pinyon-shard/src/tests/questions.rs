@@ -1,0 +1,168 @@
+//! Graphs are tested by what people ask, once they have asked enough; what they asked goes with its namespace.
+
+use super::{DIM, DIR, id, metadata, namespace, shape};
+use crate::{
+    Asked, Change, PartRecall, Query, Reason, Scope, Shard, ShardOptions, Step, Tier, Way, part::Part,
+};
+use pinyon_storage::io::{MemoryIo, SharedIo};
+use pinyon_types::{Dim, FieldTest, Filter, ManualClock, Metric, Record, SeededRng, TopK, Vector};
+use std::{path::Path, sync::Arc, time::Duration};
+
+const ROWS: u64 = 1_500;
+
+fn options() -> ShardOptions {
+    let clock = ManualClock::default();
+    clock.advance(Duration::from_secs(7));
+    let options = ShardOptions {
+        coded_rows_min: 20,
+        graph_rows_min: 500,
+        graph_rows_per_effort: 0,
+        ..super::options()
+    };
+    ShardOptions { seal_bytes: 1 << 20, clock: Some(Arc::new(clock)), ..options }
+}
+
+fn open(io: &SharedIo, options: ShardOptions) -> Shard {
+    Shard::open(io, Path::new(DIR), shape(Metric::Cosine), options).unwrap()
+}
+
+fn vector(rng: &mut SeededRng) -> Vector {
+    let components: Vec<f32> = (0..DIM).map(|_| (rng.unit() - 0.5) as f32).collect();
+    Vector::new(components, Dim::new(DIM as u32).unwrap()).unwrap()
+}
+
+fn derive(shard: &Shard) -> Vec<Step> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    std::iter::repeat_with(|| shard.derive(&pool, &|| false)).take_while(|step| *step != Step::Idle).collect()
+}
+
+/// A shard with a graph of one namespace.
+fn with_graph(options: ShardOptions) -> Shard {
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    let shard = open(&io, options);
+    let mut rng = SeededRng::new(1);
+    let record = |number| Record {
+        id: id(&format!("r{number:04}")),
+        vector: vector(&mut rng),
+        sparse: None,
+        metadata: metadata(&[]),
+    };
+    let records: Vec<Record> = (0..ROWS).map(record).collect();
+    for some in records.chunks(500) {
+        shard.write(&namespace(1), Change::Upsert(some.to_vec())).unwrap();
+    }
+    shard.seal().unwrap();
+    assert_eq!(derive(&shard), [Step::BuiltCodes, Step::BuiltGraph]);
+    shard
+}
+
+fn ask(shard: &Shard, numbers: std::ops::Range<u64>, top_k: u32, filter: Option<&Filter>) {
+    for number in numbers {
+        let vector = vector(&mut SeededRng::new(100 + number));
+        let query = Query { filter, ..Query::dense(&vector, TopK::new(top_k).unwrap()) };
+        shard.search(Scope::Namespaces(&[namespace(1)]), query, &|| false).unwrap();
+    }
+}
+
+fn only(shard: &Shard) -> PartRecall {
+    let [part]: [PartRecall; 1] = shard.recalls().try_into().unwrap();
+    part
+}
+
+fn asked(part: &PartRecall) -> (Asked, usize) {
+    let recall = part.recall.unwrap();
+    assert!(recall.lower <= recall.mean && recall.mean <= recall.upper, "{recall:?}");
+    (recall.asked, recall.queries)
+}
+
+#[test]
+fn sixty_four_questions_decide_instead_of_probes_and_more_of_them_again() {
+    let shard = with_graph(ShardOptions { recall_min: 0.9, ..options() });
+    let part = only(&shard);
+    assert_eq!(
+        (part.tier, part.rows, part.is_enough, part.since_us),
+        (Tier::Graph, 1_500, true, Some(7_000_000))
+    );
+    assert_eq!(asked(&part).0, Asked::Probes);
+    ask(&shard, 0..63, 10, None);
+    assert_eq!(derive(&shard), []);
+    // The same again says nothing new.
+    ask(&shard, 0..63, 10, None);
+    assert_eq!(derive(&shard), []);
+    ask(&shard, 63..64, 10, None);
+    assert_eq!(derive(&shard), [Step::Calibrated]);
+    assert_eq!(asked(&only(&shard)), (Asked::Questions, 64));
+    ask(&shard, 64..127, 10, None);
+    assert_eq!(derive(&shard), []);
+    ask(&shard, 127..128, 10, None);
+    assert_eq!(derive(&shard), [Step::Calibrated]);
+}
+
+#[test]
+fn only_plain_questions_are_kept_and_none_where_that_is_not_wanted() {
+    let shard = with_graph(options());
+    let filter = Filter::field("n", FieldTest::Lt(500.0));
+    ask(&shard, 0..70, 10, Some(&filter));
+    ask(&shard, 0..70, 101, None);
+    assert_eq!((shard.inner.questions.bytes(), derive(&shard)), (0, vec![]));
+    let shard = with_graph(ShardOptions { questions_kept: false, ..options() });
+    ask(&shard, 0..70, 10, None);
+    assert_eq!((shard.inner.questions.bytes(), derive(&shard)), (0, vec![]));
+}
+
+#[test]
+fn questions_go_with_their_namespace() {
+    let part = Part::Namespace(namespace(1).id());
+    for last in [Change::DeleteAll, Change::DeleteMatching(Filter::field("none", FieldTest::Exists(false)))] {
+        let shard = with_graph(options());
+        ask(&shard, 0..20, 10, None);
+        let ids = (0..10).map(|number| id(&format!("r{number:04}"))).collect();
+        shard.write(&namespace(1), Change::DeleteIds(ids)).unwrap();
+        assert_eq!(shard.inner.questions.count(part), 20, "it is still there");
+        shard.write(&namespace(1), last).unwrap();
+        assert_eq!(shard.inner.questions.count(part), 0);
+    }
+}
+
+#[test]
+fn a_graph_that_is_not_sure_to_reach_its_recall_is_kept_and_answers_only_where_scans_take_too_long() {
+    // Nobody can be sure of finding everything.
+    let demanding = || ShardOptions { recall_min: 1.0, ..options() };
+    let way = |shard: &Shard| {
+        let (clock, vector) = (ManualClock::default(), vector(&mut SeededRng::new(5)));
+        let query = Query { explain: Some(&clock), ..Query::dense(&vector, TopK::new(10).unwrap()) };
+        let found = shard.search(Scope::Namespaces(&[namespace(1)]), query, &|| false).unwrap();
+        let part = found.explanation.unwrap().parts.remove(0);
+        (part.ways, part.reasons)
+    };
+    let shard = with_graph(demanding());
+    let part = only(&shard);
+    assert_eq!((part.tier, part.reason, part.is_enough), (Tier::Codes, Some(Reason::GraphBelowTarget), true));
+    assert_eq!(way(&shard), (vec![Way::Bytes], vec![Reason::GraphBelowTarget]));
+    assert_eq!(shard.stats().segments[0].graphs, 1, "it was built for minutes");
+    let shard = with_graph(ShardOptions { scan_rows_max: 0, ..demanding() });
+    let part = only(&shard);
+    assert_eq!((part.tier, part.reason, part.is_enough), (Tier::Graph, Some(Reason::ScanIsTooLong), false));
+    assert_eq!(way(&shard), (vec![Way::Graph], vec![Reason::ScanIsTooLong]));
+}
+
+#[test]
+fn a_test_by_questions_is_told_again_after_a_start() {
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    let shard = open(&io, options());
+    let mut rng = SeededRng::new(1);
+    let record = |number| Record {
+        id: id(&format!("r{number:04}")),
+        vector: vector(&mut rng),
+        sparse: None,
+        metadata: metadata(&[]),
+    };
+    shard.write(&namespace(1), Change::Upsert((0..600).map(record).collect())).unwrap();
+    shard.seal().unwrap();
+    derive(&shard);
+    let before = only(&shard);
+    shard.close().unwrap();
+    let shard = open(&io, options());
+    assert_eq!(derive(&shard), [Step::BuiltCodes, Step::LoadedGraph]);
+    assert_eq!(only(&shard), before);
+}
