@@ -15,6 +15,7 @@ mod load;
 mod memory;
 mod pinecone;
 mod pipes;
+mod recall;
 mod server;
 mod single;
 mod stored;

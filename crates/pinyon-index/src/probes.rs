@@ -58,7 +58,8 @@ pub(crate) fn classes(
     count: usize,
     seed: u64,
 ) -> Vec<(usize, Vec<f32>)> {
-    let each = count.min(block.rows()).div_ceil(CLASSES);
+    let count = count.min(block.rows());
+    let each = count.div_ceil(if held_out.is_empty() { CLASSES - 1 } else { CLASSES });
     let mut rng = SeededRng::new(seed);
     let any = (0..each).map(|_| rng.below(block.rows() as u64) as u32).collect::<Vec<u32>>();
     let mut distinct = codes.map_or_else(Vec::new, |codes| distinct_rows(codes, each, seed));
@@ -71,7 +72,7 @@ pub(crate) fn classes(
     let turn = |classes: &mut [Vec<Vec<f32>>; CLASSES]| -> Vec<(usize, Vec<f32>)> {
         classes.iter_mut().enumerate().filter_map(|(class, queries)| Some((class, queries.pop()?))).collect()
     };
-    (0..each).flat_map(|_| turn(&mut classes)).collect()
+    (0..each).flat_map(|_| turn(&mut classes)).take(count).collect()
 }
 
 /// Up to `count` rows, no two of which have codes so near to each other that they may be the same.

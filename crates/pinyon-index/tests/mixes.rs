@@ -23,7 +23,7 @@ const RECALL_MIN: f64 = 0.99;
 const DESIGN_EFFECT_OF_CODES: f64 = 2.0;
 const DESIGN_EFFECT_OF_GRAPHS: f64 = 9.0;
 /// Mixes that are tried: what takes about half a minute.
-const MIXES: u64 = 12;
+const MIXES: u64 = 10;
 /// Components that a mix has at most: larger ones take too long.
 const COMPONENTS_MAX: usize = 2_500_000;
 /// Questions of a class.

@@ -18,6 +18,8 @@ const LADDER: [usize; 17] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192
 const SETTLED: usize = 3 * K;
 /// Questions from which on they decide instead of probes.
 const QUESTIONS_MIN: usize = 64;
+/// Questions that are enough to be sure by themselves.
+const QUESTIONS_SURE: usize = 512;
 /// Probes that are made.
 const PROBES: usize = 1_024;
 /// Queries by which the effort is looked for that is then confirmed.
@@ -52,7 +54,7 @@ pub struct HeldOut<'a> {
 /// What the self-test found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GraphTest {
-    /// The effort for ten results: the least that reaches the recall, or the greatest.
+    /// The effort for ten results: the least that is sure to reach the recall, else the least that seems to, or the greatest.
     pub ef: usize,
     /// The recall that it has.
     pub recall: Recall,
@@ -61,10 +63,14 @@ pub struct GraphTest {
 }
 
 impl GraphTest {
-    /// The same with the next greater effort; `None` if it is the greatest.
-    pub fn raised(self) -> Option<Self> {
-        let ef = *LADDER.get(LADDER.partition_point(|ef| *ef <= self.ef))?;
-        Some(Self { ef, ..self })
+    /// What both tests of a graph say, the later by more questions: too few of them to be sure do not undo what was sure before.
+    #[must_use]
+    pub fn after(self, before: Self, recall_min: f64) -> Self {
+        let seems_enough = self.recall.mean >= recall_min && self.recall.upper >= recall_min;
+        if self.is_enough || !before.is_enough || !seems_enough || self.recall.queries >= QUESTIONS_SURE {
+            return self;
+        }
+        Self { ef: self.ef.max(before.ef), is_enough: true, ..self }
     }
 }
 
@@ -99,16 +105,21 @@ pub fn calibrate(
         stopped |= trial.ask(*ef, 0..AIMED_BY.min(count), &mut classes).is_none();
         !stopped && classes.missed_share() > aim
     });
-    let mut best = None;
+    let (mut best, mut undecided) = (None, None);
     for ef in LADDER.into_iter().skip(least.min(LADDER.len() - 1)) {
         let (verdict, classes) = trial.confirm(ef, count, test.recall_min)?;
         let is_enough = verdict == Verdict::Reached;
-        best = Some(GraphTest { ef, recall: classes.worst().recall(asked), is_enough });
+        let found = GraphTest { ef, recall: classes.worst().recall(asked), is_enough };
         if is_enough {
-            break;
+            return Some(found).filter(|_| !stopped);
         }
+        if verdict == Verdict::Open && classes.missed_share() <= aim {
+            undecided = undecided.or(Some(found));
+        }
+        best = Some(found);
     }
-    best.filter(|_| !stopped)
+    // Where queries are too few to be sure, more effort than their answers ask for would not make them more.
+    undecided.or(best).filter(|_| !stopped)
 }
 
 /// What queries of each class found: all together have to be sure to find enough, and none may find too little, because a good mean

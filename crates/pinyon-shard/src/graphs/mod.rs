@@ -289,16 +289,18 @@ impl<'a> Site<'a> {
         self.inner.questions.of(self.asked_as())
     }
 
-    /// The part under which questions about these rows are kept: of a segment that nearly all belongs to one namespace, that.
+    /// The part under which most questions about these rows are kept: of a segment that all or nearly all belongs to one namespace those
+    /// about the namespace are about all, and the other way round.
     fn asked_as(&self) -> Part {
-        if self.span.part != Part::Whole {
+        let namespaces = self.segment.namespaces();
+        let is_like_all = |span: &Span| {
+            namespaces.len() == 1 || is_nearly_all(&self.inner.options, span, self.segment.len())
+        };
+        let largest = namespaces.iter().map(Span::of).max_by_key(Span::len).filter(is_like_all);
+        let Some(largest) = largest.filter(|span| [span.part, Part::Whole].contains(&self.span.part)) else {
             return self.span.part;
-        }
-        let spans = self.segment.namespaces().iter().map(Span::of);
-        let nearly_all = spans.max_by_key(Span::len).filter(|span| {
-            is_nearly_all(&self.inner.options, span, self.segment.len())
-                && self.inner.questions.count(Part::Whole) < self.inner.questions.count(span.part)
-        });
-        nearly_all.map_or(Part::Whole, |span| span.part)
+        };
+        let questions = &self.inner.questions;
+        if questions.count(Part::Whole) > questions.count(largest.part) { Part::Whole } else { largest.part }
     }
 }

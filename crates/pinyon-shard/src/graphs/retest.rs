@@ -33,8 +33,11 @@ impl Site<'_> {
         are_enough(questions) && questions >= 2 * built.questions
     }
 
-    /// Whether questions of late, asked once more and compared with a scan of codes, find too little.
+    /// Whether questions of late, asked once more and compared with a scan of codes, find too little where a test was sure of more.
     fn has_drifted(&self, built: &Built, stop: &dyn Fn() -> bool) -> bool {
+        if !built.test.is_enough {
+            return false;
+        }
         let part = self.asked_as();
         let Some(codes) = self.segment.codes(self.span.part) else { return false };
         let recent = self.inner.questions.take_recent(part);
@@ -52,7 +55,10 @@ impl Site<'_> {
 
     fn retest(&self, built: Built, stop: &dyn Fn() -> bool) -> Step {
         match self.calibrate(&*built.graph, HeldOut::default(), stop) {
-            Ok(test) => self.attach(Some(self.built(Arc::clone(&built.graph), test)), Step::Calibrated),
+            Ok(test) => {
+                let test = test.after(built.test, self.inner.options.recall_min);
+                self.attach(Some(self.built(Arc::clone(&built.graph), test)), Step::Calibrated)
+            }
             Err(GraphError::Stopped) => Step::Stopped,
             Err(error) => self.give_up(&error, stop),
         }

@@ -99,6 +99,18 @@ fn sixty_four_questions_decide_instead_of_probes_and_more_of_them_again() {
 }
 
 #[test]
+fn questions_that_are_too_few_to_be_sure_do_not_undo_what_was_sure() {
+    let shard = with_graph(options());
+    let before = only(&shard);
+    assert!(before.is_enough && asked(&before).0 == Asked::Probes, "{before:?}");
+    ask(&shard, 0..64, 10, None);
+    assert_eq!(derive(&shard), [Step::Calibrated]);
+    let part = only(&shard);
+    assert_eq!((asked(&part), part.tier, part.is_enough), ((Asked::Questions, 64), Tier::Graph, true));
+    assert!(part.ef >= before.ef, "{part:?}");
+}
+
+#[test]
 fn only_plain_questions_are_kept_and_none_where_that_is_not_wanted() {
     let shard = with_graph(options());
     let filter = Filter::field("n", FieldTest::Lt(500.0));

@@ -151,7 +151,11 @@ impl Graph for CodeGraph {
                 rows.iter().map(|(distance, row)| errors.of_estimate(&self.codes, row.get(), *distance));
             let error = errors.fold(0.0, f32::max);
             let error = if self.members.len() > 0 { error * MEMBERS_TIMES } else { error };
-            Found { rows, uncertainty: 2.0 * error, limit: query.limit(&self.codes) + error }
+            Found {
+                rows,
+                uncertainty: std::f32::consts::SQRT_2 * error,
+                limit: query.limit(&self.codes) + error,
+            }
         })
     }
 

@@ -19,6 +19,8 @@ const QUERIES: usize = 12;
 /// Codes and graphs for few rows, and graphs wherever there are any.
 fn options() -> ShardOptions {
     let options = ShardOptions { coded_rows_min: 20, coded_whole_rows_min: 40, ..super::options() };
+    // Of so few rows nobody can be sure that more than this is found.
+    let options = ShardOptions { recall_min: 0.9, ..options };
     ShardOptions { graph_rows_min: 40, graph_rows_per_effort: 0, seal_bytes: 1 << 20, ..options }
 }
 
@@ -125,8 +127,8 @@ fn a_graph_that_was_tested_for_another_recall_is_built_again() {
         let options = ShardOptions { recall_min, ..options() };
         derive(&Shard::open(&io, Path::new(DIR), shape(Metric::Cosine), options).unwrap())
     };
-    assert_eq!(reopen(0.9), [Step::BuiltCodes, Step::BuiltGraph]);
-    assert_eq!(reopen(0.9), [Step::BuiltCodes, Step::LoadedGraph]);
+    assert_eq!(reopen(0.8), [Step::BuiltCodes, Step::BuiltGraph]);
+    assert_eq!(reopen(0.8), [Step::BuiltCodes, Step::LoadedGraph]);
 }
 
 #[test]
