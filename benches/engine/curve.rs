@@ -120,9 +120,9 @@ fn answer(
     let mut best = TopK::new(K);
     let codes = OnceLock::new();
     let found = graph.search(DenseQuery::new(query, &codes), request, work);
-    let close = found.close(&found.rows, K);
-    for (place, (_, slot)) in close.iter().enumerate() {
-        if let Some((_, next)) = close.get(place + ROWS_AHEAD) {
+    let close = found.close(graph, K, |_| true).rows;
+    for (place, slot) in close.iter().enumerate() {
+        if let Some(next) = close.get(place + ROWS_AHEAD) {
             scorer.fetch(set.rows.row(next.get() as usize));
         }
         let row = slot.get() as usize;

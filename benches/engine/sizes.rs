@@ -50,7 +50,7 @@ fn main() {
 impl Set {
     fn of(count: usize) -> Self {
         let (rows, queries, data) = pinyon_benches::load(100_000).expect("data");
-        let rows = grown(rows.normalised(), count);
+        let rows = grown(&rows.normalised(), count);
         let queries = queries.normalised();
         let mut set = Self { rows, queries, tenths: Vec::new(), data };
         set.tenths = set.tenths();
@@ -82,7 +82,7 @@ impl Set {
 }
 
 /// The first of these rows, or mixtures of them after all of them.
-fn grown(rows: Rows, count: usize) -> Rows {
+fn grown(rows: &Rows, count: usize) -> Rows {
     let (dim, first) = (rows.dim, rows.len().min(count));
     let mut values = Vec::with_capacity(count * dim);
     values.extend_from_slice(&rows.values[..first * dim]);

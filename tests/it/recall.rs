@@ -3,6 +3,7 @@
 use crate::server::{Server, binary, scratch};
 use serde_json::{Value, json};
 use std::{
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -33,10 +34,9 @@ fn part(server: &Server, index: &str, namespace: &str) -> Value {
     }
 }
 
-#[test]
-fn health_metrics_and_explanations_tell_how_good_answers_are() {
-    let dir = scratch("recall");
-    let server = Server::start_with(&dir, &["--vector-dimension", "64", "--num-shards", "1"], &[SEAL]);
+/// A tenant with texts and an index with vectors.
+fn filled(dir: &Path) -> Server {
+    let server = Server::start_with(dir, &["--vector-dimension", "64", "--num-shards", "1"], &[SEAL]);
     ingest(&server, "naïve/客 1", 400);
     let spec = json!({"serverless": {"cloud": "aws", "region": "us-east-1"}});
     let (status, _) =
@@ -46,7 +46,13 @@ fn health_metrics_and_explanations_tell_how_good_answers_are() {
         (0..300).map(|row| json!({"id": format!("v{row}"), "values": [1.0, f64::from(row)]})).collect();
     let body = json!({"vectors": vectors, "namespace": "ns"});
     assert_eq!(server.post("/indexes/movies/vectors/upsert", &body).unwrap().0, 200);
+    server
+}
 
+#[test]
+fn health_metrics_and_explanations_tell_how_good_answers_are() {
+    let dir = scratch("recall");
+    let server = filled(&dir);
     let texts = part(&server, "tenants", "naïve/客 1");
     assert_eq!(
         (&texts["rows"], &texts["tier"], &texts["target"]),

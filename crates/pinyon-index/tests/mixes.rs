@@ -3,6 +3,8 @@
 //!
 //! A slice of the mixes is tried at a time; which one is for `PINYON_TEST_SEED` to say, else for the day.
 
+#![allow(clippy::print_stdout)] // what was tried is for people to read
+
 mod mix;
 
 use mix::{Mix, Question, first_seed};

@@ -50,7 +50,7 @@ impl World {
         let dim = Dim::new(u32::try_from(mix.dim()).expect("small")).expect("a dimension");
         let shape = ShardShape { shard: ShardId::new(0), dim, metric: mix.metric };
         // Every second mix is answered by a graph wherever there is one that is good enough.
-        let graph_rows_min = if mix.seed % 2 == 0 { u32::MAX } else { 500 };
+        let graph_rows_min = if mix.seed.is_multiple_of(2) { u32::MAX } else { 500 };
         let options =
             ShardOptions { graph_rows_min, graph_rows_per_effort: 0, ..ShardOptions::sealing_at(1 << 30) };
         Shard::open(io, Path::new("/mixes"), shape, options).expect("it opens")

@@ -19,7 +19,7 @@ pub(crate) fn retest_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
             let site = Site { inner, id: view.layer.id, segment, span };
             let is_useless = || stop() || inner.snapshot.load().layer(site.id).is_none();
             if site.is_due(&built) || site.has_drifted(&built, &is_useless) {
-                return site.retest(built, &is_useless);
+                return site.retest(&built, &is_useless);
             }
         }
     }
@@ -53,7 +53,7 @@ impl Site<'_> {
         self.inner.questions.has_drifted(part, &missed, self.inner.options.recall_min)
     }
 
-    fn retest(&self, built: Built, stop: &dyn Fn() -> bool) -> Step {
+    fn retest(&self, built: &Built, stop: &dyn Fn() -> bool) -> Step {
         match self.calibrate(&*built.graph, HeldOut::default(), stop) {
             Ok(test) => {
                 let test = test.after(built.test, self.inner.options.recall_min);
