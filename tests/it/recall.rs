@@ -83,6 +83,10 @@ fn health_metrics_and_explanations_tell_how_good_answers_are() {
     ] {
         assert!(text.contains(line), "{line} is not in:\n{text}");
     }
+    check_command_and_explanation(&server);
+}
+
+fn check_command_and_explanation(server: &Server) {
     let shown = Command::new(binary()).args(["health", "--server", &server.url]).output().unwrap();
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("answered by") && shown.contains("64 probes"), "{shown}");
