@@ -174,11 +174,14 @@ impl Shard {
             metric: self.inner.shape.metric,
             graph_rows_per_effort: self.inner.options.graph_rows_per_effort,
             scan_rows_max: self.inner.options.scan_rows_max,
+            graph_rows_min: self.inner.options.graph_rows_min,
             tick: self.inner.options.memory.as_ref().map(|budget| budget.tick()),
         };
-        let state = self.snapshot();
-        self.inner.note_question(&state, scope, query);
-        search::search(&state, settings, scope, query, stop)
+        let found = search::search(&self.snapshot(), settings, scope, query, stop)?;
+        if found.met_many {
+            self.inner.note_question(scope, query);
+        }
+        Ok(found)
     }
 
     /// How good the answers of every part are that has codes or a graph.
@@ -357,22 +360,13 @@ const QUESTION_K_MAX: usize = 100;
 
 impl Inner {
     /// Keeps a question, perhaps, about rows that are to have a graph.
-    fn note_question(&self, state: &Snapshot, scope: Scope<'_>, query: Query<'_>) {
+    fn note_question(&self, scope: Scope<'_>, query: Query<'_>) {
         let plain = query.sparse.is_none() && query.filter.is_none() && query.top_k.get() <= QUESTION_K_MAX;
         let Some(vector) = query.vector.filter(|_| plain && self.options.questions_kept) else { return };
-        let part = match scope {
-            Scope::All => Part::Whole,
-            Scope::Namespaces([namespace]) => Part::Namespace(namespace.id()),
-            Scope::Namespaces(_) => return,
-        };
-        let is_large = state.layers.iter().any(|view| match part {
-            Part::Whole => view.layer.len() >= self.options.graph_rows_min,
-            Part::Namespace(id) => {
-                view.layer.namespace_rows(id).is_some_and(|rows| rows.len() >= self.options.graph_rows_min)
-            }
-        });
-        if is_large {
-            self.questions.note(part, vector.as_slice());
+        match scope {
+            Scope::All => self.questions.note(Part::Whole, vector.as_slice()),
+            Scope::Namespaces([one]) => self.questions.note(Part::Namespace(one.id()), vector.as_slice()),
+            Scope::Namespaces(_) => {}
         }
     }
 

@@ -19,6 +19,8 @@ const LANES: usize = 32;
 const WAITING: usize = 64;
 /// Rows, nearest by their bits, that give the first limit, if `k` are fewer.
 const FIRST_MIN: usize = 24;
+/// Rows beyond `k` among which `k` wanted ones are looked for: dead ones are few.
+const SPARE: usize = 16;
 /// Rows whose vectors are fetched ahead.
 const ROWS_AHEAD: usize = 2;
 
@@ -114,10 +116,10 @@ impl<'a> Within<'a> {
         is_wanted: impl Fn(u32) -> bool,
     ) {
         self.scored += estimates.len() as u64;
-        if self.candidates.limit() == f32::INFINITY {
-            return self.take_first(estimates, row, is_wanted);
-        }
-        let limit = self.candidates.limit() + self.error_most;
+        let limit = match self.candidates.limit() {
+            f32::INFINITY => self.first_limit(estimates, &row, &is_wanted),
+            limit => limit + self.error_most,
+        };
         each_near(estimates, limit, |at| {
             let row = row(at);
             if is_wanted(row) {
@@ -126,19 +128,25 @@ impl<'a> Within<'a> {
         });
     }
 
-    /// The same while there is no limit: only few of many need a closer look.
-    fn take_first(&mut self, estimates: &[f32], row: impl Fn(usize) -> u32, is_wanted: impl Fn(u32) -> bool) {
-        let of_rows = estimates.iter().enumerate().map(|(at, estimate)| (*estimate, row(at)));
-        let mut wanted: Vec<(f32, u32)> = of_rows.filter(|(_, row)| is_wanted(*row)).collect();
+    /// A limit for the first estimates, of which only few need a closer look: what the `k`-th nearest wanted one says, if it is among the
+    /// few that are nearest.
+    fn first_limit(
+        &self,
+        estimates: &[f32],
+        row: &impl Fn(usize) -> u32,
+        is_wanted: &impl Fn(u32) -> bool,
+    ) -> f32 {
         let k = self.candidates.k();
-        if wanted.len() > k {
-            let kth = wanted.select_nth_unstable_by(k - 1, |a, b| a.0.total_cmp(&b.0)).1.0;
-            let limit = 2.0f32.mul_add(self.error_most, kth);
-            wanted.retain(|(estimate, _)| !is_beyond(*estimate, limit));
+        let nearest = k + SPARE;
+        if estimates.len() <= nearest {
+            return f32::INFINITY;
         }
-        for (estimate, row) in wanted {
-            self.take(row, estimate);
-        }
+        let mut keys: Vec<u64> = estimates.iter().zip(0..).map(|(estimate, at)| key(*estimate, at)).collect();
+        keys.select_nth_unstable(nearest);
+        let keys = &mut keys[..nearest];
+        keys.sort_unstable();
+        let mut wanted = keys.iter().map(|key| *key as u32 as usize).filter(|at| is_wanted(row(*at)));
+        wanted.nth(k - 1).map_or(f32::INFINITY, |kth| 2.0f32.mul_add(self.error_most, estimates[kth]))
     }
 
     /// Adds what is nearest by the vectors of `block` to `best`, having read at most so many.
@@ -180,6 +188,14 @@ fn each_near(distances: &[f32], limit: f32, mut take: impl FnMut(usize)) {
             near &= near - 1;
         }
     }
+}
+
+/// A number that orders as distances do (see `f32::total_cmp`), equal ones by place.
+const fn key(distance: f32, place: u32) -> u64 {
+    let bits = distance.to_bits();
+    // Below zero all bits are turned, from there on only the highest.
+    let turned = (bits.cast_signed() >> 31).cast_unsigned() | 1 << 31;
+    ((bits ^ turned) as u64) << 32 | place as u64
 }
 
 /// Which of at most [`LANES`] distances are not beyond a limit, a bit each.

@@ -21,6 +21,7 @@ impl Search<'_> {
     /// Adds the best of one layer to the hits.
     pub(super) fn layer(&mut self, view: &LayerView, scope: Scope<'_>) {
         self.part_begins();
+        self.met_many |= matches!(scope, Scope::All) && view.layer.len() >= self.settings.graph_rows_min;
         let mut best = Best::new(self.query.top_k.get());
         match scope {
             Scope::All if self.scorer.sparse.is_none() => self.whole_layer(view, &mut best),
@@ -106,6 +107,7 @@ impl Search<'_> {
         }
         self.note_use(entry);
         let span = Span::of(entry);
+        self.met_many |= span.len() >= self.settings.graph_rows_min;
         if let Some(filter) = self.query.filter {
             let rows = self.rows_passing(view, entry, filter);
             return match self.scorer.sparse {

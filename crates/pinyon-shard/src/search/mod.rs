@@ -142,6 +142,8 @@ pub struct Found {
     pub complete: bool,
     /// How it was found, if the query asked.
     pub explanation: Option<Box<Explanation>>,
+    /// Whether it went over rows that are to have a graph.
+    pub(crate) met_many: bool,
 }
 
 /// What a shard's searches have in common.
@@ -150,6 +152,8 @@ pub(crate) struct SearchSettings {
     pub(crate) metric: Metric,
     pub(crate) graph_rows_per_effort: usize,
     pub(crate) scan_rows_max: usize,
+    /// Rows that are to have a graph.
+    pub(crate) graph_rows_min: u32,
     /// What uses are noted with, where memory has a limit.
     pub(crate) tick: Option<u32>,
 }
@@ -162,6 +166,7 @@ struct Search<'a> {
     stop: &'a dyn Fn() -> bool,
     work: Work,
     complete: bool,
+    met_many: bool,
     hits: Vec<Hit>,
     codes: &'a OnceLock<CodedQuery>,
     /// How far results may be, by what was found in this shard; `None` where all of it lies in one layer.
@@ -187,17 +192,28 @@ pub(crate) fn search(
     let codes = query.shared.map_or(&own_codes, SharedSearch::codes);
     let bound = (state.layers.len() > 1).then(|| Bound::new(query.top_k.get()));
     let recorder = query.explain.map(Recorder::new);
-    let mut search =
-        Search { settings, scorer, query, stop, work, complete: true, hits, codes, bound, recorder };
+    let mut search = Search {
+        settings,
+        scorer,
+        query,
+        stop,
+        work,
+        complete: true,
+        met_many: false,
+        hits,
+        codes,
+        bound,
+        recorder,
+    };
     search.memtable(state, scope);
     for view in &state.layers {
         search.layer(view, scope);
     }
-    let Search { mut hits, work, complete, recorder, .. } = search;
+    let Search { mut hits, work, complete, met_many, recorder, .. } = search;
     hits.sort_unstable_by(Hit::cmp_rank);
     hits.truncate(query.top_k.get());
     let explanation = recorder.map(|recorder| Box::new(recorder.into_explanation(query.effort)));
-    Ok(Found { hits, work, complete, explanation })
+    Ok(Found { hits, work, complete, explanation, met_many })
 }
 
 /// Refuses a query of another shape than the shard's: an index has dense vectors and may add sparse ones if their scores
