@@ -71,8 +71,7 @@ impl DerivedBytes {
         }
     }
 
-    /// What a server with default settings makes of a segment file at most: codes and graphs that do not pass their self-test are
-    /// left out, and so is what only parts keep that were larger before a merge. Filter indexes depend on what filters ask about, so they are not among it.
+    /// What a server with default settings makes of a segment file at most; left out is what only parts keep that were larger before a merge. Filter indexes depend on what filters ask about, so they are not among it.
     ///
     /// # Errors
     /// Namespaces that do not read, a metric that is not known.
