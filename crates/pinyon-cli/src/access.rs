@@ -162,7 +162,7 @@ impl Access {
         match self {
             Self::Remote(client) => client.get("/metrics"),
             Self::Local(engine) => {
-                Ok(reports::metrics(engine, recall::of_index(recall::TENANTS_INDEX, engine).0))
+                Ok(reports::metrics(engine, recall::of_index(config::TENANTS_INDEX, engine).0))
             }
         }
     }

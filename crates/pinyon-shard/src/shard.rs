@@ -365,7 +365,14 @@ impl Inner {
         let Some(vector) = query.vector.filter(|_| plain && self.options.questions_kept) else { return };
         match scope {
             Scope::All => self.questions.note(Part::Whole, vector.as_slice()),
-            Scope::Namespaces([one]) => self.questions.note(Part::Namespace(one.id()), vector.as_slice()),
+            Scope::Namespaces([one]) => {
+                let part = Part::Namespace(one.id());
+                self.questions.note(part, vector.as_slice());
+                // Whoever deleted the namespace meanwhile may have forgotten its questions before this one.
+                if !self.snapshot.load().has_records(one.id()) {
+                    self.questions.forget(part);
+                }
+            }
             Scope::Namespaces(_) => {}
         }
     }

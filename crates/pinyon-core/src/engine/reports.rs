@@ -120,15 +120,12 @@ impl Engine {
         (0..).zip(assigned).map(report).collect()
     }
 
-    /// How good the answers of every part of every shard are that has codes or a graph; those that miss the target first, then the
-    /// largest.
+    /// How good the answers of every part of every shard are that has codes or a graph.
     pub fn recalls(&self) -> Vec<(ShardId, PartRecall)> {
         let of_member = |(number, member): (u32, &Member)| -> Vec<(ShardId, PartRecall)> {
             member.shard.recalls().into_iter().map(|part| (ShardId::new(number), part)).collect()
         };
-        let mut recalls: Vec<_> = (0..).zip(&self.inner.fleet.members).flat_map(of_member).collect();
-        recalls.sort_by_key(|(_, part)| (part.is_enough, Reverse(part.rows)));
-        recalls
+        (0..).zip(&self.inner.fleet.members).flat_map(of_member).collect()
     }
 
     /// Every tenant, ordered by name.

@@ -69,7 +69,7 @@ impl CodedRows {
 
     /// How many standard deviations below its estimate by bits a row's bound lies; `None` where there are no bits.
     pub fn deviations(&self, effort: Effort) -> Option<f32> {
-        self.signs.as_ref().map(|_| self.test.deviations * effort.factor() as f32)
+        self.signs.as_ref().map(|_| self.lowered_by(effort))
     }
 
     /// Whether codes are the cheaper way to `k` results: not where most rows would be kept on the way.
@@ -214,8 +214,11 @@ impl CodedRows {
     }
 
     fn lower_bounds(&self, signs: &SignRows, query: DenseQuery<'_>, effort: Effort) -> SignQuery {
-        let deviations = self.test.deviations * effort.factor() as f32;
-        signs.query(&query.coded(&self.bytes).point).lowered(deviations)
+        signs.query(&query.coded(&self.bytes).point).lowered(self.lowered_by(effort))
+    }
+
+    fn lowered_by(&self, effort: Effort) -> f32 {
+        self.test.deviations * effort.factor() as f32
     }
 }
 

@@ -1,6 +1,6 @@
 //! The self-test of codes: whether bounds that leave out few rows leave out none of the nearest, and what that costs.
 
-use super::{CodedRows, Coding, DenseQuery, Wanted};
+use super::{BYTES_PER_SIGNS, CodedRows, Coding, DenseQuery, Wanted};
 use crate::{
     RowBlock, TopK, Work,
     probes::{Results, classes, has_crowds, nearest_of_each},
@@ -19,9 +19,8 @@ const LADDER: [f32; 3] = [2.5, 3.5, 5.0];
 const CROWDS_FROM: usize = 2;
 /// One over the share of results that may be missed.
 const MISSED_PART: usize = 1_000;
-/// What reading a row costs, in rows read by their bits one after the other: by its bytes, by its vector in no order, and by vectors
-/// one after the other.
-const BYTES_COST: u64 = 6;
+/// What reading a row costs beside [`BYTES_PER_SIGNS`], in rows read by their bits one after the other, about, by how many bytes it has:
+/// by its vector in no order, and by vectors one after the other.
 const VECTOR_COST: u64 = 60;
 const SCANNED_VECTOR_COST: u64 = 30;
 
@@ -92,7 +91,8 @@ fn test(
     let mean = |count: u64| count.div_ceil(queries.max(1) as u64);
     let (bytes_read, vectors_read) = (mean(work.code_distances), mean(work.distances));
     let rows = block.rows() as u64;
-    let (first, bytes_cost) = if coded.has_signs() { (rows, BYTES_COST * bytes_read) } else { (3 * rows, 0) };
+    let (first, bytes_cost) =
+        if coded.has_signs() { (rows, BYTES_PER_SIGNS * bytes_read) } else { (3 * rows, 0) };
     CodesTest {
         recall: evidence.recall(Asked::Probes),
         bytes_read,

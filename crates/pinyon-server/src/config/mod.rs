@@ -14,7 +14,6 @@ pub use environment::{Environment, read_dotenv};
 pub use partial::{Partial, SETTINGS};
 pub use setting::Setting;
 
-use crate::convert::recall::TENANTS_INDEX;
 use crate::{
     KeyRing,
     pinecone::{AdvertisedHost, HostFormat, SingleIndex},
@@ -285,6 +284,9 @@ fn embedder(merged: &Partial, dim: Dim) -> Result<Arc<dyn Embedder>, ConfigError
         other => Err(ConfigError(format!("setting embedder: must be hash or openai, is {other:?}"))),
     }
 }
+
+/// The index of the tenant API, where nobody named it otherwise.
+pub const TENANTS_INDEX: &str = "tenants";
 
 /// Milliseconds for a scan, usually: what a person does not notice yet.
 const SCAN_MS_MAX_DEFAULT: u64 = 20;

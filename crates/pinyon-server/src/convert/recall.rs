@@ -4,9 +4,6 @@ use pinyon_core::{Engine, Indexes, PartRecall, Recall};
 use pinyon_types::ShardId;
 use pinyon_wire::recall;
 
-/// The index of the tenant API, where nobody named it otherwise.
-pub const TENANTS_INDEX: &str = "tenants";
-
 /// Parts that are listed: those that miss their target first, then the largest.
 const LISTED_MAX: usize = 100;
 

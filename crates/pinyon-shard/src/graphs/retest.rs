@@ -3,8 +3,7 @@
 
 use super::{Built, Site};
 use crate::{Step, part::Span, shard::Inner};
-use pinyon_index::{GraphError, HeldOut, RowBlock, are_enough, missed_by};
-use pinyon_types::SlotId;
+use pinyon_index::{HeldOut, are_enough, missed_by};
 use std::sync::Arc;
 
 /// Does the next test that is due.
@@ -44,8 +43,7 @@ impl Site<'_> {
         if recent.is_empty() {
             return false;
         }
-        let block: RowBlock<'_> = RowBlock { first_slot: SlotId::new(0), ..self.block() };
-        let metric = self.inner.shape.metric;
+        let (block, metric) = (self.block(), self.inner.shape.metric);
         let missed = recent.iter().map_while(|question| {
             (!stop()).then(|| missed_by(&*built.graph, built.test.ef, (block, &codes), metric, question))
         });
@@ -59,8 +57,8 @@ impl Site<'_> {
                 let test = test.after(built.test, self.inner.options.recall_min);
                 self.attach(Some(self.built(Arc::clone(&built.graph), test)), Step::Calibrated)
             }
-            Err(GraphError::Stopped) => Step::Stopped,
-            Err(error) => self.give_up(&error, stop),
+            // Only a stop ends a test early; the graph stays as it is.
+            Err(_) => Step::Stopped,
         }
     }
 }

@@ -36,10 +36,8 @@ fn derive(shard: &Shard) -> Vec<Step> {
     std::iter::repeat_with(|| shard.derive(&pool, &|| false)).take_while(|step| *step != Step::Idle).collect()
 }
 
-/// A shard with a graph of one namespace.
-fn with_graph(options: ShardOptions) -> Shard {
-    let io: SharedIo = Arc::new(MemoryIo::new());
-    let shard = open(&io, options);
+/// Writes and seals so many rows of one namespace.
+fn fill(shard: &Shard, rows: u64) {
     let mut rng = SeededRng::new(1);
     let record = |number| Record {
         id: id(&format!("r{number:04}")),
@@ -47,11 +45,18 @@ fn with_graph(options: ShardOptions) -> Shard {
         sparse: None,
         metadata: metadata(&[]),
     };
-    let records: Vec<Record> = (0..ROWS).map(record).collect();
+    let records: Vec<Record> = (0..rows).map(record).collect();
     for some in records.chunks(500) {
         shard.write(&namespace(1), Change::Upsert(some.to_vec())).unwrap();
     }
     shard.seal().unwrap();
+}
+
+/// A shard with a graph of one namespace.
+fn with_graph(options: ShardOptions) -> Shard {
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    let shard = open(&io, options);
+    fill(&shard, ROWS);
     assert_eq!(derive(&shard), [Step::BuiltCodes, Step::BuiltGraph]);
     shard
 }
@@ -159,18 +164,10 @@ fn a_graph_that_is_not_sure_to_reach_its_recall_is_kept_and_answers_only_where_s
 }
 
 #[test]
-fn a_test_by_questions_is_told_again_after_a_start() {
+fn what_a_test_found_is_told_again_after_a_start() {
     let io: SharedIo = Arc::new(MemoryIo::new());
     let shard = open(&io, options());
-    let mut rng = SeededRng::new(1);
-    let record = |number| Record {
-        id: id(&format!("r{number:04}")),
-        vector: vector(&mut rng),
-        sparse: None,
-        metadata: metadata(&[]),
-    };
-    shard.write(&namespace(1), Change::Upsert((0..600).map(record).collect())).unwrap();
-    shard.seal().unwrap();
+    fill(&shard, 600);
     derive(&shard);
     let before = only(&shard);
     shard.close().unwrap();
