@@ -2,7 +2,9 @@
 
 use crate::{
     config::Settings,
-    http::{App, Door, Limits, Listeners, Workers, port_taken, router, serve_connections, single_router},
+    http::{
+        App, Door, Gate, Limits, Listeners, Workers, port_taken, router, serve_connections, single_router,
+    },
     pinecone::{Hosts, SingleIndex},
     tls::{self, Tls},
 };
@@ -42,7 +44,7 @@ where
     Ready: FnOnce(Listening),
     Stop: Future<Output = ()>,
 {
-    let Settings { data_dir, listen, keys, engine, pinecone, tls, .. } = settings;
+    let Settings { data_dir, listen, keys, engine, pinecone, tls, requests_bytes, .. } = settings;
     // Listen first: a port in use is known at once, and nobody waits for data that will not be served.
     let refused = |error: std::io::Error| cannot_listen(listen, &error);
     let listener = TcpListener::bind(listen).await.map_err(refused)?;
@@ -59,7 +61,8 @@ where
     let hosts = Hosts::new(pinecone.host_format, pinecone.advertised_host, only_port);
     let door = Door { limits: Limits::server(), tls, workers: start_workers()? };
     let filter = pinecone.stats_filter;
-    let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, keys, filter, door.clone());
+    let gate = Gate::new(requests_bytes);
+    let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, keys, filter, door.clone(), gate);
     let index = pinecone.single_index.as_ref().map(|single| single.name.clone());
     let router = match pinecone.single_index {
         Some(single) => single_index(&app, single).await?,

@@ -2,7 +2,9 @@
 //! before. Unknown keys are refused. Resolved once.
 
 mod environment;
+mod machine;
 mod partial;
+mod requests;
 mod setting;
 mod single;
 mod stored;
@@ -68,6 +70,8 @@ pub struct Settings {
     pub(crate) pinecone: PineconeSettings,
     /// Whether TLS is spoken, and with what.
     pub(crate) tls: TlsSettings,
+    /// Bytes that bodies of requests, and what is made of them, may take at once.
+    pub(crate) requests_bytes: usize,
     /// The values as resolved, secrets hidden, for people.
     pub shown: Vec<(&'static str, String)>,
 }
@@ -148,11 +152,13 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
     let pinecone = pinecone_settings(&merged)?;
     let data_dir = data_dir(&merged);
     let tls = tls::settings(&merged)?;
+    let requests_bytes = requests::bytes(merged.requests_mib, merged.memory_mib)?;
     let mut shown = show(&engine, &data_dir, listen, &keys);
     shown.push(("stats_filter", pinecone.stats_filter.name().into()));
     shown.push(("tls", tls::shown(&tls)));
+    shown.push(("requests_mib", (requests_bytes >> 20).to_string()));
     shown.extend(pinecone.single_index.iter().map(|index| ("single_index", index.name.clone())));
-    Ok(Settings { data_dir, listen, keys, engine, pinecone, tls, shown })
+    Ok(Settings { data_dir, listen, keys, engine, pinecone, tls, requests_bytes, shown })
 }
 
 fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> {

@@ -136,6 +136,8 @@ settings! {
     "Memory" {
         /// MiB that memtables, codes, graphs and filter indexes of all indexes may take; 0 for no limit.
         memory_mib: u64 = |_| "0".into();
+        /// MiB that bodies of requests, and what is made of them, may take at once; more get 429.
+        requests_mib: u64 = |_| "an eighth of the memory there is, 16 to 1024".into();
         /// KiB of a shard's memtable at which a segment is written.
         seal_kib: usize = |settings| (settings.engine.shard_options.seal_bytes >> 10).to_string();
     }

@@ -1,16 +1,14 @@
 //! What all handlers share: the indexes, the keys, the limits, and the way into the engine.
 
-use super::{Door, Limits, Listeners};
+use super::{Door, Gate, Limits, Listeners, gate::Ticket};
 use crate::{ApiError, KeyRing, config::StatsFilter, pinecone::Hosts};
 use axum::http::HeaderMap;
 use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes};
 use std::sync::Arc;
 use tokio::{runtime::Handle, sync::Semaphore};
 
-/// Requests that may be in the engine at once; more are told to come back (LIM-1).
+/// Requests that may be in the engine at once; others that the gate has let in wait for them (LIM-1).
 const IN_FLIGHT_MAX: usize = 64;
-/// Requests that may wait for one of those places.
-const WAITING_MAX: usize = 256;
 
 /// Bytes from which on reading or writing them would keep the other connections of the thread waiting for longer than
 /// handing them over takes.
@@ -30,8 +28,8 @@ struct Shared {
     runtime: Handle,
     keys: KeyRing,
     stats_filter: StatsFilter,
+    gate: Arc<Gate>,
     in_flight: Arc<Semaphore>,
-    waiting: Semaphore,
 }
 
 impl App {
@@ -43,6 +41,7 @@ impl App {
         keys: KeyRing,
         stats_filter: StatsFilter,
         door: Door,
+        gate: Arc<Gate>,
     ) -> Self {
         Self(Arc::new(Shared {
             indexes,
@@ -52,8 +51,8 @@ impl App {
             runtime: Handle::current(),
             keys,
             stats_filter,
+            gate,
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
-            waiting: Semaphore::new(WAITING_MAX),
         }))
     }
 
@@ -89,6 +88,11 @@ impl App {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.door.limits
+    }
+
+    /// Where requests wait for nothing: they are let in, or told to come back.
+    pub(crate) fn gate(&self) -> &Arc<Gate> {
+        &self.0.gate
     }
 
     /// Whether a request has one of the keys.
@@ -137,7 +141,7 @@ impl App {
         if bytes < LARGE_BYTES {
             return Ok(work());
         }
-        self.0.runtime.spawn_blocking(work).await.map_err(|error| panicked(&error).into())
+        self.0.runtime.spawn_blocking(held(work)).await.map_err(|error| panicked(&error).into())
     }
 
     /// Makes, changes or deletes indexes.
@@ -153,16 +157,25 @@ impl App {
         &self,
         work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let busy =
-            || EngineError::new(ErrorCode::Overloaded, "too many requests at once; try again in a second");
-        let _waiting = self.0.waiting.try_acquire().map_err(|_| busy())?;
-        let permit = Arc::clone(&self.0.in_flight).acquire_owned().await.map_err(|_| busy())?;
+        let closed = |_| EngineError::new(ErrorCode::Internal, "the server stops");
+        let permit = Arc::clone(&self.0.in_flight).acquire_owned().await.map_err(closed)?;
+        let work = held(work);
         let done = self.0.runtime.spawn_blocking(move || {
             let result = work();
             drop(permit);
             result
         });
         done.await.unwrap_or_else(|error| Err(panicked(&error)))
+    }
+}
+
+/// Work that holds what its request holds until it is done: it goes on when the client has gone.
+fn held<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let ticket = Ticket::current();
+    move || {
+        let done = work();
+        drop(ticket);
+        done
     }
 }
 

@@ -1,7 +1,7 @@
 //! gzip: request bodies that come compressed, answers for clients that ask for it. A request that says nothing of either costs
 //! two look-ups of a header.
 
-use super::{App, request::too_large};
+use super::{App, gate::Refused, request::too_large};
 use crate::ApiError;
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -48,22 +48,33 @@ impl Encoding {
     }
 }
 
-/// Decompresses a body; memory is taken for what comes out, up to `bytes_max`.
+/// Bytes that are decompressed at once.
+const PIECE_BYTES: u64 = 64 << 10;
+
+/// Decompresses a body; memory is taken for what comes out, up to `bytes_max`, and each piece of it is charged.
 ///
 /// # Errors
-/// Bytes that are no gzip, or stand for more.
-pub(super) fn gunzip(bytes: &[u8], bytes_max: usize) -> Result<Bytes, ApiError> {
+/// Bytes that are no gzip, or stand for more; a piece that is not let in.
+pub(super) fn gunzip(
+    bytes: &[u8],
+    bytes_max: usize,
+    charge: impl Fn(usize) -> Result<(), Refused>,
+) -> Result<Bytes, ApiError> {
     let mut plain = Vec::new();
-    let limit = bytes_max as u64 + 1;
-    let read = MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut plain);
-    read.map_err(|error| {
-        let message = format!("the body is not gzip, which Content-Encoding says it is: {error}");
-        ApiError::new(400, "INVALID_ARGUMENT", message)
-    })?;
-    if plain.len() > bytes_max {
-        return Err(too_large(bytes_max));
+    let mut decoder = MultiGzDecoder::new(bytes);
+    loop {
+        let read = (&mut decoder).take(PIECE_BYTES).read_to_end(&mut plain).map_err(|error| {
+            let message = format!("the body is not gzip, which Content-Encoding says it is: {error}");
+            ApiError::new(400, "INVALID_ARGUMENT", message)
+        })?;
+        if read == 0 {
+            return Ok(plain.into());
+        }
+        if plain.len() > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        charge(read)?;
     }
-    Ok(plain.into())
 }
 
 /// Whether an answer may be gzip: `Accept-Encoding` names it, or everything, and not with a weight of zero.
@@ -136,20 +147,35 @@ mod tests {
         let text = "digits 0.123,".repeat(1_000);
         let (whole, half) = (gzip(text.as_bytes()).unwrap(), gzip(b"tail").unwrap());
         assert!(whole.len() < text.len() / 4);
-        assert_eq!(gunzip(&whole, text.len()).unwrap(), text.as_bytes());
-        assert_eq!(gunzip(&[whole, half].concat(), 1 << 20).unwrap(), format!("{text}tail").as_bytes());
+        assert_eq!(gunzip(&whole, text.len(), free).unwrap(), text.as_bytes());
+        assert_eq!(gunzip(&[whole, half].concat(), 1 << 20, free).unwrap(), format!("{text}tail").as_bytes());
+    }
+
+    const fn free(_: usize) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    #[test]
+    fn what_comes_out_is_charged_and_stops_where_there_is_no_room() {
+        let (bomb, charged) = (gzip(&vec![0; 1 << 20]).unwrap(), std::cell::Cell::new(0));
+        let charge = |bytes| {
+            charged.set(charged.get() + bytes);
+            if charged.get() > 200_000 { Err(Refused::NoBytes) } else { Ok(()) }
+        };
+        assert_eq!(gunzip(&bomb, 1 << 20, charge).unwrap_err().status, 429);
+        assert!(charged.get() < 300_000, "{}", charged.get());
     }
 
     #[test]
     fn bombs_and_broken_bodies_are_refused() {
         let bomb = gzip(&vec![0; 1 << 20]).unwrap();
         assert!(bomb.len() < 10_000);
-        assert_eq!(gunzip(&bomb, (1 << 20) - 1).unwrap_err().status, 413);
-        assert_eq!(gunzip(&bomb, 1 << 20).unwrap().len(), 1 << 20);
+        assert_eq!(gunzip(&bomb, (1 << 20) - 1, free).unwrap_err().status, 413);
+        assert_eq!(gunzip(&bomb, 1 << 20, free).unwrap().len(), 1 << 20);
         for broken in
             [b"{}".as_slice(), &bomb[..bomb.len() - 3], &bomb[..5], &[bomb.as_slice(), b"x"].concat()]
         {
-            assert_eq!(gunzip(broken, 1 << 21).unwrap_err().status, 400);
+            assert_eq!(gunzip(broken, 1 << 21, free).unwrap_err().status, 400);
         }
     }
 

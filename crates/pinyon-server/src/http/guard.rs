@@ -1,6 +1,6 @@
 //! What stands before the handlers: keys, and a number for every request.
 
-use super::App;
+use super::{App, pass};
 use crate::{ApiError, pinecone};
 use axum::{
     extract::{Request, State},
@@ -21,7 +21,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-pinecone-request-id");
 /// Lets in who has a key; our own routes.
 pub(super) async fn authenticate(State(app): State<App>, request: Request, next: Next) -> Response {
     if app.admits(request.headers()) {
-        return next.run(request).await;
+        return pass(app.gate(), request, next, ApiError::into_response).await;
     }
     refused().into_response()
 }
@@ -36,7 +36,7 @@ pub(super) fn refused() -> ApiError {
 /// Lets in who has a key; Pinecone's control plane.
 pub(super) async fn authenticate_control(State(app): State<App>, request: Request, next: Next) -> Response {
     if app.admits(request.headers()) {
-        return next.run(request).await;
+        return pass(app.gate(), request, next, pinecone::control_refusal).await;
     }
     pinecone::unauthenticated_control(request.headers())
 }

@@ -1,6 +1,6 @@
 //! Routes and their handlers: each decodes, calls the engine on a thread that may block, encodes.
 
-use super::{App, by_host::ByHost, docs, encoding::compress, guard, request::JsonBody};
+use super::{App, by_host::ByHost, docs, encoding::compress, gate::Purpose, guard, request::JsonBody};
 use crate::{
     ApiError,
     convert::{documents, recall, reports, tenant},
@@ -164,6 +164,7 @@ async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
     let indexes = app.shared_indexes();
     let mut health = reports::health(indexes.tenants().settings(), indexes.services());
     if app.admits(&headers)
+        && let Ok(_place) = app.gate().enter(Purpose::Read, None)
         && let Ok((parts, below)) = app.run(move |_| Ok(recall::of_all(&indexes))).await
     {
         health.warnings = recall::warnings(&parts);

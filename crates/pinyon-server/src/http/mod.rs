@@ -2,20 +2,27 @@
 
 mod accept;
 mod app;
+mod arriving;
 mod by_host;
 mod docs;
 mod encoding;
+mod gate;
 mod guard;
 mod handlers;
 mod json;
+mod leftover;
 mod listeners;
 mod own_refusals;
+mod patience;
+mod pool;
 mod request;
 mod workers;
 
 pub(crate) use accept::{Door, Limits, OverTls, serve_connections};
 pub(crate) use app::{App, given_key};
+pub(crate) use arriving::Charged;
 pub(crate) use encoding::COMPRESSED_BYTES_MIN;
+pub(crate) use gate::{Gate, pass};
 pub(crate) use guard::admit_data;
 pub(crate) use handlers::{index_router, router, single_router};
 pub(crate) use json::{BadBody, read as read_json, read_proto as read_proto_json};

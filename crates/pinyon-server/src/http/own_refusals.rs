@@ -4,6 +4,7 @@
 //! The rest of what such a client sends is taken and thrown away for a while: a connection that is closed with bytes unread is
 //! reset, and a reset may overtake the answer.
 
+use super::patience::Patient;
 use std::{
     future::Future,
     io,
@@ -29,7 +30,7 @@ const UNREADABLE: &str =
 /// A connection whose empty refusals get a body.
 #[derive(Debug)]
 pub(super) struct Explained<T> {
-    inner: T,
+    inner: Patient<T>,
     refusal: Option<Refusal>,
 }
 
@@ -48,7 +49,7 @@ struct Refusal {
 
 impl<T> Explained<T> {
     pub(super) const fn new(inner: T) -> Self {
-        Self { inner, refusal: None }
+        Self { inner: Patient::new(inner), refusal: None }
     }
 }
 

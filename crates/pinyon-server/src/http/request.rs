@@ -1,8 +1,9 @@
 //! Reading a request's body: bounded in bytes and in time, as JSON, with errors that say what is wrong.
 
 use super::{
-    App, BadBody,
+    App, BadBody, arriving,
     encoding::{self, Encoding},
+    gate::Ticket,
     json,
 };
 use crate::ApiError;
@@ -12,7 +13,6 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 /// Largest body: ten thousand vectors of 1536 components as JSON do not fit, a thousand do many times over.
@@ -45,25 +45,14 @@ impl From<BadBody> for ApiError {
 /// A request's body, whole, decompressed, and without a byte order mark.
 pub(crate) async fn body_bytes(request: Request, app: &App) -> Result<Bytes, ApiError> {
     let encoding = Encoding::of(request.headers())?;
-    let limited = Limited::new(request.into_body(), BODY_BYTES_MAX);
-    let time_max = app.limits().body_time_max;
-    let Ok(collected) = tokio::time::timeout(time_max, limited.collect()).await else {
-        let message = format!("the body did not arrive within {} s", time_max.as_secs());
-        return Err(ApiError::new(408, "REQUEST_TIMEOUT", message));
-    };
-    let mut bytes = collected.map_err(|error| body_error(&*error))?.to_bytes();
+    let mut bytes = arriving::whole(request.into_body(), BODY_BYTES_MAX, app.limits().body_time_max).await?;
     if encoding == Encoding::Gzip && !bytes.is_empty() {
-        bytes = app.transform(usize::MAX, move || encoding::gunzip(&bytes, BODY_BYTES_MAX)).await??;
+        let ticket = Ticket::current();
+        let charge = move |bytes| ticket.as_ref().map_or(Ok(()), |ticket| ticket.charge(bytes));
+        bytes = app.transform(usize::MAX, move || encoding::gunzip(&bytes, BODY_BYTES_MAX, charge)).await??;
     }
     let marked = bytes.starts_with(BYTE_ORDER_MARK);
     Ok(if marked { bytes.slice(BYTE_ORDER_MARK.len()..) } else { bytes })
-}
-
-fn body_error(error: &(dyn std::error::Error + 'static)) -> ApiError {
-    if error.is::<LengthLimitError>() {
-        return too_large(BODY_BYTES_MAX);
-    }
-    ApiError::new(400, "INVALID_ARGUMENT", format!("the body did not arrive whole: {error}"))
 }
 
 /// The refusal of a body of more than `bytes_max` bytes, decompressed ones if it came compressed.

@@ -1,12 +1,12 @@
 //! The data plane of one index: its routes, how its requests are read, how its answers are written.
 
 use super::{
-    envelope::{ControlFailure, RpcCode, RpcError},
+    envelope::{ControlFailure, RpcCode, RpcError, data_refusal},
     namespaces,
     operations::Position,
     records, vectors,
 };
-use crate::http::{App, BadBody, admit_data, body_bytes, read_proto_json};
+use crate::http::{App, BadBody, admit_data, body_bytes, pass, read_proto_json};
 use axum::{
     RequestPartsExt, Router,
     body::Body,
@@ -63,7 +63,7 @@ pub(crate) async fn by_path(State(app): State<App>, request: Request, next: Next
         return RpcError::new(RpcCode::NotFound, format!("Index {name} not found.")).into_response();
     };
     parts.extensions.insert(index);
-    next.run(Request::from_parts(parts, body)).await
+    pass(app.gate(), Request::from_parts(parts, body), next, data_refusal).await
 }
 
 /// The index that a port serves.
@@ -83,7 +83,7 @@ pub(crate) async fn by_name(State(named): State<Named>, mut request: Request, ne
         return RpcError::new(RpcCode::NotFound, format!("Index {} not found.", named.index)).into_response();
     };
     request.extensions_mut().insert(index);
-    next.run(request).await
+    pass(named.app.gate(), request, next, data_refusal).await
 }
 
 /// A JSON body, with errors in the data plane's envelope. An empty one counts as `{}`.

@@ -21,6 +21,7 @@ const CONFINED: [Confined; 9] = [
             "crates/pinyon-core/src/indexes/tenants_tests.rs",
             "crates/pinyon-core/examples/",
             "crates/pinyon-server/src/http/accept/tests.rs",
+            "crates/pinyon-server/src/http/gate/served_tests.rs",
             "crates/pinyon-server/src/tls/tests.rs",
             "crates/pinyon-cli/",
             "crates/xtask/",

@@ -170,6 +170,7 @@ async fn a_body_that_does_not_come_is_answered_408() {
         crate::KeyRing::default(),
         crate::config::StatsFilter::Deny,
         door(),
+        crate::http::Gate::new(1 << 20),
     );
     let router = crate::http::router(app);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,12 +1,14 @@
 //! What stands before the service: the key, the client's deadline. Refusals are gRPC's own: HTTP 200 and a status.
 
 use crate::{
-    http::App,
+    ApiError,
+    http::{App, Charged, pass},
     pinecone::envelope::{RpcCode, RpcError, unauthenticated_data},
 };
 use axum::{
+    body::Body,
     extract::{Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -17,11 +19,23 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
     if !app.admits(request.headers()) {
         return Status::unauthenticated("Invalid API key").into_http();
     }
-    let Some(time) = timeout(request.headers()) else { return next.run(request).await };
-    match tokio::time::timeout(time, next.run(request)).await {
+    let (time, time_max) = (timeout(request.headers()), app.limits().body_time_max);
+    let request = request.map(|body| Body::new(Charged::new(body, time_max)));
+    let passed = pass(app.gate(), request, next, refused);
+    let Some(time) = time else { return passed.await };
+    match tokio::time::timeout(time, passed).await {
         Ok(response) => response,
         Err(_) => Status::deadline_exceeded("the client's deadline has passed").into_http(),
     }
+}
+
+fn refused(error: ApiError) -> Response {
+    let retry_after = error.retry_after;
+    let mut response = Status::from(RpcError::from(error)).into_http();
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 /// The answer of an index's port to what it does not know, in the caller's protocol.
