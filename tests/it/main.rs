@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // tests
 
+mod amplify;
 mod auth;
 mod bodies;
 mod contract;

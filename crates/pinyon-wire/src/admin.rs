@@ -1,5 +1,6 @@
 //! `/admin/v1/…`: what the command line asks a running server.
 
+use crate::bounded::{self, BATCH_MAX};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -48,6 +49,7 @@ pub struct AssignRequest {
 #[serde(deny_unknown_fields)]
 pub struct PlaceRequest {
     /// Up to 10,000 names.
+    #[serde(deserialize_with = "bounded::list::<_, _, BATCH_MAX>")]
     pub tenants: Vec<String>,
 }
 

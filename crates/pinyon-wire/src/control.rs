@@ -1,8 +1,10 @@
 //! Pinecone's control plane as JSON: indexes in the legacy shape (to 2026-04) and in that of 2026-07.
 
-use crate::{object, unique};
+use crate::{
+    bounded::{Small, SmallFields},
+    object, unique,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Tags: a label and its value. Null and empty values take a tag away.
@@ -15,7 +17,7 @@ pub struct LegacyCreateRequest {
     pub name: String,
     /// Where and on what it runs: echoed.
     #[serde(deserialize_with = "unique::map")]
-    pub spec: Map<String, Value>,
+    pub spec: SmallFields,
     /// Components of a dense vector.
     #[serde(default)]
     pub dimension: Option<i64>,
@@ -45,13 +47,13 @@ pub struct CreateRequest {
     pub name: Option<String>,
     /// Where it runs: echoed.
     #[serde(default, deserialize_with = "unique::optional_map")]
-    pub deployment: Option<Map<String, Value>>,
+    pub deployment: Option<SmallFields>,
     /// A customer's key: not used.
     #[serde(default)]
     pub cmek_id: Option<String>,
     /// Echoed.
     #[serde(default, deserialize_with = "unique::optional_value")]
-    pub read_capacity: Option<Value>,
+    pub read_capacity: Option<Small>,
     /// Labels.
     #[serde(default, deserialize_with = "unique::optional_fields")]
     pub tags: Option<TagChanges>,
@@ -66,7 +68,7 @@ pub struct CreateRequest {
 pub struct SchemaRequest {
     /// By name.
     #[serde(deserialize_with = "unique::map")]
-    pub fields: Map<String, Value>,
+    pub fields: SmallFields,
 }
 
 /// Body of `POST /collections`.
@@ -89,19 +91,19 @@ pub struct ConfigureRequest {
     pub tags: Option<TagChanges>,
     /// Legacy: changes of the spec, echoed.
     #[serde(default, deserialize_with = "unique::optional_map")]
-    pub spec: Option<Map<String, Value>>,
+    pub spec: Option<SmallFields>,
     /// Legacy: the integrated model.
     #[serde(default, deserialize_with = "unique::optional_map")]
-    pub embed: Option<Map<String, Value>>,
+    pub embed: Option<SmallFields>,
     /// 2026-07: changes of a pod deployment.
     #[serde(default, deserialize_with = "unique::optional_map")]
-    pub deployment: Option<Map<String, Value>>,
+    pub deployment: Option<SmallFields>,
     /// 2026-07: changes of the integrated model.
     #[serde(default, deserialize_with = "object::optional")]
     pub schema: Option<SchemaRequest>,
     /// Echoed.
     #[serde(default, deserialize_with = "unique::optional_value")]
-    pub read_capacity: Option<Value>,
+    pub read_capacity: Option<Small>,
 }
 
 /// What is wrong, inside [`ControlError`].

@@ -1,8 +1,11 @@
 //! `/fetch` and `/delete`: documents of one tenant, read and removed by id, by filter, or all.
 
-use crate::{tenant::Metadata, unique};
+use crate::{
+    bounded::{self, BATCH_MAX, Small},
+    tenant::Metadata,
+    unique,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 /// Body of `POST /fetch`: documents by `ids`, those that pass `filter`, or, with neither, all.
@@ -12,12 +15,16 @@ pub struct FetchRequest {
     /// Whose documents.
     pub tenant_id: String,
     /// These, at most 1,000; ids that do not exist are left out of the answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "bounded::optional_list::<_, _, BATCH_MAX>"
+    )]
     pub ids: Option<Vec<String>>,
     /// Those that pass this filter.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional_value")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional_filter")]
     #[schema(value_type = Option<Object>)]
-    pub filter: Option<Value>,
+    pub filter: Option<Small>,
     /// Most documents on a page, 1 to 1,000 [default: 100]; not with `ids`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
@@ -65,12 +72,16 @@ pub struct DeleteRequest {
     /// Whose documents.
     pub tenant_id: String,
     /// These, at most 10,000; ids that do not exist are passed over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "bounded::optional_list::<_, _, BATCH_MAX>"
+    )]
     pub ids: Option<Vec<String>>,
     /// Those that pass this filter, which must say something.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional_value")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional_filter")]
     #[schema(value_type = Option<Object>)]
-    pub filter: Option<Value>,
+    pub filter: Option<Small>,
     /// Every document of the tenant.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub delete_all: bool,

@@ -2,6 +2,7 @@
 //! of digits and nearly all of a query's body.
 
 use crate::{
+    bounded::COMPONENTS_MAX,
     decimal,
     lenient::{self, Reading},
     vectors::QueryRequest,
@@ -80,10 +81,13 @@ fn skip_space(bytes: &[u8], from: usize) -> usize {
 
 /// The numbers up to the closing bracket, and how many bytes stand before it.
 fn numbers(bytes: &[u8]) -> Option<(Vec<f32>, usize)> {
-    let mut numbers = Vec::with_capacity(bytes.len() / COMPONENT_BYTES);
+    let mut numbers = Vec::with_capacity((bytes.len() / COMPONENT_BYTES).min(COMPONENTS_MAX));
     let mut at = skip_space(bytes, 0);
     loop {
         let (number, length) = decimal::number(bytes.get(at..)?)?;
+        if numbers.len() == COMPONENTS_MAX {
+            return None;
+        }
         numbers.push(number);
         at += length;
         if bytes.get(at)?.is_ascii_whitespace() {

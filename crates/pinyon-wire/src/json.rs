@@ -1,11 +1,14 @@
 //! Metadata values, read without a JSON tree in between.
 
+use crate::bounded::{self, TEXTS_MAX};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+    de::{Error, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::Value;
 use std::fmt;
+
+/// Bytes, about, of what cannot be metadata that are kept to be shown.
+const SHOWN_BYTES_MAX: usize = 400;
 
 /// One metadata value.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +23,7 @@ pub enum MetadataJson {
     Strings(Vec<String>),
     /// Nothing: the field is left out.
     Null,
-    /// What cannot be metadata, as it was written.
+    /// What cannot be metadata, as it was written; the begin of it if it is long.
     Other(String),
 }
 
@@ -80,20 +83,88 @@ impl<'de> Visitor<'de> for MetadataVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<MetadataJson, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element::<Value>()? {
-            items.push(item);
+        let mut texts = Vec::new();
+        while let Some(item) = list.next_element::<MetadataJson>()? {
+            let MetadataJson::String(text) = item else { return not_texts(&texts, &item, list) };
+            if texts.len() == TEXTS_MAX {
+                return Err(A::Error::custom(format_args!("must have at most {TEXTS_MAX} texts, has more")));
+            }
+            if texts.len() == texts.capacity() {
+                bounded::take(size_of::<String>() * texts.len().max(4))?;
+            }
+            texts.push(text);
         }
-        if !items.iter().all(Value::is_string) {
-            return Ok(MetadataJson::Other(Value::Array(items).to_string()));
-        }
-        let text = |item| if let Value::String(text) = item { text } else { String::new() };
-        Ok(MetadataJson::Strings(items.into_iter().map(text).collect()))
+        Ok(MetadataJson::Strings(texts))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MetadataJson, A::Error> {
-        let value = Value::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(MetadataJson::Other(value.to_string()))
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MetadataJson, A::Error> {
+        let mut shown = Shown::begin('{');
+        while let Some((name, value)) = map.next_entry::<String, MetadataJson>()? {
+            shown.next(&MetadataJson::String(name));
+            shown.push(":");
+            shown.push_value(&value);
+        }
+        Ok(shown.end('}'))
+    }
+}
+
+/// The rest of a list in which something is no text.
+fn not_texts<'de, A: SeqAccess<'de>>(
+    texts: &[String],
+    other: &MetadataJson,
+    mut list: A,
+) -> Result<MetadataJson, A::Error> {
+    let mut shown = Shown::begin('[');
+    for text in texts.iter().take(SHOWN_BYTES_MAX) {
+        shown.next(&MetadataJson::String(text.clone()));
+    }
+    shown.next(other);
+    while let Some(item) = list.next_element::<MetadataJson>()? {
+        shown.next(&item);
+    }
+    Ok(shown.end(']'))
+}
+
+/// What cannot be metadata, as it was written and as far as a refusal repeats it.
+struct Shown(String);
+
+impl Shown {
+    fn begin(bracket: char) -> Self {
+        Self(bracket.into())
+    }
+
+    /// Adds an element, or the name of a member.
+    fn next(&mut self, item: &MetadataJson) {
+        if self.0.len() > 1 {
+            self.push(",");
+        }
+        self.push_value(item);
+    }
+
+    fn push_value(&mut self, value: &MetadataJson) {
+        match value {
+            _ if self.0.len() >= SHOWN_BYTES_MAX => {}
+            MetadataJson::Other(text) => self.push(text),
+            MetadataJson::Number(number) if number.fract() == 0.0 => self.push(&number.to_string()),
+            MetadataJson::String(text) => {
+                let begin: String = text.chars().take(SHOWN_BYTES_MAX).collect();
+                self.push(&serde_json::to_string(&begin).unwrap_or_default());
+            }
+            MetadataJson::Strings(texts) => {
+                let begin = &texts[..texts.len().min(SHOWN_BYTES_MAX)];
+                self.push(&serde_json::to_string(begin).unwrap_or_default());
+            }
+            other => self.push(&serde_json::to_string(other).unwrap_or_default()),
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.0.extend(text.chars().take(SHOWN_BYTES_MAX.saturating_sub(self.0.len())));
+    }
+
+    fn end(mut self, bracket: char) -> MetadataJson {
+        self.push(bracket.encode_utf8(&mut [0; 4]));
+        MetadataJson::Other(self.0)
     }
 }
 

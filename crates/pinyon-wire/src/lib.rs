@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod admin;
+pub mod bounded;
 pub mod codec;
 pub mod control;
 mod decimal;
@@ -22,4 +23,4 @@ pub mod tenant;
 mod unique;
 pub mod vectors;
 
-pub use unique::optional_map as optional_unique_map;
+pub use unique::optional_metadata as optional_unique_map;

@@ -1,7 +1,7 @@
 //! Structs read from JSON objects only. Code that serde derives takes a list of a struct's values for the struct, too: a
 //! body like `["acme", [["a", "text"]]]` would be an ingest. It is also how a lenient reader learns which objects are structs.
 
-use crate::unique;
+use crate::{bounded, unique};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -100,12 +100,12 @@ pub(crate) fn optional<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|Object(read)| read))
 }
 
-/// For `deserialize_with`: a list of structs.
-pub(crate) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+/// For `deserialize_with`: a list of at most `N` structs.
+pub(crate) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>, const N: usize>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     // The wrapper has the layout of what it wraps, so collecting copies nothing.
-    Ok(Vec::<Object<T>>::deserialize(deserializer)?.into_iter().map(|Object(read)| read).collect())
+    Ok(bounded::list::<Object<T>, D, N>(deserializer)?.into_iter().map(|Object(read)| read).collect())
 }
 
 /// For `deserialize_with`: structs by name.

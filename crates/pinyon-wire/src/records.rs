@@ -1,18 +1,56 @@
 //! Records of indexes with an integrated model, and the models themselves, as JSON in snake_case.
 
-use crate::{json::MetadataJson, object, unique, vectors::MetadataFields};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use crate::{
+    bounded::{self, COMPONENTS_MAX, NAMES_MAX, SPARSE_MAX, Small, SmallFields},
+    json::MetadataJson,
+    object, unique,
+    vectors::MetadataFields,
+};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor},
+};
+use std::fmt;
 
 /// One line of `POST /records/namespaces/{namespace}/upsert`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct RecordLine {
     /// Its id.
-    #[serde(default, rename = "_id")]
     pub id: Option<String>,
     /// Everything else: the text, metadata, and the other spelling of the id.
-    #[serde(flatten, deserialize_with = "unique::fields")]
     pub fields: MetadataFields,
+}
+
+impl<'de> Deserialize<'de> for RecordLine {
+    /// By hand: derived code would keep every value in a form of its own before it reads it.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(LineVisitor)
+    }
+}
+
+struct LineVisitor;
+
+impl<'de> Visitor<'de> for LineVisitor {
+    type Value = RecordLine;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(object::EXPECTED)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RecordLine, A::Error> {
+        let (mut line, mut has_id) = (RecordLine::default(), false);
+        while let Some(name) = map.next_key::<String>()? {
+            if name != "_id" {
+                unique::add(&mut line.fields, name, &mut map)?;
+                continue;
+            }
+            if std::mem::replace(&mut has_id, true) {
+                return Err(A::Error::duplicate_field("_id"));
+            }
+            line.id = map.next_value()?;
+        }
+        Ok(line)
+    }
 }
 
 /// Body of `POST /records/namespaces/{namespace}/search`.
@@ -22,7 +60,7 @@ pub struct SearchRequest {
     #[serde(deserialize_with = "object::one")]
     pub query: SearchQuery,
     /// The fields that hits carry; all of them if nobody says.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::optional_list::<_, _, NAMES_MAX>")]
     pub fields: Option<Vec<String>>,
     /// How hits are ordered again.
     #[serde(default, deserialize_with = "object::optional")]
@@ -37,7 +75,7 @@ pub struct SearchQuery {
     pub top_k: Option<i64>,
     /// Near to this text.
     #[serde(default, deserialize_with = "unique::optional_map")]
-    pub inputs: Option<Map<String, Value>>,
+    pub inputs: Option<SmallFields>,
     /// Near to this vector.
     #[serde(default, deserialize_with = "object::optional")]
     pub vector: Option<SearchVector>,
@@ -45,8 +83,8 @@ pub struct SearchQuery {
     #[serde(default)]
     pub id: Option<String>,
     /// Only records that pass this.
-    #[serde(default, deserialize_with = "unique::optional_value")]
-    pub filter: Option<Value>,
+    #[serde(default, deserialize_with = "unique::optional_filter")]
+    pub filter: Option<Small>,
     /// Terms that hits must have.
     #[serde(default, deserialize_with = "object::optional")]
     pub match_terms: Option<MatchTerms>,
@@ -59,7 +97,7 @@ pub struct MatchTerms {
     #[serde(default)]
     pub strategy: Option<String>,
     /// Which.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<_, _, NAMES_MAX>")]
     pub terms: Vec<String>,
 }
 
@@ -67,13 +105,13 @@ pub struct MatchTerms {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct SearchVector {
     /// Dense components.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::optional_list::<_, _, COMPONENTS_MAX>")]
     pub values: Option<Vec<f32>>,
     /// Weights of a sparse vector.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::optional_list::<_, _, SPARSE_MAX>")]
     pub sparse_values: Option<Vec<f32>>,
     /// Their components.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::optional_list::<_, _, SPARSE_MAX>")]
     pub sparse_indices: Option<Vec<u32>>,
 }
 
@@ -83,6 +121,7 @@ pub struct Rerank {
     /// By which model.
     pub model: String,
     /// By which fields.
+    #[serde(deserialize_with = "bounded::list::<_, _, NAMES_MAX>")]
     pub rank_fields: Vec<String>,
     /// How many are left.
     #[serde(default)]
@@ -154,10 +193,10 @@ pub struct CreateForModelRequest {
     pub tags: Option<crate::control::TagChanges>,
     /// Metadata fields for filters.
     #[serde(default, deserialize_with = "unique::optional_value")]
-    pub schema: Option<Value>,
+    pub schema: Option<Small>,
     /// Echoed.
     #[serde(default, deserialize_with = "unique::optional_value")]
-    pub read_capacity: Option<Value>,
+    pub read_capacity: Option<Small>,
 }
 
 /// The model of an index, as it is asked for.
@@ -167,7 +206,7 @@ pub struct EmbedRequest {
     pub model: String,
     /// Under `text`, the field that is embedded.
     #[serde(default, deserialize_with = "unique::map")]
-    pub field_map: Map<String, Value>,
+    pub field_map: SmallFields,
     /// The metric; the model's own if nobody says.
     #[serde(default)]
     pub metric: Option<String>,
@@ -176,10 +215,10 @@ pub struct EmbedRequest {
     pub dimension: Option<i64>,
     /// Echoed.
     #[serde(default, deserialize_with = "unique::optional_map")]
-    pub read_parameters: Option<Map<String, Value>>,
+    pub read_parameters: Option<SmallFields>,
     /// Echoed.
     #[serde(default, deserialize_with = "unique::optional_map")]
-    pub write_parameters: Option<Map<String, Value>>,
+    pub write_parameters: Option<SmallFields>,
 }
 
 /// Body of `POST /embed`.
@@ -189,10 +228,10 @@ pub struct EmbedTextsRequest {
     pub model: String,
     /// Texts, each `{"text": …}` or plain.
     #[serde(deserialize_with = "unique::values")]
-    pub inputs: Vec<Value>,
+    pub inputs: Vec<Small>,
     /// How.
     #[serde(default, deserialize_with = "unique::map")]
-    pub parameters: Map<String, Value>,
+    pub parameters: SmallFields,
 }
 
 /// One embedding.
@@ -249,7 +288,7 @@ pub struct RerankRequest {
     pub query: String,
     /// The candidates: objects, or plain texts.
     #[serde(deserialize_with = "unique::values")]
-    pub documents: Vec<Value>,
+    pub documents: Vec<Small>,
     /// How many are left.
     #[serde(default)]
     pub top_n: Option<usize>,
@@ -257,7 +296,7 @@ pub struct RerankRequest {
     #[serde(default)]
     pub return_documents: Option<bool>,
     /// By which fields.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::optional_list::<_, _, NAMES_MAX>")]
     pub rank_fields: Option<Vec<String>>,
 }
 
@@ -270,7 +309,7 @@ pub struct RankedDocument {
     pub score: f32,
     /// Itself, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub document: Option<Value>,
+    pub document: Option<Small>,
 }
 
 /// What a reranking is said to have cost.

@@ -1,14 +1,17 @@
 //! `/ingest`, `/query`, `/health`, `/metrics`, `/shard/{tenant_id}`.
 
 use crate::recall::PartRecall;
-use crate::{explain::QueryExplanation, object, unique};
+use crate::{
+    bounded::{self, BATCH_MAX, COMPONENTS_MAX, Small, SmallFields},
+    explain::QueryExplanation,
+    object, unique,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Metadata as JSON: string, number, boolean or list of strings per field.
-pub type Metadata = Map<String, Value>;
+pub type Metadata = SmallFields;
 
 /// A document to ingest.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -19,7 +22,11 @@ pub struct Document {
     /// What is embedded and kept.
     pub text: String,
     /// What filters can ask about.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional_map")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "unique::optional_metadata"
+    )]
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Metadata>,
 }
@@ -31,7 +38,7 @@ pub struct IngestRequest {
     /// Whose documents.
     pub tenant_id: String,
     /// Up to 10,000 documents.
-    #[serde(deserialize_with = "object::list")]
+    #[serde(deserialize_with = "object::list::<_, _, BATCH_MAX>")]
     pub documents: Vec<Document>,
 }
 
@@ -60,13 +67,21 @@ pub struct QueryRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query_text: Option<String>,
     /// What to look for, as a vector, in place of `query_text`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "bounded::optional_list::<_, _, COMPONENTS_MAX>"
+    )]
     pub vector: Option<Vec<f32>>,
     /// Look in this tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
     /// Look in these tenants; needs `cross_shard`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "bounded::optional_list::<_, _, BATCH_MAX>"
+    )]
     pub tenant_ids: Option<Vec<String>>,
     /// How many results, 1 to 10,000.
     #[serde(default = "top_k_default")]
@@ -75,9 +90,9 @@ pub struct QueryRequest {
     #[serde(default)]
     pub cross_shard: bool,
     /// Only records that pass this filter.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional_value")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional_filter")]
     #[schema(value_type = Option<Object>)]
-    pub filter: Option<Value>,
+    pub filter: Option<Small>,
     /// After this time what is there is answered and marked as partial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,

@@ -1,9 +1,11 @@
-//! Pinecone's data plane as JSON: records, queries, namespaces. Field names are camelCase, and the snake_case spelling of
-//! proto3 JSON is read too; fields that nobody knows are passed over.
+//! Pinecone's data plane as JSON: camelCase, and the snake_case of proto3 JSON is read too; unknown fields are passed over.
 
-use crate::{json::MetadataJson, object, unique};
+use crate::{
+    bounded::{self, COMPONENTS_MAX, RECORDS_MAX, SPARSE_MAX, Small},
+    json::MetadataJson,
+    object, unique,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Metadata fields by name.
@@ -13,10 +15,10 @@ pub type MetadataFields = BTreeMap<String, MetadataJson>;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SparseValues {
     /// Which components; distinct.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<_, _, SPARSE_MAX>")]
     pub indices: Vec<u32>,
     /// Their weights.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<_, _, SPARSE_MAX>")]
     pub values: Vec<f32>,
 }
 
@@ -28,7 +30,7 @@ pub struct VectorJson {
     #[serde(default)]
     pub id: String,
     /// Its dense vector.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<_, _, COMPONENTS_MAX>")]
     pub values: Vec<f32>,
     /// Its sparse vector.
     #[serde(default, alias = "sparse_values", deserialize_with = "object::optional")]
@@ -42,7 +44,7 @@ pub struct VectorJson {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct UpsertRequest {
     /// What to write.
-    #[serde(default, deserialize_with = "object::list")]
+    #[serde(default, deserialize_with = "object::list::<_, _, RECORDS_MAX>")]
     pub vectors: Vec<VectorJson>,
     /// Where; empty is the default namespace.
     #[serde(default)]
@@ -65,7 +67,7 @@ pub struct QueryRequest {
     #[serde(default, alias = "top_k")]
     pub top_k: Option<i64>,
     /// Near to this vector.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<_, _, COMPONENTS_MAX>")]
     pub vector: Vec<f32>,
     /// Near to this record.
     #[serde(default)]
@@ -77,8 +79,8 @@ pub struct QueryRequest {
     #[serde(default)]
     pub namespace: String,
     /// Only records that pass this.
-    #[serde(default, deserialize_with = "unique::optional_value")]
-    pub filter: Option<Value>,
+    #[serde(default, deserialize_with = "unique::optional_filter")]
+    pub filter: Option<Small>,
     /// Whether matches carry their vectors.
     #[serde(default, alias = "include_values")]
     pub include_values: bool,
@@ -190,8 +192,8 @@ pub struct FetchResponse {
 #[serde(rename_all = "camelCase")]
 pub struct FetchByMetadataRequest {
     /// Which records.
-    #[serde(default, deserialize_with = "unique::optional_value")]
-    pub filter: Option<Value>,
+    #[serde(default, deserialize_with = "unique::optional_filter")]
+    pub filter: Option<Small>,
     /// Where; empty is the default namespace.
     #[serde(default)]
     pub namespace: String,
@@ -211,7 +213,7 @@ pub struct UpdateRequest {
     #[serde(default)]
     pub id: String,
     /// Its new dense vector.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<_, _, COMPONENTS_MAX>")]
     pub values: Vec<f32>,
     /// Its new sparse vector.
     #[serde(default, alias = "sparse_values", deserialize_with = "object::optional")]
@@ -220,8 +222,8 @@ pub struct UpdateRequest {
     #[serde(default, alias = "set_metadata", deserialize_with = "unique::optional_fields")]
     pub set_metadata: Option<MetadataFields>,
     /// Which records, in place of `id`.
-    #[serde(default, deserialize_with = "unique::optional_value")]
-    pub filter: Option<Value>,
+    #[serde(default, deserialize_with = "unique::optional_filter")]
+    pub filter: Option<Small>,
     /// Whether to count only.
     #[serde(default, alias = "dry_run")]
     pub dry_run: Option<bool>,
@@ -244,14 +246,14 @@ pub struct UpdateResponse {
 #[serde(rename_all = "camelCase")]
 pub struct DeleteRequest {
     /// These.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<_, _, RECORDS_MAX>")]
     pub ids: Vec<String>,
     /// Or everything in the namespace.
     #[serde(default, alias = "delete_all")]
     pub delete_all: bool,
     /// Or what passes this.
-    #[serde(default, deserialize_with = "unique::optional_value")]
-    pub filter: Option<Value>,
+    #[serde(default, deserialize_with = "unique::optional_filter")]
+    pub filter: Option<Small>,
     /// Where; empty is the default namespace.
     #[serde(default)]
     pub namespace: String,
@@ -282,8 +284,8 @@ pub struct ListResponse {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct StatsRequest {
     /// Count only records that pass this.
-    #[serde(default, deserialize_with = "unique::optional_value")]
-    pub filter: Option<Value>,
+    #[serde(default, deserialize_with = "unique::optional_filter")]
+    pub filter: Option<Small>,
 }
 
 /// One namespace in the statistics.

@@ -141,7 +141,7 @@ impl App {
         if bytes < LARGE_BYTES {
             return Ok(work());
         }
-        self.0.runtime.spawn_blocking(held(work)).await.map_err(|error| panicked(&error).into())
+        self.0.runtime.spawn_blocking(Ticket::held(work)).await.map_err(|error| panicked(&error).into())
     }
 
     /// Makes, changes or deletes indexes.
@@ -159,23 +159,13 @@ impl App {
     ) -> Result<T, EngineError> {
         let closed = |_| EngineError::new(ErrorCode::Internal, "the server stops");
         let permit = Arc::clone(&self.0.in_flight).acquire_owned().await.map_err(closed)?;
-        let work = held(work);
+        let work = Ticket::held(work);
         let done = self.0.runtime.spawn_blocking(move || {
             let result = work();
             drop(permit);
             result
         });
         done.await.unwrap_or_else(|error| Err(panicked(&error)))
-    }
-}
-
-/// Work that holds what its request holds until it is done: it goes on when the client has gone.
-fn held<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    let ticket = Ticket::current();
-    move || {
-        let done = work();
-        drop(ticket);
-        done
     }
 }
 

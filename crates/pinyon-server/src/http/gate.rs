@@ -16,6 +16,7 @@ use axum::{
     response::Response,
 };
 use pinyon_core::{EngineError, ErrorCode};
+use pinyon_wire::bounded::Lender;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -173,6 +174,16 @@ impl Ticket {
         TICKET.scope(self, work).await
     }
 
+    /// Does work on a thread that may block, where it is found as in the request's task; it is held until the work is done,
+    /// also when the client has gone.
+    pub(super) fn held<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+        let ticket = Self::current();
+        move || match ticket {
+            Some(ticket) => TICKET.sync_scope(ticket, work),
+            None => work(),
+        }
+    }
+
     /// The longest body that ever fits.
     fn body_bytes_max(&self) -> usize {
         self.gate.bytes.size() / self.purpose.factor()
@@ -230,6 +241,17 @@ impl Ticket {
         }
         self.has_place.store(true, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// Bodies may stand for more than they are charged for; what reads them asks for the rest.
+impl Lender for Ticket {
+    fn lend(&self, bytes: usize) -> bool {
+        let is_there = self.gate.bytes.try_take(bytes);
+        if is_there {
+            self.charged.fetch_add(bytes, Ordering::Relaxed);
+        }
+        is_there
     }
 }
 

@@ -2,16 +2,22 @@
 //! fails read once more with the path of what is wrong, so that the refusal names field and limit. Names of our structs and
 //! number types never show.
 
+use super::gate::Ticket;
 use pinyon_types::limits;
 use pinyon_wire::{
+    bounded::{self, Lender, NO_ROOM},
     lenient::{self, Lenient, Reading},
     object::{EXPECTED, Object},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_path_to_error::Track;
+use std::sync::Arc;
 
 /// Longest piece of a request that a refusal repeats.
 const SHOWN_CHARS_MAX: usize = 100;
+
+/// Room that every body has: what is made of a short one.
+const OWN_BYTES: usize = 64 << 10;
 
 /// Deepest nesting that the parser reads.
 const PARSER_DEPTH_MAX: usize = 127;
@@ -25,6 +31,13 @@ pub(crate) struct BadBody {
     pub(crate) problem: String,
     /// The parser's own sentence, where it is one that Pinecone's service answers with word for word.
     pub(crate) said: Option<String>,
+}
+
+impl BadBody {
+    /// Whether there is nothing wrong with it but that it has no room now.
+    pub(crate) fn has_no_room(&self) -> bool {
+        self.problem.ends_with(NO_ROOM)
+    }
 }
 
 impl std::fmt::Display for BadBody {
@@ -52,9 +65,19 @@ pub(crate) fn read_proto<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BadBody
     read_as(bytes, Reading::Proto3)
 }
 
+/// Reads with room for as much again as the body has, which was charged with it, and what the request's ticket lends.
 fn read_as<T: DeserializeOwned>(bytes: &[u8], reading: Reading) -> Result<T, BadBody> {
+    let lender = Ticket::current().map(|ticket| ticket as Arc<dyn Lender>);
+    bounded::within(bytes.len() + OWN_BYTES, lender, || read_within(bytes, reading))
+}
+
+fn read_within<T: DeserializeOwned>(bytes: &[u8], reading: Reading) -> Result<T, BadBody> {
     let strict = match serde_json::from_slice(bytes) {
         Ok(Object(read)) => return Ok(read),
+        // Nothing is wrong with it, so nobody needs to find out what.
+        Err(error) if error.to_string().starts_with(NO_ROOM) => {
+            return Err(bad(None, format!("the body {NO_ROOM}"), None));
+        }
         Err(error) => error,
     };
     match lenient::read(bytes, reading) {

@@ -35,6 +35,9 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for JsonBody<T> {
 
 impl From<BadBody> for ApiError {
     fn from(bad: BadBody) -> Self {
+        if bad.has_no_room() {
+            return Self::new(429, "RESOURCE_EXHAUSTED", bad.problem);
+        }
         match bad.field {
             Some(field) => Self::invalid(&field, bad.problem),
             None => Self::new(400, "INVALID_ARGUMENT", bad.problem),

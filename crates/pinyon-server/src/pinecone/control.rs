@@ -12,6 +12,7 @@ use super::{
 use crate::http::{App, BadBody, body_bytes, read_json, read_proto_json};
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{FromRequest, Path, Request, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -42,13 +43,13 @@ pub(crate) fn router() -> Router<App> {
 }
 
 /// The body as it came: its shape depends on the version.
-pub(super) struct Body(Vec<u8>);
+pub(super) struct Body(Bytes);
 
 impl FromRequest<App> for Body {
     type Rejection = ControlFailure;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ControlFailure> {
-        Ok(Self(body_bytes(request, app).await?.to_vec()))
+        Ok(Self(body_bytes(request, app).await?))
     }
 }
 

@@ -105,6 +105,9 @@ pub(super) fn or_empty_object(body: &[u8]) -> &[u8] {
 }
 
 pub(super) fn not_json(bad: &BadBody) -> RpcError {
+    if bad.has_no_room() {
+        return RpcError::new(RpcCode::ResourceExhausted, bad.to_string());
+    }
     RpcError::invalid(format!("Failed to parse the JSON body: {bad}"))
 }
 

@@ -94,6 +94,14 @@ struct TextRecord {
 /// Reads records, one a line.
 fn read_records(body: &[u8], text_field: &str) -> Result<Vec<TextRecord>, ControlFailure> {
     let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    // Counted first: many records that are too many are not read one by one.
+    let count = lines.clone().count();
+    if count == 0 || count > convert::BATCH_MAX {
+        return Err(ControlFailure::invalid(format!(
+            "records must be 1 to {}, are {count}",
+            convert::BATCH_MAX
+        )));
+    }
     let records = (1..).zip(lines).map(|(number, line): (usize, &[u8])| {
         let refused = |problem: &str| ControlFailure::invalid(format!("record {number}: {problem}"));
         let line: RecordLine = read_json(line).map_err(|bad| refused(&bad.to_string()))?;
@@ -101,12 +109,7 @@ fn read_records(body: &[u8], text_field: &str) -> Result<Vec<TextRecord>, Contro
         text_record(&id, fields, text_field)
             .map_err(|invalid| refused(&sentence_of(of_record(invalid, "", &id))))
     });
-    let records: Vec<TextRecord> = records.collect::<Result<_, _>>()?;
-    if records.is_empty() || records.len() > convert::BATCH_MAX {
-        let message = format!("records must be 1 to {}, are {}", convert::BATCH_MAX, records.len());
-        return Err(ControlFailure::invalid(message));
-    }
-    Ok(records)
+    records.collect()
 }
 
 fn text_record(id: &str, fields: MetadataFields, text_field: &str) -> Result<TextRecord, Invalid> {

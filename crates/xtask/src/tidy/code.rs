@@ -129,7 +129,27 @@ fn check_rust(source: &Source) -> Findings {
         }
     }
     findings.extend(check_comments(source));
+    findings.extend(check_kept_json(source));
     findings
+}
+
+/// JSON that is kept as it came has a limit that its reader counts to: one file names the type, everybody else that limit.
+fn check_kept_json(source: &Source) -> Findings {
+    let is_wire = source.path.starts_with("crates/pinyon-wire/src/") && !source.path.ends_with("tests.rs");
+    if !is_wire || source.path == "crates/pinyon-wire/src/bounded.rs" {
+        return Findings::new();
+    }
+    let code = code_only(&source.text);
+    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+    let names_it = |line: &str| {
+        let (_, names) = line.split_once("serde_json::")?;
+        names.split(|letter: char| !letter.is_alphanumeric()).any(|name| name == "Value").then_some(())
+    };
+    let lines = (1..).zip(code.lines()).filter(|(_, line)| names_it(line).is_some());
+    let found = |(number, _)| {
+        format!("{}:{number}: JSON of any size; use bounded::Small and a reader that counts", source.path)
+    };
+    lines.map(found).collect()
 }
 
 fn check_comments(source: &Source) -> Findings {
@@ -178,6 +198,12 @@ mod tests {
         assert_eq!(findings(lib, "//! Job.\n// let x = 1;\n"), 1);
         assert_eq!(findings(lib, "//! Job.\n// let it be known that this is prose\n"), 0);
         assert_eq!(findings(lib, concat!("//! Job.\n// TO", "DO later\n")), 1);
+        let wire = "crates/pinyon-wire/src/x.rs";
+        assert_eq!(findings(wire, "//! Job.\nuse serde_json::{Map, Value};\n"), 1);
+        assert_eq!(findings(wire, "//! Job.\nfn f(given: &serde_json::Value) {}\n"), 1);
+        assert_eq!(findings(wire, "//! Job.\nuse serde_json::value::RawValue;\n"), 0);
+        assert_eq!(findings(wire, "//! Job.\n#[cfg(test)]\nmod tests { use serde_json::Value; }\n"), 0);
+        assert_eq!(findings("crates/pinyon-wire/src/bounded.rs", "//! Job.\nuse serde_json::Value;\n"), 0);
         assert_eq!(findings("README.md", concat!("see /wo", "rk/x\n")), 1);
     }
 }
