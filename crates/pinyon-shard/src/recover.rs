@@ -6,6 +6,7 @@ use crate::{
     layer::{Layer, LayerView, Rows},
     log_entry,
     maintain::Maintenance,
+    questions,
     segment::Segment,
     shard::{Inner, Writer},
     snapshot::Snapshot,
@@ -46,7 +47,7 @@ pub(crate) fn open(
     state.epoch_seen = highest_epoch(&manifest, &state);
     let recovered = replay(io, dir, shape, &manifest, &mut state)?;
     let log = begin_log(io, dir, &mut manifest, &recovered, &options)?;
-    Ok(Inner {
+    let inner = Inner {
         shape,
         options,
         io: Arc::clone(io),
@@ -61,7 +62,9 @@ pub(crate) fn open(
         step_failure: Mutex::new(None),
         bell: Bell::default(),
         questions: Default::default(),
-    })
+    };
+    questions::restore(&inner, &names);
+    Ok(inner)
 }
 
 /// Whether the shard in a directory ever took a write.

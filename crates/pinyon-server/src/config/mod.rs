@@ -21,7 +21,7 @@ use crate::{
 };
 use pinyon_core::{
     CatalogKind, CrossShardSettings, EngineSettings, GraphEngine, MemoryBudget, MissingFields,
-    PlacementPolicy, ShardOptions, SystemClock, Thresholds, check_index_name,
+    PlacementPolicy, QuestionsKept, ShardOptions, SystemClock, Thresholds, check_index_name,
 };
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
@@ -250,11 +250,10 @@ fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
     let scan_ms_max = merged.scan_ms_max.unwrap_or(SCAN_MS_MAX_DEFAULT);
     let scan_rows_max = ShardOptions::scan_rows_in(usize::try_from(scan_ms_max).unwrap_or(usize::MAX));
     let questions_kept = match merged.questions_kept.as_deref() {
-        None | Some("memory") => true,
-        Some("none") => false,
-        Some(other) => {
-            return Err(ConfigError(format!("setting questions_kept: must be memory or none, is {other:?}")));
-        }
+        None => options.questions_kept,
+        Some(name) => QuestionsKept::named(name).ok_or_else(|| {
+            ConfigError(format!("setting questions_kept: must be memory, disk or none, is {name:?}"))
+        })?,
     };
     let options = ShardOptions { recall_min, scan_rows_max, questions_kept, memory, ..options };
     let graph = merged.graph.as_deref().unwrap_or_default();
@@ -291,11 +290,6 @@ pub const TENANTS_INDEX: &str = "tenants";
 /// Milliseconds for a scan, usually: what a person does not notice yet.
 const SCAN_MS_MAX_DEFAULT: u64 = 20;
 
-/// Where questions are kept.
-const fn questions_shown(are_kept: bool) -> &'static str {
-    if are_kept { "memory" } else { "none" }
-}
-
 fn memory_shown(engine: &EngineSettings) -> String {
     let budget = engine.shard_options.memory.as_ref();
     budget.map_or_else(|| "no limit".into(), |budget| (budget.bytes_max() >> 20).to_string())
@@ -328,7 +322,7 @@ fn show(
         ("memory_mib", memory_shown(engine)),
         ("scan_factor", engine.scan_factor.to_string()),
         ("recall_min", engine.shard_options.recall_min.to_string()),
-        ("questions_kept", questions_shown(engine.shard_options.questions_kept).into()),
+        ("questions_kept", engine.shard_options.questions_kept.name().into()),
         ("missing_fields", engine.missing_fields.name().into()),
     ]
 }

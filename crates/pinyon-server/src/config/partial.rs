@@ -118,8 +118,8 @@ settings! {
         recall_min: f64 = |settings| settings.engine.shard_options.recall_min.to_string();
         /// Milliseconds that a scan of codes may take before a graph that may miss its recall answers instead.
         scan_ms_max: u64 = |_| SCAN_MS_MAX_DEFAULT.to_string();
-        /// Where a sample of query vectors is kept to test graphs with: memory, or none.
-        questions_kept: String = |settings| super::questions_shown(settings.engine.shard_options.questions_kept).into();
+        /// Where a sample of query vectors is kept to test graphs with: memory, disk (for the next start), or none.
+        questions_kept: String = |settings| settings.engine.shard_options.questions_kept.name().into();
         /// What filters with `$ne` and `$nin` do with records that lack the field: exclude or include them.
         missing_fields: String = |settings| settings.engine.missing_fields.name().into();
         /// What Pinecone's statistics with a filter answer of serverless indexes: deny (400, as the service) or allow.
