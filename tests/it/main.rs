@@ -13,6 +13,7 @@ mod ingest;
 mod kill;
 mod load;
 mod memory;
+mod older;
 mod pinecone;
 mod pipes;
 mod recall;

@@ -23,7 +23,7 @@ impl ShardShape {
     /// A manifest that is damaged, the system's.
     pub fn on_disk(io: &dyn Io, dir: &Path) -> Result<Option<Self>, ShardError> {
         let Some(manifest) = manifest::load(io, dir)? else { return Ok(None) };
-        let (dim, metric) = (Dim::new(manifest.dim), metric_of(manifest.metric));
+        let (dim, metric) = (Dim::stored(manifest.dim), metric_of(manifest.metric));
         let shape = dim.ok().zip(metric);
         Ok(shape.map(|(dim, metric)| Self { shard: ShardId::new(manifest.shard), dim, metric }))
     }
