@@ -20,6 +20,7 @@ mod recall;
 mod server;
 mod single;
 mod stored;
+mod strangers;
 mod tenants_index;
 mod tls;
 mod twins;

@@ -57,7 +57,12 @@ fn rest_and_grpc_are_spoken_over_tls_and_in_plain_text_on_the_same_ports() {
         let url = server.url.replace("http://127.0.0.1", &format!("https://{name}"));
         let host = describe(&url, &agent)["host"].as_str().unwrap().to_owned();
         assert_eq!(host, plain_host.replace("http://127.0.0.1", &format!("https://{name}")));
-        let stats = json_of(agent.post(format!("{host}/describe_index_stats")).send("{}"));
+        let stats = json_of(
+            agent
+                .post(format!("{host}/describe_index_stats"))
+                .header("content-type", "application/json")
+                .send("{}"),
+        );
         assert_eq!(stats["dimension"], 2);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

@@ -12,6 +12,7 @@ mod http;
 mod metrics_text;
 mod pinecone;
 mod serve;
+mod strangers;
 mod tls;
 
 pub use auth::KeyRing;

@@ -1,13 +1,13 @@
 //! `/metrics` as Prometheus text.
 
-use crate::convert::recall::Recalls;
+use crate::{convert::recall::Recalls, strangers::Strangers};
 use pinyon_core::{
     DerivedBytes, Engine, EngineStats, HealthReport, MappedBytes, ShardStatus, mapped_resident_bytes,
 };
 use pinyon_wire::recall::PartRecall;
 use prometheus_client::{
     encoding::text::encode,
-    metrics::{family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 use std::sync::atomic::AtomicU64;
@@ -178,8 +178,21 @@ fn register_recalls(parts: &[PartRecall], below: u64, registry: &mut Registry) {
     registry.register("pinyon_recall_below_target", "Parts of namespaces that miss their target", missing);
 }
 
-/// Writes every shard's numbers.
-pub(crate) fn render(engine: &Engine, (recalls, below): &Recalls) -> Result<String, std::fmt::Error> {
+fn register_strangers(strangers: &Strangers, registry: &mut Registry) {
+    let family = Family::<Vec<(&'static str, String)>, Counter>::default();
+    for (reason, count) in strangers.refused() {
+        family.get_or_create(&vec![("reason", reason.to_owned())]).inc_by(count);
+    }
+    let help = "Requests refused for their host, their origin or their body's type, since the start";
+    registry.register("pinyon_requests_refused", help, family);
+}
+
+/// Writes every shard's numbers, and the server's own.
+pub(crate) fn render(
+    engine: &Engine,
+    (recalls, below): &Recalls,
+    strangers: &Strangers,
+) -> Result<String, std::fmt::Error> {
     let (shards, health) = engine.shards_and_health();
     let mut registry = Registry::default();
     for (name, help, value) in METRICS {
@@ -208,6 +221,7 @@ pub(crate) fn render(engine: &Engine, (recalls, below): &Recalls) -> Result<Stri
     register_tenant_loads(engine, &mut registry);
     register_mapped_resident(&mut registry);
     register_recalls(recalls, *below, &mut registry);
+    register_strangers(strangers, &mut registry);
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)

@@ -4,6 +4,7 @@ use crate::{
     config::Settings,
     http::{App, Door, Limits, Listeners, Workers, port_taken, router, serve_connections, single_router},
     pinecone::{Hosts, SingleIndex},
+    strangers::{Reached, Rules, Strangers},
     tls::{self, Tls},
 };
 use axum::Router;
@@ -42,7 +43,7 @@ where
     Ready: FnOnce(Listening),
     Stop: Future<Output = ()>,
 {
-    let Settings { data_dir, listen, keys, engine, pinecone, tls, .. } = settings;
+    let Settings { data_dir, listen, keys, allowed, engine, pinecone, tls, .. } = settings;
     // Listen first: a port in use is known at once, and nobody waits for data that will not be served.
     let refused = |error: std::io::Error| cannot_listen(listen, &error);
     let listener = TcpListener::bind(listen).await.map_err(refused)?;
@@ -56,8 +57,11 @@ where
     let tls = blocking(move || Tls::open(&tls, &data_dir, names)).await?;
     let authority = tls.as_ref().and_then(|tls| tls.authority.clone());
     let only_port = pinecone.single_index.as_ref().map(|_| address.port());
+    let advertised = pinecone.advertised_host.clone();
+    let reached = Reached { listen: address.ip(), advertised, is_keyless: keys.is_open() };
+    let strangers = Arc::new(Strangers::new(Rules::new(reached, allowed)));
     let hosts = Hosts::new(pinecone.host_format, pinecone.advertised_host, only_port);
-    let door = Door { limits: Limits::server(), tls, workers: start_workers()? };
+    let door = Door { limits: Limits::server(), tls, strangers, workers: start_workers()? };
     let filter = pinecone.stats_filter;
     let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, keys, filter, door.clone());
     let index = pinecone.single_index.as_ref().map(|single| single.name.clone());

@@ -107,10 +107,11 @@ impl FromText for bool {
     }
 }
 
-/// A list has commas between its items.
+/// A list has commas between its items. One that is empty is for the list's reader to refuse: left out, a list of commas
+/// would count as not set.
 impl FromText for Vec<String> {
     fn from_text(text: &str) -> Result<Self, String> {
-        Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+        Ok(text.split(',').map(str::trim).map(str::to_owned).collect())
     }
 }
 

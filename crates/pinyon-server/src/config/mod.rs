@@ -17,6 +17,7 @@ pub use setting::Setting;
 use crate::{
     KeyRing,
     pinecone::{AdvertisedHost, HostFormat, SingleIndex},
+    strangers::Allowed,
     tls::TlsSettings,
 };
 use pinyon_core::{
@@ -62,6 +63,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Who is let in.
     pub keys: KeyRing,
+    /// Which hosts and origins are known besides the server's own.
+    pub(crate) allowed: Allowed,
     /// How the engine is opened.
     pub engine: EngineSettings,
     /// How Pinecone's API is served.
@@ -144,6 +147,9 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
             "listening on {listen} lets everybody in who can reach it: set PINYON_API_KEYS, or listen on 127.0.0.1"
         )));
     }
+    let lists = (merged.allowed_hosts.as_deref(), merged.allowed_origins.as_deref());
+    let allowed =
+        Allowed::read(lists.0.unwrap_or_default(), lists.1.unwrap_or_default()).map_err(ConfigError)?;
     let engine = engine_settings(&merged)?;
     let pinecone = pinecone_settings(&merged)?;
     let data_dir = data_dir(&merged);
@@ -152,7 +158,7 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
     shown.push(("stats_filter", pinecone.stats_filter.name().into()));
     shown.push(("tls", tls::shown(&tls)));
     shown.extend(pinecone.single_index.iter().map(|index| ("single_index", index.name.clone())));
-    Ok(Settings { data_dir, listen, keys, engine, pinecone, tls, shown })
+    Ok(Settings { data_dir, listen, keys, allowed, engine, pinecone, tls, shown })
 }
 
 fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> {

@@ -66,6 +66,10 @@ settings! {
         listen: String = |settings| settings.listen.to_string();
         /// Keys that are let in, at least one to listen beyond loopback; in the environment with commas between them.
         api_keys: Vec<String> = |_| "none".into();
+        /// Hosts that a server without keys answers to, beside its own; in the environment with commas between them.
+        allowed_hosts: Vec<String> = |_| "none".into();
+        /// Origins whose pages may ask this server; in the environment with commas between them.
+        allowed_origins: Vec<String> = |_| "none".into();
         /// TLS on the same ports, beside plain text: off, or local for a CA of its own.
         tls: String = |settings| super::tls::shown(&settings.tls);
         /// PEM file with a certificate and its chain, to speak TLS with; needs `tls_key`.

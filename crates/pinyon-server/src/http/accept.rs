@@ -3,7 +3,10 @@
 //! axum's own loop sets neither header timer nor sniffing deadline, so a silent client would hold its place for ever.
 
 use super::{Workers, own_refusals::Explained};
-use crate::tls::Tls;
+use crate::{
+    strangers::{Guarded, Strangers},
+    tls::Tls,
+};
 use axum::{Router, http::Request, response::Response};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -69,6 +72,8 @@ pub(crate) struct Door {
     pub(crate) limits: Limits,
     /// Whether TLS is spoken too; plain text always is.
     pub(crate) tls: Option<Tls>,
+    /// Who is refused by his request's head.
+    pub(crate) strangers: Arc<Strangers>,
     /// Who speaks to it.
     pub(crate) workers: Workers,
 }
@@ -85,6 +90,7 @@ pub(crate) async fn serve_connections(
     stop: impl Future<Output = ()>,
 ) {
     let (limits, workers) = (door.limits, door.workers.clone());
+    let router = Guarded::new(router, Arc::clone(&door.strangers));
     let server = Arc::new(Server { builder: connection_builder(limits), router, door });
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let graceful = GracefulShutdown::new();
@@ -151,7 +157,7 @@ fn connection_builder(limits: Limits) -> auto::Builder<TokioExecutor> {
 /// What all connections of a port share.
 struct Server {
     builder: auto::Builder<TokioExecutor>,
-    router: Router,
+    router: Guarded<Router>,
     door: Door,
 }
 

@@ -20,6 +20,7 @@ use pinyon_wire::{
     documents::{DeleteRequest, FetchRequest},
     tenant::{IngestRequest, QueryRequest, ShardResponse},
 };
+use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// A refusal of the HTTP layer in each API's envelope.
@@ -180,8 +181,9 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
         let metrics = app.run(move |engine| Ok(reports::metrics(engine, recall::of_all(&indexes).0))).await?;
         return Ok(Json(metrics).into_response());
     }
+    let strangers = Arc::clone(&app.door().strangers);
     let text = app.run(move |engine| {
-        metrics_text::render(engine, &recall::of_all(&indexes))
+        metrics_text::render(engine, &recall::of_all(&indexes), &strangers)
             .map_err(|error| EngineError::new(pinyon_core::ErrorCode::Internal, error.to_string()))
     });
     let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];

@@ -1,7 +1,10 @@
 //! Clients that are slow, silent or do not read: each is cut after its time, and the place it held is free again.
 
 use super::{Door, Limits, Workers, serve_connections};
-use crate::tls::{Tls, TlsSettings};
+use crate::{
+    strangers::{Allowed, Reached, Rules, Strangers},
+    tls::{Tls, TlsSettings},
+};
 use axum::{Router, routing::get};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -28,13 +31,16 @@ const LIMITS: Limits = Limits {
 };
 
 fn door() -> Door {
-    Door { limits: LIMITS, tls: None, workers: Workers::start().unwrap() }
+    let listen = [127, 0, 0, 1].into();
+    let rules = Rules::new(Reached { listen, advertised: None, is_keyless: true }, Allowed::default());
+    let strangers = Arc::new(Strangers::new(rules));
+    Door { limits: LIMITS, tls: None, strangers, workers: Workers::start().unwrap() }
 }
 
 /// A door with a certificate of an authority that nobody but this test knows.
 fn tls_door(dir: &Path) -> Door {
     let tls = Tls::open(&TlsSettings::Local, dir, vec!["localhost".into()]).unwrap();
-    Door { limits: LIMITS, tls, workers: Workers::start().unwrap() }
+    Door { tls, ..door() }
 }
 
 /// A server that has one place for a connection, until the sender is dropped.
@@ -67,7 +73,7 @@ async fn is_served(address: SocketAddr) -> bool {
 }
 
 async fn is_good(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> bool {
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer.ends_with("good")
@@ -81,8 +87,8 @@ async fn a_client_that_stops_half_way_is_cut_and_its_place_is_free() {
         b"PR",
         b"PRI * HTTP/2.0\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: x\r\nx-",
-        b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nx-",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
     ];
     for beginning in beginnings {
         let held = tokio::time::timeout(Duration::from_secs(20), held(address, beginning)).await;
@@ -150,7 +156,7 @@ async fn without_tls_a_handshake_is_a_bad_request() {
 async fn a_client_that_does_not_read_its_answer_is_cut() {
     let (address, _stop) = start(door()).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let served = tokio::time::timeout(Duration::from_secs(20), is_served(address)).await;
     assert_eq!(served, Ok(true));
     drop(stream);
@@ -176,7 +182,7 @@ async fn a_body_that_does_not_come_is_answered_408() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve_connections(listener, router, door(), std::future::pending()));
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let half = b"POST /query HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{\"query_text\":";
+    let half = b"POST /query HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{\"query_text\":";
     stream.write_all(half).await.unwrap();
     let mut answer = String::new();
     let read = stream.read_to_string(&mut answer);
