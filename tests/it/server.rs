@@ -41,6 +41,7 @@ pub fn scratch(name: &str) -> PathBuf {
 pub struct Server {
     child: Child,
     pub url: String,
+    authority: Option<PathBuf>,
     connection: Connection,
 }
 
@@ -86,6 +87,11 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// The file with the certificate of the server's own authority, if it has one.
+    pub fn authority(&self) -> Option<&Path> {
+        self.authority.as_deref()
+    }
+
     pub fn agent(&self) -> &ureq::Agent {
         &self.connection.agent
     }
@@ -117,6 +123,8 @@ impl Starting {
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .args(arguments)
+            // Never the user's own.
+            .env("PINYON_TLS_DIR", data_dir.join("tls"))
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(errors)
@@ -134,7 +142,8 @@ impl Starting {
             .timeout_global(Some(Duration::from_secs(60)));
         let url = said["url"].as_str().unwrap().to_owned();
         let connection = Connection { url: url.clone(), agent: config.build().into() };
-        Server { child: self.0, url, connection }
+        let authority = said["ca"].as_str().map(PathBuf::from);
+        Server { child: self.0, url, authority, connection }
     }
 
     /// Ends the process as a crash would; returns whether it was killed before it said that it listens.

@@ -1,5 +1,6 @@
 //! What the command line takes.
 
+use crate::commands::keys::Keys;
 use clap::{Args, Parser, Subcommand, builder::RangedI64ValueParser};
 use pinyon_types::limits;
 use std::path::PathBuf;
@@ -53,6 +54,8 @@ pub enum Verb {
     Settings(Settings),
     /// Show what a log, segment or manifest file holds.
     Inspect(Inspect),
+    /// Make lines for the file of keys.
+    Keys(Keys),
 }
 
 /// Settings that shape an engine; each may also come from `--config`, the environment or `.env`. Data that are there know
@@ -122,7 +125,7 @@ pub struct Serve {
     /// Serve one index on the one port, made as the environment's DIMENSION, METRIC, INDEX_TYPE and VECTOR_TYPE say.
     #[arg(long, value_name = "NAME")]
     pub single_index: Option<String>,
-    /// TLS beside plain text, on the same ports: local makes a CA in the data directory [default: off].
+    /// TLS beside plain text, on the same ports: local makes a CA of its own [default: off].
     #[arg(long, value_name = "off|local")]
     pub tls: Option<String>,
     /// Settings.

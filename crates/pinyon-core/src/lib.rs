@@ -63,8 +63,10 @@ pub use pinyon_shard::{
 };
 pub use pinyon_storage::{
     SystemClock,
-    io::{mapped_resident_bytes, port_holder},
+    io::{FileAccess, limit_new_files, mapped_resident_bytes, port_holder},
 };
 pub use placement::PlacementPolicy;
 pub use settings::{EngineSettings, MissingFields, Thresholds};
-pub use side_files::{Readers, read_side_file, write_side_file};
+pub use side_files::{
+    Readers, SideFileLock, lock_side_file, read_side_file, tighten_data_dir, write_side_file,
+};

@@ -185,6 +185,12 @@ fn register_strangers(strangers: &Strangers, registry: &mut Registry) {
     }
     let help = "Requests refused for their host, their origin or their body's type, since the start";
     registry.register("pinyon_requests_refused", help, family);
+    let family = Family::<Vec<(&'static str, String)>, Counter>::default();
+    for (kind, count) in strangers.guesses().counts() {
+        family.get_or_create(&vec![("kind", kind.to_owned())]).inc_by(count);
+    }
+    let help = "Requests whose key was refused since the start, because it was wrong or missing";
+    registry.register("pinyon_keys_refused", help, family);
 }
 
 /// Writes every shard's numbers, and the server's own.

@@ -1,16 +1,25 @@
 //! A server's life: open, listen, serve, stop.
 
 use crate::{
+    auth::Access,
     config::Settings,
-    http::{App, Door, Limits, Listeners, Workers, port_taken, router, serve_connections, single_router},
+    http::{App, Listeners, Workers, port_taken, router, serve_connections, single_router},
+    live::{Live, Reloadable},
     pinecone::{Hosts, SingleIndex},
     strangers::{Reached, Rules, Strangers},
-    tls::{self, Tls},
+    tls::{self, Tls, TlsDemands, TlsSettings},
 };
 use axum::Router;
-use pinyon_core::{EngineError, EngineSettings, ErrorCode, Indexes};
-use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::net::TcpListener;
+use pinyon_core::{EngineError, EngineSettings, ErrorCode, Indexes, tighten_data_dir};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{net::TcpListener, sync::mpsc};
 
 /// Where a server answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +38,8 @@ pub struct ServeOptions<Ready, Stop> {
     pub ready: Ready,
     /// Ends the server when done.
     pub stop: Stop,
+    /// Settings to take anew while it runs; files are watched without it.
+    pub reloads: mpsc::Receiver<Reloadable>,
 }
 
 /// Opens the engine and serves it until `stop` is done; then finishes running requests and ends every log cleanly.
@@ -43,37 +54,72 @@ where
     Ready: FnOnce(Listening),
     Stop: Future<Output = ()>,
 {
-    let Settings { data_dir, listen, keys, allowed, engine, pinecone, tls, .. } = settings;
+    let Settings { data_dir, listen, keys, engine, pinecone, tls, tls_demands, .. } = settings;
+    tighten_data_dir(&data_dir, settings.data_access);
     // Listen first: a port in use is known at once, and nobody waits for data that will not be served.
+    let (listener, address) = listen_on(listen).await?;
+    let listeners = Arc::new(index_listeners(address, pinecone.index_port_first));
+    let indexes =
+        open_indexes(data_dir.clone(), engine, pinecone.tenants_index, Arc::clone(&listeners)).await?;
+    // Only now: whoever has the data open has the directory for himself.
+    let advertised = pinecone.advertised_host;
+    let names = tls::names(address.ip(), advertised.as_ref());
+    let (is_keyless, needs_tls) = (keys.is_open(), tls_demands.only);
+    let tls = blocking(move || open_tls(&tls, tls_demands, &data_dir, names)).await?;
+    let authority = tls.as_ref().and_then(|tls| tls.authority.clone());
+    let reached = Reached { listen: address.ip(), advertised: advertised.clone(), is_keyless, needs_tls };
+    let live = Live {
+        access: Arc::new(Access::new(keys, settings.key_source)),
+        strangers: Arc::new(Strangers::new(Rules::new(reached, settings.allowed))),
+        tls,
+    };
+    let index = pinecone.single_index.as_ref().map(|single| single.name.clone());
+    let hosts = Hosts::new(pinecone.host_format, advertised, index.as_ref().map(|_| address.port()));
+    let door = live.door(start_workers()?);
+    let (access, filter) = (Arc::clone(&live.access), pinecone.stats_filter);
+    let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, access, filter, door.clone());
+    let router = route(app, pinecone.single_index).await?;
+    let watching = tokio::spawn(live.watch(options.reloads));
+    (options.ready)(Listening { address, index, authority });
+    serve_connections(listener, router, door.clone(), options.stop).await;
+    watching.abort();
+    listeners.close_all(door.limits.shutdown_time_max + Duration::from_secs(1)).await;
+    blocking(move || indexes.close()).await
+}
+
+async fn listen_on(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), EngineError> {
     let refused = |error: std::io::Error| cannot_listen(listen, &error);
     let listener = TcpListener::bind(listen).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
-    let first_port = pinecone.index_port_first.unwrap_or_else(|| address.port().saturating_add(1));
-    let listeners = Arc::new(Listeners::new(address.ip(), first_port));
-    let indexes =
-        open_indexes(data_dir.clone(), engine, pinecone.tenants_index, Arc::clone(&listeners)).await?;
-    // Only now: whoever has the data open has the directory, and with it the authority, for himself.
-    let names = tls::names(address.ip(), pinecone.advertised_host.as_ref());
-    let tls = blocking(move || Tls::open(&tls, &data_dir, names)).await?;
-    let authority = tls.as_ref().and_then(|tls| tls.authority.clone());
-    let only_port = pinecone.single_index.as_ref().map(|_| address.port());
-    let advertised = pinecone.advertised_host.clone();
-    let reached = Reached { listen: address.ip(), advertised, is_keyless: keys.is_open() };
-    let strangers = Arc::new(Strangers::new(Rules::new(reached, allowed)));
-    let hosts = Hosts::new(pinecone.host_format, pinecone.advertised_host, only_port);
-    let door = Door { limits: Limits::server(), tls, strangers, workers: start_workers()? };
-    let filter = pinecone.stats_filter;
-    let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, keys, filter, door.clone());
-    let index = pinecone.single_index.as_ref().map(|single| single.name.clone());
-    let router = match pinecone.single_index {
-        Some(single) => single_index(&app, single).await?,
-        None => every_index(app),
+    Ok((listener, address))
+}
+
+/// Ports of indexes begin behind the control port unless somebody says otherwise.
+fn index_listeners(address: SocketAddr, first: Option<u16>) -> Listeners {
+    Listeners::new(address.ip(), first.unwrap_or_else(|| address.port().saturating_add(1)))
+}
+
+async fn route(app: App, single: Option<SingleIndex>) -> Result<Router, EngineError> {
+    match single {
+        Some(single) => single_index(&app, single).await,
+        None => Ok(every_index(app)),
+    }
+}
+
+/// Makes TLS ready, if it is asked for.
+fn open_tls(
+    settings: &TlsSettings,
+    demands: TlsDemands,
+    data_dir: &Path,
+    names: Vec<String>,
+) -> Result<Option<Tls>, EngineError> {
+    let TlsDemands { only: _, client_ca, dir } = demands;
+    let dir = match settings {
+        TlsSettings::Local => tls::authority_dir(dir.as_deref(), data_dir)?,
+        TlsSettings::Off | TlsSettings::Files { .. } => PathBuf::new(),
     };
-    (options.ready)(Listening { address, index, authority });
-    let patience = door.limits.shutdown_time_max + Duration::from_secs(1);
-    serve_connections(listener, router, door, options.stop).await;
-    listeners.close_all(patience).await;
-    blocking(move || indexes.close()).await
+    let tls = Tls::open(settings, &dir, names)?;
+    tls.map(|tls| tls.asking_clients(client_ca)).transpose()
 }
 
 fn start_workers() -> Result<Workers, EngineError> {

@@ -1,10 +1,16 @@
 //! `pinyon serve`.
 
-use crate::{access, arguments::Serve, exit::Outcome, output};
-use pinyon_server::{
-    Listening, ServeOptions,
-    config::{self, Partial},
+use crate::{
+    access,
+    arguments::{Serve, SettingFlags},
+    exit::Outcome,
+    log, output,
 };
+use pinyon_server::{
+    Listening, Reloadable, ServeOptions,
+    config::{self, Partial, Settings},
+};
+use tokio::sync::mpsc;
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -13,13 +19,15 @@ use pinyon_server::{
 pub fn run(command: Serve) -> anyhow::Result<Outcome> {
     let Serve { data_dir, listen, single_index, tls, settings: flags, json } = command;
     let place = Partial { data_dir, listen, single_index, tls, ..Partial::default() };
-    let settings = config::resolve_for_data(access::layers(&flags)?.into_iter().chain([place]))?;
+    let settings = config::resolve_for_data(access::layers(&flags)?.into_iter().chain([place.clone()]))?;
+    log::set(&settings.log)?;
     let shown = settings.shown.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = stop_signal()?;
         let ready = move |listening: Listening| announce(&listening, &shown, json);
-        pinyon_server::serve(settings, ServeOptions { ready, stop }).await?;
+        let reloads = reloads(move || resolve_again(&flags, &place))?;
+        pinyon_server::serve(settings, ServeOptions { ready, stop, reloads }).await?;
         anyhow::Ok(())
     })?;
     Ok(Outcome::Good)
@@ -58,4 +66,34 @@ pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + use<>> 
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// The settings as their layers are now. Those of the data are left out: they do not change, and the data are open.
+fn resolve_again(flags: &SettingFlags, place: &Partial) -> anyhow::Result<Settings> {
+    let settings = config::resolve(access::layers(flags)?.into_iter().chain([place.clone()]))?;
+    log::set(&settings.log)?;
+    Ok(settings)
+}
+
+/// Reads the settings again at every SIGHUP. Settings that make no sense are said in the log and change nothing.
+fn reloads(
+    resolve: impl Fn() -> anyhow::Result<Settings> + Send + 'static,
+) -> anyhow::Result<mpsc::Receiver<Reloadable>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hang_up.recv().await.is_some() {
+            match resolve() {
+                Ok(settings) => {
+                    // A server that ends takes nothing anew.
+                    let _ = sender.send(settings.reloadable()).await;
+                }
+                Err(error) => {
+                    tracing::error!(error = %error, "settings not read again; those that were there stay");
+                }
+            }
+        }
+    });
+    Ok(receiver)
 }

@@ -17,7 +17,7 @@ pub(super) const MODULE_NAMES: [&str; 9] = [
 ];
 
 /// Variables that belong to the command line, not to these settings.
-const OTHER_NAMES: [&str; 4] = ["PINYON_SERVER", "PINYON_CONFIG", "PINYON_API_KEY", "PINYON_LOG"];
+const OTHER_NAMES: [&str; 3] = ["PINYON_SERVER", "PINYON_CONFIG", "PINYON_API_KEY"];
 
 /// Environment variables, from the process or a `.env` file: by our own name, with the name that was written and the value.
 #[derive(Clone, Default)]

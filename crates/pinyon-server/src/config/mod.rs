@@ -15,14 +15,15 @@ pub use partial::{Partial, SETTINGS};
 pub use setting::Setting;
 
 use crate::{
-    KeyRing,
+    KeyRing, Reloadable,
+    auth::KeySource,
     pinecone::{AdvertisedHost, HostFormat, SingleIndex},
     strangers::Allowed,
-    tls::TlsSettings,
+    tls::{TlsDemands, TlsSettings},
 };
 use pinyon_core::{
-    CatalogKind, CrossShardSettings, EngineSettings, GraphEngine, MemoryBudget, MissingFields,
-    PlacementPolicy, QuestionsKept, ShardOptions, SystemClock, Thresholds, check_index_name,
+    CatalogKind, CrossShardSettings, EngineSettings, FileAccess, GraphEngine, MemoryBudget, MissingFields,
+    PlacementPolicy, QuestionsKept, ShardOptions, SystemClock, Thresholds, check_index_name, limit_new_files,
 };
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
@@ -32,6 +33,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:5080";
 /// Where the data are when nobody says otherwise.
 pub const DATA_DIR_DEFAULT: &str = "pinyon-data";
+/// What is logged when nobody says otherwise.
+pub const LOG_DEFAULT: &str = "warn";
 /// Where embeddings are asked for when nobody says otherwise.
 const OPENAI_BASE_URL_DEFAULT: &str = "https://api.openai.com/v1";
 /// The model that is asked for there when nobody says otherwise.
@@ -63,6 +66,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Who is let in.
     pub keys: KeyRing,
+    /// Where keys come from.
+    pub(crate) key_source: KeySource,
     /// Which hosts and origins are known besides the server's own.
     pub(crate) allowed: Allowed,
     /// How the engine is opened.
@@ -71,8 +76,21 @@ pub struct Settings {
     pub(crate) pinecone: PineconeSettings,
     /// Whether TLS is spoken, and with what.
     pub(crate) tls: TlsSettings,
+    /// What is asked of connections beside that.
+    pub(crate) tls_demands: TlsDemands,
+    /// Who may read the files of the data.
+    pub data_access: FileAccess,
+    /// What is logged.
+    pub log: String,
     /// The values as resolved, secrets hidden, for people.
     pub shown: Vec<(&'static str, String)>,
+}
+
+impl Settings {
+    /// The part that a running server takes anew.
+    pub fn reloadable(&self) -> Reloadable {
+        Reloadable { keys: self.key_source.clone(), allowed: self.allowed.clone() }
+    }
 }
 
 /// How Pinecone's API is served.
@@ -115,12 +133,14 @@ impl StatsFilter {
 }
 
 /// Resolves settings for the directory that the layers name: below them lie the settings that its data were made with, so
-/// that only what somebody asked for can contradict the data.
+/// that only what somebody asked for can contradict the data. Reading those opens the catalog, which may write files: from here on the
+/// process makes files for whom the setting says.
 ///
 /// # Errors
 /// As [`resolve`].
 pub fn resolve_for_data(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, ConfigError> {
     let merged = layers.into_iter().fold(Partial::default(), Partial::overlaid_by);
+    limit_new_files(data_access(merged.data_access.as_deref())?);
     let stored = stored::layer(&data_dir(&merged));
     resolve([stored, merged])
 }
@@ -135,30 +155,66 @@ fn data_dir(merged: &Partial) -> PathBuf {
 /// A value that is out of range or contradicts another; listening beyond loopback without keys.
 pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, ConfigError> {
     let merged = layers.into_iter().fold(Partial::default(), Partial::overlaid_by);
-    let listen_text = merged.listen.clone().map_or_else(|| single::listen_default(&merged), Ok)?;
-    let listen: SocketAddr = listen_text.parse().map_err(|_| {
-        ConfigError(format!("setting listen: {listen_text:?} is not ADDRESS:PORT, like {LISTEN_DEFAULT}"))
-    })?;
-    let keys = merged.api_keys.clone().unwrap_or_default();
-    let keys =
-        KeyRing::new(keys.iter().map(String::as_str)).map_err(|error| ConfigError::of("api_keys", error))?;
-    if keys.is_open() && !listen.ip().is_loopback() {
-        return Err(ConfigError(format!(
-            "listening on {listen} lets everybody in who can reach it: set PINYON_API_KEYS, or listen on 127.0.0.1"
-        )));
-    }
+    let listen = listen(&merged)?;
+    let (keys, key_source) = keys(&merged, listen)?;
     let lists = (merged.allowed_hosts.as_deref(), merged.allowed_origins.as_deref());
-    let allowed =
-        Allowed::read(lists.0.unwrap_or_default(), lists.1.unwrap_or_default()).map_err(ConfigError)?;
+    let allowed = Allowed::read(lists.0.unwrap_or_default(), lists.1.unwrap_or_default());
+    let allowed = allowed.map_err(ConfigError)?;
     let engine = engine_settings(&merged)?;
     let pinecone = pinecone_settings(&merged)?;
     let data_dir = data_dir(&merged);
     let tls = tls::settings(&merged)?;
+    let tls_demands = tls::demands(&merged, &tls)?;
+    let log = text(&merged.log, LOG_DEFAULT);
+    let data_access = data_access(merged.data_access.as_deref())?;
     let mut shown = show(&engine, &data_dir, listen, &keys);
     shown.push(("stats_filter", pinecone.stats_filter.name().into()));
     shown.push(("tls", tls::shown(&tls)));
     shown.extend(pinecone.single_index.iter().map(|index| ("single_index", index.name.clone())));
-    Ok(Settings { data_dir, listen, keys, allowed, engine, pinecone, tls, shown })
+    Ok(Settings {
+        data_dir,
+        listen,
+        keys,
+        key_source,
+        allowed,
+        engine,
+        pinecone,
+        tls,
+        tls_demands,
+        data_access,
+        log,
+        shown,
+    })
+}
+
+fn listen(merged: &Partial) -> Result<SocketAddr, ConfigError> {
+    let text = merged.listen.clone().map_or_else(|| single::listen_default(merged), Ok)?;
+    text.parse().map_err(|_| {
+        ConfigError(format!("setting listen: {text:?} is not ADDRESS:PORT, like {LISTEN_DEFAULT}"))
+    })
+}
+
+/// The keys as they are now, and where they come from.
+fn keys(merged: &Partial, listen: SocketAddr) -> Result<(KeyRing, KeySource), ConfigError> {
+    let given = merged.api_keys.iter().flatten().map(String::as_str);
+    let given = KeyRing::of_texts(given).map_err(|error| ConfigError::of("api_keys", error))?;
+    let source = KeySource::new(given, merged.api_keys_file.clone());
+    let keys = source.read().map_err(ConfigError)?;
+    if keys.is_open() && !listen.ip().is_loopback() {
+        return Err(ConfigError(format!(
+            "listening on {listen} lets everybody in who can reach it: set PINYON_API_KEYS or PINYON_API_KEYS_FILE, or \
+             listen on 127.0.0.1"
+        )));
+    }
+    Ok((keys, source))
+}
+
+fn data_access(name: Option<&str>) -> Result<FileAccess, ConfigError> {
+    match name {
+        None | Some("owner") => Ok(FileAccess::Owner),
+        Some("group") => Ok(FileAccess::Group),
+        Some(other) => Err(ConfigError(format!("setting data_access: must be owner or group, is {other:?}"))),
+    }
 }
 
 fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> {

@@ -66,6 +66,8 @@ settings! {
         listen: String = |settings| settings.listen.to_string();
         /// Keys that are let in, at least one to listen beyond loopback; in the environment with commas between them.
         api_keys: Vec<String> = |_| "none".into();
+        /// File of keys, a line `NAME KEY` each; watched while the server runs.
+        api_keys_file: PathBuf = |_| "none".into();
         /// Hosts that a server without keys answers to, beside its own; in the environment with commas between them.
         allowed_hosts: Vec<String> = |_| "none".into();
         /// Origins whose pages may ask this server; in the environment with commas between them.
@@ -76,6 +78,16 @@ settings! {
         tls_cert: PathBuf = |_| "none".into();
         /// PEM file with that certificate's key.
         tls_key: PathBuf = |_| "none".into();
+        /// Refuses plain text on every port.
+        tls_only: bool = |_| "false".into();
+        /// PEM file with the CAs of clients; clients must show a certificate of one, over TLS only.
+        tls_client_ca: PathBuf = |_| "none".into();
+        /// Directory of the CA that `tls` local makes.
+        tls_dir: PathBuf = |_| "`$XDG_STATE_HOME/pinyon/tls`".into();
+        /// Who may read the files of the data: owner, or group for the owner's group too.
+        data_access: String = |_| "owner".into();
+        /// What is logged: error, warn, info, debug or trace, or `PART=LEVEL` with commas between them.
+        log: String = |settings| settings.log.clone();
     }
     "Names and hosts" {
         /// Text before a shard's number in its name.

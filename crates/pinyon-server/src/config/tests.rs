@@ -175,3 +175,41 @@ fn dotenv_files_are_read_as_people_write_them() {
     assert_eq!(pairs, [("NUM_SHARDS", "3"), ("SHARD_PREFIX", "my shard"), ("EMPTY", ""), ("QUOTED", "a=b")]);
     assert!(read_dotenv("NUM_SHARDS").unwrap_err().0.contains("line 1"));
 }
+
+#[test]
+fn keys_with_an_empty_one_among_them_are_refused_not_left_out() {
+    for keys in
+        [",", ",,", " ", "long-enough-key-1,", ",long-enough-key-1", "long-enough-key-1,,long-enough-key-2"]
+    {
+        let refused = resolve([environment(&[("PINYON_API_KEYS", keys)]).unwrap()]).unwrap_err();
+        assert!(
+            refused.0.starts_with("setting api_keys: key ") && refused.0.contains("is empty"),
+            "{refused}"
+        );
+    }
+    let missing = resolve([environment(&[("PINYON_API_KEYS_FILE", "no/such/file")]).unwrap()]).unwrap_err();
+    assert!(missing.0.contains("api_keys_file: no/such/file: there is no such file"), "{missing}");
+}
+
+#[test]
+fn demands_on_connections_need_tls_and_clients_certificates_end_plain_text() {
+    let demands = |pairs: &[(&str, &str)]| resolve([environment(pairs).unwrap()]).map(|one| one.tls_demands);
+    let (local, only, ca) =
+        (("PINYON_TLS", "local"), ("PINYON_TLS_ONLY", "true"), ("PINYON_TLS_CLIENT_CA", "ca.pem"));
+    for pairs in [vec![only], vec![ca], vec![only, ("PINYON_TLS", "off")]] {
+        assert!(demands(&pairs).unwrap_err().0.contains("needs TLS"));
+    }
+    assert!(!demands(&[local]).unwrap().only && demands(&[local, only]).unwrap().only);
+    assert!(
+        demands(&[local, ca]).unwrap().only
+            && demands(&[local, ca, ("PINYON_TLS_ONLY", "false")]).unwrap().only
+    );
+}
+
+#[test]
+fn data_are_the_owners_or_his_groups() {
+    let access = |name: &str| resolve([environment(&[("PINYON_DATA_ACCESS", name)]).unwrap()]);
+    assert_eq!(access("owner").unwrap().data_access, FileAccess::Owner);
+    assert_eq!(access("group").unwrap().data_access, FileAccess::Group);
+    assert!(access("world").unwrap_err().0.contains("owner or group"));
+}

@@ -164,6 +164,7 @@ struct Server {
 impl Server {
     async fn serve_connection(&self, stream: TcpStream, watcher: Watcher) {
         let limits = self.door.limits;
+        let router = self.router.of_peer(stream.peer_addr().ok().map(|peer| peer.ip()));
         let begins = first_bytes(&stream, self.door.tls.is_some());
         let Ok(Some(begins)) = timeout(limits.header_time_max, begins).await else { return };
         let _ = stream.set_nodelay(true);
@@ -172,9 +173,8 @@ impl Server {
             tracing::warn!(error = %error, "no limit on unread answers");
         }
         if let (Begins::Tls, Some(tls)) = (begins, &self.door.tls) {
-            return self.serve_tls(stream, tls, watcher).await;
+            return self.serve_tls(stream, tls, router, watcher).await;
         }
-        let router = self.router.clone();
         match begins {
             Begins::Http2 => self.serve_http(stream, self.builder_of(true), router, watcher).await,
             _ => self.serve_http(Explained::new(stream), self.builder_of(false), router, watcher).await,
@@ -187,15 +187,15 @@ impl Server {
     }
 
     /// Shakes hands, then speaks what was agreed on. A client that agreed on nothing speaks HTTP/1.1.
-    async fn serve_tls(&self, stream: TcpStream, tls: &Tls, watcher: Watcher) {
+    async fn serve_tls(&self, stream: TcpStream, tls: &Tls, router: Guarded<Router>, watcher: Watcher) {
         let time_max = self.door.limits.header_time_max;
-        let shaken = timeout(time_max, TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream)).await;
+        let shaken = timeout(time_max, TlsAcceptor::from(tls.config()).accept(stream)).await;
         let mut stream = match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return tracing::debug!(error = %error, "no TLS connection"),
             Err(_) => return,
         };
-        let router = self.router.clone().map_request(|mut request: Request<Incoming>| {
+        let router = router.over_tls().map_request(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(OverTls);
             request
         });

@@ -106,21 +106,21 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
 }
 
 /// Who has no key learns nothing, not even what there is not.
-async fn not_found(State(app): State<App>, request: Request) -> ApiError {
+async fn not_found(State(app): State<App>, request: Request) -> Response {
     if !app.admits(request.headers()) {
-        return guard::refused();
+        return guard::refused(request.headers());
     }
     let message = format!("there is nothing at {}; /docs lists what there is", request.uri().path());
-    ApiError::new(404, "NOT_FOUND", message)
+    ApiError::new(404, "NOT_FOUND", message).into_response()
 }
 
-async fn method_not_allowed(State(app): State<App>, request: Request) -> ApiError {
+async fn method_not_allowed(State(app): State<App>, request: Request) -> Response {
     if !app.admits(request.headers()) {
-        return guard::refused();
+        return guard::refused(request.headers());
     }
     let message =
         format!("{} does not answer to {}; /docs lists what does", request.uri().path(), request.method());
-    ApiError::new(405, "METHOD_NOT_ALLOWED", message)
+    ApiError::new(405, "METHOD_NOT_ALLOWED", message).into_response()
 }
 
 /// As [`method_not_allowed`], with the refusal in the words of Pinecone's data plane.
@@ -128,7 +128,7 @@ async fn wrong_method_of_index(State(app): State<App>, request: Request) -> Resp
     if !app.admits(request.headers()) {
         return pinecone::unauthenticated_data(request.headers());
     }
-    method_not_allowed(State(app), request).await.into_response()
+    method_not_allowed(State(app), request).await
 }
 
 async fn ingest(
@@ -158,14 +158,14 @@ async fn delete(
     Ok(Json(deleted.await??).into_response())
 }
 
-/// Looks at flags only, so it needs no place among the requests: a server that is busy is not ill. Who has a key is told as well how good
-/// answers are, if there is a place to find that out in.
+/// Looks at flags only, so it needs no place among the requests: a server that is busy is not ill. Who has a key, or needs none,
+/// is told as well the shape of the data, and how good answers are if there is a place to find that out in.
 async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
     let indexes = app.shared_indexes();
     let mut health = reports::health(indexes.tenants().settings(), indexes.services());
-    if app.admits(&headers)
-        && let Ok((parts, below)) = app.run(move |_| Ok(recall::of_all(&indexes))).await
-    {
+    if !app.admits(&headers) {
+        health.config = None;
+    } else if let Ok((parts, below)) = app.run(move |_| Ok(recall::of_all(&indexes))).await {
         health.warnings = recall::warnings(&parts);
         (health.recall, health.recall_below_target) = (parts, Some(below));
     }

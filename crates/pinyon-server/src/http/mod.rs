@@ -14,7 +14,7 @@ mod request;
 mod workers;
 
 pub(crate) use accept::{Door, Limits, OverTls, serve_connections};
-pub(crate) use app::{App, given_key};
+pub(crate) use app::App;
 pub(crate) use encoding::COMPRESSED_BYTES_MIN;
 pub(crate) use guard::admit_data;
 pub(crate) use handlers::{index_router, router, single_router};

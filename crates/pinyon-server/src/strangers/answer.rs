@@ -23,12 +23,15 @@ impl Refusal {
             Self::ForeignOrigin(_) => "origin",
             Self::ContentType(_) => "content_type",
             Self::Preflight => "preflight",
+            Self::PlainText => "plain_text",
+            Self::Guesses(_) => "guesses",
         }
     }
 
     const fn status(&self) -> u16 {
         match self {
-            Self::NoHost => 400,
+            Self::NoHost | Self::PlainText => 400,
+            Self::Guesses(_) => 429,
             Self::ContentType(_) => 415,
             Self::UnknownHost(_) | Self::CrossSite | Self::ForeignOrigin(_) | Self::Preflight => 403,
         }
@@ -51,6 +54,11 @@ impl Refusal {
             Self::ContentType(kind) => {
                 format!("a body of type {} is not read; send it as application/json", repeated(kind))
             }
+            Self::PlainText => "this server speaks TLS only; use https://".into(),
+            Self::Guesses(wait) => format!(
+                "too many different keys came from your address and were none of ours; wait {} s",
+                wait.as_secs() + 1
+            ),
             Self::Preflight => {
                 format!("pages of other origins may not ask this server; where the origin is yours, {remedy}")
             }
@@ -62,11 +70,16 @@ impl Refusal {
     pub(super) fn answer<B>(&self, request: &Request<B>) -> Response {
         let message = self.message();
         let is_grpc = request.headers().get(header::CONTENT_TYPE).is_some_and(is_grpc);
-        match self.status() {
+        let mut response = match self.status() {
+            429 if is_grpc => Status::resource_exhausted(message).into_http(),
             400 if is_grpc => Status::invalid_argument(message).into_http(),
             _ if is_grpc => Status::permission_denied(message).into_http(),
-            status => in_every_envelope(status, message),
+            status => in_every_envelope(status, &message),
+        };
+        if let Self::Guesses(wait) = self {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
         }
+        response
     }
 }
 
@@ -74,9 +87,13 @@ fn repeated(text: &str) -> &str {
     text.get(..REPEATED_MAX).unwrap_or(text)
 }
 
-fn in_every_envelope(status: u16, message: String) -> Response {
-    // google.rpc.Code: INVALID_ARGUMENT, PERMISSION_DENIED.
-    let (word, code) = if status == 403 { ("FORBIDDEN", 7) } else { ("INVALID_ARGUMENT", 3) };
+fn in_every_envelope(status: u16, message: &str) -> Response {
+    // google.rpc.Code: PERMISSION_DENIED, RESOURCE_EXHAUSTED, INVALID_ARGUMENT.
+    let (word, code) = match status {
+        403 => ("FORBIDDEN", 7),
+        429 => ("RESOURCE_EXHAUSTED", 8),
+        _ => ("INVALID_ARGUMENT", 3),
+    };
     let body = serde_json::json!({
         "status": status, "error": {"code": word, "message": message}, "detail": message,
         "code": code, "message": message, "details": [],

@@ -9,6 +9,7 @@ use super::{
     rules::Rules,
 };
 use axum::http::{HeaderMap, HeaderName, Method, Request, header};
+use std::time::Duration;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -31,6 +32,10 @@ pub(super) enum Refusal {
     ContentType(String),
     /// It asks for a page's permission that nobody gave.
     Preflight,
+    /// It came in plain text where TLS alone is spoken.
+    PlainText,
+    /// Its source tried too many keys and has to wait for so long.
+    Guesses(Duration),
 }
 
 /// Checks a request at a server without keys.

@@ -12,15 +12,18 @@ mod tests;
 
 pub(crate) use rules::{Allowed, Reached, Rules};
 
+use crate::auth::{Guesses, KeyRefused, given_key};
 use arc_swap::ArcSwap;
 use axum::{
     http::{HeaderValue, Method, Request, header},
     response::Response,
 };
 use check::Refusal;
+use pinyon_core::SystemClock;
 use std::{
     convert::Infallible,
     future::Future,
+    net::IpAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -31,13 +34,21 @@ use std::{
 use tower::Service;
 
 /// Words of [`Refusal::reason`].
-const REASONS: [&str; 5] = ["host", "site", "origin", "content_type", "preflight"];
+const REASONS: [&str; 7] = ["host", "site", "origin", "content_type", "preflight", "plain_text", "guesses"];
 
 /// The rules of today, and how many they refused.
 #[derive(Debug)]
 pub(crate) struct Strangers {
     rules: ArcSwap<Rules>,
     refused: [AtomicU64; REASONS.len()],
+    guesses: Guesses,
+}
+
+/// How a connection came.
+#[derive(Debug, Clone, Copy, Default)]
+struct Came {
+    from: Option<IpAddr>,
+    is_over_tls: bool,
 }
 
 /// What becomes of a request.
@@ -52,7 +63,8 @@ enum Verdict {
 
 impl Strangers {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules: ArcSwap::from_pointee(rules), refused: Default::default() }
+        let guesses = Guesses::new(Arc::new(SystemClock::new()));
+        Self { rules: ArcSwap::from_pointee(rules), refused: Default::default(), guesses }
     }
 
     /// Takes other lists from the next request on.
@@ -66,9 +78,28 @@ impl Strangers {
         REASONS.into_iter().zip(self.refused.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
-    fn judge<B>(&self, request: &Request<B>) -> Verdict {
+    /// Who tried which keys.
+    pub(crate) const fn guesses(&self) -> &Guesses {
+        &self.guesses
+    }
+
+    /// Holds a request against the rules: first what costs nothing to know.
+    fn check<B>(&self, rules: &Rules, request: &Request<B>, came: Came) -> Result<(), Refusal> {
+        if rules.needs_tls() && !came.is_over_tls {
+            return Err(Refusal::PlainText);
+        }
+        if rules.is_keyless() {
+            return check::check(rules, request);
+        }
+        match self.guesses.wait(came.from) {
+            Some(wait) if given_key(request.headers()).is_some() => Err(Refusal::Guesses(wait)),
+            _ => Ok(()),
+        }
+    }
+
+    fn judge<B>(&self, request: &Request<B>, came: Came) -> Verdict {
         let rules = self.rules.load();
-        let checked = if rules.is_keyless() { check::check(&rules, request) } else { Ok(()) };
+        let checked = self.check(&rules, request, came);
         if let Err(refusal) = checked {
             return self.refuse(&refusal, request);
         }
@@ -97,11 +128,24 @@ impl Strangers {
 pub(crate) struct Guarded<S> {
     inner: S,
     strangers: Arc<Strangers>,
+    came: Came,
 }
 
-impl<S> Guarded<S> {
-    pub(crate) const fn new(inner: S, strangers: Arc<Strangers>) -> Self {
-        Self { inner, strangers }
+impl<S: Clone> Guarded<S> {
+    pub(crate) fn new(inner: S, strangers: Arc<Strangers>) -> Self {
+        Self { inner, strangers, came: Came::default() }
+    }
+
+    /// The same for a connection from this address.
+    pub(crate) fn of_peer(&self, from: Option<IpAddr>) -> Self {
+        let came = Came { from, ..self.came };
+        Self { inner: self.inner.clone(), strangers: Arc::clone(&self.strangers), came }
+    }
+
+    /// The same for a connection over TLS.
+    pub(crate) fn over_tls(self) -> Self {
+        let came = Came { is_over_tls: true, ..self.came };
+        Self { came, ..self }
     }
 }
 
@@ -119,13 +163,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.strangers.judge(&request) {
-            Verdict::Pass => Answering::Inner { future: self.inner.call(request), origin: None },
-            Verdict::PassFor(origin) => {
-                Answering::Inner { future: self.inner.call(request), origin: Some(origin) }
-            }
-            Verdict::Answer(response) => Answering::Here(Some(response)),
-        }
+        let origin = match self.strangers.judge(&request, self.came) {
+            Verdict::Pass => None,
+            Verdict::PassFor(origin) => Some(origin),
+            Verdict::Answer(response) => return Answering::Here(Some(response)),
+        };
+        let strangers = Arc::clone(&self.strangers);
+        Answering::Inner { future: self.inner.call(request), origin, strangers, from: self.came.from }
     }
 }
 
@@ -135,7 +179,7 @@ pub(crate) enum Answering<F> {
     /// It was made here; taken when it is asked for.
     Here(Option<Response>),
     /// The router makes it.
-    Inner { future: F, origin: Option<HeaderValue> },
+    Inner { future: F, origin: Option<HeaderValue>, strangers: Arc<Strangers>, from: Option<IpAddr> },
 }
 
 impl<F: Future<Output = Result<Response, Infallible>> + Unpin> Future for Answering<F> {
@@ -145,11 +189,14 @@ impl<F: Future<Output = Result<Response, Infallible>> + Unpin> Future for Answer
         let mut response = match &mut *self {
             // Futures are not asked again once they are done; an empty answer would be the least wrong.
             Self::Here(response) => response.take().unwrap_or_default(),
-            Self::Inner { future, origin } => {
+            Self::Inner { future, origin, strangers, from } => {
                 let mut response = match ready!(Pin::new(future).poll(context)) {
                     Ok(response) => response,
                     Err(never) => match never {},
                 };
+                if let Some(KeyRefused { key }) = response.extensions().get() {
+                    strangers.guesses.count(*from, *key);
+                }
                 if let Some(origin) = origin.take() {
                     answer::share(response.headers_mut(), origin);
                 }

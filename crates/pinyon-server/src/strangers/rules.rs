@@ -74,6 +74,8 @@ pub(crate) struct Reached {
     pub(crate) advertised: Option<AdvertisedHost>,
     /// Whether nobody needs a key.
     pub(crate) is_keyless: bool,
+    /// Whether plain text is refused.
+    pub(crate) needs_tls: bool,
 }
 
 /// What requests are held against.
@@ -96,6 +98,11 @@ impl Rules {
     /// Whether nobody needs a key, so that where a request comes from decides.
     pub(super) const fn is_keyless(&self) -> bool {
         self.reached.is_keyless
+    }
+
+    /// Whether plain text is refused.
+    pub(super) const fn needs_tls(&self) -> bool {
+        self.reached.needs_tls
     }
 
     /// Whether a host is one of this server's.

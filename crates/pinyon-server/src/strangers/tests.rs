@@ -16,7 +16,7 @@ fn allowed(hosts: &[&str], origins: &[&str]) -> Allowed {
 fn strangers(advertised: Option<&str>, is_keyless: bool, allowed: Allowed) -> Strangers {
     let advertised = advertised.map(|text| AdvertisedHost::read(text).unwrap());
     let listen = IpAddr::from([10, 0, 0, 7]);
-    Strangers::new(Rules::new(Reached { listen, advertised, is_keyless }, allowed))
+    Strangers::new(Rules::new(Reached { listen, advertised, is_keyless, needs_tls: false }, allowed))
 }
 
 async fn ask(strangers: Strangers, head: &[(&str, &str)], method: Method) -> Response {
@@ -85,11 +85,55 @@ async fn pages_of_allowed_origins_ask_and_read_at_servers_with_and_without_keys(
 async fn lists_are_replaced_while_the_server_runs_and_refusals_are_counted() {
     let strangers = Arc::new(strangers(None, true, Allowed::default()));
     let request = || Request::builder().uri("/").header("host", "db").body(()).unwrap();
-    assert!(matches!(strangers.judge(&request()), Verdict::Answer(_)));
+    assert!(matches!(strangers.judge(&request(), Came::default()), Verdict::Answer(_)));
     strangers.allow(allowed(&["db"], &[]));
-    assert!(matches!(strangers.judge(&request()), Verdict::Pass));
+    assert!(matches!(strangers.judge(&request(), Came::default()), Verdict::Pass));
     let counts: Vec<_> = strangers.refused().filter(|(_, count)| *count > 0).collect();
     assert_eq!(counts, [("host", 1)]);
+}
+
+#[tokio::test]
+async fn a_source_that_tries_many_keys_waits_and_others_do_not() {
+    let strangers = Arc::new(strangers(None, false, Allowed::default()));
+    let inner = tower::service_fn(|request: Request<Body>| {
+        std::future::ready(Ok(crate::auth::mark_refused(request.headers(), Response::new(Body::empty()))))
+    });
+    let router = Guarded::new(inner, Arc::clone(&strangers));
+    let ask = async |from: [u8; 4], key: Option<usize>| {
+        let mut request = Request::builder().uri("/");
+        if let Some(key) = key {
+            request = request.header("api-key", format!("wrong-key-{key}"));
+        }
+        let answer = router.of_peer(Some(IpAddr::from(from))).call(request.body(Body::empty()).unwrap());
+        answer.await.unwrap()
+    };
+    for key in 0..11 {
+        assert_eq!(ask([192, 0, 2, 1], Some(key)).await.status(), 200, "the router answers");
+    }
+    let held_up = ask([192, 0, 2, 1], Some(0)).await;
+    assert_eq!(
+        (held_up.status(), &held_up.headers()[header::RETRY_AFTER]),
+        (429.try_into().unwrap(), &"1".parse::<HeaderValue>().unwrap())
+    );
+    assert_eq!(ask([192, 0, 2, 1], None).await.status(), 200, "nothing is tried without a key");
+    assert_eq!(ask([192, 0, 2, 2], Some(0)).await.status(), 200);
+    assert_eq!(strangers.guesses().counts(), [("wrong", 12), ("missing", 1)]);
+    assert!(strangers.refused().any(|counted| counted == ("guesses", 1)));
+}
+
+#[tokio::test]
+async fn plain_text_is_refused_where_tls_is_needed() {
+    let reached = Reached {
+        listen: IpAddr::from([127, 0, 0, 1]),
+        advertised: None,
+        is_keyless: false,
+        needs_tls: true,
+    };
+    let inner = tower::service_fn(|_: Request<Body>| std::future::ready(Ok(Response::new(Body::empty()))));
+    let router = Guarded::new(inner, Arc::new(Strangers::new(Rules::new(reached, Allowed::default()))));
+    let request = || Request::builder().uri("/").body(Body::empty()).unwrap();
+    assert_eq!(router.of_peer(None).call(request()).await.unwrap().status(), 400);
+    assert_eq!(router.of_peer(None).over_tls().call(request()).await.unwrap().status(), 200);
 }
 
 #[test]
@@ -102,6 +146,8 @@ fn every_refusal_has_a_reason_that_is_counted() {
         Refusal::ForeignOrigin(text()),
         Refusal::ContentType(text()),
         Refusal::Preflight,
+        Refusal::PlainText,
+        Refusal::Guesses(std::time::Duration::ZERO),
     ];
     assert!(all.iter().all(|refusal| REASONS.contains(&refusal.reason())));
 }
@@ -116,9 +162,6 @@ fn lists_name_the_item_that_is_wrong() {
         ["", "*", "null", "app.example.com", "https://", "https://app.example.com/page", "https://u@a.b"]
     {
         let problem = Allowed::read(&[], &texts(&[origin])).unwrap_err();
-        assert!(
-            problem.contains("allowed_origins") && problem.contains(&format!("{:?}", origin)),
-            "{problem}"
-        );
+        assert!(problem.contains("allowed_origins") && problem.contains(&format!("{origin:?}")), "{problem}");
     }
 }

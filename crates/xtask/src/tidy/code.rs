@@ -20,6 +20,7 @@ const CONFINED: [Confined; 9] = [
             "crates/pinyon-core/src/indexes/rollback_tests.rs",
             "crates/pinyon-core/src/indexes/tenants_tests.rs",
             "crates/pinyon-core/examples/",
+            "crates/pinyon-server/src/auth/tests.rs",
             "crates/pinyon-server/src/http/accept/tests.rs",
             "crates/pinyon-server/src/tls/tests.rs",
             "crates/pinyon-cli/",

@@ -32,14 +32,17 @@ const LIMITS: Limits = Limits {
 
 fn door() -> Door {
     let listen = [127, 0, 0, 1].into();
-    let rules = Rules::new(Reached { listen, advertised: None, is_keyless: true }, Allowed::default());
+    let rules = Rules::new(
+        Reached { listen, advertised: None, is_keyless: true, needs_tls: false },
+        Allowed::default(),
+    );
     let strangers = Arc::new(Strangers::new(rules));
     Door { limits: LIMITS, tls: None, strangers, workers: Workers::start().unwrap() }
 }
 
 /// A door with a certificate of an authority that nobody but this test knows.
 fn tls_door(dir: &Path) -> Door {
-    let tls = Tls::open(&TlsSettings::Local, dir, vec!["localhost".into()]).unwrap();
+    let tls = Tls::open(&TlsSettings::Local, &dir.join("tls"), vec!["localhost".into()]).unwrap();
     Door { tls, ..door() }
 }
 
@@ -173,7 +176,7 @@ async fn a_body_that_does_not_come_is_answered_408() {
         indexes,
         listeners,
         hosts,
-        crate::KeyRing::default(),
+        Arc::new(crate::auth::Access::new(crate::KeyRing::default(), crate::auth::KeySource::default())),
         crate::config::StatsFilter::Deny,
         door(),
     );

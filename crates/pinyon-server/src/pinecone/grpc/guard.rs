@@ -1,6 +1,7 @@
 //! What stands before the service: the key, the client's deadline. Refusals are gRPC's own: HTTP 200 and a status.
 
 use crate::{
+    auth::mark_refused,
     http::App,
     pinecone::envelope::{RpcCode, RpcError, unauthenticated_data},
 };
@@ -15,7 +16,7 @@ use tonic::Status;
 
 pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     if !app.admits(request.headers()) {
-        return Status::unauthenticated("Invalid API key").into_http();
+        return unauthenticated(request.headers());
     }
     let Some(time) = timeout(request.headers()) else { return next.run(request).await };
     match tokio::time::timeout(time, next.run(request)).await {
@@ -24,13 +25,17 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
     }
 }
 
+fn unauthenticated(headers: &HeaderMap) -> Response {
+    mark_refused(headers, Status::unauthenticated("Invalid API key").into_http())
+}
+
 /// The answer of an index's port to what it does not know, in the caller's protocol.
 pub(crate) async fn nothing_there(State(app): State<App>, request: Request) -> Response {
     let (headers, path) = (request.headers(), request.uri().path());
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let (is_grpc, is_admitted) = (kind.starts_with("application/grpc"), app.admits(headers));
     match (is_grpc, is_admitted) {
-        (true, false) => Status::unauthenticated("Invalid API key").into_http(),
+        (true, false) => unauthenticated(headers),
         (true, true) => Status::unimplemented(format!("{path} is not a method of this server")).into_http(),
         (false, false) => unauthenticated_data(headers),
         (false, true) => {
