@@ -44,10 +44,10 @@ fn main() -> ExitCode {
     exit::report(done)
 }
 
-/// `PINYON_LOG=info` and the like; warnings otherwise.
+/// `PINYON_LOG=info` and the like; warnings otherwise, but none of h2, which warns of what any client can do.
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("PINYON_LOG");
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,h2=error"));
     // Whoever read the log may be gone. The subscriber would say so there, too, and panic: a server goes on instead.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     log.log_internal_errors(false).init();

@@ -1,8 +1,13 @@
 //! `/openapi.json`, made from the wire shapes, and `/docs`, a page that shows it. Both are inside the binary.
 
 use super::request::BODY_BYTES_MAX;
-use axum::response::{Html, IntoResponse, Response};
+use axum::{
+    body::Bytes,
+    http::header::CONTENT_TYPE,
+    response::{Html, IntoResponse, Response},
+};
 use pinyon_wire::{admin, documents, tenant};
+use std::sync::LazyLock;
 use utoipa::{
     Modify, OpenApi,
     openapi::{self, ContentBuilder, Ref, ResponseBuilder, path::Operation},
@@ -240,9 +245,11 @@ fn add_common(operation: &mut Operation, writes: bool, path: &str) {
 #[folder = "assets"]
 struct Assets;
 
-/// `GET /openapi.json`.
+/// `GET /openapi.json`. Written once: anybody may ask for it, and writing it costs more than most requests.
 pub(super) async fn openapi() -> Response {
-    axum::Json(Document::openapi()).into_response()
+    static TEXT: LazyLock<Bytes> =
+        LazyLock::new(|| serde_json::to_vec(&Document::openapi()).unwrap_or_default().into());
+    ([(CONTENT_TYPE, "application/json")], TEXT.clone()).into_response()
 }
 
 /// `GET /docs`.
