@@ -11,6 +11,7 @@ mod error_table;
 mod http;
 mod metrics_text;
 mod pinecone;
+mod ports;
 mod serve;
 mod tls;
 

@@ -1,21 +1,24 @@
 //! A server's life: open, listen, serve, stop.
 
 use crate::{
+    KeyRing,
     config::Settings,
-    http::{App, Door, Limits, Listeners, Workers, port_taken, router, serve_connections, single_router},
+    http::{App, Door, Limits, Listeners, Sockets, Workers, ops_router, raise_limit, router, single_router},
     pinecone::{Hosts, SingleIndex},
+    ports::{self, Bound},
     tls::{self, Tls},
 };
 use axum::Router;
 use pinyon_core::{EngineError, EngineSettings, ErrorCode, Indexes};
-use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::net::TcpListener;
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
 
 /// Where a server answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listening {
     /// The control port's address as it was bound.
     pub address: SocketAddr,
+    /// The address of the port for health and metrics, if there is one.
+    pub ops: Option<SocketAddr>,
     /// The one index that is served, in single-index mode.
     pub index: Option<String>,
     /// The file with the certificate that clients must trust to speak TLS, if the server has an authority of its own.
@@ -42,11 +45,11 @@ where
     Ready: FnOnce(Listening),
     Stop: Future<Output = ()>,
 {
-    let Settings { data_dir, listen, keys, engine, pinecone, tls, .. } = settings;
+    let Settings { data_dir, listen, keys, engine, pinecone, tls, sockets, ops_listen, .. } = settings;
+    let descriptors_max = raise_limit(); // before files are opened by the thousand
     // Listen first: a port in use is known at once, and nobody waits for data that will not be served.
-    let refused = |error: std::io::Error| cannot_listen(listen, &error);
-    let listener = TcpListener::bind(listen).await.map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
+    let (control, ops) = Bound::both(listen, ops_listen).await?;
+    let address = control.address;
     let first_port = pinecone.index_port_first.unwrap_or_else(|| address.port().saturating_add(1));
     let listeners = Arc::new(Listeners::new(address.ip(), first_port));
     let indexes =
@@ -57,34 +60,29 @@ where
     let authority = tls.as_ref().and_then(|tls| tls.authority.clone());
     let only_port = pinecone.single_index.as_ref().map(|_| address.port());
     let hosts = Hosts::new(pinecone.host_format, pinecone.advertised_host, only_port);
-    let door = Door { limits: Limits::server(), tls, workers: start_workers()? };
+    // Every index's port takes a descriptor too.
+    let descriptors_max = descriptors_max.map(|most| most.saturating_sub(indexes.all().len() as u64));
+    let door = make_door(tls, &keys, Sockets::new(sockets, descriptors_max, control.listener()))?;
     let filter = pinecone.stats_filter;
     let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, keys, filter, door.clone());
     let index = pinecone.single_index.as_ref().map(|single| single.name.clone());
+    let ops_address = ops.as_ref().map(|ops| ops.address);
+    let ops = ops.map(|bound| bound.serving(ops_router(&app), &door.sockets.ops));
     let router = match pinecone.single_index {
         Some(single) => single_index(&app, single).await?,
         None => every_index(app),
     };
-    (options.ready)(Listening { address, index, authority });
-    let patience = door.limits.shutdown_time_max + Duration::from_secs(1);
-    serve_connections(listener, router, door, options.stop).await;
-    listeners.close_all(patience).await;
+    (options.ready)(Listening { address, ops: ops_address, index, authority });
+    let ports = [Some(control.serving(router, &door.sockets.control)), ops];
+    ports::serve(ports, &door, &listeners, options.stop).await;
     blocking(move || indexes.close()).await
 }
 
-fn start_workers() -> Result<Workers, EngineError> {
-    Workers::start().map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
-}
-
-fn cannot_listen(listen: SocketAddr, error: &io::Error) -> EngineError {
-    let problem = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            let remedy = "stop that one, or listen elsewhere: --listen ADDRESS:PORT or PINYON_LISTEN";
-            format!("{}: {remedy}", port_taken(listen.port()))
-        }
-        _ => error.to_string(),
-    };
-    EngineError::new(ErrorCode::Internal, format!("cannot listen on {listen}: {problem}"))
+fn make_door(tls: Option<Tls>, keys: &KeyRing, sockets: Sockets) -> Result<Door, EngineError> {
+    let workers =
+        Workers::start().map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))?;
+    let (keys, sockets) = (Arc::new(keys.clone()), Arc::new(sockets));
+    Ok(Door { limits: Limits::server(), tls, workers, keys, sockets })
 }
 
 /// Opens every index's own port.

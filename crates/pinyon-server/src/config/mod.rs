@@ -5,6 +5,7 @@ mod environment;
 mod partial;
 mod setting;
 mod single;
+mod sockets;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ pub use setting::Setting;
 
 use crate::{
     KeyRing,
+    http::SocketSettings,
     pinecone::{AdvertisedHost, HostFormat, SingleIndex},
     tls::TlsSettings,
 };
@@ -68,6 +70,10 @@ pub struct Settings {
     pub(crate) pinecone: PineconeSettings,
     /// Whether TLS is spoken, and with what.
     pub(crate) tls: TlsSettings,
+    /// How many connections there may be.
+    pub(crate) sockets: SocketSettings,
+    /// Where health and metrics have a port of their own, if they have one.
+    pub(crate) ops_listen: Option<SocketAddr>,
     /// The values as resolved, secrets hidden, for people.
     pub shown: Vec<(&'static str, String)>,
 }
@@ -139,20 +145,25 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
     let keys = merged.api_keys.clone().unwrap_or_default();
     let keys =
         KeyRing::new(keys.iter().map(String::as_str)).map_err(|error| ConfigError::of("api_keys", error))?;
-    if keys.is_open() && !listen.ip().is_loopback() {
-        return Err(ConfigError(format!(
-            "listening on {listen} lets everybody in who can reach it: set PINYON_API_KEYS, or listen on 127.0.0.1"
-        )));
+    let ops_listen = sockets::ops_listen(&merged)?;
+    for address in [Some(listen), ops_listen].into_iter().flatten() {
+        if keys.is_open() && !address.ip().is_loopback() {
+            return Err(ConfigError(format!(
+                "listening on {address} lets everybody in who can reach it: set PINYON_API_KEYS, or listen on 127.0.0.1"
+            )));
+        }
     }
     let engine = engine_settings(&merged)?;
     let pinecone = pinecone_settings(&merged)?;
     let data_dir = data_dir(&merged);
     let tls = tls::settings(&merged)?;
+    let sockets = sockets::settings(&merged)?;
     let mut shown = show(&engine, &data_dir, listen, &keys);
     shown.push(("stats_filter", pinecone.stats_filter.name().into()));
     shown.push(("tls", tls::shown(&tls)));
+    shown.extend(ops_listen.iter().map(|address| ("ops_listen", address.to_string())));
     shown.extend(pinecone.single_index.iter().map(|index| ("single_index", index.name.clone())));
-    Ok(Settings { data_dir, listen, keys, engine, pinecone, tls, shown })
+    Ok(Settings { data_dir, listen, keys, engine, pinecone, tls, sockets, ops_listen, shown })
 }
 
 fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> {

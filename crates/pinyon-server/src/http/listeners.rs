@@ -1,11 +1,11 @@
 //! The indexes' own ports: picked once, kept as long as the index lives, served beside the control port.
 
-use super::{App, index_router, serve_connections};
+use super::{App, Port, PortService, index_router, serve_connections};
 use std::{
     collections::HashMap,
     io,
     net::{IpAddr, TcpListener},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -96,10 +96,12 @@ impl Listeners {
             }
         };
         let (stop, stopped) = oneshot::channel::<()>();
-        let router = index_router(app, index);
         let door = app.door().clone();
+        let places = Arc::clone(&door.sockets.indexes);
+        let service =
+            PortService { router: index_router(app, index), door, port: Port { places, number: port } };
         let task = tokio::spawn(async move {
-            serve_connections(listener, router, door, async { drop(stopped.await) }).await;
+            serve_connections(listener, service, async { drop(stopped.await) }).await;
         });
         state.served.insert(port, Served { _stop: stop, task });
         app.hosts().set_open(port, true);

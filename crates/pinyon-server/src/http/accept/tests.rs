@@ -1,6 +1,6 @@
 //! Clients that are slow, silent or do not read: each is cut after its time, and the place it held is free again.
 
-use super::{Door, Limits, Workers, serve_connections};
+use super::{Door, Limits, Port, PortService, SocketSettings, Sockets, Workers, serve_connections};
 use crate::tls::{Tls, TlsSettings};
 use axum::{Router, routing::get};
 use rustls::{
@@ -16,35 +16,58 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+mod floods;
+mod short_of_places;
+mod stops;
+
+/// Places of a server under test.
+const PLACES: usize = 2;
+
 const HEADER_TIME: Duration = Duration::from_millis(300);
 
 const LIMITS: Limits = Limits {
-    connections_max: 1,
+    first_bytes_time_max: HEADER_TIME,
+    hello_time_max: HEADER_TIME,
+    first_head_time_max: HEADER_TIME,
     header_time_max: HEADER_TIME,
     body_time_max: HEADER_TIME,
     ping_time_max: HEADER_TIME,
+    new_idle_time_max: HEADER_TIME,
+    idle_time_max: Duration::from_secs(1),
     unread_time_max: Duration::from_millis(300),
+    lobby_time_max: Duration::from_millis(500),
+    goaway_time_max: Duration::from_millis(100),
+    farewell_time_max: Duration::from_millis(200),
     shutdown_time_max: Duration::from_secs(1),
 };
 
 fn door() -> Door {
-    Door { limits: LIMITS, tls: None, workers: Workers::start().unwrap() }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = SocketSettings { connections_max: Some(PLACES), ..SocketSettings::default() };
+    let sockets = Arc::new(Sockets::new(settings, None, &listener));
+    let (workers, keys) = (Workers::start().unwrap(), Arc::default());
+    Door { limits: LIMITS, tls: None, workers, keys, sockets }
+}
+
+fn service(door: Door, router: Router) -> PortService {
+    let port = Port { places: Arc::clone(&door.sockets.control), number: 0 };
+    PortService { router, door, port }
 }
 
 /// A door with a certificate of an authority that nobody but this test knows.
 fn tls_door(dir: &Path) -> Door {
     let tls = Tls::open(&TlsSettings::Local, dir, vec!["localhost".into()]).unwrap();
-    Door { limits: LIMITS, tls, workers: Workers::start().unwrap() }
+    Door { tls, ..door() }
 }
 
-/// A server that has one place for a connection, until the sender is dropped.
+/// A server that has two places for connections, until the sender is dropped.
 async fn start(door: Door) -> (SocketAddr, oneshot::Sender<()>) {
     let large = "x".repeat(32 << 20);
     let router = Router::new().route("/", get(|| async { "good" })).route("/large", get(|| async { large }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    tokio::spawn(serve_connections(listener, router, door, async { drop(stopped.await) }));
+    tokio::spawn(serve_connections(listener, service(door, router), async { drop(stopped.await) }));
     (address, stop)
 }
 
@@ -174,7 +197,7 @@ async fn a_body_that_does_not_come_is_answered_408() {
     let router = crate::http::router(app);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve_connections(listener, router, door(), std::future::pending()));
+    tokio::spawn(serve_connections(listener, service(door(), router), std::future::pending()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     let half = b"POST /query HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{\"query_text\":";
     stream.write_all(half).await.unwrap();
