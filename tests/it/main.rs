@@ -18,6 +18,7 @@ mod pipes;
 mod recall;
 mod server;
 mod single;
+mod sockets;
 mod stored;
 mod tenants_index;
 mod tls;
