@@ -3,7 +3,7 @@
 use crate::http::{Door, Listeners, Places, Port, PortService, port_taken, serve_connections};
 use axum::Router;
 use pinyon_core::{EngineError, ErrorCode};
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, sync::watch};
 
 /// An address that is listened on and not served yet.
@@ -58,8 +58,13 @@ impl Serving {
     async fn serve(self, door: Door, mut stopped: watch::Receiver<()>) {
         let Self { bound: Bound { listener, address }, router, places } = self;
         let service = PortService { router, door, port: Port { places, number: address.port() } };
-        // An error is a stop too.
-        serve_connections(listener, service, async { drop(stopped.changed().await) }).await;
+        let farewell = service.door.limits.farewell_time_max;
+        let stop = async {
+            // An error is a stop too.
+            let _ = stopped.changed().await;
+            farewell
+        };
+        serve_connections(listener, service, stop).await;
     }
 }
 
@@ -72,12 +77,10 @@ pub(crate) async fn serve(
 ) {
     let (stopping, stopped) = watch::channel(());
     let [control, ops] = ports.map(|port| port.map(|port| port.serve(door.clone(), stopped.clone())));
-    let limits = door.limits;
-    let patience = limits.farewell_time_max + limits.shutdown_time_max + Duration::from_secs(1);
     let others = async {
         stop.await;
         let _ = stopping.send(());
-        listeners.close_all(patience).await;
+        listeners.close_all(&door.limits).await;
     };
     tokio::join!(if_any(control), if_any(ops), others);
 }

@@ -61,29 +61,30 @@ pub(crate) struct PortService {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OverTls;
 
-/// Accepts connections until `stop` is done, then lets running requests finish.
+/// Accepts connections until `stop` is done, then lets running requests finish. For as long as `stop` says, requests that are
+/// on their way are answered too.
 pub(crate) async fn serve_connections(
     listener: TcpListener,
     service: PortService,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Duration>,
 ) {
     let limits = service.door.limits;
-    let (stopping, stopped) = watch::channel(());
+    let (stopping, stopped) = watch::channel(Duration::ZERO);
     let server = Arc::new(Server::new(service));
     tokio::pin!(stop);
-    loop {
+    let farewell = loop {
         tokio::select! {
             accepted = listener.accept() => receive(&server, &listener, accepted, &stopped).await,
-            () = &mut stop => break,
+            farewell = &mut stop => break farewell,
         }
-    }
+    };
     // Who is in the queue already was not refused by anybody: he is served.
     while let Ok(accepted @ Ok(_)) = timeout(Duration::ZERO, listener.accept()).await {
         receive(&server, &listener, accepted, &stopped).await;
     }
     drop((listener, stopped));
-    let _ = stopping.send(());
-    let time_max = limits.farewell_time_max + limits.shutdown_time_max;
+    let _ = stopping.send(farewell);
+    let time_max = farewell + limits.shutdown_time_max;
     if timeout(time_max, stopping.closed()).await.is_err() {
         tracing::warn!("connections were cut because their requests took too long to finish");
     }
@@ -94,7 +95,7 @@ async fn receive(
     server: &Arc<Server>,
     listener: &TcpListener,
     accepted: io::Result<(TcpStream, SocketAddr)>,
-    stopped: &watch::Receiver<()>,
+    stopped: &watch::Receiver<Duration>,
 ) {
     let (stream, peer) = match accepted {
         Ok(accepted) => accepted,

@@ -37,14 +37,15 @@ impl Driven {
     /// Runs what comes before HTTP, unless somebody needs the place or the server stops first.
     pub(super) async fn unless_ended<T>(
         &self,
-        stop: &mut watch::Receiver<()>,
+        stop: &mut watch::Receiver<Duration>,
         work: impl Future<Output = Option<T>>,
     ) -> Option<T> {
         let stopped = async {
             // An error is a stop too.
             let _ = stop.changed().await;
             stop.mark_changed();
-            sleep(self.limits.farewell_time_max).await;
+            let farewell = *stop.borrow();
+            sleep(farewell).await;
         };
         tokio::select! {
             biased;
@@ -62,7 +63,7 @@ impl Driven {
         &self,
         connection: C,
         speaks: Speaks,
-        mut stop: watch::Receiver<()>,
+        mut stop: watch::Receiver<Duration>,
     ) {
         let is_http2 = speaks == Speaks::Http2;
         let mut connection = pin!(connection);
@@ -72,7 +73,10 @@ impl Driven {
                 biased;
                 ended = connection.as_mut() => return say_how(ended),
                 ending = self.held.ended() => break ending,
-                _ = stop.changed() => return self.see_off(connection, is_http2).await,
+                _ = stop.changed() => {
+                    let farewell = *stop.borrow();
+                    return self.see_off(connection, is_http2, farewell).await;
+                }
                 () = look.as_mut() => match self.held.judge(&self.limits, is_http2) {
                     Verdict::Ends(ending) => break ending,
                     Verdict::Stays(left) => look.as_mut().reset(Instant::now() + left),
@@ -82,7 +86,9 @@ impl Driven {
         self.places.count_ending(ending);
         tracing::debug!(reason = ending.name(), "connection ended by the server");
         match ending {
-            Ending::Idle if is_http2 => self.see_off(connection, is_http2).await,
+            Ending::Idle if is_http2 => {
+                self.see_off(connection, is_http2, self.limits.farewell_time_max).await;
+            }
             Ending::Frames | Ending::Evicted if is_http2 => self.tell_off(connection).await,
             Ending::Idle | Ending::Frames | Ending::Evicted | Ending::Unread => {}
         }
@@ -101,8 +107,8 @@ impl Driven {
         let _ = timeout(self.limits.goaway_time_max, told).await;
     }
 
-    /// Lets running requests finish, and for a moment requests that are on their way; then closes. Answers of HTTP/1 say so.
-    async fn see_off<C>(&self, mut connection: Pin<&mut C>, is_http2: bool)
+    /// Lets running requests finish, and for the time of the farewell requests that are on their way; then closes. Answers of HTTP/1 say so.
+    async fn see_off<C>(&self, mut connection: Pin<&mut C>, is_http2: bool, farewell: Duration)
     where
         C: GracefulConnection<Error: Display>,
     {
@@ -111,7 +117,7 @@ impl Driven {
             connection.as_mut().graceful_shutdown();
         }
         let until = Instant::now() + self.limits.shutdown_time_max;
-        let mut look = pin!(sleep(self.limits.farewell_time_max));
+        let mut look = pin!(sleep(farewell));
         loop {
             tokio::select! {
                 biased;

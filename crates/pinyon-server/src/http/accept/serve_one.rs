@@ -60,7 +60,7 @@ fn connection_builder(limits: Limits) -> auto::Builder<TokioExecutor> {
 /// A connection on its way to hyper.
 struct Guest {
     driven: Driven,
-    stop: watch::Receiver<()>,
+    stop: watch::Receiver<Duration>,
 }
 
 impl Server {
@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// Gives a connection a place and serves it; without a place it waits for one, and is refused in the end.
-    pub(super) async fn receive(&self, stream: TcpStream, peer: SocketAddr, stop: watch::Receiver<()>) {
+    pub(super) async fn receive(&self, stream: TcpStream, peer: SocketAddr, stop: watch::Receiver<Duration>) {
         let source = source_of(peer.ip(), &self.door.sockets.trusted);
         let newcomer = Newcomer { held: Arc::new(Held::new()), source, port: self.port.number };
         let guest = self.guest(&newcomer.held, stop);
@@ -194,7 +194,7 @@ impl Server {
         Attended { service, held: Arc::clone(&guest.driven.held), keys: Arc::clone(&self.door.keys) }
     }
 
-    fn guest(&self, held: &Arc<Held>, stop: watch::Receiver<()>) -> Guest {
+    fn guest(&self, held: &Arc<Held>, stop: watch::Receiver<Duration>) -> Guest {
         let (held, places) = (Arc::clone(held), Arc::clone(&self.port.places));
         Guest { driven: Driven { held, places, limits: self.door.limits }, stop }
     }

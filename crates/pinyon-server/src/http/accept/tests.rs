@@ -66,8 +66,11 @@ async fn start(door: Door) -> (SocketAddr, oneshot::Sender<()>) {
     let router = Router::new().route("/", get(|| async { "good" })).route("/large", get(|| async { large }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel();
-    tokio::spawn(serve_connections(listener, service(door, router), async { drop(stopped.await) }));
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(serve_connections(listener, service(door, router), async {
+        let _ = stopped.await;
+        LIMITS.farewell_time_max
+    }));
     (address, stop)
 }
 
@@ -177,6 +180,23 @@ async fn a_client_that_does_not_read_its_answer_is_cut() {
     let served = tokio::time::timeout(Duration::from_secs(20), is_served(address)).await;
     assert_eq!(served, Ok(true));
     drop(stream);
+}
+
+/// A window of 0 lets no piece of an answer be sent, and the client says nothing that would end it.
+#[tokio::test]
+async fn an_http2_client_that_takes_no_piece_of_its_answer_is_cut() {
+    let (address, _stop) = start(door()).await;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut client, connection) =
+        h2::client::Builder::new().initial_window_size(0).handshake::<_, &[u8]>(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = axum::http::Request::get("http://localhost/large").body(()).unwrap();
+    let began = Instant::now();
+    let response = client.send_request(request, true).unwrap().0.await.unwrap();
+    assert_eq!(response.status(), 200);
+    let _ = tokio::time::timeout(Duration::from_secs(20), connection).await.unwrap();
+    assert!(began.elapsed() >= LIMITS.unread_time_max, "{:?}", began.elapsed());
+    assert!(is_served(address).await);
 }
 
 #[tokio::test]

@@ -6,12 +6,14 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server whose `/slow` answers once the sender is dropped, or never.
-async fn start_slow(door: Door) -> (SocketAddr, tokio::sync::watch::Sender<()>) {
+/// A server all of whose places are taken by requests for `/slow`. They are answered once the sender is dropped.
+async fn start_full(door: Door) -> (SocketAddr, tokio::sync::watch::Sender<()>, Vec<TcpStream>) {
     let (finish, wait) = tokio::sync::watch::channel(());
+    let (begins, mut begun) = tokio::sync::mpsc::unbounded_channel();
     let slow = move || {
-        let mut wait = wait.clone();
+        let (mut wait, begins) = (wait.clone(), begins.clone());
         async move {
+            begins.send(()).unwrap();
             let _ = wait.changed().await;
             "slow"
         }
@@ -23,7 +25,12 @@ async fn start_slow(door: Door) -> (SocketAddr, tokio::sync::watch::Sender<()>) 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve_connections(listener, service(door, router), std::future::pending()));
-    (address, finish)
+    let mut running = Vec::new();
+    for _ in 0..PLACES {
+        running.push(ask(address, b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await);
+        begun.recv().await.unwrap();
+    }
+    (address, finish, running)
 }
 
 async fn ask(address: SocketAddr, request: &[u8]) -> TcpStream {
@@ -52,11 +59,7 @@ async fn silent_connections_make_room_for_ones_that_ask() {
 async fn beside_running_requests_probes_are_served_and_others_get_503_or_the_next_place() {
     let door = door();
     let places = Arc::clone(&door.sockets.control);
-    let (address, finish) = start_slow(door).await;
-    let slow = b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let running = [ask(address, slow).await, ask(address, slow).await];
-    // Their requests have begun when nobody else gets a place.
-    while is_served(address).await {}
+    let (address, finish, running) = start_full(door).await;
     let refused = answer(ask(address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await).await;
     assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("\r\nretry-after: 1\r\n"), "{refused}");
     assert!(refused.contains("no place for another connection"), "{refused}");
@@ -76,10 +79,7 @@ async fn beside_running_requests_probes_are_served_and_others_get_503_or_the_nex
 
 #[tokio::test]
 async fn http2_without_a_place_is_told_goaway() {
-    let (address, _finish) = start_slow(door()).await;
-    let slow = b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n";
-    let _running = [ask(address, slow).await, ask(address, slow).await];
-    while is_served(address).await {}
+    let (address, _finish, _running) = start_full(door()).await;
     let mut stream = ask(address, super::super::begins::H2_PREFACE).await;
     let mut answer = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();

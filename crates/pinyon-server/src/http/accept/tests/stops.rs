@@ -16,8 +16,11 @@ async fn start_task(door: Door) -> (SocketAddr, oneshot::Sender<()>, tokio::task
     let router = Router::new().route("/", get(|| async { "good" })).route("/late", get(late));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel();
-    let serving = serve_connections(listener, service(door, router), async { drop(stopped.await) });
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = serve_connections(listener, service(door, router), async {
+        let _ = stopped.await;
+        LIMITS.farewell_time_max
+    });
     (address, stop, tokio::spawn(serving))
 }
 
