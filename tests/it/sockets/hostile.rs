@@ -137,7 +137,9 @@ pub async fn bother(kind: Kind, target: Target, fates: Arc<Fates>, seed: u64) {
             fates.opened.fetch_add(1, Relaxed);
             hold(kind, stream, &fates).await;
         }
-        sleep(Duration::from_millis(20 + rng.below(200))).await;
+        // A second, mostly: the load is to come from what a connection does, not from the machine's own loopback.
+        let pause_ms = if kind == Kind::Churn { 20 } else { 500 };
+        sleep(Duration::from_millis(pause_ms + rng.below(2 * pause_ms))).await;
     }
 }
 
@@ -156,8 +158,8 @@ async fn hold(kind: Kind, stream: TcpStream, fates: &Fates) {
     }
     let mut turn = 0;
     while sent.is_ok() && !heard.is_finished() {
-        let burst: Vec<u8> = (turn..turn + 20).flat_map(|turn| kind.repeats(turn)).collect();
-        turn += 20;
+        let burst: Vec<u8> = (turn..turn + 200).flat_map(|turn| kind.repeats(turn)).collect();
+        turn += 200;
         if burst.is_empty() {
             // The patient kinds answer what they have to, so that nobody takes them for dead.
             match timeout(Duration::from_millis(500), acked.recv()).await {
