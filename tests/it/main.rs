@@ -21,6 +21,7 @@ mod recall;
 mod rotation;
 mod server;
 mod single;
+mod sockets;
 mod stored;
 mod strangers;
 mod tenants_index;

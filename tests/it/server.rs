@@ -42,6 +42,8 @@ pub struct Server {
     child: Child,
     pub url: String,
     authority: Option<PathBuf>,
+    /// Where health and metrics have a port of their own.
+    pub ops: Option<String>,
     connection: Connection,
 }
 
@@ -64,6 +66,13 @@ impl Server {
     /// Starts one with environment variables.
     pub fn start_with(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         Starting::new(data_dir, arguments, environment, Stdio::inherit()).wait()
+    }
+
+    /// Starts one that may have so many file descriptors.
+    pub fn start_limited(data_dir: &Path, descriptors: u32) -> Self {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]).arg(binary());
+        Starting::of(limited, data_dir, &[], &[], Stdio::inherit()).wait()
     }
 
     /// Posts JSON; status and body, or nothing when the connection broke.
@@ -119,7 +128,17 @@ impl Connection {
 impl Starting {
     /// Starts a server on a free port; `errors` is where it writes its log.
     pub fn new(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)], errors: Stdio) -> Self {
-        let child = Command::new(binary())
+        Self::of(Command::new(binary()), data_dir, arguments, environment, errors)
+    }
+
+    fn of(
+        mut command: Command,
+        data_dir: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        errors: Stdio,
+    ) -> Self {
+        let child = command
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .args(arguments)
@@ -143,7 +162,8 @@ impl Starting {
         let url = said["url"].as_str().unwrap().to_owned();
         let connection = Connection { url: url.clone(), agent: config.build().into() };
         let authority = said["ca"].as_str().map(PathBuf::from);
-        Server { child: self.0, url, authority, connection }
+        let ops = said["ops_url"].as_str().map(str::to_owned);
+        Server { child: self.0, url, authority, ops, connection }
     }
 
     /// Ends the process as a crash would; returns whether it was killed before it said that it listens.

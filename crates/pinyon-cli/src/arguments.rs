@@ -122,6 +122,9 @@ pub struct Serve {
     /// Where to listen [default: 127.0.0.1:5080]; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
+    /// A port that serves only health and metrics [default: none].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub ops_listen: Option<String>,
     /// Serve one index on the one port, made as the environment's DIMENSION, METRIC, INDEX_TYPE and VECTOR_TYPE say.
     #[arg(long, value_name = "NAME")]
     pub single_index: Option<String>,

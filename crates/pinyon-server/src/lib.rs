@@ -12,6 +12,7 @@ mod http;
 mod live;
 mod metrics_text;
 mod pinecone;
+mod ports;
 mod serve;
 mod strangers;
 mod tls;

@@ -3,7 +3,7 @@
 
 use crate::{
     auth::{Access, KeySource},
-    http::{Door, Limits, Workers},
+    http::{Door, Limits, Sockets, Workers},
     strangers::{Allowed, Strangers},
     tls::Tls,
 };
@@ -34,9 +34,10 @@ type Seen = Vec<(PathBuf, [u8; 32])>;
 
 impl Live {
     /// What every port asks of a connection.
-    pub(crate) fn door(&self, workers: Workers) -> Door {
+    pub(crate) fn door(&self, workers: Workers, sockets: Arc<Sockets>) -> Door {
         let (tls, strangers) = (self.tls.clone(), Arc::clone(&self.strangers));
-        Door { limits: Limits::server(), tls, strangers, workers }
+        let access = Arc::clone(&self.access);
+        Door { limits: Limits::server(), tls, strangers, workers, access, sockets }
     }
 
     /// Looks at files and waits for settings until it is dropped.

@@ -1,6 +1,10 @@
 //! `/metrics` as Prometheus text.
 
-use crate::{convert::recall::Recalls, strangers::Strangers};
+use crate::{
+    convert::recall::Recalls,
+    http::{Door, PlacesReport, Sockets},
+    strangers::Strangers,
+};
 use pinyon_core::{
     DerivedBytes, Engine, EngineStats, HealthReport, MappedBytes, ShardStatus, mapped_resident_bytes,
 };
@@ -13,6 +17,7 @@ use prometheus_client::{
 use std::sync::atomic::AtomicU64;
 
 type Label = [(&'static str, String); 1];
+type Totals = Family<Vec<(&'static str, String)>, Counter>;
 type Floats = Family<Vec<(&'static str, String)>, Gauge<f64, AtomicU64>>;
 
 /// One metric: its name, what it says, and its value for a shard.
@@ -193,11 +198,37 @@ fn register_strangers(strangers: &Strangers, registry: &mut Registry) {
     registry.register("pinyon_keys_refused", help, family);
 }
 
+/// Connections by what they are, and those that were refused or ended, of every group of ports.
+fn register_sockets(sockets: &Sockets, registry: &mut Registry) {
+    let (connections, refused, ended) = (Floats::default(), Totals::default(), Totals::default());
+    for (ports, places) in sockets.groups() {
+        let PlacesReport { connections: now, waiting, probes, refused: refusals, ended: endings } =
+            places.report();
+        let of =
+            |name: &'static str, value: &str| vec![("ports", ports.to_owned()), (name, value.to_owned())];
+        for (class, count) in now {
+            connections.get_or_create(&of("class", class.name())).set(count as f64);
+        }
+        connections.get_or_create(&of("class", "waiting")).set(waiting as f64);
+        connections.get_or_create(&of("class", "probe")).set(probes as f64);
+        for (reason, count) in refusals {
+            refused.get_or_create(&of("reason", reason.name())).inc_by(count);
+        }
+        for (reason, count) in endings {
+            ended.get_or_create(&of("reason", reason.name())).inc_by(count);
+        }
+    }
+    let help = "Open connections: new ones, those of which only refused requests are known, admitted ones";
+    registry.register("pinyon_connections", help, connections);
+    registry.register("pinyon_connections_refused", "Connections that were answered 503, by reason", refused);
+    registry.register("pinyon_connections_ended", "Connections that the server ended, by reason", ended);
+}
+
 /// Writes every shard's numbers, and the server's own.
 pub(crate) fn render(
     engine: &Engine,
     (recalls, below): &Recalls,
-    strangers: &Strangers,
+    door: &Door,
 ) -> Result<String, std::fmt::Error> {
     let (shards, health) = engine.shards_and_health();
     let mut registry = Registry::default();
@@ -227,7 +258,8 @@ pub(crate) fn render(
     register_tenant_loads(engine, &mut registry);
     register_mapped_resident(&mut registry);
     register_recalls(recalls, *below, &mut registry);
-    register_strangers(strangers, &mut registry);
+    register_strangers(&door.strangers, &mut registry);
+    register_sockets(&door.sockets, &mut registry);
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)

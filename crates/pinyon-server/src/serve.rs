@@ -3,9 +3,10 @@
 use crate::{
     auth::Access,
     config::Settings,
-    http::{App, Listeners, Workers, port_taken, router, serve_connections, single_router},
+    http::{App, Listeners, Sockets, Workers, ops_router, raise_limit, router, single_router},
     live::{Live, Reloadable},
     pinecone::{Hosts, SingleIndex},
+    ports::{self, Bound},
     strangers::{Reached, Rules, Strangers},
     tls::{self, Tls, TlsDemands, TlsSettings},
 };
@@ -13,19 +14,19 @@ use axum::Router;
 use pinyon_core::{EngineError, EngineSettings, ErrorCode, Indexes, tighten_data_dir};
 use std::{
     future::Future,
-    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::sync::mpsc;
 
 /// Where a server answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listening {
     /// The control port's address as it was bound.
     pub address: SocketAddr,
+    /// The address of the port for health and metrics, if there is one.
+    pub ops: Option<SocketAddr>,
     /// The one index that is served, in single-index mode.
     pub index: Option<String>,
     /// The file with the certificate that clients must trust to speak TLS, if the server has an authority of its own.
@@ -54,10 +55,13 @@ where
     Ready: FnOnce(Listening),
     Stop: Future<Output = ()>,
 {
-    let Settings { data_dir, listen, keys, engine, pinecone, tls, tls_demands, .. } = settings;
+    let Settings { data_dir, listen, keys, engine, pinecone, tls, tls_demands, sockets, ops_listen, .. } =
+        settings;
     tighten_data_dir(&data_dir, settings.data_access);
+    let descriptors_max = raise_limit(); // before files are opened by the thousand
     // Listen first: a port in use is known at once, and nobody waits for data that will not be served.
-    let (listener, address) = listen_on(listen).await?;
+    let (control, ops) = Bound::both(listen, ops_listen).await?;
+    let address = control.address;
     let listeners = Arc::new(index_listeners(address, pinecone.index_port_first));
     let indexes =
         open_indexes(data_dir.clone(), engine, pinecone.tenants_index, Arc::clone(&listeners)).await?;
@@ -75,23 +79,21 @@ where
     };
     let index = pinecone.single_index.as_ref().map(|single| single.name.clone());
     let hosts = Hosts::new(pinecone.host_format, advertised, index.as_ref().map(|_| address.port()));
-    let door = live.door(start_workers()?);
+    // Every index's port takes a descriptor too.
+    let descriptors_max = descriptors_max.map(|most| most.saturating_sub(indexes.all().len() as u64));
+    let sockets = Arc::new(Sockets::new(sockets, descriptors_max, control.listener()));
+    let door = live.door(start_workers()?, sockets);
     let (access, filter) = (Arc::clone(&live.access), pinecone.stats_filter);
     let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, access, filter, door.clone());
+    let ops_address = ops.as_ref().map(|ops| ops.address);
+    let ops = ops.map(|bound| bound.serving(ops_router(&app), &door.sockets.ops));
     let router = route(app, pinecone.single_index).await?;
     let watching = tokio::spawn(live.watch(options.reloads));
-    (options.ready)(Listening { address, index, authority });
-    serve_connections(listener, router, door.clone(), options.stop).await;
+    (options.ready)(Listening { address, ops: ops_address, index, authority });
+    let ports = [Some(control.serving(router, &door.sockets.control)), ops];
+    ports::serve(ports, &door, &listeners, options.stop).await;
     watching.abort();
-    listeners.close_all(door.limits.shutdown_time_max + Duration::from_secs(1)).await;
     blocking(move || indexes.close()).await
-}
-
-async fn listen_on(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), EngineError> {
-    let refused = |error: std::io::Error| cannot_listen(listen, &error);
-    let listener = TcpListener::bind(listen).await.map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    Ok((listener, address))
 }
 
 /// Ports of indexes begin behind the control port unless somebody says otherwise.
@@ -120,21 +122,6 @@ fn open_tls(
     };
     let tls = Tls::open(settings, &dir, names)?;
     tls.map(|tls| tls.asking_clients(client_ca)).transpose()
-}
-
-fn start_workers() -> Result<Workers, EngineError> {
-    Workers::start().map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
-}
-
-fn cannot_listen(listen: SocketAddr, error: &io::Error) -> EngineError {
-    let problem = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            let remedy = "stop that one, or listen elsewhere: --listen ADDRESS:PORT or PINYON_LISTEN";
-            format!("{}: {remedy}", port_taken(listen.port()))
-        }
-        _ => error.to_string(),
-    };
-    EngineError::new(ErrorCode::Internal, format!("cannot listen on {listen}: {problem}"))
 }
 
 /// Opens every index's own port.
@@ -171,4 +158,8 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, EngineError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))?
+}
+
+fn start_workers() -> Result<Workers, EngineError> {
+    Workers::start().map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
 }

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 /// # Errors
 /// Settings, the address, or the data.
 pub fn run(command: Serve) -> anyhow::Result<Outcome> {
-    let Serve { data_dir, listen, single_index, tls, settings: flags, json } = command;
-    let place = Partial { data_dir, listen, single_index, tls, ..Partial::default() };
+    let Serve { data_dir, listen, ops_listen, single_index, tls, settings: flags, json } = command;
+    let place = Partial { data_dir, listen, ops_listen, single_index, tls, ..Partial::default() };
     let settings = config::resolve_for_data(access::layers(&flags)?.into_iter().chain([place.clone()]))?;
     log::set(&settings.log)?;
     let shown = settings.shown.clone();
@@ -36,12 +36,13 @@ pub fn run(command: Serve) -> anyhow::Result<Outcome> {
 /// Says once where it listens and what it was started with. Whoever started the server may have closed its output; that is
 /// no reason to stop.
 fn announce(listening: &Listening, shown: &[(&'static str, String)], json: bool) {
-    let Listening { address, index, authority } = listening;
+    let Listening { address, ops, index, authority } = listening;
     if json {
         let settings: serde_json::Map<String, serde_json::Value> =
             shown.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
         let _ = output::json(&serde_json::json!({
-            "url": format!("http://{address}"), "ca": authority, "settings": settings,
+            "url": format!("http://{address}"), "ops_url": ops.map(|ops| format!("http://{ops}")), "ca": authority,
+            "settings": settings,
         }));
         return;
     }
@@ -49,6 +50,7 @@ fn announce(listening: &Listening, shown: &[(&'static str, String)], json: bool)
         Some(index) => format!("pinyon serves the index {index} on http://{address}"),
         None => format!("pinyon listens on http://{address} (docs at http://{address}/docs)"),
     }];
+    lines.extend(ops.map(|ops| format!("health and metrics are also on http://{ops}")));
     let trusted = authority.as_ref().map(|authority| authority.display());
     lines.extend(trusted.map(|file| format!("TLS is spoken on the same ports; clients trust {file}")));
     lines.extend(shown.iter().map(|(name, value)| format!("  {name} = {value}")));

@@ -5,6 +5,7 @@ mod environment;
 mod partial;
 mod setting;
 mod single;
+mod sockets;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ pub use setting::Setting;
 use crate::{
     KeyRing, Reloadable,
     auth::KeySource,
+    http::SocketSettings,
     pinecone::{AdvertisedHost, HostFormat, SingleIndex},
     strangers::Allowed,
     tls::{TlsDemands, TlsSettings},
@@ -33,8 +35,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:5080";
 /// Where the data are when nobody says otherwise.
 pub const DATA_DIR_DEFAULT: &str = "pinyon-data";
-/// What is logged when nobody says otherwise.
-pub const LOG_DEFAULT: &str = "warn";
+/// What is logged when nobody says otherwise: warnings, but none of h2, which warns of what any client can do.
+pub const LOG_DEFAULT: &str = "warn,h2=error";
 /// Where embeddings are asked for when nobody says otherwise.
 const OPENAI_BASE_URL_DEFAULT: &str = "https://api.openai.com/v1";
 /// The model that is asked for there when nobody says otherwise.
@@ -82,6 +84,10 @@ pub struct Settings {
     pub data_access: FileAccess,
     /// What is logged.
     pub log: String,
+    /// How many connections there may be.
+    pub(crate) sockets: SocketSettings,
+    /// Where health and metrics have a port of their own, if they have one.
+    pub(crate) ops_listen: Option<SocketAddr>,
     /// The values as resolved, secrets hidden, for people.
     pub shown: Vec<(&'static str, String)>,
 }
@@ -156,7 +162,8 @@ fn data_dir(merged: &Partial) -> PathBuf {
 pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, ConfigError> {
     let merged = layers.into_iter().fold(Partial::default(), Partial::overlaid_by);
     let listen = listen(&merged)?;
-    let (keys, key_source) = keys(&merged, listen)?;
+    let ops_listen = sockets::ops_listen(&merged)?;
+    let (keys, key_source) = keys(&merged, [Some(listen), ops_listen])?;
     let lists = (merged.allowed_hosts.as_deref(), merged.allowed_origins.as_deref());
     let allowed = Allowed::read(lists.0.unwrap_or_default(), lists.1.unwrap_or_default());
     let allowed = allowed.map_err(ConfigError)?;
@@ -167,9 +174,11 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
     let tls_demands = tls::demands(&merged, &tls)?;
     let log = text(&merged.log, LOG_DEFAULT);
     let data_access = data_access(merged.data_access.as_deref())?;
+    let sockets = sockets::settings(&merged)?;
     let mut shown = show(&engine, &data_dir, listen, &keys);
     shown.push(("stats_filter", pinecone.stats_filter.name().into()));
     shown.push(("tls", tls::shown(&tls)));
+    shown.extend(ops_listen.iter().map(|address| ("ops_listen", address.to_string())));
     shown.extend(pinecone.single_index.iter().map(|index| ("single_index", index.name.clone())));
     Ok(Settings {
         data_dir,
@@ -183,6 +192,8 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
         tls_demands,
         data_access,
         log,
+        sockets,
+        ops_listen,
         shown,
     })
 }
@@ -194,13 +205,14 @@ fn listen(merged: &Partial) -> Result<SocketAddr, ConfigError> {
     })
 }
 
-/// The keys as they are now, and where they come from.
-fn keys(merged: &Partial, listen: SocketAddr) -> Result<(KeyRing, KeySource), ConfigError> {
+/// The keys as they are now, and where they come from. Beyond loopback nobody listens without any.
+fn keys(merged: &Partial, listens: [Option<SocketAddr>; 2]) -> Result<(KeyRing, KeySource), ConfigError> {
     let given = merged.api_keys.iter().flatten().map(String::as_str);
     let given = KeyRing::of_texts(given).map_err(|error| ConfigError::of("api_keys", error))?;
     let source = KeySource::new(given, merged.api_keys_file.clone());
     let keys = source.read().map_err(ConfigError)?;
-    if keys.is_open() && !listen.ip().is_loopback() {
+    let mut beyond = listens.into_iter().flatten().filter(|listen| !listen.ip().is_loopback());
+    if let Some(listen) = beyond.next().filter(|_| keys.is_open()) {
         return Err(ConfigError(format!(
             "listening on {listen} lets everybody in who can reach it: set PINYON_API_KEYS or PINYON_API_KEYS_FILE, or \
              listen on 127.0.0.1"

@@ -88,6 +88,14 @@ settings! {
         data_access: String = |_| "owner".into();
         /// What is logged: error, warn, info, debug or trace, or `PART=LEVEL` with commas between them.
         log: String = |settings| settings.log.clone();
+        /// ADDRESS:PORT of a port that serves only `/livez`, `/readyz`, `/health` and `/metrics`.
+        ops_listen: String = |_| "none".into();
+        /// Connections of the control port, and of all indexes' ports together, 16 to 1,000,000.
+        connections_max: usize = |settings| settings.sockets.connections_max().to_string();
+        /// Connections of one address (IPv4) or network (IPv6 /64) among them; this machine's are not counted.
+        connections_per_source_max: usize = |settings| settings.sockets.per_source_max().to_string();
+        /// Addresses or ranges (`10.0.0.0/8`) of proxies that carry many clients: not counted as one source.
+        trusted_proxies: Vec<String> = |_| "none".into();
     }
     "Names and hosts" {
         /// Text before a shard's number in its name.

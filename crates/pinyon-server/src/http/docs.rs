@@ -3,11 +3,13 @@
 use super::{App, request::BODY_BYTES_MAX};
 use axum::{
     Router,
+    body::Bytes,
     http::header,
     response::{IntoResponse, Response},
     routing::get,
 };
 use pinyon_wire::{admin, documents, tenant};
+use std::sync::LazyLock;
 use utoipa::{
     Modify, OpenApi,
     openapi::{self, ContentBuilder, Ref, ResponseBuilder, path::Operation},
@@ -254,9 +256,11 @@ pub(super) fn routes() -> Router<App> {
         .route("/docs/page.js", get(script))
 }
 
-/// `GET /openapi.json`.
+/// `GET /openapi.json`. Written once: anybody may ask for it, and writing it costs more than most requests.
 async fn openapi() -> Response {
-    axum::Json(Document::openapi()).into_response()
+    static TEXT: LazyLock<Bytes> =
+        LazyLock::new(|| serde_json::to_vec(&Document::openapi()).unwrap_or_default().into());
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.clone()).into_response()
 }
 
 /// What the page may load: its own style, script and description, and nothing else; nobody may frame it (CSP Level 3).

@@ -20,7 +20,6 @@ use pinyon_wire::{
     documents::{DeleteRequest, FetchRequest},
     tenant::{IngestRequest, QueryRequest, ShardResponse},
 };
-use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// A refusal of the HTTP layer in each API's envelope.
@@ -67,6 +66,22 @@ pub(crate) fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app.clone());
     Router::new().fallback_service(ByHost::new(app, router))
+}
+
+/// The routes of the port for health and metrics.
+pub(crate) fn ops_router(app: &App) -> Router {
+    let keyed = Router::new()
+        .route("/metrics", get(metrics))
+        .route_layer(from_fn_with_state(app.clone(), guard::authenticate));
+    keyed
+        .route("/health", get(health))
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(|| async { "ok" }))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), compress))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app.clone())
 }
 
 /// The routes of one index's port.
@@ -180,9 +195,9 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
         let metrics = app.run(move |engine| Ok(reports::metrics(engine, recall::of_all(&indexes).0))).await?;
         return Ok(Json(metrics).into_response());
     }
-    let strangers = Arc::clone(&app.door().strangers);
+    let door = app.door().clone();
     let text = app.run(move |engine| {
-        metrics_text::render(engine, &recall::of_all(&indexes), &strangers)
+        metrics_text::render(engine, &recall::of_all(&indexes), &door)
             .map_err(|error| EngineError::new(pinyon_core::ErrorCode::Internal, error.to_string()))
     });
     let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
