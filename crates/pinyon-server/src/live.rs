@@ -4,7 +4,7 @@
 use crate::{
     auth::{Access, KeySource},
     http::{Door, Limits, Sockets, Workers},
-    strangers::{Allowed, Strangers},
+    strangers::{Allowed, Rules, Strangers},
     tls::Tls,
 };
 use pinyon_core::read_side_file;
@@ -33,10 +33,19 @@ pub(crate) struct Live {
 type Seen = Vec<(PathBuf, [u8; 32])>;
 
 impl Live {
+    pub(crate) fn new(access: Access, rules: Rules, tls: Option<Tls>) -> Self {
+        Self { access: Arc::new(access), strangers: Arc::new(Strangers::new(rules)), tls }
+    }
+
+    /// The file that clients must trust, if the server has an authority of its own.
+    pub(crate) fn authority(&self) -> Option<PathBuf> {
+        self.tls.as_ref().and_then(|tls| tls.authority.clone())
+    }
+
     /// What every port asks of a connection.
-    pub(crate) fn door(&self, workers: Workers, sockets: Arc<Sockets>) -> Door {
+    pub(crate) fn door(&self, workers: Workers, sockets: Sockets) -> Door {
         let (tls, strangers) = (self.tls.clone(), Arc::clone(&self.strangers));
-        let access = Arc::clone(&self.access);
+        let (access, sockets) = (Arc::clone(&self.access), Arc::new(sockets));
         Door { limits: Limits::server(), tls, strangers, workers, access, sockets }
     }
 

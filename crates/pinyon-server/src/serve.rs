@@ -7,7 +7,7 @@ use crate::{
     live::{Live, Reloadable},
     pinecone::{Hosts, SingleIndex},
     ports::{self, Bound},
-    strangers::{Reached, Rules, Strangers},
+    strangers::{Reached, Rules},
     tls::{self, Tls, TlsDemands, TlsSettings},
 };
 use axum::Router;
@@ -55,14 +55,13 @@ where
     Ready: FnOnce(Listening),
     Stop: Future<Output = ()>,
 {
-    let Settings { data_dir, listen, keys, engine, pinecone, tls, tls_demands, sockets, ops_listen, .. } =
-        settings;
+    let Settings { data_dir, keys, engine, pinecone, tls, tls_demands, sockets, .. } = settings;
     tighten_data_dir(&data_dir, settings.data_access);
     let descriptors_max = raise_limit(); // before files are opened by the thousand
     // Listen first: a port in use is known at once, and nobody waits for data that will not be served.
-    let (control, ops) = Bound::both(listen, ops_listen).await?;
+    let (control, ops) = Bound::both(settings.listen, settings.ops_listen).await?;
     let address = control.address;
-    let listeners = Arc::new(index_listeners(address, pinecone.index_port_first));
+    let listeners = index_listeners(address, pinecone.index_port_first);
     let indexes =
         open_indexes(data_dir.clone(), engine, pinecone.tenants_index, Arc::clone(&listeners)).await?;
     // Only now: whoever has the data open has the directory for himself.
@@ -70,19 +69,13 @@ where
     let names = tls::names(address.ip(), advertised.as_ref());
     let (is_keyless, needs_tls) = (keys.is_open(), tls_demands.only);
     let tls = blocking(move || open_tls(&tls, tls_demands, &data_dir, names)).await?;
-    let authority = tls.as_ref().and_then(|tls| tls.authority.clone());
     let reached = Reached { listen: address.ip(), advertised: advertised.clone(), is_keyless, needs_tls };
-    let live = Live {
-        access: Arc::new(Access::new(keys, settings.key_source)),
-        strangers: Arc::new(Strangers::new(Rules::new(reached, settings.allowed))),
-        tls,
-    };
+    let live = Live::new(Access::new(keys, settings.key_source), Rules::new(reached, settings.allowed), tls);
+    let authority = live.authority();
     let index = pinecone.single_index.as_ref().map(|single| single.name.clone());
     let hosts = Hosts::new(pinecone.host_format, advertised, index.as_ref().map(|_| address.port()));
-    // Every index's port takes a descriptor too.
-    let descriptors_max = descriptors_max.map(|most| most.saturating_sub(indexes.all().len() as u64));
-    let sockets = Arc::new(Sockets::new(sockets, descriptors_max, control.listener()));
-    let door = live.door(start_workers()?, sockets);
+    let descriptors_left = left_for_connections(descriptors_max, &indexes);
+    let door = live.door(start_workers()?, Sockets::new(sockets, descriptors_left, control.listener()));
     let (access, filter) = (Arc::clone(&live.access), pinecone.stats_filter);
     let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, access, filter, door.clone());
     let ops_address = ops.as_ref().map(|ops| ops.address);
@@ -96,9 +89,14 @@ where
     blocking(move || indexes.close()).await
 }
 
+/// Every index's port takes a descriptor too.
+fn left_for_connections(descriptors_max: Option<u64>, indexes: &Indexes) -> Option<u64> {
+    descriptors_max.map(|most| most.saturating_sub(indexes.all().len() as u64))
+}
+
 /// Ports of indexes begin behind the control port unless somebody says otherwise.
-fn index_listeners(address: SocketAddr, first: Option<u16>) -> Listeners {
-    Listeners::new(address.ip(), first.unwrap_or_else(|| address.port().saturating_add(1)))
+fn index_listeners(address: SocketAddr, first: Option<u16>) -> Arc<Listeners> {
+    Arc::new(Listeners::new(address.ip(), first.unwrap_or_else(|| address.port().saturating_add(1))))
 }
 
 async fn route(app: App, single: Option<SingleIndex>) -> Result<Router, EngineError> {

@@ -1,6 +1,7 @@
 //! Settings: those that the data were made with, a TOML file, then the environment (and a `.env` file beneath it), then flags; each layer over the one
 //! before. Unknown keys are refused. Resolved once.
 
+mod access;
 mod environment;
 mod partial;
 mod setting;
@@ -146,7 +147,7 @@ impl StatsFilter {
 /// As [`resolve`].
 pub fn resolve_for_data(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, ConfigError> {
     let merged = layers.into_iter().fold(Partial::default(), Partial::overlaid_by);
-    limit_new_files(data_access(merged.data_access.as_deref())?);
+    limit_new_files(access::data_access(merged.data_access.as_deref())?);
     let stored = stored::layer(&data_dir(&merged));
     resolve([stored, merged])
 }
@@ -163,7 +164,7 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
     let merged = layers.into_iter().fold(Partial::default(), Partial::overlaid_by);
     let listen = listen(&merged)?;
     let ops_listen = sockets::ops_listen(&merged)?;
-    let (keys, key_source) = keys(&merged, [Some(listen), ops_listen])?;
+    let (keys, key_source) = access::keys(&merged, [Some(listen), ops_listen])?;
     let lists = (merged.allowed_hosts.as_deref(), merged.allowed_origins.as_deref());
     let allowed = Allowed::read(lists.0.unwrap_or_default(), lists.1.unwrap_or_default());
     let allowed = allowed.map_err(ConfigError)?;
@@ -173,7 +174,7 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
     let tls = tls::settings(&merged)?;
     let tls_demands = tls::demands(&merged, &tls)?;
     let log = text(&merged.log, LOG_DEFAULT);
-    let data_access = data_access(merged.data_access.as_deref())?;
+    let data_access = access::data_access(merged.data_access.as_deref())?;
     let sockets = sockets::settings(&merged)?;
     let mut shown = show(&engine, &data_dir, listen, &keys);
     shown.push(("stats_filter", pinecone.stats_filter.name().into()));
@@ -203,30 +204,6 @@ fn listen(merged: &Partial) -> Result<SocketAddr, ConfigError> {
     text.parse().map_err(|_| {
         ConfigError(format!("setting listen: {text:?} is not ADDRESS:PORT, like {LISTEN_DEFAULT}"))
     })
-}
-
-/// The keys as they are now, and where they come from. Beyond loopback nobody listens without any.
-fn keys(merged: &Partial, listens: [Option<SocketAddr>; 2]) -> Result<(KeyRing, KeySource), ConfigError> {
-    let given = merged.api_keys.iter().flatten().map(String::as_str);
-    let given = KeyRing::of_texts(given).map_err(|error| ConfigError::of("api_keys", error))?;
-    let source = KeySource::new(given, merged.api_keys_file.clone());
-    let keys = source.read().map_err(ConfigError)?;
-    let mut beyond = listens.into_iter().flatten().filter(|listen| !listen.ip().is_loopback());
-    if let Some(listen) = beyond.next().filter(|_| keys.is_open()) {
-        return Err(ConfigError(format!(
-            "listening on {listen} lets everybody in who can reach it: set PINYON_API_KEYS or PINYON_API_KEYS_FILE, or \
-             listen on 127.0.0.1"
-        )));
-    }
-    Ok((keys, source))
-}
-
-fn data_access(name: Option<&str>) -> Result<FileAccess, ConfigError> {
-    match name {
-        None | Some("owner") => Ok(FileAccess::Owner),
-        Some("group") => Ok(FileAccess::Group),
-        Some(other) => Err(ConfigError(format!("setting data_access: must be owner or group, is {other:?}"))),
-    }
 }
 
 fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> {
