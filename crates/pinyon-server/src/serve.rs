@@ -62,8 +62,7 @@ where
     let (control, ops) = Bound::both(settings.listen, settings.ops_listen).await?;
     let address = control.address;
     let listeners = index_listeners(address, pinecone.index_port_first);
-    let indexes =
-        open_indexes(data_dir.clone(), engine, pinecone.tenants_index, Arc::clone(&listeners)).await?;
+    let indexes = open_indexes(data_dir.clone(), engine, pinecone.tenants_index, &listeners).await?;
     // Only now: whoever has the data open has the directory for himself.
     let advertised = pinecone.advertised_host;
     let names = tls::names(address.ip(), advertised.as_ref());
@@ -142,8 +141,9 @@ async fn open_indexes(
     data_dir: PathBuf,
     engine: EngineSettings,
     tenants_index: String,
-    listeners: Arc<Listeners>,
+    listeners: &Arc<Listeners>,
 ) -> Result<Arc<Indexes>, EngineError> {
+    let listeners = Arc::clone(listeners);
     let open = move || {
         let pick = |taken: &[u16]| listeners.pick_for_tenants(taken);
         Indexes::open(&data_dir, engine, &tenants_index, pick).map(Arc::new)
