@@ -130,10 +130,17 @@ fn measure(set: &Set, closed: Closed, tier: &str) -> Closed {
     let recalls: Vec<f64> = (middle..set.queries.len()).map(|at| ask(&fixture, set, at).0).collect();
     report::say(json!({
         "bench": "sizes", "tier": tier, "data": set.data, "rows": set.rows.len(), "dim": set.rows.dim,
-        "recall": mean(&recalls), "p50_us": quantile(&p50s, 0.5) * 1e6, "p50_us_best": quantile(&p50s, 0.0) * 1e6,
+        "recall": mean(&recalls), "estimate": estimate(&fixture), "p50_us": quantile(&p50s, 0.5) * 1e6, "p50_us_best": quantile(&p50s, 0.0) * 1e6,
         "settled_s": built_s,
     }));
     fixture.close()
+}
+
+/// What the engine's own test says of the recall, as `/health` tells it: mean, lower and upper bound, and whether that is enough.
+fn estimate(fixture: &Fixture) -> serde_json::Value {
+    let parts = fixture.engine.recalls();
+    let told = parts.iter().filter_map(|(_, part)| Some((part, part.recall?)));
+    told.map(|(part, recall)| json!([recall.mean, recall.lower, recall.upper, part.is_enough])).collect()
 }
 
 /// The recall of a query, and how long it took.

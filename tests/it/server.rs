@@ -41,6 +41,9 @@ pub fn scratch(name: &str) -> PathBuf {
 pub struct Server {
     child: Child,
     pub url: String,
+    authority: Option<PathBuf>,
+    /// Where health and metrics have a port of their own.
+    pub ops: Option<String>,
     connection: Connection,
 }
 
@@ -65,6 +68,13 @@ impl Server {
         Starting::new(data_dir, arguments, environment, Stdio::inherit()).wait()
     }
 
+    /// Starts one that may have so many file descriptors.
+    pub fn start_limited(data_dir: &Path, descriptors: u32) -> Self {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]).arg(binary());
+        Starting::of(limited, data_dir, &[], &[], Stdio::inherit()).wait()
+    }
+
     /// Posts JSON; status and body, or nothing when the connection broke.
     pub fn post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
         self.connection.post(path, body)
@@ -84,6 +94,11 @@ impl Server {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// The file with the certificate of the server's own authority, if it has one.
+    pub fn authority(&self) -> Option<&Path> {
+        self.authority.as_deref()
     }
 
     pub fn agent(&self) -> &ureq::Agent {
@@ -113,10 +128,22 @@ impl Connection {
 impl Starting {
     /// Starts a server on a free port; `errors` is where it writes its log.
     pub fn new(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)], errors: Stdio) -> Self {
-        let child = Command::new(binary())
+        Self::of(Command::new(binary()), data_dir, arguments, environment, errors)
+    }
+
+    fn of(
+        mut command: Command,
+        data_dir: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        errors: Stdio,
+    ) -> Self {
+        let child = command
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .args(arguments)
+            // Never the user's own.
+            .env("PINYON_TLS_DIR", data_dir.join("tls"))
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(errors)
@@ -134,7 +161,9 @@ impl Starting {
             .timeout_global(Some(Duration::from_secs(60)));
         let url = said["url"].as_str().unwrap().to_owned();
         let connection = Connection { url: url.clone(), agent: config.build().into() };
-        Server { child: self.0, url, connection }
+        let authority = said["ca"].as_str().map(PathBuf::from);
+        let ops = said["ops_url"].as_str().map(str::to_owned);
+        Server { child: self.0, url, authority, ops, connection }
     }
 
     /// Ends the process as a crash would; returns whether it was killed before it said that it listens.

@@ -1,5 +1,6 @@
 //! What the command line takes.
 
+use crate::commands::keys::Keys;
 use clap::{Args, Parser, Subcommand, builder::RangedI64ValueParser};
 use pinyon_types::limits;
 use std::path::PathBuf;
@@ -53,6 +54,8 @@ pub enum Verb {
     Settings(Settings),
     /// Show what a log, segment or manifest file holds.
     Inspect(Inspect),
+    /// Make lines for the file of keys.
+    Keys(Keys),
 }
 
 /// Settings that shape an engine; each may also come from `--config`, the environment or `.env`. Data that are there know
@@ -119,10 +122,13 @@ pub struct Serve {
     /// Where to listen [default: 127.0.0.1:5080]; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
+    /// A port that serves only health and metrics [default: none].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub ops_listen: Option<String>,
     /// Serve one index on the one port, made as the environment's DIMENSION, METRIC, INDEX_TYPE and VECTOR_TYPE say.
     #[arg(long, value_name = "NAME")]
     pub single_index: Option<String>,
-    /// TLS beside plain text, on the same ports: local makes a CA in the data directory [default: off].
+    /// TLS beside plain text, on the same ports: local makes a CA of its own [default: off].
     #[arg(long, value_name = "off|local")]
     pub tls: Option<String>,
     /// Settings.

@@ -11,6 +11,7 @@ mod access;
 mod arguments;
 mod commands;
 mod exit;
+mod log;
 mod plot;
 
 use arguments::{Arguments, Verb};
@@ -22,7 +23,9 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(answer) => return exit::answer(&answer),
     };
-    start_log();
+    log::start();
+    // Before anything is opened, by whatever verb; a setting may let the group read.
+    pinyon_core::limit_new_files(pinyon_core::FileAccess::Owner);
     let done = match arguments.verb {
         Verb::Serve(command) => commands::serve::run(command),
         Verb::Demo(command) => commands::demo::run(&command),
@@ -40,15 +43,7 @@ fn main() -> ExitCode {
         Verb::Doctor(command) => commands::doctor::run(&command),
         Verb::Settings(command) => commands::settings::run(&command),
         Verb::Inspect(command) => commands::inspect::run(&command),
+        Verb::Keys(command) => commands::keys::run(&command),
     };
     exit::report(done)
-}
-
-/// `PINYON_LOG=info` and the like; warnings otherwise.
-fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PINYON_LOG");
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    // Whoever read the log may be gone. The subscriber would say so there, too, and panic: a server goes on instead.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    log.log_internal_errors(false).init();
 }

@@ -62,6 +62,16 @@ impl EngineError {
         of_record(Invalid::new(field, problem.unwrap_or(&self.message)), "", id).into()
     }
 
+    /// The same, with files named relative to their data directory: where it lies is nobody's business beyond this machine.
+    #[must_use]
+    pub fn relative_to(mut self, data_dir: &Path) -> Self {
+        let prefix = format!("{}/", data_dir.display());
+        if prefix.len() > 1 && self.message.contains(&prefix) {
+            self.message = self.message.replace(&prefix, "");
+        }
+        self
+    }
+
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
         let code = match error.kind() {
             io::ErrorKind::StorageFull => ErrorCode::StorageFull,

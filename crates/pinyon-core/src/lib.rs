@@ -58,13 +58,15 @@ pub use latency::Quantiles;
 pub use load::QueryLoad;
 pub use pinyon_shard::{
     Asked, BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, KeptTest, MappedBytes,
-    MemoryBudget, Page, PartExplanation, PartPlace, PartRecall, Reason, Recall, Receipt, SegmentStats,
-    ShardOptions, Stored, Tier, Way, Work,
+    MemoryBudget, Page, PartExplanation, PartPlace, PartRecall, QuestionsKept, Reason, Recall, Receipt,
+    SegmentStats, ShardOptions, Stored, Tier, Way, Work,
 };
 pub use pinyon_storage::{
     SystemClock,
-    io::{mapped_resident_bytes, port_holder},
+    io::{FileAccess, limit_new_files, mapped_resident_bytes, port_holder},
 };
 pub use placement::PlacementPolicy;
 pub use settings::{EngineSettings, MissingFields, Thresholds};
-pub use side_files::{Readers, read_side_file, write_side_file};
+pub use side_files::{
+    Readers, SideFileLock, lock_side_file, read_side_file, tighten_data_dir, write_side_file,
+};

@@ -2,16 +2,23 @@
 //! everything else that touches the disk: whoever stands above the engine has no other.
 
 use crate::{EngineError, ErrorCode};
-use pinyon_storage::io::{Io, RealIo, write_file_atomically, write_private_file_atomically};
-use std::path::Path;
+use pinyon_embed::Pause;
+use pinyon_storage::io::{
+    FileAccess, Io, LockGuard, RealIo, tighten_dir, write_file_atomically, write_private_file_atomically,
+};
+use std::{path::Path, time::Duration};
 
 /// Largest file that is read: certificates with their chains have a few KiB.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// How long a lock on a side file is waited for: its holder writes two small files.
+const LOCK_TRIES: u32 = 250;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readers {
-    /// Whoever may read the directory.
+    /// Whoever may read the data's other files.
     All,
     /// The owner only.
     Owner,
@@ -48,9 +55,47 @@ pub fn write_side_file(path: &Path, bytes: &[u8], readers: Readers) -> Result<()
     written.map_err(|error| EngineError::io(path, &error))
 }
 
+/// Holds a lock on a side file until it is dropped.
+#[derive(Debug)]
+pub struct SideFileLock(#[allow(dead_code)] Box<dyn LockGuard>); // held, never read
+
+/// Takes an exclusive lock on a file, which is made with its directory if need be. Waits up to five seconds, in many pauses, for
+/// who holds it.
+///
+/// # Errors
+/// Somebody held it all that time, or the system's.
+pub fn lock_side_file(path: &Path, pause: &dyn Pause) -> Result<SideFileLock, EngineError> {
+    let dir = path.parent().unwrap_or(path);
+    RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
+    let mut tries = 0;
+    loop {
+        match RealIo.lock(path) {
+            Ok(guard) => return Ok(SideFileLock(guard)),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && tries < LOCK_TRIES => {
+                tries += 1;
+                pause.pause(LOCK_PAUSE);
+            }
+            Err(error) => return Err(EngineError::io(path, &error)),
+        }
+    }
+}
+
+/// Takes from a data directory that is there what nobody but its owner, or his group, should have. Failing is said in the log
+/// and nothing else: the directory may be somebody else's who knows what he does.
+pub fn tighten_data_dir(dir: &Path, access: FileAccess) {
+    match tighten_dir(dir, access) {
+        Ok(false) => {}
+        Ok(true) => tracing::info!(dir = %dir.display(), "data directory closed to other users"),
+        Err(error) => {
+            tracing::warn!(dir = %dir.display(), error = %error, "data directory is open to other users");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pinyon_embed::ThreadPause;
 
     #[test]
     fn files_are_written_whole_and_large_ones_not_read() {
@@ -63,6 +108,10 @@ mod tests {
         write_side_file(&path, &vec![0; 2 << 20], Readers::All).unwrap();
         assert!(read_side_file(&path).unwrap_err().message.contains("at most"));
         assert!(read_side_file(&dir).is_err(), "a directory is no file");
+        let held = lock_side_file(&dir.join("new/lock"), &ThreadPause).unwrap();
+        assert!(RealIo.lock(&dir.join("new/lock")).is_err());
+        drop(held);
+        lock_side_file(&dir.join("new/lock"), &ThreadPause).unwrap();
         crate::catalog::remove_tree(&dir).unwrap();
     }
 }

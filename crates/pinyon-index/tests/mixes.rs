@@ -141,7 +141,14 @@ fn check_graph(mix: &Mix, coded: &CodedRows, questions: &[Asked], by_graphs: &mu
     let codes = Arc::clone(coded.bytes_codes());
     let building = Building::start(None, codes, OPTIONS, (mix.seed, 256), &|| false, &pool).expect("a graph");
     let held_out = building.held_out();
-    let test = SelfTest { metric: mix.metric, recall_min: RECALL_MIN, seed: 1, questions: &[], held_out };
+    let test = SelfTest {
+        metric: mix.metric,
+        recall_min: RECALL_MIN,
+        seed: 1,
+        questions: &[],
+        held_out,
+        before: None,
+    };
     let tested = calibrate(building.graph(), (mix.block(), Some(coded)), test, &|| false);
     let found = tested.expect("nobody stops it");
     let (graph, _) = building.finish(&|| false, &pool).expect("a graph");

@@ -9,11 +9,15 @@ pub mod config;
 pub mod convert;
 mod error_table;
 mod http;
+mod live;
 mod metrics_text;
 mod pinecone;
+mod ports;
 mod serve;
+mod strangers;
 mod tls;
 
-pub use auth::KeyRing;
+pub use auth::{KeyRing, hashed_line};
 pub use error_table::ApiError;
+pub use live::Reloadable;
 pub use serve::{Listening, ServeOptions, serve};

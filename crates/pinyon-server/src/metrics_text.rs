@@ -1,18 +1,23 @@
 //! `/metrics` as Prometheus text.
 
-use crate::convert::recall::Recalls;
+use crate::{
+    convert::recall::Recalls,
+    http::{Door, PlacesReport, Sockets},
+    strangers::Strangers,
+};
 use pinyon_core::{
     DerivedBytes, Engine, EngineStats, HealthReport, MappedBytes, ShardStatus, mapped_resident_bytes,
 };
 use pinyon_wire::recall::PartRecall;
 use prometheus_client::{
     encoding::text::encode,
-    metrics::{family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 use std::sync::atomic::AtomicU64;
 
 type Label = [(&'static str, String); 1];
+type Totals = Family<Vec<(&'static str, String)>, Counter>;
 type Floats = Family<Vec<(&'static str, String)>, Gauge<f64, AtomicU64>>;
 
 /// One metric: its name, what it says, and its value for a shard.
@@ -178,8 +183,53 @@ fn register_recalls(parts: &[PartRecall], below: u64, registry: &mut Registry) {
     registry.register("pinyon_recall_below_target", "Parts of namespaces that miss their target", missing);
 }
 
-/// Writes every shard's numbers.
-pub(crate) fn render(engine: &Engine, (recalls, below): &Recalls) -> Result<String, std::fmt::Error> {
+fn register_strangers(strangers: &Strangers, registry: &mut Registry) {
+    let family = Family::<Vec<(&'static str, String)>, Counter>::default();
+    for (reason, count) in strangers.refused() {
+        family.get_or_create(&vec![("reason", reason.to_owned())]).inc_by(count);
+    }
+    let help = "Requests refused for their host, their origin or their body's type, since the start";
+    registry.register("pinyon_requests_refused", help, family);
+    let family = Family::<Vec<(&'static str, String)>, Counter>::default();
+    for (kind, count) in strangers.guesses().counts() {
+        family.get_or_create(&vec![("kind", kind.to_owned())]).inc_by(count);
+    }
+    let help = "Requests whose key was refused since the start, because it was wrong or missing";
+    registry.register("pinyon_keys_refused", help, family);
+}
+
+/// Connections by what they are, and those that were refused or ended, of every group of ports.
+fn register_sockets(sockets: &Sockets, registry: &mut Registry) {
+    let (connections, refused, ended) = (Floats::default(), Totals::default(), Totals::default());
+    for (ports, places) in sockets.groups() {
+        let PlacesReport { connections: now, waiting, probes, refused: refusals, ended: endings } =
+            places.report();
+        let of =
+            |name: &'static str, value: &str| vec![("ports", ports.to_owned()), (name, value.to_owned())];
+        for (class, count) in now {
+            connections.get_or_create(&of("class", class.name())).set(count as f64);
+        }
+        connections.get_or_create(&of("class", "waiting")).set(waiting as f64);
+        connections.get_or_create(&of("class", "probe")).set(probes as f64);
+        for (reason, count) in refusals {
+            refused.get_or_create(&of("reason", reason.name())).inc_by(count);
+        }
+        for (reason, count) in endings {
+            ended.get_or_create(&of("reason", reason.name())).inc_by(count);
+        }
+    }
+    let help = "Open connections: new ones, those of which only refused requests are known, admitted ones";
+    registry.register("pinyon_connections", help, connections);
+    registry.register("pinyon_connections_refused", "Connections that were answered 503, by reason", refused);
+    registry.register("pinyon_connections_ended", "Connections that the server ended, by reason", ended);
+}
+
+/// Writes every shard's numbers, and the server's own.
+pub(crate) fn render(
+    engine: &Engine,
+    (recalls, below): &Recalls,
+    door: &Door,
+) -> Result<String, std::fmt::Error> {
     let (shards, health) = engine.shards_and_health();
     let mut registry = Registry::default();
     for (name, help, value) in METRICS {
@@ -208,6 +258,8 @@ pub(crate) fn render(engine: &Engine, (recalls, below): &Recalls) -> Result<Stri
     register_tenant_loads(engine, &mut registry);
     register_mapped_resident(&mut registry);
     register_recalls(recalls, *below, &mut registry);
+    register_strangers(&door.strangers, &mut registry);
+    register_sockets(&door.sockets, &mut registry);
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)

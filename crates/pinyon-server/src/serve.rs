@@ -1,23 +1,32 @@
 //! A server's life: open, listen, serve, stop.
 
 use crate::{
+    auth::Access,
     config::Settings,
-    http::{
-        App, Door, Gate, Limits, Listeners, Workers, port_taken, router, serve_connections, single_router,
-    },
+    http::{App, Gate, Listeners, Sockets, Workers, ops_router, raise_limit, router, single_router},
+    live::{Live, Reloadable},
     pinecone::{Hosts, SingleIndex},
-    tls::{self, Tls},
+    ports::{self, Bound},
+    strangers::{Reached, Rules},
+    tls::{self, Tls, TlsDemands, TlsSettings},
 };
 use axum::Router;
-use pinyon_core::{EngineError, EngineSettings, ErrorCode, Indexes};
-use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::net::TcpListener;
+use pinyon_core::{EngineError, EngineSettings, ErrorCode, Indexes, tighten_data_dir};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::sync::mpsc;
 
 /// Where a server answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listening {
     /// The control port's address as it was bound.
     pub address: SocketAddr,
+    /// The address of the port for health and metrics, if there is one.
+    pub ops: Option<SocketAddr>,
     /// The one index that is served, in single-index mode.
     pub index: Option<String>,
     /// The file with the certificate that clients must trust to speak TLS, if the server has an authority of its own.
@@ -30,6 +39,8 @@ pub struct ServeOptions<Ready, Stop> {
     pub ready: Ready,
     /// Ends the server when done.
     pub stop: Stop,
+    /// Settings to take anew while it runs; files are watched without it.
+    pub reloads: mpsc::Receiver<Reloadable>,
 }
 
 /// Opens the engine and serves it until `stop` is done; then finishes running requests and ends every log cleanly.
@@ -44,50 +55,72 @@ where
     Ready: FnOnce(Listening),
     Stop: Future<Output = ()>,
 {
-    let Settings { data_dir, listen, keys, engine, pinecone, tls, requests_bytes, .. } = settings;
+    let Settings { data_dir, keys, engine, pinecone, tls, tls_demands, sockets, .. } = settings;
+    tighten_data_dir(&data_dir, settings.data_access);
+    let descriptors_max = raise_limit(); // before files are opened by the thousand
     // Listen first: a port in use is known at once, and nobody waits for data that will not be served.
-    let refused = |error: std::io::Error| cannot_listen(listen, &error);
-    let listener = TcpListener::bind(listen).await.map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    let first_port = pinecone.index_port_first.unwrap_or_else(|| address.port().saturating_add(1));
-    let listeners = Arc::new(Listeners::new(address.ip(), first_port));
-    let indexes =
-        open_indexes(data_dir.clone(), engine, pinecone.tenants_index, Arc::clone(&listeners)).await?;
-    // Only now: whoever has the data open has the directory, and with it the authority, for himself.
-    let names = tls::names(address.ip(), pinecone.advertised_host.as_ref());
-    let tls = blocking(move || Tls::open(&tls, &data_dir, names)).await?;
-    let authority = tls.as_ref().and_then(|tls| tls.authority.clone());
-    let only_port = pinecone.single_index.as_ref().map(|_| address.port());
-    let hosts = Hosts::new(pinecone.host_format, pinecone.advertised_host, only_port);
-    let door = Door { limits: Limits::server(), tls, workers: start_workers()? };
-    let filter = pinecone.stats_filter;
-    let gate = Gate::new(requests_bytes);
-    let app = App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, keys, filter, door.clone(), gate);
+    let (control, ops) = Bound::both(settings.listen, settings.ops_listen).await?;
+    let address = control.address;
+    let listeners = index_listeners(address, pinecone.index_port_first);
+    let indexes = open_indexes(data_dir.clone(), engine, pinecone.tenants_index, &listeners).await?;
+    // Only now: whoever has the data open has the directory for himself.
+    let advertised = pinecone.advertised_host;
+    let names = tls::names(address.ip(), advertised.as_ref());
+    let (is_keyless, needs_tls) = (keys.is_open(), tls_demands.only);
+    let tls = blocking(move || open_tls(&tls, tls_demands, &data_dir, names)).await?;
+    let reached = Reached { listen: address.ip(), advertised: advertised.clone(), is_keyless, needs_tls };
+    let live = Live::new(Access::new(keys, settings.key_source), Rules::new(reached, settings.allowed), tls);
+    let authority = live.authority();
     let index = pinecone.single_index.as_ref().map(|single| single.name.clone());
-    let router = match pinecone.single_index {
-        Some(single) => single_index(&app, single).await?,
-        None => every_index(app),
-    };
-    (options.ready)(Listening { address, index, authority });
-    let patience = door.limits.shutdown_time_max + Duration::from_secs(1);
-    serve_connections(listener, router, door, options.stop).await;
-    listeners.close_all(patience).await;
+    let hosts = Hosts::new(pinecone.host_format, advertised, index.as_ref().map(|_| address.port()));
+    let descriptors_left = left_for_connections(descriptors_max, &indexes);
+    let door = live.door(start_workers()?, Sockets::new(sockets, descriptors_left, control.listener()));
+    let (access, filter) = (Arc::clone(&live.access), pinecone.stats_filter);
+    let gate = Gate::new(settings.requests_bytes);
+    let app =
+        App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, access, filter, door.clone(), gate);
+    let ops_address = ops.as_ref().map(|ops| ops.address);
+    let ops = ops.map(|bound| bound.serving(ops_router(&app), &door.sockets.ops));
+    let router = route(app, pinecone.single_index).await?;
+    let watching = tokio::spawn(live.watch(options.reloads));
+    (options.ready)(Listening { address, ops: ops_address, index, authority });
+    let ports = [Some(control.serving(router, &door.sockets.control)), ops];
+    ports::serve(ports, &door, &listeners, options.stop).await;
+    watching.abort();
     blocking(move || indexes.close()).await
 }
 
-fn start_workers() -> Result<Workers, EngineError> {
-    Workers::start().map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
+/// Every index's port takes a descriptor too.
+fn left_for_connections(descriptors_max: Option<u64>, indexes: &Indexes) -> Option<u64> {
+    descriptors_max.map(|most| most.saturating_sub(indexes.all().len() as u64))
 }
 
-fn cannot_listen(listen: SocketAddr, error: &io::Error) -> EngineError {
-    let problem = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            let remedy = "stop that one, or listen elsewhere: --listen ADDRESS:PORT or PINYON_LISTEN";
-            format!("{}: {remedy}", port_taken(listen.port()))
-        }
-        _ => error.to_string(),
+/// Ports of indexes begin behind the control port unless somebody says otherwise.
+fn index_listeners(address: SocketAddr, first: Option<u16>) -> Arc<Listeners> {
+    Arc::new(Listeners::new(address.ip(), first.unwrap_or_else(|| address.port().saturating_add(1))))
+}
+
+async fn route(app: App, single: Option<SingleIndex>) -> Result<Router, EngineError> {
+    match single {
+        Some(single) => single_index(&app, single).await,
+        None => Ok(every_index(app)),
+    }
+}
+
+/// Makes TLS ready, if it is asked for.
+fn open_tls(
+    settings: &TlsSettings,
+    demands: TlsDemands,
+    data_dir: &Path,
+    names: Vec<String>,
+) -> Result<Option<Tls>, EngineError> {
+    let TlsDemands { only: _, client_ca, dir } = demands;
+    let dir = match settings {
+        TlsSettings::Local => tls::authority_dir(dir.as_deref(), data_dir)?,
+        TlsSettings::Off | TlsSettings::Files { .. } => PathBuf::new(),
     };
-    EngineError::new(ErrorCode::Internal, format!("cannot listen on {listen}: {problem}"))
+    let tls = Tls::open(settings, &dir, names)?;
+    tls.map(|tls| tls.asking_clients(client_ca)).transpose()
 }
 
 /// Opens every index's own port.
@@ -110,8 +143,9 @@ async fn open_indexes(
     data_dir: PathBuf,
     engine: EngineSettings,
     tenants_index: String,
-    listeners: Arc<Listeners>,
+    listeners: &Arc<Listeners>,
 ) -> Result<Arc<Indexes>, EngineError> {
+    let listeners = Arc::clone(listeners);
     let open = move || {
         let pick = |taken: &[u16]| listeners.pick_for_tenants(taken);
         Indexes::open(&data_dir, engine, &tenants_index, pick).map(Arc::new)
@@ -124,4 +158,8 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, EngineError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))?
+}
+
+fn start_workers() -> Result<Workers, EngineError> {
+    Workers::start().map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
 }

@@ -56,7 +56,7 @@ pub use recall::{PartRecall, Tier};
 pub use search::{
     BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Reason, Scope, SharedSearch, Way,
 };
-pub use settings::{GraphEngine, ShardOptions, ShardShape};
+pub use settings::{GraphEngine, QuestionsKept, ShardOptions, ShardShape};
 pub use shard::Shard;
 pub use stats::{NamespaceStats, SegmentStats, ShardStats};
 pub use worker::Keeper;

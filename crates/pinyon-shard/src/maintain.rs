@@ -24,6 +24,8 @@ pub enum Step {
     BuiltGraph,
     /// A graph was tested again, by what people asked.
     Calibrated,
+    /// What people asked was written for the next start.
+    KeptQuestions,
     /// A graph that an earlier run had built was read from its file.
     LoadedGraph,
     /// A build was ended early.

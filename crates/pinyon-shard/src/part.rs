@@ -13,6 +13,16 @@ pub(crate) enum Part {
     Whole,
 }
 
+impl Part {
+    /// It as files tell it: its kind, and the number of its namespace.
+    pub(crate) const fn numbers(self) -> (u64, u64) {
+        match self {
+            Self::Namespace(id) => (1, id.get()),
+            Self::Whole => (2, 0),
+        }
+    }
+}
+
 /// A part and where its rows lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Span {

@@ -1,11 +1,12 @@
-//! Opening: manifest, then segments, then the log from the manifest's floor on. Every step can be cut off by a crash
-//! and begun again.
+//! Opening: manifest, then segments, then the log from the manifest's floor on. All of it is read and judged before anything is changed:
+//! a manifest that came back older than the segments would make leftovers of them. Every step can be cut off by a crash and begun again.
 
 use crate::{
     ShardError, ShardOptions, ShardShape, graphs,
     layer::{Layer, LayerView, Rows},
     log_entry,
     maintain::Maintenance,
+    questions,
     segment::Segment,
     shard::{Inner, Writer},
     snapshot::Snapshot,
@@ -13,7 +14,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use pinyon_storage::{
-    io::SharedIo,
+    io::{SharedIo, is_aside, set_aside},
     manifest::{self, Manifest, SegmentEntry},
     segment::segment_file_name,
     wal::{self, LogHead, RecoverRequest, Recovered, Wal, WalOptions},
@@ -38,15 +39,17 @@ pub(crate) fn open(
         None => create(io, dir, shape)?,
     };
     check_shape(dir, shape, &manifest)?;
-    let names = remove_orphans(io, dir, &manifest)?;
+    let names = io.list(dir).map_err(ShardError::io(dir))?;
     let mut state = Snapshot::empty();
     state.layers = open_segments(io, dir, shape, &manifest)?;
     graphs::inherit_files(&options, &state.layers, &names);
     state.seq = SeqNo::new(manifest.log_floor);
     state.epoch_seen = highest_epoch(&manifest, &state);
-    let recovered = replay(io, dir, shape, &manifest, &mut state)?;
+    let plan = replay(io, dir, shape, &manifest, &mut state)?;
+    tidy(io, dir, &manifest, &names, plan.recovered().is_closed)?;
+    let recovered = plan.carry_out(&**io)?;
     let log = begin_log(io, dir, &mut manifest, &recovered, &options)?;
-    Ok(Inner {
+    let inner = Inner {
         shape,
         options,
         io: Arc::clone(io),
@@ -61,7 +64,9 @@ pub(crate) fn open(
         step_failure: Mutex::new(None),
         bell: Bell::default(),
         questions: Default::default(),
-    })
+    };
+    questions::restore(&inner, &names);
+    Ok(inner)
 }
 
 /// Whether the shard in a directory ever took a write.
@@ -107,7 +112,7 @@ fn create(io: &SharedIo, dir: &Path, shape: ShardShape) -> Result<Manifest, Shar
     let mut refuse = |_: wal::Frame<'_>| {
         Err::<(), _>(ShardError::damaged(dir, "MANIFEST is missing, but the log has entries"))
     };
-    wal::recover(&**io, dir, request, &mut refuse)?;
+    wal::examine(&**io, dir, request, &mut refuse)?.carry_out(&**io)?;
     let manifest = Manifest {
         shard: shape.shard.get(),
         dim: shape.dim.get(),
@@ -136,30 +141,63 @@ fn check_shape(dir: &Path, shape: ShardShape, manifest: &Manifest) -> Result<(),
     Ok(())
 }
 
-/// Removes what a crash left half made: files that no manifest names or that belong to no segment that it names, and
-/// unfinished ones. The names of all files, these among them.
-fn remove_orphans(io: &SharedIo, dir: &Path, manifest: &Manifest) -> Result<Vec<String>, ShardError> {
-    let named: Vec<String> =
-        manifest.segments.iter().map(|entry| segment_file_name(SegmentId::new(entry.id))).collect();
-    let is_named = |name: &str| match graphs::segment_of(name) {
-        Some(segment) => manifest.segments.iter().any(|entry| entry.id == segment.get()),
-        None => named.iter().any(|named| named == name),
-    };
-    let names = io.list(dir).map_err(ShardError::io(dir))?;
-    for name in &names {
-        let is_of_segment = name.ends_with(".seg") || graphs::is_graph_file_name(name);
-        if name.ends_with(".tmp") || (is_of_segment && !is_named(name)) {
-            let path = dir.join(name);
-            match io.remove(&path) {
-                // Nothing reads it, and its number is not given again: no reason to refuse to start.
-                Err(error) if graphs::is_graph_file_name(name.trim_end_matches(".tmp")) => {
+/// What becomes of a file that nothing needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leftover {
+    /// It is unfinished or derived, or was set aside before a run that ended cleanly.
+    Removed,
+    /// It may be needed by a manifest that was lost.
+    SetAside,
+}
+
+impl Leftover {
+    fn of(name: &str, manifest: &Manifest, ended_cleanly: bool) -> Option<Self> {
+        let is_named = |name: &str| {
+            let is_of = |entry: &SegmentEntry| match graphs::segment_of(name) {
+                Some(segment) => entry.id == segment.get(),
+                None => name == segment_file_name(SegmentId::new(entry.id)),
+            };
+            manifest.segments.iter().any(is_of)
+        };
+        let is_graph = graphs::is_graph_file_name(name);
+        let is_unfinished = name.ends_with(".tmp");
+        if is_unfinished || (is_aside(name) && ended_cleanly) || (is_graph && !is_named(name)) {
+            return Some(Self::Removed);
+        }
+        (name.ends_with(".seg") && !is_named(name)).then_some(Self::SetAside)
+    }
+}
+
+/// Puts in order what a crash left, once everything that is named was read. It stays where it can be told from nothing else: what the
+/// system does not let go of is no reason to refuse to start, but for a segment, whose number is given again.
+fn tidy(
+    io: &SharedIo,
+    dir: &Path,
+    manifest: &Manifest,
+    names: &[String],
+    ended_cleanly: bool,
+) -> Result<(), ShardError> {
+    for name in names {
+        let path = dir.join(name);
+        match Leftover::of(name, manifest, ended_cleanly) {
+            None => {}
+            Some(Leftover::SetAside) => {
+                tracing::warn!(
+                    shard = manifest.shard,
+                    file = name,
+                    "set aside a segment that MANIFEST does not name"
+                );
+                set_aside(&**io, &path).map_err(ShardError::io(path))?;
+            }
+            Some(Leftover::Removed) => match io.remove(&path) {
+                Err(error) if !name.ends_with(".seg.tmp") => {
                     graphs::warn_left(ShardId::new(manifest.shard), &path, &error);
                 }
                 removed => removed.map_err(ShardError::io(path))?,
-            }
+            },
         }
     }
-    Ok(names)
+    Ok(())
 }
 
 fn open_segments(
@@ -211,7 +249,7 @@ fn replay(
     shape: ShardShape,
     manifest: &Manifest,
     state: &mut Snapshot,
-) -> Result<Recovered, ShardError> {
+) -> Result<wal::Plan, ShardError> {
     let expected_logs: Vec<SeqNo> = manifest.logs.iter().copied().map(SeqNo::new).collect();
     let request = RecoverRequest {
         shard: shape.shard.get(),
@@ -223,12 +261,12 @@ fn replay(
         state.apply(&namespace, operations, frame.seq);
         Ok::<(), ShardError>(())
     };
-    let recovered = wal::recover(&**io, dir, request, &mut apply)?;
-    if let Some(torn) = &recovered.torn {
+    let plan = wal::examine(&**io, dir, request, &mut apply)?;
+    if let Some(torn) = &plan.recovered().torn {
         tracing::warn!(shard = shape.shard.get(), file = %torn.path.display(), offset = torn.offset, bytes = torn.bytes,
-            "cut a write that was never acknowledged");
+            "cut a write that was never known to be synced; a copy of it is set aside until the next clean start");
     }
-    Ok(recovered)
+    Ok(plan)
 }
 
 /// Begins a new log after the recovered ones, so that nothing is ever appended to a log that a crash has touched.

@@ -23,7 +23,7 @@ impl ShardShape {
     /// A manifest that is damaged, the system's.
     pub fn on_disk(io: &dyn Io, dir: &Path) -> Result<Option<Self>, ShardError> {
         let Some(manifest) = manifest::load(io, dir)? else { return Ok(None) };
-        let (dim, metric) = (Dim::new(manifest.dim), metric_of(manifest.metric));
+        let (dim, metric) = (Dim::stored(manifest.dim), metric_of(manifest.metric));
         let shape = dim.ok().zip(metric);
         Ok(shape.map(|(dim, metric)| Self { shard: ShardId::new(manifest.shard), dim, metric }))
     }
@@ -63,6 +63,34 @@ impl GraphEngine {
     }
 }
 
+/// Where a sample of what people ask is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QuestionsKept {
+    /// Nowhere.
+    None,
+    /// In memory, until the end of the process.
+    #[default]
+    Memory,
+    /// In memory and in a file beside the segments, for the next start.
+    Disk,
+}
+
+impl QuestionsKept {
+    /// Its name in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+        }
+    }
+
+    /// The place of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::None, Self::Memory, Self::Disk].into_iter().find(|kept| kept.name() == name)
+    }
+}
+
 /// How a shard behaves.
 #[derive(Debug, Clone)]
 pub struct ShardOptions {
@@ -92,8 +120,8 @@ pub struct ShardOptions {
     pub dead_share_max: f64,
     /// Scans of the codes of so many rows answer in place of a graph that is not sure to reach its recall; beyond, the graph does.
     pub scan_rows_max: usize,
-    /// Whether questions are kept, in memory, to test graphs with.
-    pub questions_kept: bool,
+    /// Where questions are kept to test graphs with.
+    pub questions_kept: QuestionsKept,
     /// Who tells the time of tests.
     pub clock: Option<Arc<dyn Clock>>,
     /// A limit on memory, shared with other shards.
@@ -123,7 +151,7 @@ impl ShardOptions {
             merge_fan_in: 4,
             dead_share_max: 0.2,
             scan_rows_max: Self::scan_rows_in(20),
-            questions_kept: true,
+            questions_kept: QuestionsKept::Memory,
             clock: None,
             memory: None,
         }

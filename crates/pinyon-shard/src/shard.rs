@@ -1,11 +1,11 @@
 //! The shard itself: its parts, and the operations on it.
 
 use crate::{
-    Change, Found, Namespace, Page, PartRecall, Query, Receipt, Scope, ShardError, ShardOptions, ShardShape,
-    Stored, codes, graphs,
+    Change, Found, Namespace, Page, PartRecall, Query, QuestionsKept, Receipt, Scope, ShardError,
+    ShardOptions, ShardShape, Stored, codes, graphs,
     maintain::{Maintenance, Step},
     part::Part,
-    questions::Questions,
+    questions::{self, Questions},
     queue::Queue,
     read::{self, ListRequest},
     recall, search,
@@ -99,7 +99,7 @@ impl Shard {
             matches!(change, Change::DeleteIds(_) | Change::DeleteAll | Change::DeleteMatching(_));
         let receipt = self.inner.write(namespace, change)?;
         if is_deletion && !self.snapshot().has_records(namespace.id()) {
-            self.inner.questions.forget(Part::Namespace(namespace.id()));
+            questions::forget(&self.inner, Part::Namespace(namespace.id()));
         }
         Ok(receipt)
     }
@@ -276,7 +276,11 @@ impl Shard {
             step => return step,
         }
         match graphs::build_next(&self.inner, pool, stop) {
-            Step::Idle => graphs::retest_next(&self.inner, stop),
+            Step::Idle => {}
+            step => return step,
+        }
+        match graphs::retest_next(&self.inner, stop) {
+            Step::Idle => questions::keep_next(&self.inner),
             step => step,
         }
     }
@@ -294,6 +298,7 @@ impl Shard {
     /// # Errors
     /// The disk's; nothing acknowledged is lost by it.
     pub fn close(&self) -> Result<(), ShardError> {
+        questions::keep_all(&self.inner);
         self.inner.close()
     }
 
@@ -362,7 +367,10 @@ impl Inner {
     /// Keeps a question, perhaps, about rows that are to have a graph.
     fn note_question(&self, scope: Scope<'_>, query: Query<'_>) {
         let plain = query.sparse.is_none() && query.filter.is_none() && query.top_k.get() <= QUESTION_K_MAX;
-        let Some(vector) = query.vector.filter(|_| plain && self.options.questions_kept) else { return };
+        let Some(vector) = query.vector.filter(|_| plain) else { return };
+        if self.options.questions_kept == QuestionsKept::None {
+            return;
+        }
         match scope {
             Scope::All => self.questions.note(Part::Whole, vector.as_slice()),
             Scope::Namespaces([one]) => {
@@ -370,7 +378,7 @@ impl Inner {
                 self.questions.note(part, vector.as_slice());
                 // Whoever deleted the namespace meanwhile may have forgotten its questions before this one.
                 if !self.snapshot.load().has_records(one.id()) {
-                    self.questions.forget(part);
+                    questions::forget(self, part);
                 }
             }
             Scope::Namespaces(_) => {}

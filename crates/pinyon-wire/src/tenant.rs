@@ -232,8 +232,9 @@ pub struct HealthResponse {
     pub status: String,
     /// What the service leans on.
     pub services: Services,
-    /// The settings that clients ask about.
-    pub config: HealthConfig,
+    /// The settings that clients ask about; where keys are set, for who has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<HealthConfig>,
     /// How good answers are, for who has a key: the parts that miss their target first, then the largest; at most a hundred.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recall: Vec<PartRecall>,

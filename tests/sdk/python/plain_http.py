@@ -121,7 +121,7 @@ def methods_and_spellings():
     assert data("GET", "/vectors/upsert").status == 405 and data("PUT", "/query", "{}").status == 405
     assert data("GET", "/nowhere").status == 404
     snake = {"top_k": 1, "vector": [1.0, 1.0], "include_values": True, "include_metadata": True}
-    assert data("POST", "/query", snake, Content_Type="text/plain").json()["matches"][0]["values"] == [1.0, 1.0]
+    assert data("POST", "/query", snake, Content_Type="application/vnd.api+json").json()["matches"][0]["values"] == [1.0, 1.0]
     upsert("gone", {"id": "x", "values": [1.0, 1.0]})
     assert data("DELETE", "/vectors/delete", {"ids": ["x"], "namespace": "gone"}).json() == {}
     below = ask("POST", f"/indexes/{NAME}/query", {"topK": 1, "vector": [1.0, 1.0]})

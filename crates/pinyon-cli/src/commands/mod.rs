@@ -11,6 +11,7 @@ pub mod health;
 pub mod indexes;
 pub mod ingest;
 pub mod inspect;
+pub mod keys;
 pub mod query;
 pub mod serve;
 pub mod settings;

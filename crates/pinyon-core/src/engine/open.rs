@@ -63,7 +63,8 @@ impl Engine {
         let home = Generation::read(dir)?.home(dir);
         let routing = open_catalog(&home, &settings)?;
         check_not_lost(dir, &home, &routing)?;
-        let engine = Self::assemble(&home, settings, routing, lock, pools)?;
+        let shards = open_known_shards(&home, &settings, &routing, pools)?;
+        let engine = Self::assemble(&home, settings, routing, shards, lock, pools)?;
         engine.inner.routing.check_epoch(engine.epoch_seen())?;
         Ok(engine)
     }
@@ -74,11 +75,13 @@ impl Engine {
         catalog::remove_tree(home).map_err(|error| EngineError::io(home, &error))?;
         let settings = self.inner.settings.clone();
         let routing = open_catalog(home, &settings)?;
-        Self::assemble(home, settings, routing, Arc::clone(&self.inner.lock), pools)
+        let shards = open_known_shards(home, &settings, &routing, pools)?;
+        Self::assemble(home, settings, routing, shards, Arc::clone(&self.inner.lock), pools)
     }
 
-    /// Opens the engine although its routing table was lost or rolled back, for [`Engine::repair`] to mend. A catalog
-    /// that does not open is set aside.
+    /// Opens the engine although its routing table was lost or rolled back, for [`Engine::repair`] to mend. A catalog that does not open
+    /// is set aside once every shard was opened: what they were made with is theirs to say, and settings that contradict it change
+    /// nothing.
     ///
     /// # Errors
     /// As [`Engine::open`], but for what a repair can mend.
@@ -86,30 +89,42 @@ impl Engine {
         settings.check()?;
         let lock = lock_dir(dir)?;
         let home = Generation::read(dir)?.home(dir);
-        let routing = match open_catalog(&home, &settings) {
-            Err(error) if error.code == ErrorCode::DataDamaged || error.code == ErrorCode::Internal => {
-                set_catalog_aside(&home)?;
-                open_catalog(&home, &settings)?
-            }
-            opened => opened?,
-        };
         let pools = Pools::new(&settings)?;
-        Self::assemble(&home, settings, routing, lock, &pools)
+        let found = match open_catalog(&home, &settings) {
+            Err(error) if error.code == ErrorCode::DataDamaged || error.code == ErrorCode::Internal => None,
+            opened => Some(opened?),
+        };
+        let (routing, shards) = match found {
+            Some(routing) if routing.settings().is_some() => {
+                let shards = open_known_shards(&home, &settings, &routing, &pools)?;
+                (routing, shards)
+            }
+            lost => {
+                check_shards(&home, &settings)?;
+                let shards = open_shards(&home, &settings, &pools)?;
+                let routing = lost.map_or_else(
+                    || set_catalog_aside(&home).and_then(|()| open_catalog(&home, &settings)),
+                    Ok,
+                )?;
+                (routing, shards)
+            }
+        };
+        Self::assemble(&home, settings, routing, shards, lock, &pools)
     }
 
     fn assemble(
         dir: &Path,
         settings: EngineSettings,
         routing: RoutingTable,
+        shards: Vec<Member>,
         lock: Arc<dyn LockGuard>,
         pools: &Pools,
     ) -> Result<Self, EngineError> {
-        match routing.settings() {
-            Some(found) => check_stored(dir, &found, &settings.stored())?,
-            None => routing.store_settings(&settings.stored())?,
+        // Last of all that may fail: from now on no other settings are let in.
+        if routing.settings().is_none() {
+            routing.store_settings(&settings.stored())?;
         }
         let clock = Arc::clone(&pools.clock);
-        let shards = open_shards(dir, &settings, &clock, &pools.open)?;
         let threads =
             start_threads(&shards, Arc::clone(&pools.graph)).map_err(|error| EngineError::io(dir, &error))?;
         let shard_prefix = settings.shard_prefix.clone();
@@ -257,22 +272,68 @@ pub(crate) fn took_writes(dir: &Path) -> Result<bool, EngineError> {
     Ok(false)
 }
 
-/// Opens all shards at the same time: each is one pass over its files.
-fn open_shards(
-    dir: &Path,
+/// Opens the shards that a catalog knows. Once a tenant was placed there is no shard that was never made: one without files was lost.
+fn open_known_shards(
+    home: &Path,
     settings: &EngineSettings,
-    clock: &Arc<dyn Clock>,
-    pool: &rayon::ThreadPool,
+    routing: &RoutingTable,
+    pools: &Pools,
 ) -> Result<Vec<Member>, EngineError> {
+    if let Some(found) = routing.settings() {
+        check_stored(home, &found, &settings.stored())?;
+    }
+    if routing.len() > 0 {
+        (0..settings.shards).try_for_each(|number| check_there(home, number))?;
+    }
+    open_shards(home, settings, pools)
+}
+
+pub(super) fn check_there(home: &Path, number: u32) -> Result<(), EngineError> {
+    let dir = shard_dir(home, number);
+    if ShardShape::on_disk(&RealIo, &dir)?.is_some() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is missing or has no MANIFEST: the shard was made and its records are not there. Put it back from a backup; \
+         nothing was changed",
+        dir.display()
+    );
+    Err(EngineError::new(ErrorCode::DataDamaged, message))
+}
+
+/// Checks settings against shards whose catalog was lost.
+fn check_shards(home: &Path, settings: &EngineSettings) -> Result<(), EngineError> {
+    let found = super::stored::in_shards(home)?;
+    let settings = [
+        ("NUM_SHARDS", found.shards.map(|shards| shards.to_string()), settings.shards.to_string()),
+        ("VECTOR_DIMENSION", found.dimension.map(|dim| dim.to_string()), settings.dim.get().to_string()),
+        ("METRIC", found.metric.map(|metric| metric.to_string()), settings.metric.to_string()),
+    ];
+    for (name, found, asked) in settings {
+        if let Some(found) = found.filter(|found| *found != asked) {
+            let message = format!(
+                "the shards in {} were made with {name}={found}, this repair asks for {name}={asked}: repair with \
+                 {name}={found} or without it; nothing was changed",
+                home.display()
+            );
+            return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
+        }
+    }
+    Ok(())
+}
+
+/// Opens all shards at the same time: each is one pass over its files.
+fn open_shards(dir: &Path, settings: &EngineSettings, pools: &Pools) -> Result<Vec<Member>, EngineError> {
     use rayon::prelude::{IntoParallelIterator, ParallelIterator};
     let io: SharedIo = Arc::new(RealIo);
+    let clock = &pools.clock;
     let open = |number: u32| {
         let shape = ShardShape { shard: ShardId::new(number), dim: settings.dim, metric: settings.metric };
         let options = ShardOptions { clock: Some(Arc::clone(clock)), ..settings.shard_options.clone() };
         let shard = Shard::open(&io, &shard_dir(dir, number), shape, options)?;
         Ok(Member { shard, latency: LatencyMeter::new(Arc::clone(clock)), load: LoadMeter::default() })
     };
-    pool.install(|| (0..settings.shards).into_par_iter().map(open).collect())
+    pools.open.install(|| (0..settings.shards).into_par_iter().map(open).collect())
 }
 
 fn start_threads(shards: &[Member], graph_pool: Arc<rayon::ThreadPool>) -> io::Result<Threads> {

@@ -60,14 +60,17 @@ fn in_catalog(catalog_dir: &Path) -> Option<MadeWith> {
     })
 }
 
-fn in_shards(dir: &Path) -> Result<MadeWith, EngineError> {
+/// What the shards tell. They are numbered from 0 without a gap: where one is missing, how many there were is not known.
+pub(super) fn in_shards(dir: &Path) -> Result<MadeWith, EngineError> {
     let catalog = CatalogKind::present_in(&open::catalog_dir(dir));
     let mut found = MadeWith { catalog, ..MadeWith::default() };
     for number in 0..pinyon_types::limits::SHARDS_MAX {
-        if let Some(shape) = ShardShape::on_disk(&RealIo, &open::shard_dir(dir, number))? {
-            let dimension = Some(shape.dim.get());
-            found = MadeWith { shards: Some(number + 1), dimension, metric: Some(shape.metric), ..found };
+        let Some(shape) = ShardShape::on_disk(&RealIo, &open::shard_dir(dir, number))? else { continue };
+        if found.shards.unwrap_or(0) < number {
+            open::check_there(dir, number - 1)?;
         }
+        let dimension = Some(shape.dim.get());
+        found = MadeWith { shards: Some(number + 1), dimension, metric: Some(shape.metric), ..found };
     }
     Ok(found)
 }

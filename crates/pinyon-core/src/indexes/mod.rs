@@ -135,6 +135,11 @@ impl Indexes {
         Ok(Self { root, dir: home, settings, pools, open, tenants, registry })
     }
 
+    /// The data directory, as it was given.
+    pub fn data_dir(&self) -> &Path {
+        &self.root
+    }
+
     /// The index that the tenant API speaks to.
     pub fn tenants(&self) -> Arc<Engine> {
         self.tenants.load_full()

@@ -40,6 +40,8 @@ pub struct SelfTest<'a> {
     pub questions: &'a [Vec<f32>],
     /// Rows that the graph lacks: questions of the rows' own kind.
     pub held_out: HeldOut<'a>,
+    /// What an earlier test of the same graph found.
+    pub before: Option<GraphTest>,
 }
 
 /// Rows that a graph lacks.
@@ -64,13 +66,14 @@ pub struct GraphTest {
 
 impl GraphTest {
     /// What both tests of a graph say, the later by more questions: too few of them to be sure do not undo what was sure before.
-    #[must_use]
-    pub fn after(self, before: Self, recall_min: f64) -> Self {
+    fn after(self, before: Self) -> Self {
+        Self { ef: self.ef.max(before.ef), is_enough: before.is_enough, ..self }
+    }
+
+    /// Whether these are too few questions to be sure of what they say: that they find enough.
+    fn is_open(&self, recall_min: f64) -> bool {
         let seems_enough = self.recall.mean >= recall_min && self.recall.upper >= recall_min;
-        if self.is_enough || !before.is_enough || !seems_enough || self.recall.queries >= QUESTIONS_SURE {
-            return self;
-        }
-        Self { ef: self.ef.max(before.ef), is_enough: true, ..self }
+        !self.is_enough && seems_enough && self.recall.queries < QUESTIONS_SURE
     }
 }
 
@@ -79,15 +82,35 @@ pub const fn are_enough(questions: usize) -> bool {
     questions >= QUESTIONS_MIN
 }
 
-/// Finds the effort that a graph needs; `None` if it was stopped. Cost: up to a thousand queries, each about ten times, and their exact
-/// answers, for which codes are scanned if there are any.
+/// Finds the effort that a graph needs; `None` if it was stopped. Questions decide; where they are too few to be sure, probes are asked
+/// whether what seems enough is. Cost: up to a thousand queries, each about ten times, and their exact answers, for which codes are
+/// scanned if there are any.
 pub fn calibrate(
+    graph: &dyn Graph,
+    rows: (RowBlock<'_>, Option<&CodedRows>),
+    test: SelfTest<'_>,
+    stop: &dyn Fn() -> bool,
+) -> Option<GraphTest> {
+    if !are_enough(test.questions.len()) {
+        return calibrate_by(Asked::Probes, graph, rows, test, stop);
+    }
+    let found = calibrate_by(Asked::Questions, graph, rows, test, stop)?;
+    if !found.is_open(test.recall_min) {
+        return Some(found);
+    }
+    let sure_before = test.before.filter(|before| before.is_enough);
+    let before = sure_before.or_else(|| calibrate_by(Asked::Probes, graph, rows, test, stop))?;
+    Some(found.after(before))
+}
+
+/// The same by one kind of queries.
+fn calibrate_by(
+    asked: Asked,
     graph: &dyn Graph,
     (block, codes): (RowBlock<'_>, Option<&CodedRows>),
     test: SelfTest<'_>,
     stop: &dyn Fn() -> bool,
 ) -> Option<GraphTest> {
-    let asked = if are_enough(test.questions.len()) { Asked::Questions } else { Asked::Probes };
     let (classes, queries): (Vec<usize>, Vec<Vec<f32>>) = match asked {
         Asked::Questions => test.questions.iter().map(|question| (0, question.clone())).unzip(),
         Asked::Probes => {

@@ -49,8 +49,14 @@ fn calibrated_graphs_find_what_a_scan_finds() {
     let queries = &all.vectors[count * dim..];
     for metric in METRICS {
         let graph = HnswRsGraph::build(rows.block(), metric, OPTIONS, &|| false, &pool()).unwrap();
-        let test =
-            SelfTest { metric, recall_min: 0.99, seed: 1, questions: &[], held_out: HeldOut::default() };
+        let test = SelfTest {
+            metric,
+            recall_min: 0.99,
+            seed: 1,
+            questions: &[],
+            held_out: HeldOut::default(),
+            before: None,
+        };
         let found = calibrate(&graph, (rows.block(), None), test, &|| false).unwrap();
         assert!(found.is_enough && found.recall.mean > 0.99, "{metric}: {found:?}");
         let ef = found.ef;

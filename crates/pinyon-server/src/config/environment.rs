@@ -17,7 +17,7 @@ pub(super) const MODULE_NAMES: [&str; 9] = [
 ];
 
 /// Variables that belong to the command line, not to these settings.
-const OTHER_NAMES: [&str; 4] = ["PINYON_SERVER", "PINYON_CONFIG", "PINYON_API_KEY", "PINYON_LOG"];
+const OTHER_NAMES: [&str; 3] = ["PINYON_SERVER", "PINYON_CONFIG", "PINYON_API_KEY"];
 
 /// Environment variables, from the process or a `.env` file: by our own name, with the name that was written and the value.
 #[derive(Clone, Default)]
@@ -107,10 +107,11 @@ impl FromText for bool {
     }
 }
 
-/// A list has commas between its items.
+/// A list has commas between its items. One that is empty is for the list's reader to refuse: left out, a list of commas
+/// would count as not set.
 impl FromText for Vec<String> {
     fn from_text(text: &str) -> Result<Self, String> {
-        Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+        Ok(text.split(',').map(str::trim).map(str::to_owned).collect())
     }
 }
 

@@ -1,12 +1,14 @@
 //! Settings: those that the data were made with, a TOML file, then the environment (and a `.env` file beneath it), then flags; each layer over the one
 //! before. Unknown keys are refused. Resolved once.
 
+mod access;
 mod environment;
 mod machine;
 mod partial;
 mod requests;
 mod setting;
 mod single;
+mod sockets;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -17,13 +19,16 @@ pub use partial::{Partial, SETTINGS};
 pub use setting::Setting;
 
 use crate::{
-    KeyRing,
+    KeyRing, Reloadable,
+    auth::KeySource,
+    http::SocketSettings,
     pinecone::{AdvertisedHost, HostFormat, SingleIndex},
-    tls::TlsSettings,
+    strangers::Allowed,
+    tls::{TlsDemands, TlsSettings},
 };
 use pinyon_core::{
-    CatalogKind, CrossShardSettings, EngineSettings, GraphEngine, MemoryBudget, MissingFields,
-    PlacementPolicy, ShardOptions, SystemClock, Thresholds, check_index_name,
+    CatalogKind, CrossShardSettings, EngineSettings, FileAccess, GraphEngine, MemoryBudget, MissingFields,
+    PlacementPolicy, QuestionsKept, ShardOptions, SystemClock, Thresholds, check_index_name, limit_new_files,
 };
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
@@ -33,6 +38,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:5080";
 /// Where the data are when nobody says otherwise.
 pub const DATA_DIR_DEFAULT: &str = "pinyon-data";
+/// What is logged when nobody says otherwise: warnings, but none of h2, which warns of what any client can do.
+pub const LOG_DEFAULT: &str = "warn,h2=error";
 /// Where embeddings are asked for when nobody says otherwise.
 const OPENAI_BASE_URL_DEFAULT: &str = "https://api.openai.com/v1";
 /// The model that is asked for there when nobody says otherwise.
@@ -64,6 +71,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Who is let in.
     pub keys: KeyRing,
+    /// Where keys come from.
+    pub(crate) key_source: KeySource,
+    /// Which hosts and origins are known besides the server's own.
+    pub(crate) allowed: Allowed,
     /// How the engine is opened.
     pub engine: EngineSettings,
     /// How Pinecone's API is served.
@@ -72,8 +83,25 @@ pub struct Settings {
     pub(crate) tls: TlsSettings,
     /// Bytes that bodies of requests, and what is made of them, may take at once.
     pub(crate) requests_bytes: usize,
+    /// What is asked of connections beside that.
+    pub(crate) tls_demands: TlsDemands,
+    /// Who may read the files of the data.
+    pub data_access: FileAccess,
+    /// What is logged.
+    pub log: String,
+    /// How many connections there may be.
+    pub(crate) sockets: SocketSettings,
+    /// Where health and metrics have a port of their own, if they have one.
+    pub(crate) ops_listen: Option<SocketAddr>,
     /// The values as resolved, secrets hidden, for people.
     pub shown: Vec<(&'static str, String)>,
+}
+
+impl Settings {
+    /// The part that a running server takes anew.
+    pub fn reloadable(&self) -> Reloadable {
+        Reloadable { keys: self.key_source.clone(), allowed: self.allowed.clone() }
+    }
 }
 
 /// How Pinecone's API is served.
@@ -116,12 +144,14 @@ impl StatsFilter {
 }
 
 /// Resolves settings for the directory that the layers name: below them lie the settings that its data were made with, so
-/// that only what somebody asked for can contradict the data.
+/// that only what somebody asked for can contradict the data. Reading those opens the catalog, which may write files: from here on the
+/// process makes files for whom the setting says.
 ///
 /// # Errors
 /// As [`resolve`].
 pub fn resolve_for_data(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, ConfigError> {
     let merged = layers.into_iter().fold(Partial::default(), Partial::overlaid_by);
+    limit_new_files(access::data_access(merged.data_access.as_deref())?);
     let stored = stored::layer(&data_dir(&merged));
     resolve([stored, merged])
 }
@@ -136,29 +166,51 @@ fn data_dir(merged: &Partial) -> PathBuf {
 /// A value that is out of range or contradicts another; listening beyond loopback without keys.
 pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, ConfigError> {
     let merged = layers.into_iter().fold(Partial::default(), Partial::overlaid_by);
-    let listen_text = merged.listen.clone().map_or_else(|| single::listen_default(&merged), Ok)?;
-    let listen: SocketAddr = listen_text.parse().map_err(|_| {
-        ConfigError(format!("setting listen: {listen_text:?} is not ADDRESS:PORT, like {LISTEN_DEFAULT}"))
-    })?;
-    let keys = merged.api_keys.clone().unwrap_or_default();
-    let keys =
-        KeyRing::new(keys.iter().map(String::as_str)).map_err(|error| ConfigError::of("api_keys", error))?;
-    if keys.is_open() && !listen.ip().is_loopback() {
-        return Err(ConfigError(format!(
-            "listening on {listen} lets everybody in who can reach it: set PINYON_API_KEYS, or listen on 127.0.0.1"
-        )));
-    }
+    let listen = listen(&merged)?;
+    let ops_listen = sockets::ops_listen(&merged)?;
+    let (keys, key_source) = access::keys(&merged, [Some(listen), ops_listen])?;
+    let lists = (merged.allowed_hosts.as_deref(), merged.allowed_origins.as_deref());
+    let allowed = Allowed::read(lists.0.unwrap_or_default(), lists.1.unwrap_or_default());
+    let allowed = allowed.map_err(ConfigError)?;
     let engine = engine_settings(&merged)?;
     let pinecone = pinecone_settings(&merged)?;
     let data_dir = data_dir(&merged);
     let tls = tls::settings(&merged)?;
+    let tls_demands = tls::demands(&merged, &tls)?;
+    let log = text(&merged.log, LOG_DEFAULT);
+    let data_access = access::data_access(merged.data_access.as_deref())?;
+    let sockets = sockets::settings(&merged)?;
     let requests_bytes = requests::bytes(merged.requests_mib, merged.memory_mib)?;
     let mut shown = show(&engine, &data_dir, listen, &keys);
     shown.push(("stats_filter", pinecone.stats_filter.name().into()));
     shown.push(("tls", tls::shown(&tls)));
     shown.push(("requests_mib", (requests_bytes >> 20).to_string()));
+    shown.extend(ops_listen.iter().map(|address| ("ops_listen", address.to_string())));
     shown.extend(pinecone.single_index.iter().map(|index| ("single_index", index.name.clone())));
-    Ok(Settings { data_dir, listen, keys, engine, pinecone, tls, requests_bytes, shown })
+    Ok(Settings {
+        data_dir,
+        listen,
+        keys,
+        key_source,
+        allowed,
+        engine,
+        pinecone,
+        tls,
+        tls_demands,
+        data_access,
+        log,
+        sockets,
+        ops_listen,
+        requests_bytes,
+        shown,
+    })
+}
+
+fn listen(merged: &Partial) -> Result<SocketAddr, ConfigError> {
+    let text = merged.listen.clone().map_or_else(|| single::listen_default(merged), Ok)?;
+    text.parse().map_err(|_| {
+        ConfigError(format!("setting listen: {text:?} is not ADDRESS:PORT, like {LISTEN_DEFAULT}"))
+    })
 }
 
 fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> {
@@ -256,11 +308,10 @@ fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
     let scan_ms_max = merged.scan_ms_max.unwrap_or(SCAN_MS_MAX_DEFAULT);
     let scan_rows_max = ShardOptions::scan_rows_in(usize::try_from(scan_ms_max).unwrap_or(usize::MAX));
     let questions_kept = match merged.questions_kept.as_deref() {
-        None | Some("memory") => true,
-        Some("none") => false,
-        Some(other) => {
-            return Err(ConfigError(format!("setting questions_kept: must be memory or none, is {other:?}")));
-        }
+        None => options.questions_kept,
+        Some(name) => QuestionsKept::named(name).ok_or_else(|| {
+            ConfigError(format!("setting questions_kept: must be memory, disk or none, is {name:?}"))
+        })?,
     };
     let options = ShardOptions { recall_min, scan_rows_max, questions_kept, memory, ..options };
     let graph = merged.graph.as_deref().unwrap_or_default();
@@ -297,11 +348,6 @@ pub const TENANTS_INDEX: &str = "tenants";
 /// Milliseconds for a scan, usually: what a person does not notice yet.
 const SCAN_MS_MAX_DEFAULT: u64 = 20;
 
-/// Where questions are kept.
-const fn questions_shown(are_kept: bool) -> &'static str {
-    if are_kept { "memory" } else { "none" }
-}
-
 fn memory_shown(engine: &EngineSettings) -> String {
     let budget = engine.shard_options.memory.as_ref();
     budget.map_or_else(|| "no limit".into(), |budget| (budget.bytes_max() >> 20).to_string())
@@ -334,7 +380,7 @@ fn show(
         ("memory_mib", memory_shown(engine)),
         ("scan_factor", engine.scan_factor.to_string()),
         ("recall_min", engine.shard_options.recall_min.to_string()),
-        ("questions_kept", questions_shown(engine.shard_options.questions_kept).into()),
+        ("questions_kept", engine.shard_options.questions_kept.name().into()),
         ("missing_fields", engine.missing_fields.name().into()),
     ]
 }

@@ -66,12 +66,36 @@ settings! {
         listen: String = |settings| settings.listen.to_string();
         /// Keys that are let in, at least one to listen beyond loopback; in the environment with commas between them.
         api_keys: Vec<String> = |_| "none".into();
+        /// File of keys, a line `NAME KEY` each; watched while the server runs.
+        api_keys_file: PathBuf = |_| "none".into();
+        /// Hosts that a server without keys answers to, beside its own; in the environment with commas between them.
+        allowed_hosts: Vec<String> = |_| "none".into();
+        /// Origins whose pages may ask this server; in the environment with commas between them.
+        allowed_origins: Vec<String> = |_| "none".into();
         /// TLS on the same ports, beside plain text: off, or local for a CA of its own.
         tls: String = |settings| super::tls::shown(&settings.tls);
         /// PEM file with a certificate and its chain, to speak TLS with; needs `tls_key`.
         tls_cert: PathBuf = |_| "none".into();
         /// PEM file with that certificate's key.
         tls_key: PathBuf = |_| "none".into();
+        /// Refuses plain text on every port.
+        tls_only: bool = |_| "false".into();
+        /// PEM file with the CAs of clients; clients must show a certificate of one, over TLS only.
+        tls_client_ca: PathBuf = |_| "none".into();
+        /// Directory of the CA that `tls` local makes.
+        tls_dir: PathBuf = |_| "`$XDG_STATE_HOME/pinyon/tls`".into();
+        /// Who may read the files of the data: owner, or group for the owner's group too.
+        data_access: String = |_| "owner".into();
+        /// What is logged: error, warn, info, debug or trace, or `PART=LEVEL` with commas between them.
+        log: String = |settings| settings.log.clone();
+        /// ADDRESS:PORT of a port that serves only `/livez`, `/readyz`, `/health` and `/metrics`.
+        ops_listen: String = |_| "none".into();
+        /// Connections of the control port, and of all indexes' ports together, 16 to 1,000,000.
+        connections_max: usize = |settings| settings.sockets.connections_max().to_string();
+        /// Connections of one address (IPv4) or network (IPv6 /64) among them; this machine's are not counted.
+        connections_per_source_max: usize = |settings| settings.sockets.per_source_max().to_string();
+        /// Addresses or ranges (`10.0.0.0/8`) of proxies that carry many clients: not counted as one source.
+        trusted_proxies: Vec<String> = |_| "none".into();
     }
     "Names and hosts" {
         /// Text before a shard's number in its name.
@@ -118,8 +142,8 @@ settings! {
         recall_min: f64 = |settings| settings.engine.shard_options.recall_min.to_string();
         /// Milliseconds that a scan of codes may take before a graph that may miss its recall answers instead.
         scan_ms_max: u64 = |_| SCAN_MS_MAX_DEFAULT.to_string();
-        /// Where a sample of query vectors is kept to test graphs with: memory, or none.
-        questions_kept: String = |settings| super::questions_shown(settings.engine.shard_options.questions_kept).into();
+        /// Where a sample of query vectors is kept to test graphs with: memory, disk (for the next start), or none.
+        questions_kept: String = |settings| settings.engine.shard_options.questions_kept.name().into();
         /// What filters with `$ne` and `$nin` do with records that lack the field: exclude or include them.
         missing_fields: String = |settings| settings.engine.missing_fields.name().into();
         /// What Pinecone's statistics with a filter answer of serverless indexes: deny (400, as the service) or allow.

@@ -3,9 +3,10 @@
 use super::{ConfigError, Settings, environment::MODULE_NAMES, resolve};
 
 /// Settings that `pinyon serve` takes as flags too, in the order of its help.
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 11] = [
     "data_dir",
     "listen",
+    "ops_listen",
     "single_index",
     "tls",
     "num_shards",

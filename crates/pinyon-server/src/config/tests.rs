@@ -175,3 +175,90 @@ fn dotenv_files_are_read_as_people_write_them() {
     assert_eq!(pairs, [("NUM_SHARDS", "3"), ("SHARD_PREFIX", "my shard"), ("EMPTY", ""), ("QUOTED", "a=b")]);
     assert!(read_dotenv("NUM_SHARDS").unwrap_err().0.contains("line 1"));
 }
+
+#[test]
+fn keys_with_an_empty_one_among_them_are_refused_not_left_out() {
+    for keys in
+        [",", ",,", " ", "long-enough-key-1,", ",long-enough-key-1", "long-enough-key-1,,long-enough-key-2"]
+    {
+        let refused = resolve([environment(&[("PINYON_API_KEYS", keys)]).unwrap()]).unwrap_err();
+        assert!(
+            refused.0.starts_with("setting api_keys: key ") && refused.0.contains("is empty"),
+            "{refused}"
+        );
+    }
+    let missing = resolve([environment(&[("PINYON_API_KEYS_FILE", "no/such/file")]).unwrap()]).unwrap_err();
+    assert!(missing.0.contains("api_keys_file: no/such/file: there is no such file"), "{missing}");
+}
+
+#[test]
+fn demands_on_connections_need_tls_and_clients_certificates_end_plain_text() {
+    let demands = |pairs: &[(&str, &str)]| resolve([environment(pairs).unwrap()]).map(|one| one.tls_demands);
+    let (local, only, ca) =
+        (("PINYON_TLS", "local"), ("PINYON_TLS_ONLY", "true"), ("PINYON_TLS_CLIENT_CA", "ca.pem"));
+    for pairs in [vec![only], vec![ca], vec![only, ("PINYON_TLS", "off")]] {
+        assert!(demands(&pairs).unwrap_err().0.contains("needs TLS"));
+    }
+    assert!(!demands(&[local]).unwrap().only && demands(&[local, only]).unwrap().only);
+    assert!(
+        demands(&[local, ca]).unwrap().only
+            && demands(&[local, ca, ("PINYON_TLS_ONLY", "false")]).unwrap().only
+    );
+}
+
+#[test]
+fn data_are_the_owners_or_his_groups() {
+    let access = |name: &str| resolve([environment(&[("PINYON_DATA_ACCESS", name)]).unwrap()]);
+    assert_eq!(access("owner").unwrap().data_access, FileAccess::Owner);
+    assert_eq!(access("group").unwrap().data_access, FileAccess::Group);
+    assert!(access("world").unwrap_err().0.contains("owner or group"));
+}
+
+#[test]
+fn connections_are_bounded_as_set_and_a_source_has_a_quarter() {
+    let sockets = |pairs: &[(&str, &str)]| resolve([environment(pairs).unwrap()]).map(|all| all.sockets);
+    let limits = |pairs: &[(&str, &str)]| {
+        let set = sockets(pairs).unwrap();
+        (set.connections_max(), set.per_source_max(), set.trusted.len())
+    };
+    assert_eq!(limits(&[]), (1024, 256, 0));
+    assert_eq!(limits(&[("PINYON_CONNECTIONS_MAX", "100")]), (100, 25, 0));
+    let all = [
+        ("PINYON_CONNECTIONS_MAX", "100"),
+        ("PINYON_CONNECTIONS_PER_SOURCE_MAX", "100"),
+        ("PINYON_TRUSTED_PROXIES", "10.0.0.0/8, fd00::1"),
+    ];
+    assert_eq!(limits(&all), (100, 100, 2));
+    for (name, value, said) in [
+        ("PINYON_CONNECTIONS_MAX", "15", "setting connections_max: must be 16 to 1000000, is 15"),
+        (
+            "PINYON_CONNECTIONS_PER_SOURCE_MAX",
+            "0",
+            "setting connections_per_source_max: must be 1 to 1024, is 0",
+        ),
+        ("PINYON_CONNECTIONS_PER_SOURCE_MAX", "1025", "must be 1 to 1024, is 1025"),
+        (
+            "PINYON_TRUSTED_PROXIES",
+            "proxy",
+            "setting trusted_proxies: \"proxy\" is not an address or a range",
+        ),
+    ] {
+        let refused = sockets(&[(name, value)]).unwrap_err().0;
+        assert!(refused.contains(said), "{refused}");
+    }
+}
+
+#[test]
+fn the_port_for_health_and_metrics_is_guarded_like_the_other() {
+    let ops = |pairs: &[(&str, &str)]| resolve([environment(pairs).unwrap()]).map(|all| all.ops_listen);
+    assert_eq!(ops(&[]), Ok(None));
+    assert_eq!(ops(&[("PINYON_OPS_LISTEN", "127.0.0.1:5079")]).unwrap().unwrap().port(), 5079);
+    let beyond = ("PINYON_OPS_LISTEN", "0.0.0.0:5079");
+    let refused = ops(&[beyond]).unwrap_err().0;
+    assert!(
+        refused.contains("listening on 0.0.0.0:5079") && refused.contains("PINYON_API_KEYS"),
+        "{refused}"
+    );
+    assert!(ops(&[beyond, ("PINYON_API_KEYS", "long-enough-for-a-key")]).is_ok());
+    assert!(ops(&[("PINYON_OPS_LISTEN", "5079")]).unwrap_err().0.contains("like 127.0.0.1:5079"));
+}

@@ -1,7 +1,7 @@
 //! The settings of TLS.
 
 use super::{ConfigError, Partial};
-use crate::tls::TlsSettings;
+use crate::tls::{TlsDemands, TlsSettings};
 
 /// What the layers ask for. Files need no word beside them; `off` switches off what a lower layer asked for.
 pub(super) fn settings(merged: &Partial) -> Result<TlsSettings, ConfigError> {
@@ -24,6 +24,22 @@ pub(super) fn settings(merged: &Partial) -> Result<TlsSettings, ConfigError> {
             Err(ConfigError("setting tls_key needs tls_cert, the file with its certificate".into()))
         }
     }
+}
+
+/// What is asked of connections.
+pub(super) fn demands(merged: &Partial, settings: &TlsSettings) -> Result<TlsDemands, ConfigError> {
+    let (only, client_ca) = (merged.tls_only.unwrap_or(false), merged.tls_client_ca.clone());
+    let is_off = *settings == TlsSettings::Off;
+    match (only, &client_ca) {
+        (true, _) if is_off => Err(without_tls("tls_only")),
+        (_, Some(_)) if is_off => Err(without_tls("tls_client_ca")),
+        // A client's certificate would keep nobody out who may come without TLS.
+        _ => Ok(TlsDemands { only: only || client_ca.is_some(), client_ca, dir: merged.tls_dir.clone() }),
+    }
+}
+
+fn without_tls(setting: &str) -> ConfigError {
+    ConfigError(format!("setting {setting} needs TLS: set tls to local, or tls_cert and tls_key"))
 }
 
 /// For people.

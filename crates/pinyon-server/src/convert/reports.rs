@@ -23,11 +23,11 @@ pub fn health(settings: &EngineSettings, services: EngineServices) -> tenant::He
     tenant::HealthResponse {
         status: if shards && routing && embedder { "healthy" } else { "degraded" }.into(),
         services: tenant::Services { pinecone: shards, redis: routing, openai: embedder },
-        config: tenant::HealthConfig {
+        config: Some(tenant::HealthConfig {
             num_shards: settings.shards,
             shard_prefix: settings.shard_prefix.clone(),
             vector_dimension: settings.dim.get(),
-        },
+        }),
         recall: Vec::new(),
         recall_below_target: None,
         warnings: Vec::new(),

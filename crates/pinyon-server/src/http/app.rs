@@ -1,7 +1,7 @@
 //! What all handlers share: the indexes, the keys, the limits, and the way into the engine.
 
 use super::{Door, Gate, Limits, Listeners, gate::Ticket};
-use crate::{ApiError, KeyRing, config::StatsFilter, pinecone::Hosts};
+use crate::{ApiError, auth::Access, config::StatsFilter, pinecone::Hosts};
 use axum::http::HeaderMap;
 use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ struct Shared {
     door: Door,
     /// Where the accept loops and the threads that may block belong.
     runtime: Handle,
-    keys: KeyRing,
+    access: Arc<Access>,
     stats_filter: StatsFilter,
     gate: Arc<Gate>,
     in_flight: Arc<Semaphore>,
@@ -38,7 +38,7 @@ impl App {
         indexes: Arc<Indexes>,
         listeners: Arc<Listeners>,
         hosts: Hosts,
-        keys: KeyRing,
+        access: Arc<Access>,
         stats_filter: StatsFilter,
         door: Door,
         gate: Arc<Gate>,
@@ -49,7 +49,7 @@ impl App {
             hosts,
             door,
             runtime: Handle::current(),
-            keys,
+            access,
             stats_filter,
             gate,
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
@@ -97,7 +97,7 @@ impl App {
 
     /// Whether a request has one of the keys.
     pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
-        self.0.keys.admits(given_key(headers))
+        self.0.access.admits(headers)
     }
 
     /// Runs work in the tenants' index on a thread that may block, if there is room.
@@ -127,7 +127,7 @@ impl App {
         work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
         if index.engine.is_small(namespace) {
-            return work(&index.engine);
+            return work(&index.engine).map_err(|error| self.relative(error));
         }
         self.run_in(index, work).await
     }
@@ -165,14 +165,14 @@ impl App {
             drop(permit);
             result
         });
-        done.await.unwrap_or_else(|error| Err(panicked(&error)))
+        let done = done.await.unwrap_or_else(|error| Err(panicked(&error)));
+        done.map_err(|error| self.relative(error))
     }
-}
 
-/// The key that a request brings: in Pinecone's header, or in the one that everybody else knows.
-pub(crate) fn given_key(headers: &HeaderMap) -> Option<&str> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    header("api-key").or_else(|| header("authorization")?.strip_prefix("Bearer "))
+    /// Clients learn which file it is, not where this machine keeps it.
+    fn relative(&self, error: EngineError) -> EngineError {
+        error.relative_to(self.0.indexes.data_dir())
+    }
 }
 
 fn panicked(error: &tokio::task::JoinError) -> EngineError {

@@ -1,8 +1,15 @@
 //! `/openapi.json`, made from the wire shapes, and `/docs`, a page that shows it. Both are inside the binary.
 
-use super::request::BODY_BYTES_MAX;
-use axum::response::{Html, IntoResponse, Response};
+use super::{App, request::BODY_BYTES_MAX};
+use axum::{
+    Router,
+    body::Bytes,
+    http::header,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use pinyon_wire::{admin, documents, tenant};
+use std::sync::LazyLock;
 use utoipa::{
     Modify, OpenApi,
     openapi::{self, ContentBuilder, Ref, ResponseBuilder, path::Operation},
@@ -240,15 +247,49 @@ fn add_common(operation: &mut Operation, writes: bool, path: &str) {
 #[folder = "assets"]
 struct Assets;
 
-/// `GET /openapi.json`.
-pub(super) async fn openapi() -> Response {
-    axum::Json(Document::openapi()).into_response()
+/// The page, what it loads, and the document that it shows.
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/openapi.json", get(openapi))
+        .route("/docs", get(page))
+        .route("/docs/page.css", get(style))
+        .route("/docs/page.js", get(script))
 }
 
+/// `GET /openapi.json`. Written once: anybody may ask for it, and writing it costs more than most requests.
+async fn openapi() -> Response {
+    static TEXT: LazyLock<Bytes> =
+        LazyLock::new(|| serde_json::to_vec(&Document::openapi()).unwrap_or_default().into());
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.clone()).into_response()
+}
+
+/// What the page may load: its own style, script and description, and nothing else; nobody may frame it (CSP Level 3).
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+
 /// `GET /docs`.
-pub(super) async fn page() -> Response {
-    let page = Assets::get("docs.html").map(|file| file.data.into_owned()).unwrap_or_default();
-    Html(page).into_response()
+async fn page() -> Response {
+    asset("docs.html", "text/html; charset=utf-8")
+}
+
+/// `GET /docs/page.css`.
+async fn style() -> Response {
+    asset("page.css", "text/css; charset=utf-8")
+}
+
+/// `GET /docs/page.js`.
+async fn script() -> Response {
+    asset("page.js", "text/javascript; charset=utf-8")
+}
+
+fn asset(name: &str, kind: &'static str) -> Response {
+    let bytes = Assets::get(name).map(|file| file.data.into_owned()).unwrap_or_default();
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, bytes).into_response()
 }
 
 #[cfg(test)]
@@ -272,6 +313,29 @@ mod tests {
             assert!(document.contains(&format!("\"{path}\"")), "{path}");
         }
         assert!(Assets::get("docs.html").is_some());
+    }
+
+    #[tokio::test]
+    async fn the_page_has_a_strict_policy_and_nothing_inline() {
+        let text = |name: &str| String::from_utf8(Assets::get(name).unwrap().data.into_owned()).unwrap();
+        let page = text("docs.html");
+        for inline in ["<style", "<script>", " style=", " onload=", " onclick=", "javascript:"] {
+            assert!(!page.contains(inline), "{inline}");
+        }
+        for loaded in ["href=\"/docs/page.css\"", "src=\"/docs/page.js\""] {
+            assert!(page.contains(loaded), "{loaded}");
+        }
+        assert!(!text("page.js").contains("innerHTML") && !text("page.js").contains("eval("));
+        for (answer, kind) in [
+            (super::page().await, "text/html"),
+            (style().await, "text/css"),
+            (script().await, "text/javascript"),
+        ] {
+            let headers = answer.headers();
+            assert!(headers["content-type"].to_str().unwrap().starts_with(kind));
+            let policy = headers["content-security-policy"].to_str().unwrap();
+            assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        }
     }
 
     #[test]

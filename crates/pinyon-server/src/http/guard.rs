@@ -1,10 +1,10 @@
 //! What stands before the handlers: keys, and a number for every request.
 
 use super::{App, pass};
-use crate::{ApiError, pinecone};
+use crate::{ApiError, auth::mark_refused, pinecone};
 use axum::{
     extract::{Request, State},
-    http::{HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -23,14 +23,14 @@ pub(super) async fn authenticate(State(app): State<App>, request: Request, next:
     if app.admits(request.headers()) {
         return pass(app.gate(), request, next, ApiError::into_response).await;
     }
-    refused().into_response()
+    refused(request.headers())
 }
 
 /// The answer to who has no key, outside Pinecone's API.
-pub(super) fn refused() -> ApiError {
+pub(super) fn refused(headers: &HeaderMap) -> Response {
     let message =
         "Invalid API key: send one of the server's keys as `Api-Key: KEY` or `Authorization: Bearer KEY`";
-    ApiError::new(401, "UNAUTHENTICATED", message)
+    mark_refused(headers, ApiError::new(401, "UNAUTHENTICATED", message).into_response())
 }
 
 /// Lets in who has a key; Pinecone's control plane.

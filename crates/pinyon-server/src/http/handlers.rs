@@ -59,14 +59,29 @@ pub(crate) fn router(app: App) -> Router {
         .route("/health", get(health))
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(|| async { "ok" }))
-        .route("/openapi.json", get(docs::openapi))
-        .route("/docs", get(docs::page))
+        .merge(docs::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(app.clone(), compress))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app.clone());
     Router::new().fallback_service(ByHost::new(app, router))
+}
+
+/// The routes of the port for health and metrics.
+pub(crate) fn ops_router(app: &App) -> Router {
+    let keyed = Router::new()
+        .route("/metrics", get(metrics))
+        .route_layer(from_fn_with_state(app.clone(), guard::authenticate));
+    keyed
+        .route("/health", get(health))
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(|| async { "ok" }))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), compress))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app.clone())
 }
 
 /// The routes of one index's port.
@@ -106,21 +121,21 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
 }
 
 /// Who has no key learns nothing, not even what there is not.
-async fn not_found(State(app): State<App>, request: Request) -> ApiError {
+async fn not_found(State(app): State<App>, request: Request) -> Response {
     if !app.admits(request.headers()) {
-        return guard::refused();
+        return guard::refused(request.headers());
     }
     let message = format!("there is nothing at {}; /docs lists what there is", request.uri().path());
-    ApiError::new(404, "NOT_FOUND", message)
+    ApiError::new(404, "NOT_FOUND", message).into_response()
 }
 
-async fn method_not_allowed(State(app): State<App>, request: Request) -> ApiError {
+async fn method_not_allowed(State(app): State<App>, request: Request) -> Response {
     if !app.admits(request.headers()) {
-        return guard::refused();
+        return guard::refused(request.headers());
     }
     let message =
         format!("{} does not answer to {}; /docs lists what does", request.uri().path(), request.method());
-    ApiError::new(405, "METHOD_NOT_ALLOWED", message)
+    ApiError::new(405, "METHOD_NOT_ALLOWED", message).into_response()
 }
 
 /// As [`method_not_allowed`], with the refusal in the words of Pinecone's data plane.
@@ -128,7 +143,7 @@ async fn wrong_method_of_index(State(app): State<App>, request: Request) -> Resp
     if !app.admits(request.headers()) {
         return pinecone::unauthenticated_data(request.headers());
     }
-    method_not_allowed(State(app), request).await.into_response()
+    method_not_allowed(State(app), request).await
 }
 
 async fn ingest(
@@ -158,13 +173,14 @@ async fn delete(
     Ok(Json(deleted.await??).into_response())
 }
 
-/// Looks at flags only, so it needs no place among the requests: a server that is busy is not ill. Who has a key is told as well how good
-/// answers are, if there is a place to find that out in.
+/// Looks at flags only, so it needs no place among the requests: a server that is busy is not ill. Who has a key, or needs none,
+/// is told as well the shape of the data, and how good answers are if there is a place to find that out in.
 async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
     let indexes = app.shared_indexes();
     let mut health = reports::health(indexes.tenants().settings(), indexes.services());
-    if app.admits(&headers)
-        && let Ok(_place) = app.gate().enter(Purpose::Read, None)
+    if !app.admits(&headers) {
+        health.config = None;
+    } else if let Ok(_place) = app.gate().enter(Purpose::Read, None)
         && let Ok((parts, below)) = app.run(move |_| Ok(recall::of_all(&indexes))).await
     {
         health.warnings = recall::warnings(&parts);
@@ -181,8 +197,9 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
         let metrics = app.run(move |engine| Ok(reports::metrics(engine, recall::of_all(&indexes).0))).await?;
         return Ok(Json(metrics).into_response());
     }
+    let door = app.door().clone();
     let text = app.run(move |engine| {
-        metrics_text::render(engine, &recall::of_all(&indexes))
+        metrics_text::render(engine, &recall::of_all(&indexes), &door)
             .map_err(|error| EngineError::new(pinyon_core::ErrorCode::Internal, error.to_string()))
     });
     let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];

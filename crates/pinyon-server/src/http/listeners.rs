@@ -1,11 +1,11 @@
 //! The indexes' own ports: picked once, kept as long as the index lives, served beside the control port.
 
-use super::{App, index_router, serve_connections};
+use super::{App, Limits, Port, PortService, index_router, serve_connections};
 use std::{
     collections::HashMap,
     io,
     net::{IpAddr, TcpListener},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -20,11 +20,19 @@ pub(crate) fn port_taken(port: u16) -> String {
     }
 }
 
-/// A port that is served: dropping the sender ends it.
+/// A port that is served: the sender ends it, with the time for which requests on their way are answered; dropped, at once.
 #[derive(Debug)]
 struct Served {
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<Duration>,
     task: JoinHandle<()>,
+}
+
+impl Served {
+    fn end(self, farewell: Duration) -> JoinHandle<()> {
+        // A task that has ended already needs no word.
+        let _ = self.stop.send(farewell);
+        self.task
+    }
 }
 
 #[derive(Debug, Default)]
@@ -95,13 +103,15 @@ impl Listeners {
                 return;
             }
         };
-        let (stop, stopped) = oneshot::channel::<()>();
-        let router = index_router(app, index);
+        let (stop, stopped) = oneshot::channel();
         let door = app.door().clone();
+        let places = Arc::clone(&door.sockets.indexes);
+        let service =
+            PortService { router: index_router(app, index), door, port: Port { places, number: port } };
         let task = tokio::spawn(async move {
-            serve_connections(listener, router, door, async { drop(stopped.await) }).await;
+            serve_connections(listener, service, async { stopped.await.unwrap_or_default() }).await;
         });
-        state.served.insert(port, Served { _stop: stop, task });
+        state.served.insert(port, Served { stop, task });
         app.hosts().set_open(port, true);
     }
 
@@ -110,16 +120,18 @@ impl Listeners {
         self.lock().picked.clear();
     }
 
-    /// Ends a port's service; running requests may finish.
+    /// Ends a port's service; running requests may finish. Nobody is answered any more: there is no index to ask.
     pub(crate) fn close(&self, app: &App, port: u16) {
         app.hosts().set_open(port, false);
         self.lock().served.remove(&port);
     }
 
-    /// Ends all of them and waits for their requests to finish, but no longer than this.
-    pub(crate) async fn close_all(&self, patience: Duration) {
+    /// Ends all of them and waits for their requests to finish, for as long as the limits say.
+    pub(crate) async fn close_all(&self, limits: &Limits) {
         let served: Vec<Served> = self.lock().served.drain().map(|(_, served)| served).collect();
-        let tasks: Vec<JoinHandle<()>> = served.into_iter().map(|served| served.task).collect();
+        let tasks: Vec<JoinHandle<()>> =
+            served.into_iter().map(|served| served.end(limits.farewell_time_max)).collect();
+        let patience = limits.farewell_time_max + limits.shutdown_time_max + Duration::from_secs(1);
         let all = async {
             for task in tasks {
                 // A task that panicked has said so; there is nothing of it to wait for.

@@ -18,13 +18,16 @@ mod pool;
 mod request;
 mod workers;
 
-pub(crate) use accept::{Door, Limits, OverTls, serve_connections};
-pub(crate) use app::{App, given_key};
+pub(crate) use accept::{
+    AddressRange, Door, Limits, OverTls, Places, PlacesReport, Port, PortService, SocketSettings, Sockets,
+    raise_limit, serve_connections,
+};
+pub(crate) use app::App;
 pub(crate) use arriving::Charged;
 pub(crate) use encoding::COMPRESSED_BYTES_MIN;
 pub(crate) use gate::{Gate, pass};
 pub(crate) use guard::admit_data;
-pub(crate) use handlers::{index_router, router, single_router};
+pub(crate) use handlers::{index_router, ops_router, router, single_router};
 pub(crate) use json::{BadBody, read as read_json, read_proto as read_proto_json};
 pub(crate) use listeners::{Listeners, port_taken};
 pub(crate) use request::body_bytes;

@@ -1,7 +1,10 @@
 //! Errors as Pinecone writes them: one envelope for the control plane, another for the data plane.
 
 use super::version::ApiVersion;
-use crate::{ApiError, http::given_key};
+use crate::{
+    ApiError,
+    auth::{given_key, mark_refused},
+};
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -175,16 +178,19 @@ impl IntoResponse for ControlFailure {
 
 /// The control plane's answer to who has no key or a wrong one.
 pub(crate) fn unauthenticated_control(headers: &HeaderMap) -> Response {
-    unauthenticated(ApiVersion::of(headers), "Invalid API key")
+    mark_refused(headers, unauthenticated(ApiVersion::of(headers), "Invalid API key"))
 }
 
 /// The data plane's answer to who has no key or a wrong one. To 2025-10 the two differ.
 pub(crate) fn unauthenticated_data(headers: &HeaderMap) -> Response {
     let version = ApiVersion::of(headers);
-    if version <= ApiVersion::Late2025 && given_key(headers).is_some_and(|key| !key.is_empty()) {
-        return (StatusCode::FORBIDDEN, "Wrong API key").into_response();
-    }
-    unauthenticated(version, "Unauthorized")
+    let is_wrong = given_key(headers).is_some_and(|key| !key.is_empty());
+    let response = if version <= ApiVersion::Late2025 && is_wrong {
+        (StatusCode::FORBIDDEN, "Wrong API key").into_response()
+    } else {
+        unauthenticated(version, "Unauthorized")
+    };
+    mark_refused(headers, response)
 }
 
 /// A plain text since 2026-07, an envelope before.

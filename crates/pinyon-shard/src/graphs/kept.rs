@@ -97,7 +97,7 @@ impl<'a> Place<'a> {
         };
         let graph = CodeGraph::from_parts(Arc::clone(self.codes.bytes_codes()), parts)
             .map_err(|error| damaged(error.to_string()))?;
-        Ok(Built { graph: Arc::new(graph), test, questions: 0, since_us })
+        Ok(Built { since_us, ..self.site.built(Arc::new(graph), test) })
     }
 
     fn write(&self, graph: &CodeGraph, built: &Built) -> Result<(), ShardError> {

@@ -29,14 +29,6 @@ pub(super) fn file_name(part: Part, segment: SegmentId) -> String {
     format!("segment-{:016}.{part}{ENDING}", segment.get())
 }
 
-/// A part as two numbers.
-const fn numbers(part: Part) -> (u64, u64) {
-    match part {
-        Part::Namespace(id) => (1, id.get()),
-        Part::Whole => (2, 0),
-    }
-}
-
 /// Whether a file is a graph's.
 pub(crate) fn is_graph_file_name(name: &str) -> bool {
     name.ends_with(ENDING)
@@ -69,7 +61,7 @@ const PROPERTIES: usize = 11;
 
 impl Purpose {
     fn properties(&self) -> [(&'static str, u64); PROPERTIES] {
-        let (kind, namespace) = numbers(self.part);
+        let (kind, namespace) = self.part.numbers();
         [
             ("version", VERSION),
             ("part", kind),

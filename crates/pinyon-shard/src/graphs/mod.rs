@@ -199,7 +199,7 @@ impl<'a> Site<'a> {
         let codes = Arc::clone(coded.bytes_codes());
         let order = (ORDER_SEED, HELD_OUT);
         let building = Building::start(beginning, codes, GRAPH_OPTIONS, order, stop, pool)?;
-        let test = self.calibrate(building.graph(), building.held_out(), stop)?;
+        let test = self.calibrate(building.graph(), building.held_out(), None, stop)?;
         let (graph, work) = building.finish(stop, pool)?;
         let (shard, rows, distances) = (self.inner.shape.shard.get(), self.span.len(), work.code_distances);
         tracing::info!(shard, rows, inherited = inherited.unwrap_or_default(), distances, "graph built");
@@ -212,7 +212,7 @@ impl<'a> Site<'a> {
     fn build_hnsw_rs(&self, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
         let (block, metric) = (self.block(), self.inner.shape.metric);
         let built = HnswRsGraph::build(block, metric, GRAPH_OPTIONS, stop, pool);
-        match built.and_then(|graph| Ok((self.calibrate(&graph, HeldOut::default(), stop)?, graph))) {
+        match built.and_then(|graph| Ok((self.calibrate(&graph, HeldOut::default(), None, stop)?, graph))) {
             Ok((test, graph)) => self.attach(Some(self.built(Arc::new(graph), test)), Step::BuiltGraph),
             Err(error) => self.give_up(&error, stop),
         }
@@ -250,12 +250,13 @@ impl<'a> Site<'a> {
         &self,
         graph: &dyn Graph,
         held_out: HeldOut<'_>,
+        before: Option<GraphTest>,
         stop: &dyn Fn() -> bool,
     ) -> Result<GraphTest, GraphError> {
         let (shape, recall_min) = (self.inner.shape, self.inner.options.recall_min);
         let (codes, questions) = (self.segment.codes(self.span.part), self.questions());
         let (metric, seed) = (shape.metric, SELF_TEST_SEED);
-        let test = SelfTest { metric, recall_min, seed, questions: &questions, held_out };
+        let test = SelfTest { metric, recall_min, seed, questions: &questions, held_out, before };
         let found =
             calibrate(graph, (self.block(), codes.as_deref()), test, stop).ok_or(GraphError::Stopped)?;
         let GraphTest { ef, recall, is_enough } = found;

@@ -52,11 +52,8 @@ impl Site<'_> {
     }
 
     fn retest(&self, built: &Built, stop: &dyn Fn() -> bool) -> Step {
-        match self.calibrate(&*built.graph, HeldOut::default(), stop) {
-            Ok(test) => {
-                let test = test.after(built.test, self.inner.options.recall_min);
-                self.attach(Some(self.built(Arc::clone(&built.graph), test)), Step::Calibrated)
-            }
+        match self.calibrate(&*built.graph, HeldOut::default(), Some(built.test), stop) {
+            Ok(test) => self.attach(Some(self.built(Arc::clone(&built.graph), test)), Step::Calibrated),
             // Only a stop ends a test early; the graph stays as it is.
             Err(_) => Step::Stopped,
         }

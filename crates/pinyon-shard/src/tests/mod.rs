@@ -10,6 +10,7 @@ mod inherit;
 mod kept_graphs;
 mod memory;
 mod model;
+mod older_manifest;
 mod operations;
 mod questions;
 mod recall;

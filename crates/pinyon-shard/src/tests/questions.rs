@@ -2,9 +2,10 @@
 
 use super::{DIM, DIR, id, metadata, namespace, shape};
 use crate::{
-    Asked, Change, PartRecall, Query, Reason, Scope, Shard, ShardOptions, Step, Tier, Way, part::Part,
+    Asked, Change, PartRecall, Query, QuestionsKept, Reason, Scope, Shard, ShardOptions, Step, Tier, Way,
+    part::Part,
 };
-use pinyon_storage::io::{MemoryIo, SharedIo};
+use pinyon_storage::io::{MemoryIo, SharedIo, write_file_atomically};
 use pinyon_types::{Dim, FieldTest, Filter, ManualClock, Metric, Record, SeededRng, TopK, Vector};
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -122,7 +123,7 @@ fn only_plain_questions_are_kept_and_none_where_that_is_not_wanted() {
     ask(&shard, 0..70, 10, Some(&filter));
     ask(&shard, 0..70, 101, None);
     assert_eq!((shard.inner.questions.bytes(), derive(&shard)), (0, vec![]));
-    let shard = with_graph(ShardOptions { questions_kept: false, ..options() });
+    let shard = with_graph(ShardOptions { questions_kept: QuestionsKept::None, ..options() });
     ask(&shard, 0..70, 10, None);
     assert_eq!((shard.inner.questions.bytes(), derive(&shard)), (0, vec![]));
 }
@@ -174,4 +175,72 @@ fn what_a_test_found_is_told_again_after_a_start() {
     let shard = open(&io, options());
     assert_eq!(derive(&shard), [Step::BuiltCodes, Step::LoadedGraph]);
     assert_eq!(only(&shard), before);
+}
+
+fn on_disk() -> ShardOptions {
+    ShardOptions { questions_kept: QuestionsKept::Disk, ..options() }
+}
+
+const SAMPLE: &str = "/data/shard/questions.namespace-0000000000000001.sample";
+
+/// Sixty-four questions of a shard that has ended.
+fn with_sample() -> Arc<MemoryIo> {
+    let memory = Arc::new(MemoryIo::new());
+    let io: SharedIo = Arc::clone(&memory) as SharedIo;
+    let shard = open(&io, on_disk());
+    fill(&shard, 600);
+    ask(&shard, 0..64, 10, None);
+    let built = [Step::BuiltCodes, Step::BuiltGraph, Step::KeptQuestions];
+    assert_eq!(derive(&shard), built);
+    ask(&shard, 64..70, 10, None);
+    shard.close().unwrap();
+    memory
+}
+
+#[test]
+fn questions_on_disk_are_known_after_a_restart_and_no_test_is_done_again_for_them() {
+    let io: SharedIo = with_sample();
+    let shard = open(&io, on_disk());
+    assert_eq!(shard.inner.questions.count(Part::Namespace(namespace(1).id())), 70);
+    assert_eq!(derive(&shard), [Step::BuiltCodes, Step::LoadedGraph]);
+    assert_eq!(asked(&only(&shard)).0, Asked::Questions);
+}
+
+#[test]
+fn questions_on_disk_go_with_their_namespace_also_if_a_crash_came_between() {
+    let io: SharedIo = with_sample();
+    let sample = io.read(Path::new(SAMPLE)).unwrap();
+    let shard = open(&io, on_disk());
+    shard.write(&namespace(1), Change::DeleteAll).unwrap();
+    assert!(!io.exists(Path::new(SAMPLE)).unwrap());
+    shard.close().unwrap();
+    write_file_atomically(&*io, Path::new(SAMPLE), &sample).unwrap();
+    let shard = open(&io, on_disk());
+    assert!(!io.exists(Path::new(SAMPLE)).unwrap());
+    assert_eq!(shard.inner.questions.bytes(), 0);
+}
+
+#[test]
+fn questions_are_removed_from_the_disk_where_they_are_not_wanted_there_any_longer() {
+    for questions_kept in [QuestionsKept::Memory, QuestionsKept::None] {
+        let io: SharedIo = with_sample();
+        let shard = open(&io, ShardOptions { questions_kept, ..options() });
+        assert!(!io.exists(Path::new(SAMPLE)).unwrap());
+        assert_eq!(shard.inner.questions.bytes(), 0);
+    }
+}
+
+#[test]
+fn a_damaged_sample_is_left_out_and_changes_nothing_else() {
+    let io: SharedIo = with_sample();
+    let good = io.read(Path::new(SAMPLE)).unwrap();
+    for at in (0..good.len()).step_by(good.len() / 40) {
+        let mut bad = good.clone();
+        bad[at] ^= 4;
+        write_file_atomically(&*io, Path::new(SAMPLE), &bad).unwrap();
+        let shard = open(&io, on_disk());
+        assert_eq!(shard.inner.questions.bytes(), 0, "{at}");
+        assert_eq!(shard.count(&namespace(1), None), 600);
+        assert!(!io.exists(Path::new(SAMPLE)).unwrap(), "{at}");
+    }
 }

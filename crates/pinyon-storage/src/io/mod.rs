@@ -1,6 +1,8 @@
 //! Every file operation there is. Nothing else in the product opens a file (sled's and redb's own excepted), so that a
 //! test can make any of them fail and produce the disk that any crash would leave behind.
 
+mod access;
+mod aside;
 #[cfg(any(test, feature = "testing"))]
 mod fault;
 mod holders;
@@ -9,6 +11,9 @@ mod real;
 mod residency;
 mod sealed;
 
+pub use access::{FileAccess, limit_new_files, tighten_dir};
+pub(crate) use aside::aside_path;
+pub use aside::{is_aside, set_aside};
 #[cfg(any(test, feature = "testing"))]
 pub use fault::{Fault, FaultDisk, FaultKind, Keep};
 pub use holders::{lock_holder, port_holder};

@@ -4,7 +4,7 @@ use super::{File, Io, LockGuard, SealedBytes};
 use rustix::{fs::FallocateFlags, io::Errno};
 use std::{
     fs, io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -12,6 +12,10 @@ use std::{
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealIo;
 
+/// Mode of a file, less what the process's mask takes ([`super::limit_new_files`]).
+const FILE_MODE: u32 = 0o640;
+/// Mode of a directory, less the same.
+const DIR_MODE: u32 = 0o750;
 /// Mode of a secret's file.
 const OWNER_ONLY: u32 = 0o600;
 
@@ -32,17 +36,20 @@ impl RealFile {
     }
 }
 
+fn create(path: &Path, mode: u32) -> io::Result<Box<dyn File>> {
+    let mut options = fs::OpenOptions::new();
+    let file = options.read(true).write(true).create_new(true).mode(mode).open(path);
+    Ok(RealFile::boxed(file.map_err(naming(path))?, path))
+}
+
 impl Io for RealIo {
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        let options = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path);
-        Ok(RealFile::boxed(options.map_err(naming(path))?, path))
+        create(path, FILE_MODE)
     }
 
     fn create_private(&self, path: &Path) -> io::Result<Box<dyn File>> {
         // From the first moment on: whoever opened it before a later chmod could go on reading.
-        let options =
-            fs::OpenOptions::new().read(true).write(true).create_new(true).mode(OWNER_ONLY).open(path);
-        Ok(RealFile::boxed(options.map_err(naming(path))?, path))
+        create(path, OWNER_ONLY)
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
@@ -83,7 +90,7 @@ impl Io for RealIo {
         if let Some(parent) = parent {
             self.create_dir_all(parent)?;
         }
-        match fs::create_dir(dir) {
+        match fs::DirBuilder::new().mode(DIR_MODE).create(dir) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(naming(dir)(error)),
             _ => {}
         }
@@ -107,8 +114,9 @@ impl Io for RealIo {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
-        let options = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let file = options.map_err(naming(path))?;
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+        let file = options.open(path).map_err(naming(path))?;
         match file.try_lock() {
             Ok(()) => {
                 // For whoever finds it locked. The lock holds without it, also on a full disk.

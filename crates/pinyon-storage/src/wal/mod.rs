@@ -17,7 +17,7 @@ mod writer;
 pub use inspect::{FrameReport, LogReport, holds_entries, inspect, is_log_file_name};
 pub use layout::log_file_name;
 pub use reader::{Frame, LogEnd};
-pub use recover::{LogFile, RecoverRequest, Recovered, TornTail, recover};
+pub use recover::{LogFile, Plan, RecoverRequest, Recovered, TornTail, examine};
 pub use removal::remove_logs_below;
 pub use writer::{LogHead, Wal, WalOptions};
 

@@ -33,13 +33,17 @@ pub(crate) struct LogReader<'a> {
     bytes: &'a [u8],
     pub(crate) offset: usize,
     pub(crate) expected: SeqNo,
+    first_seq: SeqNo,
+    /// The highest position that any entry so far tells to have been durable when it was written.
+    synced: SeqNo,
     is_closed: bool,
 }
 
 impl<'a> LogReader<'a> {
     /// A reader behind the header.
     pub(crate) const fn new(bytes: &'a [u8], first_seq: SeqNo) -> Self {
-        Self { bytes, offset: HEADER_BYTES as usize, expected: first_seq, is_closed: false }
+        let (offset, synced) = (HEADER_BYTES as usize, SeqNo::ZERO);
+        Self { bytes, offset, expected: first_seq, first_seq, synced, is_closed: false }
     }
 
     /// The next entry, if a valid one with the expected position stands here.
@@ -49,12 +53,25 @@ impl<'a> LogReader<'a> {
             return None;
         }
         self.offset += length;
+        self.synced = self.synced.max(head.synced_seq);
         if head.kind == KIND_END {
             self.is_closed = true;
             return None;
         }
         self.expected = head.seq.next();
         Some(Frame { seq: head.seq, kind: head.kind, payload })
+    }
+
+    /// Where the entries begin that none of those read so far tells to have been durable.
+    pub(crate) fn unsynced_offset(&self) -> usize {
+        let mut again = Self::new(self.bytes, self.first_seq);
+        while again.offset < self.offset {
+            let begin = again.offset;
+            if again.next_frame().is_none_or(|frame| frame.seq > self.synced) {
+                return begin;
+            }
+        }
+        self.offset
     }
 
     /// What stands where [`Self::next_frame`] found no entry.

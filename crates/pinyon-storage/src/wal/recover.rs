@@ -1,4 +1,5 @@
-//! Reading the logs back at start: in order, without a gap, with a torn tail cut for good (WAL-2).
+//! Reading the logs back at start: in order, without a gap, with a torn tail cut for good (WAL-2). First everything is read and judged;
+//! what is to be done is a plan, and is carried out when whoever asked agrees with all else that was found.
 
 use super::{
     Frame, WalError,
@@ -6,9 +7,12 @@ use super::{
     reader::{LogEnd, LogReader, has_any_frame},
     removal::list_logs,
 };
-use crate::io::Io;
+use crate::io::{Io, aside_path, set_aside, write_file_atomically};
 use pinyon_types::SeqNo;
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// What to recover.
 #[derive(Debug, Clone, Copy)]
@@ -52,30 +56,54 @@ pub struct Recovered {
     pub logs: Vec<LogFile>,
     /// What was cut, if anything.
     pub torn: Option<TornTail>,
+    /// Whether the last of them was ended cleanly.
+    pub is_closed: bool,
 }
 
-/// Calls `visit` with every entry behind the floor, in order. Removes logs that a crash left without any entry, cuts a
-/// torn tail, and makes durable what a killed process wrote and did not sync. Afterwards a new log may follow.
+/// What is to be done to the logs that were read, so that a new one may follow. Nothing of it was done yet.
+#[derive(Debug)]
+#[must_use = "the logs take no new one before this is carried out"]
+pub struct Plan {
+    recovered: Recovered,
+    open_ends: Vec<OpenEnd>,
+    /// Logs that a crash left without any entry.
+    leftovers: Vec<PathBuf>,
+}
+
+/// A log that was in use.
+#[derive(Debug)]
+struct OpenEnd {
+    path: PathBuf,
+    /// The entries that nothing tells to have been synced, and where they begin.
+    unsynced: Vec<u8>,
+    begin: u64,
+    /// What stands behind the last entry, other than zeros, and the length of the file.
+    torn: Vec<u8>,
+    length: u64,
+}
+
+/// Calls `visit` with every entry behind the floor, in order, and says what is to be done before a new log may follow. Changes nothing.
 ///
 /// # Errors
 /// Damage to acknowledged entries, a missing file or a gap, another shard's log, what `visit` returns, the system's.
-pub fn recover<E: From<WalError>>(
+pub fn examine<E: From<WalError>>(
     io: &dyn Io,
     dir: &Path,
     request: RecoverRequest<'_>,
     visit: &mut dyn FnMut(Frame<'_>) -> Result<(), E>,
-) -> Result<Recovered, E> {
+) -> Result<Plan, E> {
     let mut logs = read_logs(io, dir, request.expected_logs)?;
     check_expected(dir, &logs, request.expected_logs)?;
-    remove_unborn(io, dir, &mut logs)?;
+    let leftovers = logs.extract_if(.., |log| log.is_unborn()).map(|log| log.path).collect();
     let after_floor = SeqNo::new(request.floor.get().saturating_add(1));
     skip_obsolete(&mut logs, after_floor);
-    let mut recovered = Recovered { last_seq: request.floor, logs: Vec::new(), torn: None };
+    let recovered = Recovered { last_seq: request.floor, logs: Vec::new(), torn: None, is_closed: false };
+    let mut plan = Plan { recovered, open_ends: Vec::new(), leftovers };
     // The first log may begin below the floor; from then on each begins where its predecessor ended.
     let mut expected = logs.first().map_or(after_floor, |log| log.first_seq.min(after_floor));
     for (at, log) in logs.iter().enumerate() {
         if log.is_leftover(expected) {
-            remove_durably(io, dir, &log.path)?;
+            plan.leftovers.push(log.path.clone());
             continue;
         }
         log.check_header(request.shard, expected)?;
@@ -83,24 +111,103 @@ pub fn recover<E: From<WalError>>(
         while let Some(frame) = reader.next_frame() {
             if frame.seq > request.floor {
                 visit(frame)?;
-                recovered.last_seq = frame.seq;
+                plan.recovered.last_seq = frame.seq;
             }
         }
         expected = reader.expected;
         let is_last = logs.iter().skip(at + 1).all(|later| later.is_empty() && later.first_seq <= expected);
-        let offset = reader.offset as u64;
-        match reader.end() {
+        plan.end(log, &reader, is_last)?;
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    /// What was found.
+    pub const fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    /// Adds what is to be done to a log that was read to its end.
+    fn end(&mut self, log: &LogBytes, reader: &LogReader<'_>, is_last: bool) -> Result<(), WalError> {
+        let (path, offset, end) = (log.path.clone(), reader.offset as u64, reader.end());
+        self.recovered.is_closed = end == LogEnd::Closed;
+        match end {
             LogEnd::Closed => {}
-            LogEnd::Open => settle(io, log, offset)?,
-            LogEnd::Torn if is_last => recovered.torn = Some(cut(io, log, offset)?),
+            LogEnd::Open => self.open_ends.push(OpenEnd::of(log, reader)),
+            LogEnd::Torn if is_last => {
+                let open_end = OpenEnd::of(log, reader);
+                self.recovered.torn = Some(TornTail { path, offset, bytes: open_end.length - offset });
+                self.open_ends.push(open_end);
+            }
             LogEnd::Torn | LogEnd::Damaged => {
-                let what = format!("log entry {expected} does not read back");
-                return Err(WalError::Damaged { path: log.path.clone(), offset, what }.into());
+                let what = format!("log entry {} does not read back", reader.expected);
+                return Err(WalError::Damaged { path, offset, what });
             }
         }
-        recovered.logs.push(LogFile { path: log.path.clone(), first_seq: log.first_seq, bytes: offset });
+        let log = LogFile { path: log.path.clone(), first_seq: log.first_seq, bytes: offset };
+        self.recovered.logs.push(log);
+        Ok(())
     }
-    Ok(recovered)
+
+    /// Sets aside logs that a crash left without any entry, cuts a torn tail, of which a copy is set aside, and makes durable what a
+    /// killed process wrote and did not sync. Afterwards a new log may follow. Can be cut off anywhere and done again from the start.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn carry_out(self, io: &dyn Io) -> Result<Recovered, WalError> {
+        for leftover in &self.leftovers {
+            set_aside(io, leftover).map_err(|source| WalError::io(leftover, source))?;
+        }
+        for end in &self.open_ends {
+            end.settle(io).map_err(|source| WalError::io(&end.path, source))?;
+        }
+        Ok(self.recovered)
+    }
+}
+
+impl OpenEnd {
+    fn of(log: &LogBytes, reader: &LogReader<'_>) -> Self {
+        let begin = reader.unsynced_offset();
+        let (entries, rest) = log.bytes.split_at(reader.offset);
+        let torn = rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        Self {
+            path: log.path.clone(),
+            unsynced: entries.get(begin..).unwrap_or_default().to_vec(),
+            begin: begin as u64,
+            torn: rest.get(..torn).unwrap_or_default().to_vec(),
+            length: log.bytes.len() as u64,
+        }
+    }
+
+    /// Makes what was read durable, before anything goes behind it. It is written again, the same bytes: after a sync that failed the
+    /// system may take pages for clean that never reached the disk, and another sync would not write them (Rebello et al., "Can
+    /// Applications Recover from fsync Failures?", ATC 2020). Gives back what was reserved: the file takes no more entries, and each
+    /// crash would leave another.
+    fn settle(&self, io: &dyn Io) -> io::Result<()> {
+        let end = self.begin + self.unsynced.len() as u64;
+        if !self.torn.is_empty() {
+            match write_file_atomically(io, &aside_path(io, &self.torn_path(end))?, &self.torn) {
+                // Nobody was told that it was written; a full disk is no reason not to start.
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+                copied => copied?,
+            }
+        }
+        let file = io.open(&self.path)?;
+        if self.length > end {
+            file.set_len(end)?;
+        }
+        if !self.unsynced.is_empty() {
+            file.write_at(&self.unsynced, self.begin)?;
+        }
+        file.sync_data()
+    }
+
+    /// The name under which a torn tail is kept.
+    fn torn_path(&self, offset: u64) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(format!(".from-{offset}"));
+        path.into()
+    }
 }
 
 struct LogBytes {
@@ -164,40 +271,10 @@ fn check_expected(dir: &Path, logs: &[LogBytes], expected_logs: &[SeqNo]) -> Res
     }
 }
 
-fn remove_unborn(io: &dyn Io, dir: &Path, logs: &mut Vec<LogBytes>) -> Result<(), WalError> {
-    for unborn in logs.extract_if(.., |log| log.is_unborn()) {
-        remove_durably(io, dir, &unborn.path)?;
-    }
-    Ok(())
-}
-
 /// Leaves out logs that end at or below the floor: nobody needs them, so damage in them is no reason to stop.
 fn skip_obsolete(logs: &mut Vec<LogBytes>, after_floor: SeqNo) {
     let reaches = |log: &LogBytes| log.first_seq <= after_floor && (log.is_expected || !log.is_empty());
     if let Some(first_needed) = logs.iter().rposition(reaches) {
         logs.drain(..first_needed);
     }
-}
-
-fn remove_durably(io: &dyn Io, dir: &Path, path: &Path) -> Result<(), WalError> {
-    let removed = io.remove(path).and_then(|()| io.sync_dir(dir));
-    removed.map_err(|source| WalError::io(path, source))
-}
-
-fn cut(io: &dyn Io, log: &LogBytes, offset: u64) -> Result<TornTail, WalError> {
-    settle(io, log, offset)?;
-    Ok(TornTail { path: log.path.clone(), offset, bytes: log.bytes.len() as u64 - offset })
-}
-
-/// Makes what was read durable, before anything goes behind it: a killed process may have written entries that were
-/// never synced. Gives back what was reserved: the file takes no more entries, and each crash would leave another.
-fn settle(io: &dyn Io, log: &LogBytes, offset: u64) -> Result<(), WalError> {
-    let settle = || {
-        let file = io.open(&log.path)?;
-        if log.bytes.len() as u64 > offset {
-            file.set_len(offset)?;
-        }
-        file.sync_data()
-    };
-    settle().map_err(|source| WalError::io(&log.path, source))
 }

@@ -29,6 +29,16 @@ fn read_back(disk: &FaultDisk, floor: u64) -> Result<(Entries, Recovered), WalEr
     Ok((entries, recovered))
 }
 
+/// Reads the logs and does what is to be done.
+fn recover(
+    disk: &FaultDisk,
+    dir: &Path,
+    request: RecoverRequest<'_>,
+    visit: &mut dyn FnMut(Frame<'_>) -> Result<(), WalError>,
+) -> Result<Recovered, WalError> {
+    examine(disk, dir, request, visit)?.carry_out(disk)
+}
+
 fn payload(seq: u64) -> Vec<u8> {
     vec![seq as u8; 3 + 37 * seq as usize % 700]
 }
@@ -179,6 +189,43 @@ fn what_a_killed_process_left_is_durable_before_anything_goes_behind_it() {
     assert_eq!(read_back(&image, 0).unwrap().0, expected(4));
 }
 
+/// After a sync that failed the system takes the pages for clean: syncing them again writes nothing, though they read back.
+#[test]
+fn what_a_failed_sync_left_is_written_again_before_anything_goes_behind_it() {
+    let disk = FaultDisk::new();
+    let (mut wal, _) = write_batches(&disk, &[2]);
+    wal.append(1, &[&payload(3)]).unwrap();
+    disk.fail(Some(Fault { call: disk.calls() + 1, kind: FaultKind::Broken, lasting: false }));
+    assert!(wal.commit().is_err());
+    drop(wal);
+    for _ in 0..2 {
+        assert_eq!(read_back(&disk, 0).unwrap().0, expected(3));
+    }
+    let mut next = create(&disk, 4).unwrap();
+    next.append(1, &[&payload(4)]).unwrap();
+    next.commit().unwrap();
+    let image = disk.crash_image(disk.op_count(), Keep::Nothing);
+    assert_eq!(read_back(&image, 0).unwrap().0, expected(4));
+}
+
+#[test]
+fn reading_changes_nothing_and_a_torn_tail_is_cut_with_a_copy_set_aside() {
+    let disk = FaultDisk::new();
+    let (wal, _) = write_batches(&disk, &[2]);
+    let torn_at = wal.file_bytes();
+    disk.open(&log_path()).unwrap().write_at(b"torn", torn_at).unwrap();
+    let request = RecoverRequest { shard: 1, floor: SeqNo::ZERO, expected_logs: &[] };
+    let before = disk.op_count();
+    let plan = examine(&disk, Path::new(DIR), request, &mut |_| Ok::<(), WalError>(())).unwrap();
+    assert_eq!(disk.op_count(), before);
+    let torn = plan.recovered().torn.clone().unwrap();
+    assert_eq!((torn.offset, torn.bytes), (torn_at, OPTIONS.preallocate_bytes - torn_at));
+    plan.carry_out(&disk).unwrap();
+    assert_eq!(disk.len(&log_path()).unwrap(), torn_at);
+    let copy = format!("{}.from-{torn_at}.aside", log_path().display());
+    assert_eq!(disk.read(Path::new(&copy)).unwrap(), b"torn");
+}
+
 #[test]
 fn a_recovered_log_gives_back_what_was_reserved() {
     let disk = FaultDisk::new();
@@ -266,7 +313,7 @@ fn logs_that_never_took_an_entry_do_not_stop_recovery() {
         write_batches(&disk, &[3, 4]);
         disk.put(&at(4), leftover.clone());
         assert_eq!(read_back(&disk, 0).unwrap().0, expected(7));
-        assert!(!disk.exists(&at(4)).unwrap(), "it is removed");
+        assert!(!disk.exists(&at(4)).unwrap(), "it is out of the way");
         disk.put(&at(4), leftover.clone());
         disk.put(&at(6), leftover);
         let mut next = create(&disk, 8).unwrap();

@@ -1,7 +1,12 @@
 //! Clients that are slow, silent or do not read: each is cut after its time, and the place it held is free again.
 
-use super::{Door, Limits, Workers, serve_connections};
-use crate::tls::{Tls, TlsSettings};
+use super::{Door, Limits, Port, PortService, SocketSettings, Sockets, Workers, serve_connections};
+use crate::{
+    KeyRing,
+    auth::{Access, KeySource},
+    strangers::{Allowed, Reached, Rules, Strangers},
+    tls::{Tls, TlsSettings},
+};
 use axum::{Router, routing::get};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -16,35 +21,64 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+mod floods;
+mod short_of_places;
+mod stops;
+
+/// Places of a server under test.
+const PLACES: usize = 2;
+
 const HEADER_TIME: Duration = Duration::from_millis(300);
 
 const LIMITS: Limits = Limits {
-    connections_max: 1,
+    first_bytes_time_max: HEADER_TIME,
+    hello_time_max: HEADER_TIME,
+    first_head_time_max: HEADER_TIME,
     header_time_max: HEADER_TIME,
     body_time_max: HEADER_TIME,
     ping_time_max: HEADER_TIME,
+    new_idle_time_max: HEADER_TIME,
+    idle_time_max: Duration::from_secs(1),
     unread_time_max: Duration::from_millis(300),
+    lobby_time_max: Duration::from_millis(500),
+    goaway_time_max: Duration::from_millis(100),
+    farewell_time_max: Duration::from_millis(200),
     shutdown_time_max: Duration::from_secs(1),
 };
 
 fn door() -> Door {
-    Door { limits: LIMITS, tls: None, workers: Workers::start().unwrap() }
+    let listen = [127, 0, 0, 1].into();
+    let reached = Reached { listen, advertised: None, is_keyless: true, needs_tls: false };
+    let strangers = Arc::new(Strangers::new(Rules::new(reached, Allowed::default())));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = SocketSettings { connections_max: Some(PLACES), ..SocketSettings::default() };
+    let sockets = Arc::new(Sockets::new(settings, None, &listener));
+    let access = Arc::new(Access::new(KeyRing::default(), KeySource::default()));
+    Door { limits: LIMITS, tls: None, strangers, workers: Workers::start().unwrap(), access, sockets }
+}
+
+fn service(door: Door, router: Router) -> PortService {
+    let port = Port { places: Arc::clone(&door.sockets.control), number: 0 };
+    PortService { router, door, port }
 }
 
 /// A door with a certificate of an authority that nobody but this test knows.
 fn tls_door(dir: &Path) -> Door {
-    let tls = Tls::open(&TlsSettings::Local, dir, vec!["localhost".into()]).unwrap();
-    Door { limits: LIMITS, tls, workers: Workers::start().unwrap() }
+    let tls = Tls::open(&TlsSettings::Local, &dir.join("tls"), vec!["localhost".into()]).unwrap();
+    Door { tls, ..door() }
 }
 
-/// A server that has one place for a connection, until the sender is dropped.
+/// A server that has two places for connections, until the sender is dropped.
 async fn start(door: Door) -> (SocketAddr, oneshot::Sender<()>) {
     let large = "x".repeat(32 << 20);
     let router = Router::new().route("/", get(|| async { "good" })).route("/large", get(|| async { large }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel();
-    tokio::spawn(serve_connections(listener, router, door, async { drop(stopped.await) }));
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(serve_connections(listener, service(door, router), async {
+        let _ = stopped.await;
+        LIMITS.farewell_time_max
+    }));
     (address, stop)
 }
 
@@ -67,7 +101,7 @@ async fn is_served(address: SocketAddr) -> bool {
 }
 
 async fn is_good(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> bool {
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer.ends_with("good")
@@ -81,8 +115,8 @@ async fn a_client_that_stops_half_way_is_cut_and_its_place_is_free() {
         b"PR",
         b"PRI * HTTP/2.0\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: x\r\nx-",
-        b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nx-",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
     ];
     for beginning in beginnings {
         let held = tokio::time::timeout(Duration::from_secs(20), held(address, beginning)).await;
@@ -150,10 +184,27 @@ async fn without_tls_a_handshake_is_a_bad_request() {
 async fn a_client_that_does_not_read_its_answer_is_cut() {
     let (address, _stop) = start(door()).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let served = tokio::time::timeout(Duration::from_secs(20), is_served(address)).await;
     assert_eq!(served, Ok(true));
     drop(stream);
+}
+
+/// A window of 0 lets no piece of an answer be sent, and the client says nothing that would end it.
+#[tokio::test]
+async fn an_http2_client_that_takes_no_piece_of_its_answer_is_cut() {
+    let (address, _stop) = start(door()).await;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut client, connection) =
+        h2::client::Builder::new().initial_window_size(0).handshake::<_, &[u8]>(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = axum::http::Request::get("http://localhost/large").body(()).unwrap();
+    let began = Instant::now();
+    let response = client.send_request(request, true).unwrap().0.await.unwrap();
+    assert_eq!(response.status(), 200);
+    let _ = tokio::time::timeout(Duration::from_secs(20), connection).await.unwrap();
+    assert!(began.elapsed() >= LIMITS.unread_time_max, "{:?}", began.elapsed());
+    assert!(is_served(address).await);
 }
 
 #[tokio::test]
@@ -167,7 +218,7 @@ async fn a_body_that_does_not_come_is_answered_408() {
         indexes,
         listeners,
         hosts,
-        crate::KeyRing::default(),
+        Arc::new(crate::auth::Access::new(crate::KeyRing::default(), crate::auth::KeySource::default())),
         crate::config::StatsFilter::Deny,
         door(),
         crate::http::Gate::new(1 << 20),
@@ -175,9 +226,9 @@ async fn a_body_that_does_not_come_is_answered_408() {
     let router = crate::http::router(app);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve_connections(listener, router, door(), std::future::pending()));
+    tokio::spawn(serve_connections(listener, service(door(), router), std::future::pending()));
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let half = b"POST /query HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{\"query_text\":";
+    let half = b"POST /query HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{\"query_text\":";
     stream.write_all(half).await.unwrap();
     let mut answer = String::new();
     let read = stream.read_to_string(&mut answer);

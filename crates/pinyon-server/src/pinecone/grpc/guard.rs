@@ -2,6 +2,7 @@
 
 use crate::{
     ApiError,
+    auth::mark_refused,
     http::{App, Charged, pass},
     pinecone::envelope::{RpcCode, RpcError, unauthenticated_data},
 };
@@ -17,7 +18,7 @@ use tonic::Status;
 
 pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     if !app.admits(request.headers()) {
-        return Status::unauthenticated("Invalid API key").into_http();
+        return unauthenticated(request.headers());
     }
     let (time, time_max) = (timeout(request.headers()), app.limits().body_time_max);
     let request = request.map(|body| Body::new(Charged::new(body, time_max)));
@@ -38,13 +39,17 @@ fn refused(error: ApiError) -> Response {
     response
 }
 
+fn unauthenticated(headers: &HeaderMap) -> Response {
+    mark_refused(headers, Status::unauthenticated("Invalid API key").into_http())
+}
+
 /// The answer of an index's port to what it does not know, in the caller's protocol.
 pub(crate) async fn nothing_there(State(app): State<App>, request: Request) -> Response {
     let (headers, path) = (request.headers(), request.uri().path());
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let (is_grpc, is_admitted) = (kind.starts_with("application/grpc"), app.admits(headers));
     match (is_grpc, is_admitted) {
-        (true, false) => Status::unauthenticated("Invalid API key").into_http(),
+        (true, false) => unauthenticated(headers),
         (true, true) => Status::unimplemented(format!("{path} is not a method of this server")).into_http(),
         (false, false) => unauthenticated_data(headers),
         (false, true) => {

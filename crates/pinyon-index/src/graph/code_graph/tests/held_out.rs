@@ -21,7 +21,7 @@ fn codes(vectors: &[f32], norms: &[f32]) -> Arc<Int8Rows> {
 }
 
 const fn test(held_out: HeldOut<'_>) -> SelfTest<'_> {
-    SelfTest { metric: Metric::Cosine, recall_min: 0.99, seed: 2, questions: &[], held_out }
+    SelfTest { metric: Metric::Cosine, recall_min: 0.99, seed: 2, questions: &[], held_out, before: None }
 }
 
 #[test]
@@ -65,9 +65,11 @@ fn a_graph_that_leads_nowhere_is_not_called_enough() {
     let good = build(&vectors, &norms, Metric::Cosine, 1);
     let found = calibrate(&good, (block, None), test(HeldOut::default()), &|| false).unwrap();
     assert!(found.is_enough && found.ef < 768, "{found:?}");
-    // Questions decide, whatever probes would say.
+    // Questions decide, whatever probes would say, and where they are too few to be sure, probes may be.
     let questions: Vec<Vec<f32>> = (0..80).map(|row| block.vector(row * 7).to_vec()).collect();
-    let asked = SelfTest { questions: &questions, ..test(HeldOut::default()) };
+    let asked = SelfTest { questions: &questions, recall_min: 0.995, ..test(HeldOut::default()) };
     let found = calibrate(&good, (block, None), asked, &|| false).unwrap();
     assert_eq!((found.recall.asked, found.recall.queries), (crate::Asked::Questions, 80));
+    assert!(found.is_enough && found.recall.lower < 0.995, "{found:?}");
+    assert!(!calibrate(&graph, (block, None), asked, &|| false).unwrap().is_enough);
 }

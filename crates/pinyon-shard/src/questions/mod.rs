@@ -1,6 +1,10 @@
-//! What people ask, for the tests of graphs: a sample of the latest questions about each large part, in memory. Only vectors are kept, of
-//! questions without a filter; they go when their namespace does. A question's vector can reveal its text, so that nothing of it is
-//! logged, counted by what it says or handed out.
+//! What people ask, for the tests of graphs: a sample of the latest questions about each large part, in memory, and in files where that
+//! is wanted. Only vectors are kept, of questions without a filter; they go when their namespace does. A question's vector can reveal
+//! its text, so that nothing of it is logged, counted by what it says or handed out.
+
+mod files;
+
+pub(crate) use files::{forget, keep_all, keep_next, restore};
 
 use crate::part::Part;
 use pinyon_index::Drift;
@@ -19,6 +23,8 @@ const AMONG: u64 = 10_000;
 const RECENT_EVERY: u64 = 1_000;
 /// Of these, those that wait.
 const RECENT_MAX: usize = 16;
+/// So many new ones at least, and half of what is kept, are worth a file.
+const UNSAVED_MIN: usize = 64;
 
 /// The questions of a shard.
 #[derive(Debug, Default)]
@@ -31,6 +37,8 @@ pub(crate) struct Questions {
 struct Sample {
     kept: Vec<Kept>,
     asked: u64,
+    /// How many of those that are kept no file has.
+    unsaved: usize,
     rng: SeededRng,
     recent: Vec<Vec<f32>>,
     drift: Drift,
@@ -64,6 +72,26 @@ impl Questions {
         self.lock().get(&part).map_or(0, |sample| sample.kept.len())
     }
 
+    /// A part with so many questions that no file has that one is due, and all of its questions. From now on they count as saved.
+    fn take_due(&self) -> Option<(Part, Vec<Vec<f32>>)> {
+        self.take_unsaved(|sample| sample.unsaved >= UNSAVED_MIN.max(sample.kept.len() / 2))
+    }
+
+    fn take_unsaved(&self, is_wanted: impl Fn(&Sample) -> bool) -> Option<(Part, Vec<Vec<f32>>)> {
+        let mut parts = self.lock();
+        let (part, sample) = parts.iter_mut().find(|(_, sample)| is_wanted(sample))?;
+        sample.unsaved = 0;
+        Some((*part, sample.kept.iter().map(|question| question.vector.clone()).collect()))
+    }
+
+    /// Takes back what a file kept.
+    fn put_back(&self, part: Part, questions: &[f32], components: usize) {
+        let mut parts = self.lock();
+        let sample = parts.entry(part).or_insert_with(Sample::new);
+        questions.chunks_exact(components.max(1)).for_each(|question| sample.note(question));
+        sample.unsaved = 0;
+    }
+
     /// Questions of late that are to be asked once more.
     pub(crate) fn take_recent(&self, part: Part) -> Vec<Vec<f32>> {
         self.lock().get_mut(&part).map_or_else(Vec::new, |sample| std::mem::take(&mut sample.recent))
@@ -83,7 +111,7 @@ impl Questions {
     }
 
     /// Forgets everything about a part.
-    pub(crate) fn forget(&self, part: Part) {
+    fn forget(&self, part: Part) {
         self.lock().remove(&part);
     }
 
@@ -110,7 +138,8 @@ impl Questions {
 impl Sample {
     fn new() -> Self {
         let (kept, recent) = (Vec::new(), Vec::new());
-        Self { kept, asked: 0, rng: SeededRng::new(0x7175_6573), recent, drift: Drift::default() }
+        let (rng, drift) = (SeededRng::new(0x7175_6573), Drift::default());
+        Self { kept, asked: 0, unsaved: 0, rng, recent, drift }
     }
 
     fn note(&mut self, vector: &[f32]) {
@@ -135,6 +164,7 @@ impl Sample {
         if self.kept.iter().any(|one| one.hash == question.hash) {
             return;
         }
+        self.unsaved += 1;
         match place.and_then(|place| self.kept.get_mut(place)) {
             Some(old) => *old = question,
             None => self.kept.push(question),
