@@ -75,10 +75,8 @@ where
     let hosts = Hosts::new(pinecone.host_format, advertised, index.as_ref().map(|_| address.port()));
     let descriptors_left = left_for_connections(descriptors_max, &indexes);
     let door = live.door(start_workers()?, Sockets::new(sockets, descriptors_left, control.listener()));
-    let (access, filter) = (Arc::clone(&live.access), pinecone.stats_filter);
-    let gate = Gate::new(settings.requests_bytes);
-    let app =
-        App::new(Arc::clone(&indexes), Arc::clone(&listeners), hosts, access, filter, door.clone(), gate);
+    let (ports, gate) = (Arc::clone(&listeners), Gate::new(settings.requests_bytes));
+    let app = App::new(Arc::clone(&indexes), ports, hosts, pinecone.stats_filter, door.clone(), gate);
     let ops_address = ops.as_ref().map(|ops| ops.address);
     let ops = ops.map(|bound| bound.serving(ops_router(&app), &door.sockets.ops));
     let router = route(app, pinecone.single_index).await?;

@@ -1,7 +1,7 @@
 //! The settings of who is let in, and who may read the files.
 
 use super::{ConfigError, Partial};
-use crate::{KeyRing, auth::KeySource};
+use crate::{KeyRing, auth::KeySource, strangers::Allowed};
 use pinyon_core::FileAccess;
 use std::net::SocketAddr;
 
@@ -31,4 +31,10 @@ pub(super) fn data_access(name: Option<&str>) -> Result<FileAccess, ConfigError>
         Some("group") => Ok(FileAccess::Group),
         Some(other) => Err(ConfigError(format!("setting data_access: must be owner or group, is {other:?}"))),
     }
+}
+
+/// Hosts and origins that are let in beside the server's own.
+pub(super) fn allowed(merged: &Partial) -> Result<Allowed, ConfigError> {
+    let lists = (merged.allowed_hosts.as_deref(), merged.allowed_origins.as_deref());
+    Allowed::read(lists.0.unwrap_or_default(), lists.1.unwrap_or_default()).map_err(ConfigError)
 }

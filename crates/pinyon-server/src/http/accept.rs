@@ -147,4 +147,4 @@ async fn refuse_one(server: &Server, listener: &TcpListener) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

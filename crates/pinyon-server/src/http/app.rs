@@ -1,7 +1,7 @@
 //! What all handlers share: the indexes, the keys, the limits, and the way into the engine.
 
 use super::{Door, Gate, Limits, Listeners, gate::Ticket};
-use crate::{ApiError, auth::Access, config::StatsFilter, pinecone::Hosts};
+use crate::{ApiError, config::StatsFilter, pinecone::Hosts};
 use axum::http::HeaderMap;
 use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes};
 use std::sync::Arc;
@@ -26,7 +26,6 @@ struct Shared {
     door: Door,
     /// Where the accept loops and the threads that may block belong.
     runtime: Handle,
-    access: Arc<Access>,
     stats_filter: StatsFilter,
     gate: Arc<Gate>,
     in_flight: Arc<Semaphore>,
@@ -38,7 +37,6 @@ impl App {
         indexes: Arc<Indexes>,
         listeners: Arc<Listeners>,
         hosts: Hosts,
-        access: Arc<Access>,
         stats_filter: StatsFilter,
         door: Door,
         gate: Arc<Gate>,
@@ -49,7 +47,6 @@ impl App {
             hosts,
             door,
             runtime: Handle::current(),
-            access,
             stats_filter,
             gate,
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
@@ -97,7 +94,7 @@ impl App {
 
     /// Whether a request has one of the keys.
     pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
-        self.0.access.admits(headers)
+        self.0.door.access.admits(headers)
     }
 
     /// Runs work in the tenants' index on a thread that may block, if there is room.

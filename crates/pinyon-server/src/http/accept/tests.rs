@@ -46,7 +46,8 @@ const LIMITS: Limits = Limits {
     shutdown_time_max: Duration::from_secs(1),
 };
 
-fn door() -> Door {
+/// A door without TLS or keys.
+pub(in crate::http) fn door() -> Door {
     let listen = [127, 0, 0, 1].into();
     let reached = Reached { listen, advertised: None, is_keyless: true, needs_tls: false };
     let strangers = Arc::new(Strangers::new(Rules::new(reached, Allowed::default())));
@@ -57,7 +58,8 @@ fn door() -> Door {
     Door { limits: LIMITS, tls: None, strangers, workers: Workers::start().unwrap(), access, sockets }
 }
 
-fn service(door: Door, router: Router) -> PortService {
+/// What a control port of this door serves.
+pub(in crate::http) fn service(door: Door, router: Router) -> PortService {
     let port = Port { places: Arc::clone(&door.sockets.control), number: 0 };
     PortService { router, door, port }
 }
@@ -218,7 +220,6 @@ async fn a_body_that_does_not_come_is_answered_408() {
         indexes,
         listeners,
         hosts,
-        Arc::new(crate::auth::Access::new(crate::KeyRing::default(), crate::auth::KeySource::default())),
         crate::config::StatsFilter::Deny,
         door(),
         crate::http::Gate::new(1 << 20),

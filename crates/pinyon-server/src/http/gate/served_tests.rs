@@ -1,7 +1,11 @@
 //! What clients see of a gate that is shut, over real connections.
 
 use super::*;
-use crate::http::{App, Door, Limits, Listeners, Workers, router, serve_connections};
+use crate::http::{
+    App, Door, Limits, Listeners,
+    accept::tests::{door, service},
+    router, serve_connections,
+};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,12 +22,12 @@ async fn start(name: &str, gate: Arc<Gate>) -> (SocketAddr, PathBuf) {
     let listeners = Arc::new(Listeners::new([127, 0, 0, 1].into(), 0));
     let indexes = Arc::new(pinyon_core::Indexes::open(&dir, settings, "tenants", |_| 0).unwrap());
     let hosts = crate::pinecone::Hosts::new(crate::pinecone::HostFormat::Auto, None, None);
-    let door = Door { limits: Limits::server(), tls: None, workers: Workers::start().unwrap() };
-    let (keys, filter) = (crate::KeyRing::default(), crate::config::StatsFilter::Deny);
-    let app = App::new(indexes, listeners, hosts, keys, filter, door.clone(), gate);
+    let door = Door { limits: Limits::server(), ..door() };
+    let filter = crate::config::StatsFilter::Deny;
+    let app = App::new(indexes, listeners, hosts, filter, door.clone(), gate);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve_connections(listener, router(app), door, std::future::pending()));
+    tokio::spawn(serve_connections(listener, service(door, router(app)), std::future::pending()));
     (address, dir)
 }
 
