@@ -19,7 +19,7 @@ use pinyon_storage::{
     segment::segment_file_name,
     wal::{self, LogHead, RecoverRequest, Recovered, Wal, WalOptions},
 };
-use pinyon_types::{Epoch, Metric, SegmentId, SeqNo, ShardId};
+use pinyon_types::{Epoch, Metric, SegmentId, SeqNo};
 use roaring::RoaringBitmap;
 use std::{
     collections::HashMap,
@@ -168,8 +168,8 @@ impl Leftover {
     }
 }
 
-/// Puts in order what a crash left, once everything that is named was read. It stays where it can be told from nothing else: what the
-/// system does not let go of is no reason to refuse to start, but for a segment, whose number is given again.
+/// Puts in order what a crash left, once everything that is named was read. What the system does not let go of is no reason to refuse
+/// to start, unless it is in the way of a segment, whose number is given again.
 fn tidy(
     io: &SharedIo,
     dir: &Path,
@@ -191,7 +191,7 @@ fn tidy(
             }
             Some(Leftover::Removed) => match io.remove(&path) {
                 Err(error) if !name.ends_with(".seg.tmp") => {
-                    graphs::warn_left(ShardId::new(manifest.shard), &path, &error);
+                    tracing::warn!(shard = manifest.shard, file = name, error = %error, "a leftover stays until the next start");
                 }
                 removed => removed.map_err(ShardError::io(path))?,
             },

@@ -15,6 +15,7 @@ use pinyon_shard::{Keeper, Shard, ShardOptions, ShardShape, Step};
 use pinyon_storage::{
     SystemClock, give_way,
     io::{Io, LockGuard, RealIo, SharedIo, lock_holder},
+    manifest::MANIFEST_FILE_NAME,
 };
 use pinyon_types::{Clock, Epoch, ShardId};
 use std::{
@@ -290,7 +291,8 @@ fn open_known_shards(
 
 pub(super) fn check_there(home: &Path, number: u32) -> Result<(), EngineError> {
     let dir = shard_dir(home, number);
-    if ShardShape::on_disk(&RealIo, &dir)?.is_some() {
+    let manifest = dir.join(MANIFEST_FILE_NAME);
+    if RealIo.exists(&manifest).map_err(|error| EngineError::io(&manifest, &error))? {
         return Ok(());
     }
     let message = format!(

@@ -142,7 +142,7 @@ pub(crate) fn remove_of(inner: &Inner, gone: &BTreeSet<SegmentId>) {
     }
 }
 
-pub(crate) fn warn_left(shard: ShardId, path: &Path, error: &std::io::Error) {
+fn warn_left(shard: ShardId, path: &Path, error: &std::io::Error) {
     let shard = shard.get();
     tracing::warn!(shard, file = %path.display(), error = %error, "graphs of merged segments are left until the next start");
 }

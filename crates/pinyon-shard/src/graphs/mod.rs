@@ -8,7 +8,7 @@ mod layout;
 mod retest;
 
 pub(crate) use inherit::{Inherited, inherit, inherit_files};
-pub(crate) use kept::{remove_of, warn_left};
+pub(crate) use kept::remove_of;
 pub use layout::KeptTest;
 pub(crate) use layout::{is_graph_file_name, segment_of};
 pub(crate) use retest::retest_next;

@@ -33,7 +33,6 @@ pub(crate) struct LogReader<'a> {
     bytes: &'a [u8],
     pub(crate) offset: usize,
     pub(crate) expected: SeqNo,
-    first_seq: SeqNo,
     /// The highest position that any entry so far tells to have been durable when it was written.
     synced: SeqNo,
     is_closed: bool,
@@ -43,7 +42,7 @@ impl<'a> LogReader<'a> {
     /// A reader behind the header.
     pub(crate) const fn new(bytes: &'a [u8], first_seq: SeqNo) -> Self {
         let (offset, synced) = (HEADER_BYTES as usize, SeqNo::ZERO);
-        Self { bytes, offset, expected: first_seq, first_seq, synced, is_closed: false }
+        Self { bytes, offset, expected: first_seq, synced, is_closed: false }
     }
 
     /// The next entry, if a valid one with the expected position stands here.
@@ -64,14 +63,15 @@ impl<'a> LogReader<'a> {
 
     /// Where the entries begin that none of those read so far tells to have been durable.
     pub(crate) fn unsynced_offset(&self) -> usize {
-        let mut again = Self::new(self.bytes, self.first_seq);
-        while again.offset < self.offset {
-            let begin = again.offset;
-            if again.next_frame().is_none_or(|frame| frame.seq > self.synced) {
-                return begin;
+        let mut offset = HEADER_BYTES as usize;
+        // Their checksums were right.
+        while let Some(head) = self.bytes.get(offset..self.offset).and_then(decode_frame_head) {
+            if head.seq > self.synced {
+                break;
             }
+            offset += FRAME_HEAD_BYTES + head.payload_bytes.next_multiple_of(8);
         }
-        self.offset
+        offset
     }
 
     /// What stands where [`Self::next_frame`] found no entry.

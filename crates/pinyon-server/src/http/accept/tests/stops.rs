@@ -1,16 +1,34 @@
 //! A server that stops beside clients of every kind.
 
 use super::*;
-use tokio::time::timeout;
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::timeout,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The farewell, and time for a machine that does other things too.
 const STOP_TIME_MAX: Duration = Duration::from_secs(1);
 
+/// The handler of `/late`: says that it runs, and answers when it is told to.
+#[derive(Debug, Default)]
+struct Late {
+    begun: Notify,
+    finish: Notify,
+}
+
 /// A server with room for many, and the task that serves it.
 async fn start_task(door: Door) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
-    let late = || async {
-        tokio::time::sleep(HEADER_TIME).await;
+    start_with(door, Arc::default()).await
+}
+
+async fn start_with(
+    door: Door,
+    late: Arc<Late>,
+) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+    let late = move || async move {
+        late.begun.notify_one();
+        late.finish.notified().await;
         "late"
     };
     let router = Router::new().route("/", get(|| async { "good" })).route("/late", get(late));
@@ -32,40 +50,45 @@ fn wide_door() -> Door {
     Door { limits, sockets: Arc::new(Sockets::new(settings, None, &listener)), ..door() }
 }
 
-/// Asks over one connection until an answer says that it is the last. Returns how many were answered, or nothing if a
-/// request was sent and not answered.
-async fn ask_until_closed(address: SocketAddr, pause: Duration) -> Option<usize> {
+/// Asks over one connection until an answer says that it is the last; `begun` gets a permit with the first answer. Returns
+/// whether no request was left without an answer.
+async fn ask_until_closed(address: SocketAddr, pause: Duration, begun: Arc<Semaphore>) -> bool {
     let mut stream = TcpStream::connect(address).await.unwrap();
     for answered in 0.. {
         if stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.is_err() {
-            return None;
+            return false;
         }
         let (mut answer, mut piece) = (Vec::new(), [0; 1024]);
         while !answer.ends_with(b"good") {
             let read = stream.read(&mut piece).await.unwrap_or(0);
-            answer.extend(piece.get(..read).filter(|piece| !piece.is_empty())?);
+            if read == 0 {
+                return false;
+            }
+            answer.extend(&piece[..read]);
         }
         if String::from_utf8_lossy(&answer).contains("connection: close") {
-            return Some(answered + 1);
+            return true;
         }
+        begun.add_permits(usize::from(answered == 0));
+        // Clients think, each for another time, so that the stop meets them in every state.
         tokio::time::sleep(pause).await;
     }
-    None
+    false
 }
 
 #[tokio::test]
 async fn requests_on_kept_connections_are_answered_and_their_answers_close_them() {
     let (address, stop, serving) = start_task(wide_door()).await;
     let pause = |number: u64| Duration::from_millis(number % 10 * 2);
-    let clients: Vec<_> =
-        (0..120).map(|number| tokio::spawn(ask_until_closed(address, pause(number)))).collect();
-    tokio::time::sleep(HEADER_TIME).await;
+    let begun = Arc::new(Semaphore::new(0));
+    let client = |number| tokio::spawn(ask_until_closed(address, pause(number), Arc::clone(&begun)));
+    let clients: Vec<_> = (0..120).map(client).collect();
+    drop(timeout(PATIENCE, begun.acquire_many(120)).await.unwrap().unwrap());
     drop(stop);
     timeout(PATIENCE, serving).await.unwrap().unwrap();
     let mut unanswered = 0;
     for client in clients {
-        let answered = timeout(PATIENCE, client).await.unwrap().unwrap();
-        unanswered += usize::from(answered.is_none());
+        unanswered += usize::from(!timeout(PATIENCE, client).await.unwrap().unwrap());
     }
     assert_eq!(unanswered, 0, "of 120 clients");
 }
@@ -95,11 +118,16 @@ async fn silent_connections_do_not_keep_a_server_from_stopping() {
 
 #[tokio::test]
 async fn a_running_request_is_answered_by_a_server_that_stops() {
-    let (address, stop, serving) = start_task(wide_door()).await;
+    let late = Arc::<Late>::default();
+    let (address, stop, serving) = start_with(wide_door(), Arc::clone(&late)).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /late HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-    tokio::time::sleep(HEADER_TIME / 2).await;
+    timeout(PATIENCE, late.begun.notified()).await.unwrap();
+    let mut idle = TcpStream::connect(address).await.unwrap();
     drop(stop);
+    // A silent connection ends with the farewell: by then the other one has heard of the stop.
+    assert_eq!(timeout(PATIENCE, idle.read(&mut [0])).await.unwrap().unwrap_or(0), 0);
+    late.finish.notify_one();
     let mut answer = String::new();
     timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.ends_with("late") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
@@ -108,14 +136,16 @@ async fn a_running_request_is_answered_by_a_server_that_stops() {
 
 #[tokio::test]
 async fn http2_is_told_goaway_and_its_running_requests_are_answered() {
-    let (address, stop, serving) = start_task(wide_door()).await;
+    let late = Arc::<Late>::default();
+    let (address, stop, serving) = start_with(wide_door(), Arc::clone(&late)).await;
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);
     let request = |path: &str| hyper::Request::get(format!("http://localhost{path}")).body(()).unwrap();
     let (response, _) = client.send_request(request("/late"), true).unwrap();
-    tokio::time::sleep(HEADER_TIME / 2).await;
+    timeout(PATIENCE, late.begun.notified()).await.unwrap();
     drop(stop);
+    late.finish.notify_one();
     let mut body = timeout(PATIENCE, response).await.unwrap().unwrap().into_body();
     assert_eq!(body.data().await.unwrap().unwrap(), "late");
     timeout(PATIENCE, connection).await.unwrap().unwrap().unwrap();
