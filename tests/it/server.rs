@@ -5,7 +5,10 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,9 +33,11 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// A new directory below the system's temporary one.
+/// A new directory below the system's temporary one, another one for every call: tests of one process run at once.
 pub fn scratch(name: &str) -> PathBuf {
-    let dir = std::env::temp_dir().join(format!("pinyon-it-{}-{name}", std::process::id()));
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let (process, call) = (std::process::id(), CALLS.fetch_add(1, Ordering::Relaxed));
+    let dir = std::env::temp_dir().join(format!("pinyon-it-{process}-{call}-{name}"));
     let _ = std::fs::remove_dir_all(&dir);
     dir
 }
