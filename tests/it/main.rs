@@ -8,6 +8,7 @@ mod auth;
 mod bodies;
 mod contract;
 mod effort;
+mod empties;
 mod examples;
 mod frames;
 mod ingest;

@@ -1,9 +1,11 @@
-//! What the engine counts as memory, held against what the system says the process has, and a server under a limit.
+//! What the engine counts as memory, held against what the system says the process has, and an engine under a limit.
 
-use crate::server::{Server, scratch};
-use pinyon_core::{Change, Engine, EngineSettings, MemoryBudget, Reach, SystemClock, VectorQuery};
+use crate::server::scratch;
+use pinyon_core::{
+    Change, Document, Engine, EngineSettings, ErrorCode, MemoryBudget, Reach, SystemClock, TextQuery,
+    VectorQuery,
+};
 use pinyon_types::{Dim, Metadata, Record, RecordId, SeededRng, Vector};
-use serde_json::{Value, json};
 use std::{
     path::Path,
     process::Command,
@@ -154,49 +156,40 @@ fn originals_leave_memory_under_a_limit_and_answers_stay() {
 }
 
 /// Writes, again and again while memtables alone are above the limit: the next look seals them.
-fn ingest(server: &Server, body: &Value) {
+fn ingest(engine: &Engine, tenant: &str, documents: &[Document]) {
     let until = Instant::now() + Duration::from_secs(30);
-    loop {
-        let (status, answer) = server.post("/ingest", body).unwrap();
-        if status == 200 {
-            return;
-        }
-        assert_eq!((status, &answer["error"]["code"]), (429, &json!("RESOURCE_EXHAUSTED")), "{answer}");
-        assert!(answer["detail"].as_str().unwrap().contains("memory_mib"), "{answer}");
+    while let Err(refused) = engine.ingest(tenant, documents.to_vec()) {
+        assert!(refused.code == ErrorCode::Overloaded && refused.message.contains("memory_mib"), "{refused}");
         assert!(Instant::now() < until, "no room came");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
 
 #[test]
-fn a_server_keeps_its_limit_and_answers() {
+fn an_engine_keeps_its_limit_and_answers() {
     let dir = scratch("memory-limit");
-    let server = Server::start_with(&dir, &["--vector-dimension", "64"], &[("PINYON_MEMORY_MIB", "1")]);
+    let mut settings = EngineSettings::offline(4, 64).unwrap();
+    settings.shard_options.memory = Some(Arc::new(MemoryBudget::new(1 << 20, Arc::new(SystemClock::new()))));
+    let engine = Engine::open(&dir, settings).unwrap();
     // Their codes would take 1.3 MB.
     for tenant in 0..18 {
-        let document =
-            |number| json!({"id": format!("{number}"), "text": format!("dark beer {number} of {tenant}")});
-        let documents: Vec<_> = (0..1_000).map(document).collect();
-        ingest(&server, &json!({"tenant_id": format!("t{tenant}"), "documents": documents}));
+        let document = |number| Document {
+            id: format!("{number}"),
+            text: format!("dark beer {number} of {tenant}"),
+            metadata: Metadata::default(),
+        };
+        let documents: Vec<Document> = (0..1_000).map(document).collect();
+        ingest(&engine, &format!("t{tenant}"), &documents);
     }
-    let resident = || -> u64 {
-        let shards = server.get("/admin/v1/shards").unwrap().1;
-        shards["shards"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|shard| shard["resident_bytes"].as_u64().unwrap())
-            .sum()
-    };
     // Some looks later: what fits has been made, and no more.
     std::thread::sleep(Duration::from_secs(6));
-    let kept = resident();
+    let kept = resident(&engine);
     assert!(kept > 300_000 && kept <= 1 << 20, "{kept} bytes in memory");
     for tenant in 0..18 {
-        let query = json!({"tenant_id": format!("t{tenant}"), "query_text": format!("dark beer 7 of {tenant}"), "top_k": 3});
-        let (status, answer) = server.post("/query", &query).unwrap();
-        assert_eq!((status, &answer["results"][0]["id"]), (200, &json!("7")), "{answer}");
+        let query = TextQuery::in_tenant(&format!("t{tenant}"), &format!("dark beer 7 of {tenant}"), 3);
+        let answer = engine.query_text(&query).unwrap();
+        assert_eq!(answer.results[0].id.as_str(), "7", "{:?}", answer.results);
     }
-    drop(server);
+    drop(engine);
     std::fs::remove_dir_all(&dir).unwrap();
 }

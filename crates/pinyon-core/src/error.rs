@@ -23,6 +23,8 @@ pub enum ErrorCode {
     Overloaded,
     /// The disk is full; nothing was written.
     StorageFull,
+    /// The process or the system has no file descriptor left; nothing was changed.
+    NoDescriptors,
     /// A shard or the catalog takes no writes until a restart.
     WritesRefused,
     /// Bytes on disk are not as they were written.
@@ -78,9 +80,21 @@ impl EngineError {
             io::ErrorKind::WouldBlock => ErrorCode::Locked,
             _ => ErrorCode::Internal,
         };
-        Self::new(code, format!("{}: {error}", path.display()))
+        Self::of_system(code, format!("{}: {error}", path.display()))
+    }
+
+    /// A failure that may be one of descriptors, whatever else it looks like: only the system's own words pass through every store.
+    fn of_system(code: ErrorCode, message: String) -> Self {
+        const WORDS: [&str; 2] = ["(os error 24)", "(os error 23)"];
+        match WORDS.iter().any(|words| message.contains(words)) && code != ErrorCode::WritesRefused {
+            true => Self::new(ErrorCode::NoDescriptors, format!("{message}: {NO_DESCRIPTORS}")),
+            false => Self::new(code, message),
+        }
     }
 }
+
+/// What to do when there are none.
+pub(crate) const NO_DESCRIPTORS: &str = "raise the limit of file descriptors (ulimit -n), or delete indexes";
 
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,7 +127,7 @@ impl From<ShardError> for EngineError {
             | ShardError::Manifest(_) => ErrorCode::DataDamaged,
             _ => ErrorCode::Internal,
         };
-        Self::new(code, error.to_string())
+        Self::of_system(code, error.to_string())
     }
 }
 
@@ -125,7 +139,7 @@ impl From<CatalogError> for EngineError {
             CatalogError::OtherStore { .. } => ErrorCode::FailedPrecondition,
             CatalogError::Store { .. } => ErrorCode::Internal,
         };
-        Self::new(code, error.to_string())
+        Self::of_system(code, error.to_string())
     }
 }
 
@@ -160,4 +174,43 @@ pub fn of_record(invalid: Invalid, place: &str, id: &str) -> Invalid {
     };
     let invalid = Invalid::new(invalid.field, problem);
     if place.is_empty() { invalid } else { invalid.within(place) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_for_want_of_descriptors_is_told_from_others_wherever_it_happened() {
+        let full = || io::Error::from_raw_os_error(24);
+        let path = Path::new("/d/log");
+        let of_shard = ShardError::Io { path: path.to_owned(), source: full() };
+        let of_catalog = CatalogError::Store { path: path.to_owned(), problem: full().to_string() };
+        let of_log = ShardError::NotWritten { reason: full().to_string() };
+        let all = [EngineError::io(path, &full()), of_shard.into(), of_catalog.into(), of_log.into()];
+        for error in all {
+            assert_eq!(error.code, ErrorCode::NoDescriptors, "{error}");
+            assert!(error.message.contains("ulimit -n"), "{error}");
+        }
+        assert_eq!(EngineError::io(path, &io::Error::from_raw_os_error(5)).code, ErrorCode::Internal);
+        let poisoned = ShardError::Poisoned { reason: full().to_string() };
+        assert_eq!(EngineError::from(poisoned).code, ErrorCode::WritesRefused);
+    }
+
+    #[test]
+    fn a_failure_for_want_of_descriptors_is_told_from_others_wherever_it_happened() {
+        let full = || io::Error::from_raw_os_error(24);
+        let path = Path::new("/d/log");
+        let of_shard = ShardError::Io { path: path.to_owned(), source: full() };
+        let of_catalog = CatalogError::Store { path: path.to_owned(), problem: full().to_string() };
+        let of_log = ShardError::NotWritten { reason: full().to_string() };
+        let all = [EngineError::io(path, &full()), of_shard.into(), of_catalog.into(), of_log.into()];
+        for error in all {
+            assert_eq!(error.code, ErrorCode::NoDescriptors, "{error}");
+            assert!(error.message.contains("ulimit -n"), "{error}");
+        }
+        assert_eq!(EngineError::io(path, &io::Error::from_raw_os_error(5)).code, ErrorCode::Internal);
+        let poisoned = ShardError::Poisoned { reason: full().to_string() };
+        assert_eq!(EngineError::from(poisoned).code, ErrorCode::WritesRefused);
+    }
 }

@@ -62,6 +62,7 @@ where
     let (control, ops) = Bound::both(settings.listen, settings.ops_listen).await?;
     let address = control.address;
     let listeners = index_listeners(address, pinecone.index_port_first);
+    let memory = engine.shard_options.memory.clone();
     let indexes = open_indexes(data_dir.clone(), engine, pinecone.tenants_index, &listeners).await?;
     // Only now: whoever has the data open has the directory for himself.
     let advertised = pinecone.advertised_host;
@@ -75,7 +76,7 @@ where
     let hosts = Hosts::new(pinecone.host_format, advertised, index.as_ref().map(|_| address.port()));
     let descriptors_left = left_for_connections(descriptors_max, &indexes);
     let door = live.door(start_workers()?, Sockets::new(sockets, descriptors_left, control.listener()));
-    let (ports, gate) = (Arc::clone(&listeners), Gate::new(settings.requests_bytes));
+    let (ports, gate) = (Arc::clone(&listeners), Gate::within(settings.requests_bytes, memory));
     let app = App::new(Arc::clone(&indexes), ports, hosts, pinecone.stats_filter, door.clone(), gate);
     let ops_address = ops.as_ref().map(|ops| ops.address);
     let ops = ops.map(|bound| bound.serving(ops_router(&app), &door.sockets.ops));

@@ -3,10 +3,14 @@
 //! they are queried and there is room, and scans of vectors answer meanwhile. Before any of that the originals go: what the
 //! process has of mapped files beside what is counted is asked of the system, and given back to it above the limit. That costs
 //! a fault where they are read again, no answer and nothing that has to be made again.
+//!
+//! A limit that nobody asked for is a share of the machine: below it everything is made as without one, and the system sees to
+//! mapped files. Near either limit what the process really has decides ([`Pressure`]).
 
 use crate::{
-    layer::NamespaceRows,
+    layer::{Layer, NamespaceRows},
     part::{Part, Span},
+    pressure::{Gauge, Pressure},
     segment::Segment,
     shard::Inner,
 };
@@ -63,6 +67,9 @@ impl Use {
 #[derive(Debug)]
 pub struct MemoryBudget {
     bytes_max: u64,
+    /// Whether somebody asked for this limit.
+    is_asked: bool,
+    gauge: Gauge,
     clock: Arc<dyn Clock>,
     looked_us: AtomicU64,
     used: AtomicU64,
@@ -90,6 +97,12 @@ impl Inner {
     /// own, which can be dropped, and the segment as a whole has none.
     pub(crate) fn may_take(&self, segment: &Segment, span: &Span, bytes: usize) -> bool {
         let Some(budget) = &self.options.memory else { return true };
+        if !budget.fits(bytes as u64) {
+            return false;
+        }
+        if !budget.is_asked {
+            return true;
+        }
         let Part::Namespace(id) = span.part else { return false };
         let entries = segment.namespaces();
         let at = entries.binary_search_by_key(&id, |entry| entry.namespace.id());
@@ -98,10 +111,12 @@ impl Inner {
 }
 
 impl MemoryBudget {
-    /// A limit in bytes.
+    /// A limit in bytes that somebody asked for.
     pub fn new(bytes_max: u64, clock: Arc<dyn Clock>) -> Self {
         Self {
             bytes_max,
+            is_asked: true,
+            gauge: Gauge::default(),
             clock,
             looked_us: 0.into(),
             used: 0.into(),
@@ -111,6 +126,38 @@ impl MemoryBudget {
             tick: 1.into(),
             members: Mutex::default(),
         }
+    }
+
+    /// The same limit, and nobody asked for it.
+    #[must_use]
+    pub fn unasked(self) -> Self {
+        Self { is_asked: false, ..self }
+    }
+
+    /// The same limit, to which all the memory is held that the process has of its own.
+    #[must_use]
+    pub fn of_process(self) -> Self {
+        Self { gauge: Gauge::of_process(), ..self }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn gauged(self, bytes: Arc<AtomicU64>) -> Self {
+        Self { gauge: Gauge::of_test(bytes), ..self }
+    }
+
+    /// Whether somebody asked for the limit.
+    pub const fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// How near the process is to the limit, as of the last look.
+    pub fn pressure(&self) -> Pressure {
+        self.gauge.pressure(self.bytes_max)
+    }
+
+    /// Whether so many bytes more leave the process below the limit at which something has to go.
+    fn fits(&self, bytes: u64) -> bool {
+        self.gauge.bytes() == 0 || self.gauge.bytes().saturating_add(bytes) <= self.bytes_max / 100 * 85
     }
 
     /// The limit.
@@ -123,8 +170,11 @@ impl MemoryBudget {
         self.used.load(Relaxed)
     }
 
-    /// Bytes of memtables, if they alone are above the limit.
-    pub(crate) fn memtables_above(&self) -> Option<u64> {
+    /// What is used, if there is no room for records: memtables alone are above the limit, or nearly all of it is the process's.
+    pub(crate) fn refuses_puts(&self) -> Option<u64> {
+        if self.pressure() >= Pressure::Put {
+            return Some(self.gauge.bytes());
+        }
         Some(self.memtables.load(Relaxed)).filter(|bytes| *bytes > self.bytes_max)
     }
 
@@ -161,15 +211,17 @@ impl MemoryBudget {
             Err(TryLockError::WouldBlock) => return,
         };
         let now_us = self.clock.now_us();
+        if self.gauge.look(now_us, self.bytes_max) {
+            self.relieve(&live(&mut members), now_us);
+        }
         if now_us < self.looked_us.load(Relaxed).saturating_add(LOOK_REST.as_micros() as u64) {
             return;
         }
         self.looked_us.store(now_us, Relaxed);
-        members.retain(|member| member.strong_count() > 0);
-        let shards: Vec<Arc<Inner>> = members.iter().filter_map(Weak::upgrade).collect();
+        let shards = live(&mut members);
         let tick = self.tick.fetch_add(1, Relaxed) + 1;
         let mut used = self.count(&shards);
-        if mapped_resident_bytes().is_some_and(|mapped| used + mapped > self.bytes_max) {
+        if self.is_asked && mapped_resident_bytes().is_some_and(|mapped| used + mapped > self.bytes_max) {
             give_back_originals(&shards);
         }
         if used > self.bytes_max {
@@ -182,7 +234,7 @@ impl MemoryBudget {
         let chosen = self.choose(&shards, used, tick);
         let has_dropped = !chosen.is_empty();
         drop_all(chosen);
-        self.seal_early(&shards);
+        self.seal_early(&shards, self.bytes_max / 2);
         let used = self.count(&shards);
         let is_short = has_dropped || (self.is_short.load(Relaxed) && used > self.bytes_max / 2);
         self.is_short.store(is_short, Relaxed);
@@ -217,23 +269,70 @@ impl MemoryBudget {
         memtables + derived
     }
 
-    /// Seals memtables, largest first, while they take more than half of the limit: what is sealed is mapped.
-    fn seal_early(&self, shards: &[Arc<Inner>]) {
+    /// Makes room near the limit.
+    fn relieve(&self, shards: &[Arc<Inner>], now_us: u64) {
+        let mut freed = drop_filter_indexes(shards);
+        if self.pressure() >= Pressure::Seal {
+            shards.iter().for_each(|shard| shard.questions.forget_all());
+            self.count(shards);
+            let excess = self.gauge.excess(self.bytes_max);
+            let memtables = self.memtables.load(Relaxed);
+            self.seal_early(shards, memtables.saturating_sub(excess));
+            freed += memtables.saturating_sub(self.memtables.load(Relaxed));
+            freed += drop_segments(shards, excess.saturating_sub(freed));
+            self.count(shards);
+        }
+        if freed > 0 {
+            self.gauge.note_drop(now_us);
+        }
+    }
+
+    /// Seals memtables, largest first, while they take more than so many bytes: what is sealed is mapped.
+    fn seal_early(&self, shards: &[Arc<Inner>], bytes_max: u64) {
         let bytes_of = |shard: &Inner| shard.snapshot.load().memtable.bytes as u64;
         let mut shards: Vec<&Arc<Inner>> = shards.iter().collect();
         shards.sort_by_key(|shard| Reverse(bytes_of(shard)));
         for shard in shards {
-            if self.memtables.load(Relaxed) <= self.bytes_max / 2 {
+            if self.memtables.load(Relaxed) <= bytes_max {
                 return;
             }
             let before = bytes_of(shard);
-            if let Err(error) = shard.seal_now() {
+            if let Err(error) = shard.seal_early() {
                 tracing::error!(shard = shard.shape.shard.get(), error = %error, "memtable not sealed to make room");
                 return;
             }
             self.memtables.store(self.memtables.load(Relaxed).saturating_sub(before), Relaxed);
         }
     }
+}
+
+fn live(members: &mut Vec<Weak<Inner>>) -> Vec<Arc<Inner>> {
+    members.retain(|member| member.strong_count() > 0);
+    members.iter().filter_map(Weak::upgrade).collect()
+}
+
+/// Drops all codes and graphs of segments, those first that were not searched for the longest time, until so many bytes are free;
+/// returns how many there are.
+fn drop_segments(shards: &[Arc<Inner>], bytes: u64) -> u64 {
+    let mut found: Vec<(u32, Arc<Layer>)> = Vec::new();
+    for shard in shards {
+        let state = shard.snapshot.load();
+        let layers = state.layers.iter().filter(|view| view.layer.segment().is_some());
+        found.extend(layers.map(|view| {
+            let uses = view.layer.namespaces().iter().map(|entry| entry.uses.last.load(Relaxed));
+            (uses.max().unwrap_or(0), Arc::clone(&view.layer))
+        }));
+    }
+    found.sort_by_key(|(last, _)| *last);
+    let mut freed = 0;
+    for segment in found.iter().filter_map(|(_, layer)| layer.segment()) {
+        if freed >= bytes {
+            break;
+        }
+        freed += segment.derived_bytes().total();
+        segment.drop_all_derived();
+    }
+    freed
 }
 
 /// Drops what was chosen, all of a segment at once: each time its table of namespaces is copied.

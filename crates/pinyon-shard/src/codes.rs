@@ -103,7 +103,7 @@ pub(crate) fn carry_over(inner: &Inner, inputs: &[LayerView], merged: &Segment) 
 /// Codes of a part; `None` if it was stopped.
 fn build(inner: &Inner, segment: &Segment, span: &Span, stop: &dyn Fn() -> bool) -> Option<Arc<CodedRows>> {
     let (metric, block) = (inner.shape.metric, block_of(segment, span.slots.clone()));
-    let bytes = if inner.options.memory.is_some() {
+    let bytes = if inner.options.limits_parts() {
         // Of its own, so that it can be dropped on its own.
         CodedRows::bytes_of(block, metric, stop)?
     } else {

@@ -13,12 +13,14 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bell;
 mod budget;
 mod codes;
 mod error;
 mod fields;
 mod frozen;
 mod graphs;
+mod keepers;
 mod layer;
 mod log_entry;
 mod maintain;
@@ -27,6 +29,7 @@ mod memtable;
 mod merge;
 mod namespace;
 mod part;
+mod pressure;
 mod questions;
 mod queue;
 mod read;
@@ -39,7 +42,6 @@ mod settings;
 mod shard;
 mod snapshot;
 mod stats;
-mod worker;
 mod write;
 
 #[cfg(test)]
@@ -48,9 +50,11 @@ mod tests;
 pub use budget::MemoryBudget;
 pub use error::ShardError;
 pub use graphs::KeptTest;
+pub use keepers::{Deriving, Keepers, KeepersOptions, Keeping};
 pub use maintain::Step;
 pub use memory::{DerivedBytes, MappedBytes};
 pub use namespace::Namespace;
+pub use pressure::Pressure;
 pub use read::{Page, Stored};
 pub use recall::{PartRecall, Tier};
 pub use search::{
@@ -59,7 +63,6 @@ pub use search::{
 pub use settings::{GraphEngine, QuestionsKept, ShardOptions, ShardShape};
 pub use shard::Shard;
 pub use stats::{NamespaceStats, SegmentStats, ShardStats};
-pub use worker::Keeper;
 pub use write::{Change, Receipt};
 
 pub use pinyon_index::{Asked, Recall, Work};

@@ -49,13 +49,54 @@ impl Maintenance {
 
 impl Inner {
     pub(crate) fn step(&self) -> Result<Step, ShardError> {
-        self.run(|maintenance| {
-            let full = self.snapshot.load().memtable.bytes >= self.options.seal_bytes;
-            if full || seal::has_frozen(self) {
-                return seal::seal(self, maintenance);
-            }
-            merge::merge_next(self, maintenance)
+        self.run(|maintenance| match self.take_seal() {
+            true => seal::seal(self, maintenance),
+            false => merge::merge_next(self, maintenance),
         })
+    }
+
+    /// The next step if it is a seal.
+    pub(crate) fn seal_step(&self) -> Result<Step, ShardError> {
+        self.run(|maintenance| match self.take_seal() {
+            true => seal::seal(self, maintenance),
+            false => Ok(Step::Idle),
+        })
+    }
+
+    /// Whether a memtable is full or is to be sealed early, or a seal was begun and not finished.
+    pub(crate) fn wants_seal(&self) -> bool {
+        let bytes = self.snapshot.load().memtable.bytes;
+        let is_early = bytes > 0 && self.seals_early.load(Ordering::Acquire);
+        is_early || bytes >= self.options.seal_bytes || seal::has_frozen(self)
+    }
+
+    fn take_seal(&self) -> bool {
+        let wants_seal = self.wants_seal();
+        self.seals_early.store(false, Ordering::Release);
+        wants_seal
+    }
+
+    /// Has the memtable sealed however small it is: by the keepers, if there are any, so that nobody waits here for a merge.
+    pub(crate) fn seal_early(&self) -> Result<(), ShardError> {
+        if !self.bell.has_keepers() {
+            return self.seal_now().map(drop);
+        }
+        self.seals_early.store(true, Ordering::Release);
+        self.ask_for_seal();
+        Ok(())
+    }
+
+    /// Lets go of what a shard needs only while it is written to.
+    pub(crate) fn rest(&self) {
+        if let Ok(mut writer) = self.writer.try_lock() {
+            writer.log.rest();
+        }
+    }
+
+    /// A step that panicked counts as failed.
+    pub(crate) fn step_panicked(&self) {
+        let failure = "a background step panicked: the log says where".to_owned();
+        *self.step_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
     }
 
     /// What is left for when nobody writes: sealing a memtable that is not full, then bringing tenants' rows together. Nothing if
@@ -103,6 +144,11 @@ impl Inner {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
         let done = step(&mut maintenance);
         drop(maintenance);
+        if done.as_ref().is_ok_and(|step| *step != Step::Idle) {
+            // There may be more to do, and room for who waits.
+            self.bell.note();
+            self.bell.ring();
+        }
         let failure = done.as_ref().err().map(ToString::to_string);
         *self.step_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         done

@@ -51,7 +51,7 @@ pub(crate) fn merge_all(inner: &Inner, maintenance: &mut Maintenance) -> Result<
 pub(crate) fn gather(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
     let (state, options) = (inner.snapshot.load_full(), &inner.options);
     // Under a limit on memory segments have no codes as a whole.
-    let has_whole_codes = options.memory.is_none() && !inner.shape.dim.is_none();
+    let has_whole_codes = !options.limits_parts() && !inner.shape.dim.is_none();
     let mut spread = Spread::default();
     sealed(&state).for_each(|view| spread.add(view.live_rows(&(0..view.layer.len()))));
     if has_whole_codes && spread.is_scattered(options.coded_whole_rows_min, GATHERED_PART_MIN) {

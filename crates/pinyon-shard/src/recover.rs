@@ -2,7 +2,9 @@
 //! a manifest that came back older than the segments would make leftovers of them. Every step can be cut off by a crash and begun again.
 
 use crate::{
-    ShardError, ShardOptions, ShardShape, graphs,
+    ShardError, ShardOptions, ShardShape,
+    bell::Bell,
+    graphs,
     layer::{Layer, LayerView, Rows},
     log_entry,
     maintain::Maintenance,
@@ -10,7 +12,6 @@ use crate::{
     segment::Segment,
     shard::{Inner, Writer},
     snapshot::Snapshot,
-    worker::Bell,
 };
 use arc_swap::ArcSwap;
 use pinyon_storage::{
@@ -63,6 +64,7 @@ pub(crate) fn open(
         waiting: 0.into(),
         step_failure: Mutex::new(None),
         bell: Bell::default(),
+        seals_early: AtomicBool::new(false),
         questions: Default::default(),
     };
     questions::restore(&inner, &names);

@@ -162,6 +162,12 @@ impl ShardOptions {
         millis.saturating_mul(1_000_000) / 3
     }
 
+    /// Whether somebody asked for a limit on memory: codes and graphs are then made of namespaces alone, so that they can be dropped
+    /// one by one.
+    pub(crate) fn limits_parts(&self) -> bool {
+        self.memory.as_ref().is_some_and(|budget| budget.is_asked())
+    }
+
     /// The same with another graph.
     #[must_use]
     pub fn with_graph(self, graph: GraphEngine) -> Self {

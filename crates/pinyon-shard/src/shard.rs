@@ -2,16 +2,19 @@
 
 use crate::{
     Change, Found, Namespace, Page, PartRecall, Query, QuestionsKept, Receipt, Scope, ShardError,
-    ShardOptions, ShardShape, Stored, codes, graphs,
+    ShardOptions, ShardShape, Stored,
+    bell::Bell,
+    codes, graphs,
+    keepers::Need,
     maintain::{Maintenance, Step},
     part::Part,
+    pressure::Pressure,
     questions::{self, Questions},
     queue::Queue,
     read::{self, ListRequest},
     recall, search,
     snapshot::Snapshot,
     stats::{self, ShardStats},
-    worker::Bell,
 };
 use arc_swap::ArcSwap;
 use pinyon_storage::{io::SharedIo, wal::Wal};
@@ -60,6 +63,8 @@ pub(crate) struct Inner {
     /// Why the last background step failed, until one succeeds.
     pub(crate) step_failure: Mutex<Option<String>>,
     pub(crate) bell: Bell,
+    /// Whether the memtable is to be sealed before it is full.
+    pub(crate) seals_early: AtomicBool,
     pub(crate) questions: Questions,
 }
 
@@ -230,7 +235,7 @@ impl Shard {
         self.inner.shape
     }
 
-    /// Does the next piece of sealing or merging, if there is one. A server lets a [`crate::Keeper`] call this; a test
+    /// Does the next piece of sealing or merging, if there is one. A server lets [`crate::Keepers`] call this; a test
     /// calls it when it wants it to happen.
     ///
     /// # Errors
@@ -271,6 +276,8 @@ impl Shard {
         if self.inner.shape.dim.is_none() {
             return Step::Idle;
         }
+        let memory = self.inner.options.memory.as_deref();
+        let stop = &|| stop() || memory.is_some_and(|budget| budget.pressure() > Pressure::None);
         match codes::build_next(&self.inner, stop) {
             Step::Idle => {}
             step => return step,
@@ -285,8 +292,8 @@ impl Shard {
         }
     }
 
-    /// Looks at the limit on memory, if there is one, and drops what is above it from any shard that shares it. A
-    /// [`crate::Keeper`] does this every two seconds or more often.
+    /// Looks at the limit on memory, if there is one, and drops what is above it from any shard that shares it.
+    /// [`crate::Keepers`] do this several times a second.
     pub fn keep_memory(&self) {
         if let Some(budget) = &self.inner.options.memory {
             budget.keep();
@@ -330,17 +337,18 @@ impl Inner {
         ShardError::Poisoned { reason: reason.unwrap_or_else(|| "a writer panicked".into()) }
     }
 
-    pub(crate) fn wake_keeper(&self) {
-        self.bell.ring();
+    /// Has the memtable sealed, if it is full.
+    pub(crate) fn ask_for_seal(&self) {
+        self.bell.ask(Need::Seal);
     }
 
     /// Waits until sealing has made room.
     pub(crate) fn wait_for_seal(&self) -> Result<(), ShardError> {
-        self.bell.ring();
+        self.ask_for_seal();
         let failure = || self.step_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let has_room = || self.snapshot.load().memtable.bytes < self.options.backlog_bytes_max;
         let is_settled = || has_room() || self.poisoned.load(Ordering::Acquire) || failure().is_some();
-        if self.bell.has_keeper() && self.bell.wait_until(is_settled, ROOM_WAIT) && has_room() {
+        if self.bell.has_keepers() && self.bell.wait_until(is_settled, ROOM_WAIT) && has_room() {
             return Ok(());
         }
         Err(ShardError::Backlog { reason: failure() })

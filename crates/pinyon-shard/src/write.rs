@@ -115,8 +115,8 @@ impl Inner {
         let is_deletion =
             matches!(change, Change::DeleteIds(_) | Change::DeleteAll | Change::DeleteMatching(_));
         let Some(budget) = self.options.memory.as_ref().filter(|_| !is_deletion) else { return Ok(()) };
-        let Some(used) = budget.memtables_above() else { return Ok(()) };
-        self.wake_keeper();
+        let Some(used) = budget.refuses_puts() else { return Ok(()) };
+        self.ask_for_seal();
         Err(ShardError::MemoryFull { used, bytes_max: budget.bytes_max() })
     }
 
@@ -143,7 +143,9 @@ impl Inner {
         let full = state.memtable.bytes >= self.options.seal_bytes;
         self.snapshot.store(Arc::new(state));
         if full {
-            self.wake_keeper();
+            self.ask_for_seal();
+        } else {
+            self.bell.note();
         }
         receipts
     }

@@ -21,13 +21,23 @@ const VERSION: u8 = 1;
 /// Version byte and checksum before every value.
 const SEAL_BYTES: usize = 5;
 
+/// Looks without a change after which a store is closed.
+const IDLE_LOOKS: u32 = 20;
+/// Stores with more entries stay open: reading them again would keep a change waiting.
+const RESTING_ENTRIES_MAX: usize = 64;
+
 /// Keys and values.
 pub(crate) type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// A raw store with its checks.
 #[derive(Debug)]
 pub(crate) struct CheckedStore {
-    raw: Box<dyn CatalogStore>,
+    /// Closed while nobody changes anything.
+    raw: Option<Box<dyn CatalogStore>>,
+    /// How it is opened again; if not here, it is never closed.
+    kind: Option<CatalogKind>,
+    /// Looks since the last change.
+    idle_looks: u32,
     path: PathBuf,
     epoch: Epoch,
     /// Checksum of every entry, so that the sum can follow each change.
@@ -53,12 +63,8 @@ impl CheckedStore {
             return Err(CatalogError::OtherStore { path: dir.to_owned(), found, asked: kind });
         }
         let path = dir.join(kind.file_name());
-        let raw: Box<dyn CatalogStore> = match kind {
-            CatalogKind::Sled => Box::new(SledStore::open(&path)?),
-            CatalogKind::Redb => Box::new(RedbStore::open(&path)?),
-        };
-        let (store, image) = Self::open(raw, &path)?;
-        Ok((store, image.entries))
+        let (store, image) = Self::open(open_raw(kind, &path)?, &path)?;
+        Ok((Self { kind: Some(kind), ..store }, image.entries))
     }
 
     /// Reads and checks everything.
@@ -83,7 +89,9 @@ impl CheckedStore {
         };
         Ok((
             Self {
-                raw,
+                raw: Some(raw),
+                kind: None,
+                idle_looks: IDLE_LOOKS,
                 path: path.to_owned(),
                 epoch,
                 checksums,
@@ -107,6 +115,37 @@ impl CheckedStore {
         &self.path
     }
 
+    /// Closes a small store that was not changed since it was opened, or for some looks: open it takes files, and megabytes of memory.
+    pub(crate) fn rest(&mut self) {
+        self.idle_looks = self.idle_looks.saturating_add(1);
+        let may_rest =
+            self.kind.is_some() && self.poisoned.is_none() && self.checksums.len() <= RESTING_ENTRIES_MAX;
+        if may_rest && self.idle_looks > IDLE_LOOKS {
+            self.raw = None;
+        }
+    }
+
+    /// Opens it again. It must hold what it held.
+    fn wake(&mut self) -> Result<(), CatalogError> {
+        self.idle_looks = 0;
+        let Some(kind) = self.kind.filter(|_| self.raw.is_none()) else { return Ok(()) };
+        let (found, _) = Self::open(open_raw(kind, &self.path)?, &self.path)?;
+        if (found.epoch, &found.checksums) != (self.epoch, &self.checksums) {
+            let problem = format!(
+                "it was closed at epoch {} and is at epoch {} now, with other entries perhaps",
+                self.epoch, found.epoch
+            );
+            return Err(CatalogError::Damaged { path: self.path.clone(), problem });
+        }
+        self.raw = found.raw;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) const fn is_open(&self) -> bool {
+        self.raw.is_some()
+    }
+
     /// Makes all changes or none, durably, and moves to `epoch`.
     ///
     /// # Errors
@@ -114,6 +153,14 @@ impl CheckedStore {
     pub(crate) fn commit(&mut self, changes: &[Change], epoch: Epoch) -> Result<(), CatalogError> {
         if let Some(reason) = &self.poisoned {
             return Err(CatalogError::Poisoned { reason: reason.clone() });
+        }
+        if let Err(error) = self.wake() {
+            // Nothing was changed. Where only a descriptor was missing the next change may find one.
+            return Err(if matches!(error, CatalogError::Damaged { .. }) {
+                self.poison(error)
+            } else {
+                error
+            });
         }
         let mut checksums = self.checksums.clone();
         let mut sealed = Vec::with_capacity(changes.len() + 1);
@@ -126,15 +173,28 @@ impl CheckedStore {
         }
         let meta = encode_meta(epoch, &checksums);
         sealed.push(seal_change(&Change { key: META_KEY.to_vec(), value: Some(meta) }));
-        if let Err(error) = guarded(&self.path, || self.raw.commit(&sealed)) {
-            self.poisoned = Some(error.to_string());
-            self.takes_changes.store(false, Ordering::Relaxed);
-            return Err(error);
-        }
+        let committed = guarded(&self.path, || match &mut self.raw {
+            Some(raw) => raw.commit(&sealed),
+            None => Err(CatalogError::Store { path: self.path.clone(), problem: "it is closed".into() }),
+        });
+        committed.map_err(|error| self.poison(error))?;
         self.checksums = checksums;
         self.epoch = epoch;
         Ok(())
     }
+
+    fn poison(&mut self, error: CatalogError) -> CatalogError {
+        self.poisoned = Some(error.to_string());
+        self.takes_changes.store(false, Ordering::Relaxed);
+        error
+    }
+}
+
+fn open_raw(kind: CatalogKind, path: &Path) -> Result<Box<dyn CatalogStore>, CatalogError> {
+    Ok(match kind {
+        CatalogKind::Sled => Box::new(SledStore::open(path)?),
+        CatalogKind::Redb => Box::new(RedbStore::open(path)?),
+    })
 }
 
 fn seal_change(change: &Change) -> Change {
@@ -214,5 +274,55 @@ mod tests {
         assert!(store.commit(&[], Epoch::new(2)).is_err() && !takes_changes.load(Ordering::Relaxed));
         let again = store.commit(&[], Epoch::new(2)).unwrap_err();
         assert!(matches!(again, CatalogError::Poisoned { .. }), "{again}");
+    }
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("pinyon-checked-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    fn change(key: &[u8]) -> [Change; 1] {
+        [Change { key: key.to_vec(), value: Some(b"value".to_vec()) }]
+    }
+
+    fn close(store: &mut CheckedStore) {
+        (0..=IDLE_LOOKS).for_each(|_| store.rest());
+        assert!(!store.is_open());
+    }
+
+    #[test]
+    fn a_store_that_was_closed_takes_the_next_change_and_loses_none() {
+        for kind in [CatalogKind::Sled, CatalogKind::Redb] {
+            let dir = scratch(kind.name());
+            let (mut store, _) = CheckedStore::open_in(&dir, kind).unwrap();
+            store.rest();
+            assert!(!store.is_open(), "nobody has changed anything yet");
+            store.commit(&change(b"a"), Epoch::new(1)).unwrap();
+            store.rest();
+            assert!(store.is_open(), "another change may follow");
+            close(&mut store);
+            store.commit(&change(b"b"), Epoch::new(2)).unwrap();
+            drop(store);
+            let (store, entries) = CheckedStore::open_in(&dir, kind).unwrap();
+            assert_eq!((store.epoch(), entries.len()), (Epoch::new(2), 2));
+            std::fs::remove_dir_all(&dir).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_store_that_changed_while_it_was_closed_takes_no_more_changes() {
+        let dir = scratch("changed");
+        let (mut store, _) = CheckedStore::open_in(&dir, CatalogKind::Redb).unwrap();
+        store.commit(&change(b"a"), Epoch::new(1)).unwrap();
+        close(&mut store);
+        let (mut other, _) = CheckedStore::open_in(&dir, CatalogKind::Redb).unwrap();
+        other.commit(&change(b"b"), Epoch::new(1)).unwrap();
+        drop(other);
+        let refused = store.commit(&change(b"c"), Epoch::new(2)).unwrap_err();
+        assert!(matches!(refused, CatalogError::Damaged { .. }), "{refused}");
+        assert!(matches!(store.commit(&change(b"c"), Epoch::new(2)), Err(CatalogError::Poisoned { .. })));
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -279,6 +279,13 @@ impl RoutingTable {
         }
     }
 
+    /// Lets go of the store's files while nobody changes anything; called now and then.
+    pub(crate) fn rest(&self) {
+        if let Ok(mut writer) = self.writer.try_lock() {
+            writer.store.rest();
+        }
+    }
+
     pub(super) fn publish(&self, change: impl FnOnce(&mut View)) {
         let mut view = View::clone(&self.view.load());
         change(&mut view);

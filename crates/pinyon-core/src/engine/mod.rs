@@ -33,23 +33,19 @@ use crate::{
     latency::LatencyMeter,
     load::{LoadMeter, TenantLoads},
 };
-use pinyon_shard::{Keeper, Shard};
+use pinyon_shard::{Deriving, Keepers, Keeping, Shard};
 use pinyon_storage::io::LockGuard;
 use pinyon_types::{Clock, NamespaceId, ShardId};
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64},
-    },
-    thread::JoinHandle,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 /// An open engine. Cheap to clone; clones are the same engine. The last one dropped stops its threads.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    /// Before `inner`, so that they have ended when it lets go of the directory's lock: fields are dropped in order.
-    threads: Arc<Threads>,
+    /// Before `inner`, so that no step runs when it lets go of the directory's lock: fields are dropped in order.
+    upkeep: Arc<Upkeep>,
     pub(crate) inner: Arc<Inner>,
 }
 
@@ -111,12 +107,40 @@ impl Inner {
     }
 }
 
-/// The background threads; dropping them stops them.
+/// What background threads do for the shards; dropping it waits until none of it runs.
 #[derive(Debug)]
-struct Threads {
-    stop: Arc<AtomicBool>,
-    keepers: Vec<Keeper>,
-    graph_builder: Option<JoinHandle<()>>,
-    /// How often the graph builder looked at every shard and found all codes and graphs there.
-    idle_looks: Arc<AtomicU64>,
+struct Upkeep {
+    work: Mutex<Option<Work>>,
+    _keepers: Arc<Keepers>,
+}
+
+#[derive(Debug)]
+struct Work {
+    deriving: Deriving,
+    _keepings: Vec<Keeping>,
+}
+
+impl Upkeep {
+    fn begin(inner: &Arc<Inner>, keepers: &Arc<Keepers>) -> Self {
+        let members = &inner.fleet.members;
+        let shards = members.iter().map(|member| member.shard.clone()).collect();
+        let keepings = members.iter().map(|member| keepers.keep(&member.shard)).collect();
+        let weak = Arc::downgrade(inner);
+        let rest = move || {
+            if let Some(inner) = weak.upgrade() {
+                inner.routing.rest();
+            }
+        };
+        let work = Work { deriving: keepers.derive(shards, rest), _keepings: keepings };
+        Self { work: Mutex::new(Some(work)), _keepers: Arc::clone(keepers) }
+    }
+
+    /// Waits for the steps that run; there are no more.
+    fn end(&self) {
+        drop(self.lock().take());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Work>> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -1,7 +1,7 @@
 //! Opening: lock, catalog, settings, shards, in this order; then the threads. And closing. Settings that are wrong by
 //! themselves are refused before anything is made.
 
-use super::{Engine, Fleet, Generation, Inner, Member, Threads};
+use super::{Engine, Fleet, Generation, Inner, Member, Upkeep};
 use crate::{
     EngineError, EngineSettings, ErrorCode,
     catalog::{self, RoutingTable},
@@ -11,7 +11,7 @@ use crate::{
     load::LoadMeter,
     settings::check_stored,
 };
-use pinyon_shard::{Keeper, Shard, ShardOptions, ShardShape, Step};
+use pinyon_shard::{Keepers, KeepersOptions, Shard, ShardOptions, ShardShape};
 use pinyon_storage::{
     SystemClock, give_way,
     io::{Io, LockGuard, RealIo, SharedIo, lock_holder},
@@ -22,16 +22,8 @@ use std::{
     fmt::Display,
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
+    sync::Arc,
 };
-
-/// How long the graph builder rests when no graph is missing.
-const GRAPH_REST: Duration = Duration::from_millis(500);
 
 impl Engine {
     /// Opens the engine in a directory, which is made if need be.
@@ -61,11 +53,22 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         settings.check()?;
         let lock = lock_dir(dir)?;
+        Self::open_under(dir, settings, pools, lock)
+    }
+
+    /// The same under a lock that is held already.
+    pub(crate) fn open_under(
+        dir: &Path,
+        settings: EngineSettings,
+        pools: &Pools,
+        lock: Arc<dyn LockGuard>,
+    ) -> Result<Self, EngineError> {
+        RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
         let home = Generation::read(dir)?.home(dir);
         let routing = open_catalog(&home, &settings)?;
         check_not_lost(dir, &home, &routing)?;
         let shards = open_known_shards(&home, &settings, &routing, pools)?;
-        let engine = Self::assemble(&home, settings, routing, shards, lock, pools)?;
+        let engine = Self::assemble(settings, routing, shards, lock, pools)?;
         engine.inner.routing.check_epoch(engine.epoch_seen())?;
         Ok(engine)
     }
@@ -77,7 +80,7 @@ impl Engine {
         let settings = self.inner.settings.clone();
         let routing = open_catalog(home, &settings)?;
         let shards = open_known_shards(home, &settings, &routing, pools)?;
-        Self::assemble(home, settings, routing, shards, Arc::clone(&self.inner.lock), pools)
+        Self::assemble(settings, routing, shards, Arc::clone(&self.inner.lock), pools)
     }
 
     /// Opens the engine although its routing table was lost or rolled back, for [`Engine::repair`] to mend. A catalog that does not open
@@ -110,11 +113,10 @@ impl Engine {
                 (routing, shards)
             }
         };
-        Self::assemble(&home, settings, routing, shards, lock, &pools)
+        Self::assemble(settings, routing, shards, lock, &pools)
     }
 
     fn assemble(
-        dir: &Path,
         settings: EngineSettings,
         routing: RoutingTable,
         shards: Vec<Member>,
@@ -126,8 +128,6 @@ impl Engine {
             routing.store_settings(&settings.stored())?;
         }
         let clock = Arc::clone(&pools.clock);
-        let threads =
-            start_threads(&shards, Arc::clone(&pools.graph)).map_err(|error| EngineError::io(dir, &error))?;
         let shard_prefix = settings.shard_prefix.clone();
         let fleet = Arc::new(Fleet {
             began_us: clock.now_us(),
@@ -149,24 +149,37 @@ impl Engine {
             cross_shard,
             lock,
         };
-        Ok(Self { inner: Arc::new(inner), threads: Arc::new(threads) })
+        let inner = Arc::new(inner);
+        let upkeep = Upkeep::begin(&inner, &pools.keepers);
+        Ok(Self { inner, upkeep: Arc::new(upkeep) })
     }
 
-    /// Ends every log cleanly and writes `catalog.json`. Writes are refused from then on. Nothing acknowledged is lost
-    /// without it.
+    /// Waits for the background steps that run, after which there are no more, ends every log cleanly and writes `catalog.json`. Writes are
+    /// refused from then on. Nothing acknowledged is lost without it.
     ///
     /// # Errors
     /// The disk's.
     pub fn close(&self) -> Result<(), EngineError> {
+        self.upkeep.end();
         for member in &self.inner.fleet.members {
             member.shard.close()?;
         }
         Ok(self.inner.routing.close()?)
     }
 
+    /// The lock of its directory.
+    pub(crate) fn lock(&self) -> Arc<dyn LockGuard> {
+        Arc::clone(&self.inner.lock)
+    }
+
     pub(crate) fn epoch_seen(&self) -> Epoch {
         self.inner.fleet.members.iter().map(|member| member.shard.epoch_seen()).max().unwrap_or(Epoch::ZERO)
     }
+}
+
+/// Half as many as there are cores: what they do is not urgent, and queries want the others.
+fn keeper_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| (cores.get() / 2).max(2))
 }
 
 /// Threads that engines share, and the clock that they go by.
@@ -175,7 +188,7 @@ pub(crate) struct Pools {
     clock: Arc<dyn Clock>,
     open: rayon::ThreadPool,
     search: Arc<Searchers>,
-    graph: Arc<rayon::ThreadPool>,
+    keepers: Arc<Keepers>,
 }
 
 impl Pools {
@@ -185,11 +198,18 @@ impl Pools {
             let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).start_handler(start);
             builder.thread_name(move |at| format!("{name}-{at}")).build().map_err(|error| internal(&error))
         };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let keepers = KeepersOptions {
+            threads: keeper_threads(),
+            clock: Arc::clone(&clock),
+            memory: settings.shard_options.memory.clone(),
+            graphs: Arc::new(pool("graph", 1, |_| give_way())?),
+        };
         Ok(Self {
-            clock: Arc::new(SystemClock::new()),
+            clock,
             open: pool("open", settings.search_threads, |_| ())?,
             search: Arc::new(Searchers::start(settings.search_threads).map_err(|error| internal(&error))?),
-            graph: Arc::new(pool("graph", 1, |_| give_way())?),
+            keepers: Arc::new(Keepers::start(keepers).map_err(|error| internal(&error))?),
         })
     }
 
@@ -200,8 +220,11 @@ impl Pools {
     }
 }
 
+/// Locks a directory; that of an index, which lies in the data directory of others, with that as a whole.
 pub(super) fn lock_dir(dir: &Path) -> Result<Arc<dyn LockGuard>, EngineError> {
     RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
+    let indexes = dir.parent().filter(|indexes| indexes.file_name().is_some_and(|name| name == "indexes"));
+    let dir = indexes.and_then(Path::parent).unwrap_or(dir);
     let path = dir.join("LOCK");
     RealIo.lock(&path).map(Arc::from).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => {
@@ -336,64 +359,4 @@ fn open_shards(dir: &Path, settings: &EngineSettings, pools: &Pools) -> Result<V
         Ok(Member { shard, latency: LatencyMeter::new(Arc::clone(clock)), load: LoadMeter::default() })
     };
     pools.open.install(|| (0..settings.shards).into_par_iter().map(open).collect())
-}
-
-fn start_threads(shards: &[Member], graph_pool: Arc<rayon::ThreadPool>) -> io::Result<Threads> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let keepers = shards.iter().map(|member| Keeper::start(&member.shard)).collect::<io::Result<_>>()?;
-    let shards: Vec<Shard> = shards.iter().map(|member| member.shard.clone()).collect();
-    let builder =
-        GraphBuilder { shards, pool: graph_pool, stop: Arc::clone(&stop), idle_looks: Default::default() };
-    let idle_looks = Arc::clone(&builder.idle_looks);
-    Ok(Threads { stop, keepers, graph_builder: Some(builder.start()?), idle_looks })
-}
-
-/// Makes codes and graphs, on one thread for all shards: graphs are large and never urgent, because scans answer until they
-/// are there.
-struct GraphBuilder {
-    shards: Vec<Shard>,
-    pool: Arc<rayon::ThreadPool>,
-    stop: Arc<AtomicBool>,
-    idle_looks: Arc<AtomicU64>,
-}
-
-impl GraphBuilder {
-    fn start(self) -> io::Result<JoinHandle<()>> {
-        std::thread::Builder::new().name("graph-builder".into()).spawn(move || {
-            give_way();
-            while !self.is_stopped() {
-                self.look();
-            }
-        })
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-
-    /// Makes what the first shard lacks that lacks anything, or rests.
-    fn look(&self) {
-        let derive = |shard: &Shard| shard.derive(&self.pool, &|| self.is_stopped());
-        match self.shards.iter().map(derive).find(|step| *step != Step::Idle) {
-            None => {
-                self.idle_looks.fetch_add(1, Ordering::AcqRel);
-                std::thread::park_timeout(GRAPH_REST);
-            }
-            // A build that became useless is tried again at the next look, like one that failed.
-            Some(Step::Stopped) if !self.is_stopped() => std::thread::park_timeout(GRAPH_REST),
-            Some(_) => {}
-        }
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        self.keepers.clear();
-        if let Some(thread) = self.graph_builder.take() {
-            thread.thread().unpark();
-            // A panic in a build left its segment without a graph and was printed when it happened.
-            let _ = thread.join();
-        }
-    }
 }

@@ -1,11 +1,11 @@
 //! Settling: waiting until everything is done that background threads do with what was written. A measurement of what was just
 //! written would be one of scans, not of codes and graphs.
 
-use super::{Engine, Threads};
+use super::{Engine, Upkeep};
 use crate::EngineError;
 use pinyon_shard::Step;
 use pinyon_types::SeqNo;
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 /// How often to look whether codes and graphs are there.
 const LOOK_REST: Duration = Duration::from_millis(20);
@@ -46,7 +46,7 @@ impl Engine {
         };
         loop {
             let seen = self.positions();
-            if !self.settle_segments(&mut goes_on)? || !self.threads.await_codes_and_graphs(&mut goes_on) {
+            if !self.settle_segments(&mut goes_on)? || !self.upkeep.await_codes_and_graphs(&mut goes_on) {
                 return Ok(false);
             }
             if self.positions() == seen {
@@ -72,17 +72,18 @@ impl Engine {
     }
 }
 
-impl Threads {
+impl Upkeep {
     /// Whether nothing is missing any more before the time was up.
     fn await_codes_and_graphs(&self, goes_on: &mut impl FnMut(SettlingStage) -> bool) -> bool {
-        let looks = || self.idle_looks.load(Ordering::Acquire);
-        let enough = looks() + IDLE_LOOKS;
-        while looks() < enough {
+        // An engine that was closed is as settled as it will ever be.
+        let looks = || self.lock().as_ref().map(|work| work.deriving.idle_looks());
+        let Some(enough) = looks().map(|looks| looks + IDLE_LOOKS) else { return true };
+        while looks().is_some_and(|looks| looks < enough) {
             if !goes_on(SettlingStage::CodesAndGraphs) {
                 return false;
             }
-            if let Some(builder) = &self.graph_builder {
-                builder.thread().unpark();
+            if let Some(work) = &*self.lock() {
+                work.deriving.nudge();
             }
             std::thread::park_timeout(LOOK_REST);
         }

@@ -11,9 +11,13 @@ mod tenants_tests;
 #[cfg(test)]
 mod tests;
 
-use crate::{Engine, EngineError, EngineServices, EngineSettings, ErrorCode, catalog, engine::Pools};
+use crate::{
+    Engine, EngineError, EngineServices, EngineSettings, ErrorCode, catalog, engine::Pools,
+    error::NO_DESCRIPTORS,
+};
 use arc_swap::ArcSwap;
 use pinyon_embed::HashEmbedder;
+use pinyon_storage::io::{LockGuard, descriptors_left};
 use pinyon_types::{Dim, Effort, Invalid, Metric};
 use registry::Registry;
 use std::{
@@ -21,6 +25,11 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+/// Indexes that a start opens at once.
+const OPENED_AT_ONCE: usize = 16;
+/// Descriptors that are kept when indexes are made: for connections, health among them, and background steps.
+const DESCRIPTORS_KEPT: u64 = 64;
 
 /// The tenants' index has this number, and its data lie in the data directory itself.
 const TENANTS_ID: u64 = 0;
@@ -121,12 +130,8 @@ impl Indexes {
         };
         let named = registry.enter_tenants(&mut known, named, pick_port)?;
         let named = registry.finish_deletion(dir, named)?;
-        let mut open = Map::new();
-        for description in known.into_iter().filter(|one| one.id != TENANTS_ID) {
-            let engine = open_index(&home, &settings, &description, &pools)
-                .map_err(|error| within(error, &description.name))?;
-            open.insert(description.name.clone(), Arc::new(Index { description, engine }));
-        }
+        known.retain(|one| one.id != TENANTS_ID);
+        let mut open = open_all(&home, &settings, known, &pools, &tenants.lock())?;
         tenants.set_scan_factor(named.scan_factor);
         let own = Index { description: named, engine: tenants.clone() };
         open.insert(own.description.name.clone(), Arc::new(own));
@@ -187,7 +192,12 @@ impl Indexes {
         let scan_factor = None;
         let description =
             IndexDescription { id, name, dim, metric, port, is_protected, tags, attributes, scan_factor };
-        let engine = open_index(&self.dir, &self.settings, &description, &self.pools)?;
+        check_descriptors()?;
+        let engine = open_index(&self.dir, &self.settings, &description, &self.pools, &self.tenants().lock());
+        let engine = engine.inspect_err(|_| {
+            // Nobody wrote into it, and the next index gets its number, with another shape perhaps.
+            let _ = catalog::remove_tree(&index_dir(&self.dir, id));
+        })?;
         registry.enter(&description)?;
         let index = Arc::new(Index { description, engine });
         self.publish(|open| drop(open.insert(index.description.name.clone(), Arc::clone(&index))));
@@ -281,11 +291,45 @@ fn index_dir(home: &Path, id: u64) -> PathBuf {
     home.join(format!("index-{id:08}"))
 }
 
+/// Opens indexes beside each other: most of the time each waits for the disk.
+fn open_all(
+    home: &Path,
+    settings: &EngineSettings,
+    known: Vec<IndexDescription>,
+    pools: &Pools,
+    lock: &Arc<dyn LockGuard>,
+) -> Result<Map, EngineError> {
+    use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+    let open = |description: IndexDescription| {
+        let engine = open_index(home, settings, &description, pools, lock)
+            .map_err(|error| within(error, &description.name))?;
+        Ok((description.name.clone(), Arc::new(Index { description, engine })))
+    };
+    let threads = known.len().clamp(1, OPENED_AT_ONCE);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))?;
+    pool.install(|| known.into_par_iter().map(open).collect())
+}
+
+/// Whether another index may be made: connections and background steps want descriptors too.
+fn check_descriptors() -> Result<(), EngineError> {
+    match descriptors_left() {
+        Some(left) if left < DESCRIPTORS_KEPT => {
+            let message = format!(
+                "the index was not made, because no file descriptor is left for it: {NO_DESCRIPTORS}"
+            );
+            Err(EngineError::new(ErrorCode::NoDescriptors, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn open_index(
     home: &Path,
     settings: &EngineSettings,
     description: &IndexDescription,
     pools: &Pools,
+    lock: &Arc<dyn LockGuard>,
 ) -> Result<Engine, EngineError> {
     let settings = EngineSettings {
         shard_prefix: description.name.clone(),
@@ -295,7 +339,7 @@ fn open_index(
         embedder: Arc::new(HashEmbedder::new(description.dim)),
         ..settings.clone()
     };
-    let engine = Engine::open_with(&index_dir(home, description.id), settings, pools)?;
+    let engine = Engine::open_under(&index_dir(home, description.id), settings, pools, Arc::clone(lock))?;
     engine.set_scan_factor(description.scan_factor);
     Ok(engine)
 }

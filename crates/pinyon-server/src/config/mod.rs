@@ -4,6 +4,7 @@
 mod access;
 mod environment;
 mod machine;
+mod memory;
 mod partial;
 mod requests;
 mod setting;
@@ -27,8 +28,8 @@ use crate::{
     tls::{TlsDemands, TlsSettings},
 };
 use pinyon_core::{
-    CatalogKind, CrossShardSettings, EngineSettings, FileAccess, GraphEngine, MemoryBudget, MissingFields,
-    PlacementPolicy, QuestionsKept, ShardOptions, SystemClock, Thresholds, check_index_name, limit_new_files,
+    CatalogKind, CrossShardSettings, EngineSettings, FileAccess, GraphEngine, MissingFields, PlacementPolicy,
+    QuestionsKept, ShardOptions, Thresholds, check_index_name, limit_new_files,
 };
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
@@ -300,9 +301,7 @@ fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
     if !(RECALL_MIN..=1.0).contains(&recall_min) {
         return Err(ConfigError(format!("setting recall_min: must be {RECALL_MIN} to 1, is {recall_min}")));
     }
-    let mib = merged.memory_mib.filter(|mib| *mib > 0);
-    let memory =
-        mib.map(|mib| Arc::new(MemoryBudget::new(mib.saturating_mul(1 << 20), Arc::new(SystemClock::new()))));
+    let memory = memory::budget(merged.memory_mib)?;
     let scan_ms_max = merged.scan_ms_max.unwrap_or(SCAN_MS_MAX_DEFAULT);
     let scan_rows_max = ShardOptions::scan_rows_in(usize::try_from(scan_ms_max).unwrap_or(usize::MAX));
     let questions_kept = match merged.questions_kept.as_deref() {
@@ -346,11 +345,6 @@ pub const TENANTS_INDEX: &str = "tenants";
 /// Milliseconds for a scan, usually: what a person does not notice yet.
 const SCAN_MS_MAX_DEFAULT: u64 = 20;
 
-fn memory_shown(engine: &EngineSettings) -> String {
-    let budget = engine.shard_options.memory.as_ref();
-    budget.map_or_else(|| "no limit".into(), |budget| (budget.bytes_max() >> 20).to_string())
-}
-
 fn show(
     engine: &EngineSettings,
     data_dir: &std::path::Path,
@@ -375,7 +369,7 @@ fn show(
         ("cross_shard_cache_mib", (engine.cross_shard.cache_bytes >> 20).to_string()),
         ("seal_kib", (engine.shard_options.seal_bytes >> 10).to_string()),
         ("graph", engine.shard_options.graph.name().into()),
-        ("memory_mib", memory_shown(engine)),
+        ("memory_mib", memory::shown(engine.shard_options.memory.as_ref())),
         ("scan_factor", engine.scan_factor.to_string()),
         ("recall_min", engine.shard_options.recall_min.to_string()),
         ("questions_kept", engine.shard_options.questions_kept.name().into()),

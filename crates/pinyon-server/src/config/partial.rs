@@ -158,8 +158,8 @@ settings! {
         cross_shard_cache_mib: u64 = |settings| (settings.engine.cross_shard.cache_bytes >> 20).to_string();
     }
     "Memory" {
-        /// MiB that memtables, codes, graphs and filter indexes of all indexes may take; 0 for no limit.
-        memory_mib: u64 = |_| "0".into();
+        /// MiB that the process may take of its own, without mapped files: at least 128, 0 for no limit.
+        memory_mib: u64 = |_| "three quarters of the memory there is".into();
         /// MiB that bodies of requests, and what is made of them, may take at once; more get 429.
         requests_mib: u64 = |_| "an eighth of the memory there is, 16 to 1024".into();
         /// KiB of a shard's memtable at which a segment is written.

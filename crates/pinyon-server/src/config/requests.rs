@@ -1,6 +1,6 @@
 //! How many bytes the bodies of requests, and what is made of them, may take at once.
 
-use super::{ConfigError, machine};
+use super::{ConfigError, machine, memory};
 
 const MIB: u64 = 1 << 20;
 /// Least: two of the largest writes that small clients send, at once.
@@ -9,8 +9,6 @@ const MIB_MIN: u64 = 16;
 const DEFAULT_MIB_MAX: u64 = 1 << 10;
 /// Most that may be asked for: 1 TiB.
 const MIB_MAX: u64 = 1 << 20;
-/// Percent of the memory that the system lets the process have which Pinyon takes for its own.
-const SHARE_PERCENT: u64 = 75;
 
 /// What was asked for, or an eighth of the memory there is: of `memory_mib`, else of what the system allows.
 pub(super) fn bytes(requests_mib: Option<u64>, memory_mib: Option<u64>) -> Result<usize, ConfigError> {
@@ -23,7 +21,7 @@ pub(super) fn bytes(requests_mib: Option<u64>, memory_mib: Option<u64>) -> Resul
         }
         None => {
             let asked = memory_mib.filter(|mib| *mib > 0);
-            default_mib(asked.unwrap_or_else(|| machine::memory().bytes / MIB * SHARE_PERCENT / 100))
+            default_mib(asked.unwrap_or_else(|| memory::default_mib(&machine::memory())))
         }
     };
     Ok(usize::try_from(mib * MIB).unwrap_or(usize::MAX))

@@ -158,7 +158,7 @@ impl Charged {
 fn refusal(refused: Refused) -> Status {
     let message = ApiError::from(refused).body.error.message;
     match refused {
-        Refused::NoPlace | Refused::NoBytes => Status::resource_exhausted(message),
+        Refused::NoPlace | Refused::NoBytes | Refused::NoMemory => Status::resource_exhausted(message),
         Refused::TooLarge(_) => Status::out_of_range(message),
     }
 }

@@ -15,7 +15,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use pinyon_core::{EngineError, ErrorCode};
+use pinyon_core::{EngineError, ErrorCode, MemoryBudget, Pressure};
 use pinyon_wire::bounded::Lender;
 use std::sync::{
     Arc,
@@ -29,6 +29,9 @@ const WRITERS_MAX: usize = PLACES_MAX / 2;
 
 /// Bytes that a request may take at once for each byte of its body: the body, and what is made of it.
 const READ_FACTOR: usize = 2;
+/// Bytes of a body that are let in when the process has more memory than it should: deletions, and questions.
+const SMALL_BYTES: usize = 64 << 10;
+
 /// As [`READ_FACTOR`]; what writes is kept as records too until the log has them.
 const WRITE_FACTOR: usize = 3;
 
@@ -87,6 +90,8 @@ pub(crate) enum Refused {
     NoPlace,
     /// Other requests hold the bytes that it needs.
     NoBytes,
+    /// The process has more memory than it should.
+    NoMemory,
     /// It brings more than ever fits: this is the most.
     TooLarge(usize),
 }
@@ -99,6 +104,10 @@ impl From<Refused> for ApiError {
             Refused::NoBytes => busy(
                 "the bodies of other requests take all the memory there is for them (PINYON_REQUESTS_MIB); try again in a second",
             ),
+            Refused::NoMemory => busy(
+                "the process is above its limit on memory (PINYON_MEMORY_MIB): only deletions and small requests are let in; try again in a \
+                 second",
+            ),
             Refused::TooLarge(bytes_max) => too_large(bytes_max),
         }
     }
@@ -110,13 +119,25 @@ pub(crate) struct Gate {
     places: Pool,
     writers: Pool,
     bytes: Pool,
+    memory: Option<Arc<MemoryBudget>>,
 }
 
 impl Gate {
     /// A gate that lets in bodies, and what is made of them, up to `bytes_max` together.
+    #[cfg(test)]
     pub(crate) fn new(bytes_max: usize) -> Arc<Self> {
+        Self::within(bytes_max, None)
+    }
+
+    /// The same under a limit on memory.
+    pub(crate) fn within(bytes_max: usize, memory: Option<Arc<MemoryBudget>>) -> Arc<Self> {
         let [places, writers, bytes] = [PLACES_MAX, WRITERS_MAX, bytes_max].map(Pool::new);
-        Arc::new(Self { places, writers, bytes })
+        Arc::new(Self { places, writers, bytes, memory })
+    }
+
+    /// Whether a body of so many bytes may come as long as memory is short.
+    fn has_memory_for(&self, bytes: usize) -> bool {
+        bytes <= SMALL_BYTES || self.memory.as_ref().is_none_or(|memory| memory.pressure() < Pressure::Read)
     }
 
     /// Lets a request in that announces a body of so many bytes, if it says.
@@ -199,6 +220,9 @@ impl Ticket {
         if announced > bytes_max {
             return Err(Refused::TooLarge(bytes_max));
         }
+        if !self.gate.has_memory_for(announced) {
+            return Err(Refused::NoMemory);
+        }
         match announced * self.purpose.factor() <= self.gate.bytes.free() {
             true => Ok(()),
             false => Err(Refused::NoBytes),
@@ -213,6 +237,9 @@ impl Ticket {
         let wanted = bytes.saturating_mul(self.purpose.factor());
         if self.charged.load(Ordering::Relaxed).saturating_add(wanted) > self.gate.bytes.size() {
             return Err(Refused::TooLarge(self.body_bytes_max()));
+        }
+        if !self.gate.has_memory_for(self.charged.load(Ordering::Relaxed) / self.purpose.factor() + bytes) {
+            return Err(Refused::NoMemory);
         }
         if !self.gate.bytes.try_take(wanted) {
             return Err(Refused::NoBytes);

@@ -42,9 +42,10 @@ impl RpcCode {
             ErrorCode::PermissionDenied => Self::PermissionDenied,
             ErrorCode::FailedPrecondition | ErrorCode::Locked => Self::FailedPrecondition,
             ErrorCode::Overloaded => Self::ResourceExhausted,
-            ErrorCode::StorageFull | ErrorCode::WritesRefused | ErrorCode::EmbedderFailed => {
-                Self::Unavailable
-            }
+            ErrorCode::StorageFull
+            | ErrorCode::NoDescriptors
+            | ErrorCode::WritesRefused
+            | ErrorCode::EmbedderFailed => Self::Unavailable,
             ErrorCode::DataDamaged => Self::DataLoss,
             ErrorCode::Internal => Self::Internal,
         }

@@ -72,7 +72,7 @@ pub(crate) fn inherit(
     for span in Span::all(merged).filter(|span| is_wanted(&inner.options, span, merged.len(), true)) {
         let Some(ancestor) = ancestor(&inner.options, inputs, &span) else { continue };
         // Links are not counted under a limit on memory, and would be kept for as long as there is no room for the graph.
-        let has_room = inner.options.memory.is_none();
+        let has_room = !inner.options.limits_parts();
         let beginning = has_room.then(|| ancestor.beginning(&span, &slots_of(ancestor.view))).flatten();
         merged.inherited().keep(span.part, beginning);
     }

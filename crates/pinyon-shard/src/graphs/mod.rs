@@ -149,7 +149,7 @@ pub(crate) fn is_wanted(options: &ShardOptions, span: &Span, rows: u32, had_grap
 
 /// Whether a namespace makes up nearly all of a segment: it needs no graph beside that of the segment.
 fn is_nearly_all(options: &ShardOptions, span: &Span, rows: u32) -> bool {
-    options.memory.is_none()
+    !options.limits_parts()
         && span.part != Part::Whole
         && span.len() < rows
         && f64::from(span.len()) >= f64::from(rows) * NEARLY_ALL
@@ -159,8 +159,8 @@ fn is_nearly_all(options: &ShardOptions, span: &Span, rows: u32) -> bool {
 fn has_room(inner: &Inner, segment: &Segment, span: &Span) -> bool {
     let (dim, rows) = (inner.shape.dim.as_usize(), span.len() as usize);
     let bytes = CodeGraph::memory_for(inner.shape.metric, dim, rows, GRAPH_OPTIONS);
-    inner.options.memory.is_none()
-        || (segment.codes(span.part).is_some() && inner.may_take(segment, span, bytes))
+    (!inner.options.limits_parts() || segment.codes(span.part).is_some())
+        && inner.may_take(segment, span, bytes)
 }
 
 impl<'a> Site<'a> {

@@ -15,7 +15,7 @@ use crate::{
     namespace::Namespace,
     part::Part,
 };
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use pinyon_distance::codes::Int8Rows;
 use pinyon_index::{CodedRows, FilterIndex, PostingLists, RowBlock, SparseRows};
 use pinyon_storage::{
@@ -43,7 +43,7 @@ pub(crate) struct Segment {
     namespaces: Vec<NamespaceRows>,
     kills: Kills,
     /// Of all rows; parts have a part of it.
-    bytes_codes: OnceLock<Int8Rows>,
+    bytes_codes: ArcSwapOption<Int8Rows>,
     codes: ArcSwap<HashMap<Part, Arc<CodedRows>>>,
     graphs: ArcSwap<HashMap<Part, GraphEntry>>,
     inherited: Box<Inherited>,
@@ -76,7 +76,7 @@ impl Segment {
             rows,
             namespaces,
             kills,
-            bytes_codes: OnceLock::new(),
+            bytes_codes: ArcSwapOption::empty(),
             codes: ArcSwap::default(),
             graphs: ArcSwap::default(),
             inherited: Box::default(),
@@ -163,12 +163,11 @@ impl Segment {
 
     /// The codes of a byte a component of all rows, made now if nobody needed them before; `None` if they were not made. Only
     /// one thread at a time makes a segment's codes.
-    pub(crate) fn bytes_codes(&self, make: impl FnOnce() -> Option<Int8Rows>) -> Option<&Int8Rows> {
-        if self.bytes_codes.get().is_none() {
-            let made = make()?;
-            self.bytes_codes.get_or_init(|| made);
+    pub(crate) fn bytes_codes(&self, make: impl FnOnce() -> Option<Int8Rows>) -> Option<Arc<Int8Rows>> {
+        if self.bytes_codes.load().is_none() {
+            self.bytes_codes.store(Some(Arc::new(make()?)));
         }
-        self.bytes_codes.get()
+        self.bytes_codes.load_full()
     }
 
     /// The codes of a part, once they are made.
@@ -184,7 +183,7 @@ impl Segment {
             .map(|codes| codes.memory_bytes())
             .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         // Where all rows were coded at once the parts have a part of that.
-        (self.bytes_codes.get().map_or(of_parts, Int8Rows::bytes), bits)
+        (self.bytes_codes.load().as_ref().map_or(of_parts, |all| all.bytes()), bits)
     }
 
     pub(crate) fn filter_index_bytes(&self) -> usize {
@@ -252,6 +251,13 @@ impl Segment {
     pub(crate) fn drop_derived(&self, namespaces: &BTreeSet<NamespaceId>) {
         self.graphs.rcu(|graphs| without(graphs, namespaces));
         self.codes.rcu(|codes| without(codes, namespaces));
+    }
+
+    /// Drops all codes and graphs.
+    pub(crate) fn drop_all_derived(&self) {
+        self.graphs.store(Arc::default());
+        self.codes.store(Arc::default());
+        self.bytes_codes.store(None);
     }
 
     /// Drops all filter indexes; returns how many bytes they took.

@@ -11,7 +11,10 @@ use pinyon_types::{
 };
 use std::{
     path::Path,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,11 +38,15 @@ struct World {
 
 impl World {
     fn new(bytes_max: u64) -> Self {
+        Self::with(|clock| MemoryBudget::new(bytes_max, clock))
+    }
+
+    fn with(budget: impl FnOnce(Arc<dyn Clock>) -> MemoryBudget) -> Self {
         let io: SharedIo = Arc::new(MemoryIo::new());
         let shape =
             ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
         let clock = Arc::new(ManualClock::default());
-        let budget = Arc::new(MemoryBudget::new(bytes_max, Arc::clone(&clock) as Arc<dyn Clock>));
+        let budget = Arc::new(budget(Arc::clone(&clock) as Arc<dyn Clock>));
         let memory = Some(Arc::clone(&budget));
         let options = ShardOptions { memory, log_preallocate_bytes: 4_096, ..ShardOptions::server() };
         let shard = Shard::open(&io, Path::new("/budget"), shape, options).unwrap();
@@ -208,4 +215,44 @@ fn writes_are_refused_while_memtables_alone_are_above_the_limit() {
     // The next look counts again.
     world.look();
     world.write().unwrap();
+}
+
+/// The process has 100 MiB at most, and these many percent of them.
+fn at(percent: u64) -> u64 {
+    percent << 20
+}
+
+#[test]
+fn what_the_process_has_decides_near_the_limit_what_is_built_dropped_and_refused() {
+    let process = Arc::new(AtomicU64::new(at(50)));
+    let gauge = Arc::clone(&process);
+    let mut world = World::with(|clock| MemoryBudget::new(at(100), clock).unasked().gauged(gauge));
+    let look = |world: &World, percent| {
+        process.store(at(percent), Ordering::Relaxed);
+        world.clock.advance(Duration::from_secs(2));
+        world.shard.keep_memory();
+    };
+    world.write().unwrap();
+    world.shard.seal().unwrap();
+    look(&world, 86);
+    world.derive();
+    assert_eq!(world.codes(), 0, "nothing is built");
+    look(&world, 84);
+    world.derive();
+    assert!(world.codes() >= CODES && world.ask(0, None));
+    world.write().unwrap();
+    look(&world, 89);
+    assert!(world.codes() >= CODES && world.shard.stats().memtable_rows > 0, "that is no hurry");
+    // Sealing frees less than what is too much, so codes go too.
+    look(&world, 94);
+    assert_eq!((world.codes(), world.shard.stats().memtable_rows), (0, 0));
+    assert!(!world.ask(0, None), "scans answer");
+    look(&world, 95);
+    assert!(matches!(world.write(), Err(ShardError::MemoryFull { .. })));
+    world.shard.write(&namespace(0), Change::DeleteIds(vec![id("r0000")])).unwrap();
+    assert_eq!(world.shard.count(&namespace(0), None), ROWS as u64 - 1);
+    look(&world, 60);
+    world.write().unwrap();
+    world.derive();
+    assert!(world.codes() > 0, "what was dropped comes back");
 }

@@ -16,7 +16,7 @@ mod questions;
 mod recall;
 mod sizes;
 
-use crate::{Change, Namespace, Shard, ShardError, ShardOptions, ShardShape};
+use crate::{Change, Keepers, KeepersOptions, Namespace, Shard, ShardError, ShardOptions, ShardShape};
 use pinyon_storage::io::SharedIo;
 use pinyon_types::{
     Dim, Epoch, Metadata, MetadataValue, Metric, NamespaceId, Record, RecordId, SeededRng, ShardId,
@@ -55,6 +55,13 @@ fn open(io: &SharedIo, metric: Metric) -> Result<Shard, ShardError> {
 
 fn open_as(io: &SharedIo, shape: ShardShape) -> Result<Shard, ShardError> {
     Shard::open(io, Path::new(DIR), shape, options())
+}
+
+fn keepers() -> Keepers {
+    let graphs = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let clock = std::sync::Arc::new(pinyon_storage::SystemClock::new());
+    let options = KeepersOptions { threads: 2, clock, memory: None, graphs: std::sync::Arc::new(graphs) };
+    Keepers::start(options).unwrap()
 }
 
 fn namespace(number: u64) -> Namespace {

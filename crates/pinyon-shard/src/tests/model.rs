@@ -5,7 +5,7 @@ use super::{
     operations::{Model, NAMESPACES, random_change},
     shape, sparse_shape, upsert, without_dense,
 };
-use crate::{Change, Keeper, Namespace, Shard, ShardError, Step};
+use crate::{Change, Namespace, Shard, ShardError, Step};
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{Epoch, Metric, SeededRng, TenantId};
 use std::sync::Arc;
@@ -64,7 +64,8 @@ fn random_operations_give_what_the_model_gives() {
 fn concurrent_writers_are_all_heard_and_readers_see_whole_batches() {
     let io: SharedIo = Arc::new(MemoryIo::new());
     let shard = open(&io, Metric::Cosine).unwrap();
-    let keeper = Keeper::start(&shard).unwrap();
+    let keepers = super::keepers();
+    let keeping = keepers.keep(&shard);
     std::thread::scope(|scope| {
         for writer in 0..4_u64 {
             let shard = shard.clone();
@@ -94,7 +95,7 @@ fn concurrent_writers_are_all_heard_and_readers_see_whole_batches() {
             }
         });
     });
-    drop(keeper);
+    drop(keeping);
     let reopened = open(&io, Metric::Cosine).unwrap();
     for space in 0..4 {
         assert_eq!(reopened.count(&namespace(space), None), 480);

@@ -3,6 +3,7 @@
 
 mod access;
 mod aside;
+mod descriptors;
 #[cfg(any(test, feature = "testing"))]
 mod fault;
 mod holders;
@@ -14,12 +15,13 @@ mod sealed;
 pub use access::{FileAccess, limit_new_files, tighten_dir};
 pub(crate) use aside::aside_path;
 pub use aside::{is_aside, set_aside};
+pub use descriptors::descriptors_left;
 #[cfg(any(test, feature = "testing"))]
 pub use fault::{Fault, FaultDisk, FaultKind, Keep};
 pub use holders::{lock_holder, port_holder};
 pub use memory::MemoryIo;
 pub use real::RealIo;
-pub use residency::mapped_resident_bytes;
+pub use residency::{anonymous_resident_bytes, mapped_resident_bytes};
 pub use sealed::SealedBytes;
 
 use std::{

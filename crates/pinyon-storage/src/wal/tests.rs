@@ -480,3 +480,38 @@ fn check_after_fault(image: &FaultDisk, acknowledged: u64, tried: &Entries, cont
     let (after, _) = read_back(&again, 0).unwrap_or_else(|error| panic!("{context}, again: {error}"));
     assert_eq!(after.split_last(), Some((&(next.get(), b"on".to_vec()), &entries[..])), "{context}");
 }
+
+#[test]
+fn space_is_reserved_in_steps_that_grow_up_to_the_largest() {
+    let reserved = |allocated, needed| super::writer::length_to_reserve(allocated, needed, 8 << 20);
+    let (mut length, mut steps) = (32, Vec::new());
+    for _ in 0..7 {
+        length = reserved(length, length + 1);
+        steps.push(length >> 10);
+    }
+    assert_eq!(steps, [64, 256, 1_024, 4_096, 8_192, 16_384, 24_576]);
+    assert_eq!(reserved(32, 2 << 20), 4 << 20, "as many steps as are needed");
+    assert_eq!(reserved(32, 20 << 20), 24 << 20);
+    assert_eq!(reserved(64 << 10, 64 << 10), 64 << 10, "nothing before it is needed");
+}
+
+#[test]
+fn a_log_that_rests_keeps_nothing_open_and_takes_the_next_entry() {
+    let (mut log, _) = write_batches(&FaultDisk::new(), &[1]);
+    let large = vec![7; 3 << 20];
+    log.append(1, &[&large]).unwrap();
+    log.commit().unwrap();
+    assert!(log.buffer_bytes() > 3 << 20, "the next group may be as large");
+    log.append(1, &[b"small"]).unwrap();
+    log.commit().unwrap();
+    assert!(log.buffer_bytes() <= 1 << 20, "{}", log.buffer_bytes());
+    log.rest();
+    assert_eq!((log.buffer_bytes(), log.is_open()), (0, false));
+    log.append(1, &[b"next"]).unwrap();
+    log.rest();
+    assert!(log.buffer_bytes() > 0, "what is not durable yet stays");
+    log.commit().unwrap();
+    log.rest();
+    log.close().unwrap();
+    assert!(!log.is_open());
+}

@@ -12,6 +12,7 @@ use pinyon_types::SeqNo;
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// What a new log file begins with.
@@ -26,14 +27,22 @@ pub struct LogHead {
 /// How a log file grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WalOptions {
-    /// Space is reserved in steps of this many bytes, so that most syncs need not write the file's length.
+    /// Space is reserved in steps of this many bytes, so that most syncs need not write the file's length; in smaller ones at
+    /// first, so that a log with little in it takes little.
     pub preallocate_bytes: u64,
 }
+
+/// The first step in which space is reserved; each of the next is four times as large.
+const FIRST_STEP_BYTES: u64 = 64 << 10;
+/// Memory for entries that is kept between groups when the last of them needed much less.
+const BUFFER_KEPT_BYTES: usize = 1 << 20;
 
 /// A log file that is being written.
 #[derive(Debug)]
 pub struct Wal {
-    file: Box<dyn File>,
+    io: SharedIo,
+    /// Open while entries come.
+    file: Option<Box<dyn File>>,
     path: PathBuf,
     options: WalOptions,
     buffer: Vec<u8>,
@@ -60,21 +69,21 @@ impl Wal {
         let path = dir.join(log_file_name(head.first_seq));
         let failed = |source| WalError::io(&path, source);
         let file = io.create(&path).map_err(failed)?;
-        let allocated = options.preallocate_bytes.max(HEADER_BYTES);
-        if let Err(source) = begin(&**io, dir, &*file, head, allocated) {
+        if let Err(source) = begin(&**io, dir, &*file, head) {
             // If this fails too, recovery knows a log without entries when it sees one.
             let _ = io.remove(&path);
             return Err(failed(source));
         }
         Ok(Self {
-            file,
+            io: Arc::clone(io),
+            file: Some(file),
             path,
             options,
             buffer: Vec::new(),
             buffered_from: head.first_seq,
             next_seq: head.first_seq,
             end: HEADER_BYTES,
-            allocated,
+            allocated: HEADER_BYTES,
             state: State::Writing,
         })
     }
@@ -120,20 +129,27 @@ impl Wal {
             self.discard();
             return Err(self.error(source));
         }
-        let written = self.file.write_at(&self.buffer, self.end).and_then(|()| self.file.sync_data());
-        if let Err(source) = written {
+        if let Err(source) = self.write() {
             self.state = State::Poisoned;
             return Err(self.error(source));
         }
         self.end += self.buffer.len() as u64;
         self.buffered_from = self.next_seq;
-        self.buffer.clear();
+        self.clear_buffer();
         Ok(())
+    }
+
+    /// Lets go of the file and of memory until the next entry comes. Everything committed is durable already.
+    pub fn rest(&mut self) {
+        if self.buffer.is_empty() && self.state != State::Poisoned {
+            self.file = None;
+            self.buffer = Vec::new();
+        }
     }
 
     /// Drops what is buffered; its positions will be given again.
     pub fn discard(&mut self) {
-        self.buffer.clear();
+        self.clear_buffer();
         self.next_seq = self.buffered_from;
     }
 
@@ -150,7 +166,9 @@ impl Wal {
         encode_frame(&mut self.buffer, head, &[]);
         self.commit()?;
         self.state = State::Closed;
-        let shrunk = self.file.set_len(self.end).and_then(|()| self.file.sync_data());
+        let end = self.end;
+        let shrunk = self.open().and_then(|file| file.set_len(end).and_then(|()| file.sync_data()));
+        self.file = None;
         shrunk.map_err(|source| self.error(source))
     }
 
@@ -174,6 +192,16 @@ impl Wal {
         &self.path
     }
 
+    #[cfg(test)]
+    pub(super) const fn buffer_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// The last durable position.
     fn synced_seq(&self) -> SeqNo {
         SeqNo::new(self.buffered_from.get().saturating_sub(1))
@@ -181,12 +209,40 @@ impl Wal {
 
     fn reserve(&mut self) -> io::Result<()> {
         let needed = self.end + self.buffer.len() as u64;
-        if needed > self.allocated {
-            let allocated = needed.next_multiple_of(self.options.preallocate_bytes.max(1));
-            self.file.allocate(allocated)?;
-            self.allocated = allocated;
+        let length = length_to_reserve(self.allocated, needed, self.options.preallocate_bytes);
+        let has_room = length == self.allocated;
+        let file = self.open()?;
+        if !has_room {
+            file.allocate(length)?;
+            self.allocated = length;
         }
         Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let file = Self::opened(&*self.io, &self.path, &mut self.file)?;
+        file.write_at(&self.buffer, self.end)?;
+        file.sync_data()
+    }
+
+    fn open(&mut self) -> io::Result<&dyn File> {
+        Self::opened(&*self.io, &self.path, &mut self.file)
+    }
+
+    fn opened<'a>(io: &dyn Io, path: &Path, file: &'a mut Option<Box<dyn File>>) -> io::Result<&'a dyn File> {
+        if file.is_none() {
+            *file = Some(io.open(path)?);
+        }
+        file.as_deref().ok_or_else(|| io::Error::other("the log is not open"))
+    }
+
+    /// Gives back what a large group needed when the groups that follow do not: those that are as large again find it.
+    fn clear_buffer(&mut self) {
+        let is_too_large = self.buffer.capacity() > BUFFER_KEPT_BYTES.max(self.buffer.len() * 4);
+        self.buffer.clear();
+        if is_too_large {
+            self.buffer.shrink_to(BUFFER_KEPT_BYTES);
+        }
     }
 
     const fn check_writing(&self) -> Result<(), WalError> {
@@ -202,8 +258,17 @@ impl Wal {
     }
 }
 
-fn begin(io: &dyn Io, dir: &Path, file: &dyn File, head: LogHead, allocated: u64) -> io::Result<()> {
-    file.allocate(allocated)?;
+/// How long a file is to be of which `allocated` bytes are reserved and `needed` are needed.
+pub(super) fn length_to_reserve(allocated: u64, needed: u64, step_max: u64) -> u64 {
+    let step_max = step_max.max(1);
+    let mut length = allocated;
+    while length < needed && length < step_max {
+        length = (length * 4).max(FIRST_STEP_BYTES).min(step_max);
+    }
+    if length < needed { needed.next_multiple_of(step_max) } else { length }
+}
+
+fn begin(io: &dyn Io, dir: &Path, file: &dyn File, head: LogHead) -> io::Result<()> {
     file.write_at(&encode_header(head.shard, head.first_seq), 0)?;
     file.sync_data()?;
     io.sync_dir(dir)

@@ -1,0 +1,160 @@
+//! Steps by hand: who is next, what is due when, and that an end leaves nothing behind.
+
+use super::*;
+use crate::{
+    Change, Namespace, Shard, ShardOptions, ShardShape,
+    tests::{namespace, random_vector},
+};
+use pinyon_storage::io::{MemoryIo, SharedIo};
+use pinyon_types::{Dim, ManualClock, Metadata, Metric, Record, RecordId, SeededRng, ShardId};
+use std::path::Path;
+
+struct World {
+    keepers: Keepers,
+    clock: Arc<ManualClock>,
+    rng: SeededRng,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let graphs = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let keepers = Keepers::idle(Arc::clone(&clock) as Arc<dyn Clock>, None, Arc::new(graphs));
+        Self { keepers, clock, rng: SeededRng::new(1) }
+    }
+
+    fn shard(&self, options: ShardOptions) -> Shard {
+        let io: SharedIo = Arc::new(MemoryIo::new());
+        let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(8).unwrap(), metric: Metric::Cosine };
+        Shard::open(&io, Path::new("/kept"), shape, options).unwrap()
+    }
+
+    fn write(&mut self, shard: &Shard, space: &Namespace) {
+        let record = Record {
+            id: RecordId::new("r").unwrap(),
+            vector: random_vector(&mut self.rng),
+            sparse: None,
+            metadata: Metadata::default(),
+        };
+        shard.write(space, Change::Upsert(vec![record])).unwrap();
+    }
+
+    /// Does what the next thread would do; `false` if nothing is due for it.
+    fn step(&self, any: bool) -> bool {
+        let shared = &self.keepers.shared;
+        let turn = shared.lock().agenda.next(any, shared.clock.now_us());
+        turn.inspect(|turn| shared.take(turn, any)).is_some()
+    }
+
+    fn settle(&self) -> usize {
+        let mut steps = 0;
+        while self.step(true) {
+            steps += 1;
+        }
+        steps
+    }
+}
+
+/// Seals at once, whatever is in the memtable.
+fn eager() -> ShardOptions {
+    ShardOptions { seal_bytes: 1, ..ShardOptions::server() }
+}
+
+fn segments(shard: &Shard) -> usize {
+    shard.stats().segments.len()
+}
+
+#[test]
+fn a_shard_is_in_the_queue_once_and_leaves_it_when_nothing_is_left_to_do() {
+    let mut world = World::new();
+    let options = ShardOptions { quiet_seal_bytes: 1, ..ShardOptions::server() };
+    let shard = world.shard(options);
+    let _keeping = world.keepers.keep(&shard);
+    assert_eq!((world.keepers.busy(), world.settle()), (1, 1));
+    world.clock.advance(Duration::from_secs(2));
+    assert_eq!((world.settle(), world.keepers.busy()), (1, 0), "an idle shard costs nothing");
+    for _ in 0..9 {
+        world.write(&shard, &namespace(1));
+    }
+    assert_eq!((world.keepers.busy(), world.settle()), (1, 0), "it is looked at once nobody writes");
+    world.clock.advance(Duration::from_secs(1));
+    world.write(&shard, &namespace(1));
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!((world.settle(), segments(&shard)), (1, 0), "somebody wrote since");
+    world.clock.advance(Duration::from_secs(2));
+    assert!(world.settle() > 0 && segments(&shard) == 1);
+    world.clock.advance(Duration::from_secs(2));
+    world.settle();
+    assert_eq!(world.keepers.busy(), 0);
+}
+
+#[test]
+fn a_seal_is_not_kept_waiting_by_what_else_is_due() {
+    let mut world = World::new();
+    let shards: Vec<Shard> = (0..3).map(|_| world.shard(eager())).collect();
+    let _keepings: Vec<Keeping> = shards.iter().map(|shard| world.keepers.keep(shard)).collect();
+    assert!(!world.step(false), "a look is not for the thread that seals");
+    world.write(&shards[2], &namespace(1));
+    assert!(world.step(false) && segments(&shards[2]) == 1);
+    assert!(!world.step(false), "what comes after it is for others");
+    world.write(&shards[1], &namespace(1));
+    assert!(world.step(true) && segments(&shards[1]) == 1, "others take seals first too");
+}
+
+#[test]
+fn a_failed_step_rests_however_loud_the_bell_is() {
+    let mut world = World::new();
+    let shard = world.shard(eager());
+    let _keeping = world.keepers.keep(&shard);
+    world.settle();
+    world.write(&shard, &namespace(1));
+    let turn = world.keepers.shared.lock().agenda.next(true, 0).unwrap();
+    assert!(!world.step(true), "nobody else steps it meanwhile");
+    world.keepers.shared.lock().agenda.ended(turn.number, turn.need, Ended::Failed, 0);
+    shard.inner.bell.ask(Need::Seal);
+    assert!(!world.step(true));
+    world.clock.advance(Duration::from_secs(1));
+    assert!(world.step(true) && segments(&shard) == 1);
+}
+
+#[test]
+fn the_end_waits_for_the_step_that_runs_and_leaves_nothing() {
+    let world = World::new();
+    let shard = world.shard(eager());
+    let keeping = world.keepers.keep(&shard);
+    let turn = world.keepers.shared.lock().agenda.next(true, 0).unwrap();
+    let (sender, ended) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        drop(keeping);
+        sender.send(()).unwrap();
+    });
+    while !shard.inner.bell.is_ending() {
+        std::thread::yield_now();
+    }
+    assert!(ended.try_recv().is_err());
+    world.keepers.shared.take(&turn, true);
+    thread.join().unwrap();
+    assert_eq!((world.keepers.busy(), world.keepers.shared.lock().agenda.seats()), (0, 0));
+    assert!(!shard.inner.bell.has_keepers() && !shard.inner.bell.is_ending());
+    shard.inner.bell.ask(Need::Seal);
+    assert!(!world.step(true));
+}
+
+#[test]
+fn what_is_written_while_a_shard_is_about_to_rest_is_seen() {
+    let mut world = World::new();
+    let options = ShardOptions { quiet_seal_bytes: 1, ..ShardOptions::server() };
+    let shard = world.shard(options);
+    let _keeping = world.keepers.keep(&shard);
+    world.settle();
+    world.clock.advance(Duration::from_secs(2));
+    let now = world.clock.now_us();
+    let turn = world.keepers.shared.lock().agenda.next(true, now).unwrap();
+    let ended = step(&turn, true);
+    assert_eq!(ended, Ended::Rested);
+    world.write(&shard, &namespace(1));
+    world.keepers.shared.end(&turn, ended);
+    assert_eq!(world.keepers.busy(), 1);
+    world.clock.advance(Duration::from_secs(2));
+    assert!(world.settle() > 0 && segments(&shard) == 1);
+}
