@@ -7,6 +7,7 @@ mod amplify;
 mod auth;
 mod bodies;
 mod contract;
+mod damage;
 mod effort;
 mod empties;
 mod examples;

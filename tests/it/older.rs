@@ -16,12 +16,12 @@ use std::{
 /// Fetched at once.
 const IDS: usize = 50;
 
-fn golden(name: &str) -> GzDecoder<File> {
+pub fn golden(name: &str) -> GzDecoder<File> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/data");
     GzDecoder::new(File::open(dir.join(name)).unwrap())
 }
 
-fn unpacked(version: &str, catalog: &str) -> PathBuf {
+pub fn unpacked(version: &str, catalog: &str) -> PathBuf {
     let dir = scratch(&format!("older-{version}-{catalog}"));
     tar::Archive::new(golden(&format!("{version}-{catalog}.tar.gz"))).unpack(&dir).unwrap();
     dir
@@ -44,7 +44,7 @@ fn check_contents(server: &Server, expected: &Value) {
 }
 
 /// What clients that name no version call a namespace.
-fn name_of(namespace: &str) -> &str {
+pub fn name_of(namespace: &str) -> &str {
     if namespace == "__default__" { "" } else { namespace }
 }
 

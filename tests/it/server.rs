@@ -157,10 +157,16 @@ impl Starting {
     }
 
     /// Waits until it answers.
-    pub fn wait(mut self) -> Server {
-        let line = self.line();
-        let said: Value =
-            serde_json::from_str(&line).unwrap_or_else(|_| panic!("the server did not start: {line:?}"));
+    pub fn wait(self) -> Server {
+        self.try_wait().expect("the server did not start")
+    }
+
+    /// Waits until it answers, or has ended without.
+    pub fn try_wait(mut self) -> Option<Server> {
+        let Ok(said) = serde_json::from_str::<Value>(&self.line()) else {
+            self.0.wait().unwrap();
+            return None;
+        };
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)));
@@ -168,7 +174,7 @@ impl Starting {
         let connection = Connection { url: url.clone(), agent: config.build().into() };
         let authority = said["ca"].as_str().map(PathBuf::from);
         let ops = said["ops_url"].as_str().map(str::to_owned);
-        Server { child: self.0, url, authority, ops, connection }
+        Some(Server { child: self.0, url, authority, ops, connection })
     }
 
     /// Ends the process as a crash would; returns whether it was killed before it said that it listens.

@@ -374,7 +374,9 @@ pub struct Doctor {
     /// Rebuild the routing table from the shards; needs `--data-dir`.
     #[arg(long, requires = "data_dir")]
     pub repair: bool,
-    /// Where.
+    /// Give up a shard that is quarantined: an empty one takes its place, its files are set aside; needs `--data-dir`.
+    #[arg(long, value_name = "SHARD", requires = "data_dir", conflicts_with = "repair")]
+    pub drop: Option<String>,
     #[command(flatten)]
     pub target: Target,
 }

@@ -71,7 +71,7 @@ impl CrossShard {
     }
 
     /// The answer to the same question, if nothing was written since. `seen` are the shards' positions now.
-    pub(crate) fn recall(&self, question: &Question, seen: &[SeqNo]) -> Option<QueryAnswer> {
+    pub(crate) fn recall(&self, question: &Question, seen: &[Option<SeqNo>]) -> Option<QueryAnswer> {
         let kept = self.cache.as_ref()?.0.get(&question.0)?;
         if kept.seen != seen {
             return None;
@@ -81,7 +81,7 @@ impl CrossShard {
     }
 
     /// Keeps a complete answer. `seen` are the shards' positions before the search began: what the search saw is not older.
-    pub(crate) fn keep(&self, question: Question, seen: Vec<SeqNo>, answer: &QueryAnswer) {
+    pub(crate) fn keep(&self, question: Question, seen: Vec<Option<SeqNo>>, answer: &QueryAnswer) {
         if let Some(cache) = &self.cache
             && !answer.is_partial
         {
@@ -119,7 +119,7 @@ impl Question {
 
 #[derive(Debug)]
 struct Kept {
-    seen: Vec<SeqNo>,
+    seen: Vec<Option<SeqNo>>,
     answer: QueryAnswer,
 }
 

@@ -1,13 +1,15 @@
 //! The doctor: holds the routing table against what the shards really hold, and mends it where only one answer is
 //! right.
 
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, ErrorCode, QuarantinedShard};
 use pinyon_types::{NamespaceId, ShardId, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What kind of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {
+    /// The table cannot be read.
+    Unreadable,
     /// The table came back older than the shards have seen.
     RolledBack,
     /// A shard holds records of a tenant that the table does not know.
@@ -18,23 +20,27 @@ pub enum FindingKind {
     Split,
     /// The table gives a tenant another number than its records have.
     Renumbered,
+    /// A shard is kept out, and what it holds is not known.
+    Quarantined,
 }
 
 impl FindingKind {
     /// The name in reports.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Unreadable => "unreadable",
             Self::RolledBack => "rolled_back",
             Self::Unrouted => "unrouted",
             Self::Misrouted => "misrouted",
             Self::Split => "split",
             Self::Renumbered => "renumbered",
+            Self::Quarantined => "quarantined",
         }
     }
 
     /// Whether a repair mends it.
     pub const fn is_repairable(self) -> bool {
-        !matches!(self, Self::Split)
+        !matches!(self, Self::Split | Self::Quarantined)
     }
 }
 
@@ -66,6 +72,11 @@ type Home = (ShardId, NamespaceId, u64);
 impl Engine {
     /// Compares the routing table with the shards. Changes nothing.
     pub fn diagnose(&self) -> Diagnosis {
+        if let Some(lost) = &self.inner.lost {
+            let unreadable =
+                Finding { kind: FindingKind::Unreadable, tenant: None, message: lost.problem.clone() };
+            return Diagnosis { tenants: 0, namespaces: 0, findings: vec![unreadable] };
+        }
         let homes = self.homes();
         let mut findings = Vec::new();
         let (have, seen) = (self.inner.routing.epoch(), self.epoch_seen());
@@ -73,6 +84,7 @@ impl Engine {
             let message = format!("the routing table is at epoch {have}, the shards have seen epoch {seen}");
             findings.push(Finding { kind: FindingKind::RolledBack, tenant: None, message });
         }
+        findings.extend(self.quarantined().iter().map(kept_out));
         findings.extend(homes.iter().filter_map(|(tenant, homes)| self.examine(tenant, homes)));
         Diagnosis { tenants: self.inner.routing.len(), namespaces: homes.len(), findings }
     }
@@ -81,9 +93,13 @@ impl Engine {
     /// Returns what was found before and what is left.
     ///
     /// # Errors
-    /// The catalog's.
+    /// A shard that is kept out, because its tenants would be taken for lost; the catalog's.
     pub fn repair(&self) -> Result<(Diagnosis, Diagnosis), EngineError> {
         let before = self.diagnose();
+        if let Some(one) = self.quarantined().first() {
+            let message = format!("{}; put its files back first. Nothing was changed", kept_out(one).message);
+            return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
+        }
         if before.findings.iter().any(|finding| finding.kind.is_repairable()) {
             let homes = self.homes();
             let mut table: BTreeMap<TenantId, (NamespaceId, ShardId)> = BTreeMap::new();
@@ -102,9 +118,9 @@ impl Engine {
 
     fn homes(&self) -> BTreeMap<TenantId, Vec<Home>> {
         let mut homes: BTreeMap<TenantId, Vec<Home>> = BTreeMap::new();
-        for (number, member) in (0..).zip(&self.inner.fleet.members) {
-            for (namespace, (tenant, records)) in member.shard.namespaces() {
-                homes.entry(tenant).or_default().push((ShardId::new(number), namespace, records));
+        for (number, shard) in self.inner.fleet.serving() {
+            for (namespace, (tenant, records)) in shard.namespaces() {
+                homes.entry(tenant).or_default().push((number, namespace, records));
             }
         }
         homes
@@ -148,6 +164,12 @@ impl Engine {
             Some(_) => None,
         }
     }
+}
+
+fn kept_out(one: &QuarantinedShard) -> Finding {
+    let QuarantinedShard { index_name, assigned_tenants, quarantine, .. } = one;
+    let message = format!("shard {index_name}, where {assigned_tenants} tenants live, is {quarantine}");
+    Finding { kind: FindingKind::Quarantined, tenant: None, message }
 }
 
 /// A tenant without records may have been given, after a roll-back, a number that another tenant's records carry: it

@@ -27,6 +27,8 @@ pub enum ErrorCode {
     NoDescriptors,
     /// A shard or the catalog takes no writes until a restart.
     WritesRefused,
+    /// A shard is kept out because of damage to its files; the message names it and them.
+    Quarantined,
     /// Bytes on disk are not as they were written.
     DataDamaged,
     /// The data directory is in use.
@@ -179,23 +181,6 @@ pub fn of_record(invalid: Invalid, place: &str, id: &str) -> Invalid {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_failure_for_want_of_descriptors_is_told_from_others_wherever_it_happened() {
-        let full = || io::Error::from_raw_os_error(24);
-        let path = Path::new("/d/log");
-        let of_shard = ShardError::Io { path: path.to_owned(), source: full() };
-        let of_catalog = CatalogError::Store { path: path.to_owned(), problem: full().to_string() };
-        let of_log = ShardError::NotWritten { reason: full().to_string() };
-        let all = [EngineError::io(path, &full()), of_shard.into(), of_catalog.into(), of_log.into()];
-        for error in all {
-            assert_eq!(error.code, ErrorCode::NoDescriptors, "{error}");
-            assert!(error.message.contains("ulimit -n"), "{error}");
-        }
-        assert_eq!(EngineError::io(path, &io::Error::from_raw_os_error(5)).code, ErrorCode::Internal);
-        let poisoned = ShardError::Poisoned { reason: full().to_string() };
-        assert_eq!(EngineError::from(poisoned).code, ErrorCode::WritesRefused);
-    }
 
     #[test]
     fn a_failure_for_want_of_descriptors_is_told_from_others_wherever_it_happened() {

@@ -14,6 +14,9 @@ pub struct ApiError {
     pub retry_after: Option<u32>,
 }
 
+/// When to ask again for what is on a shard that is kept out: somebody has to mend it.
+const QUARANTINE_RETRY_SECONDS: u32 = 30;
+
 /// Status and word of a code.
 const fn entry(code: ErrorCode) -> (u16, &'static str) {
     match code {
@@ -24,7 +27,7 @@ const fn entry(code: ErrorCode) -> (u16, &'static str) {
         ErrorCode::FailedPrecondition => (409, "FAILED_PRECONDITION"),
         ErrorCode::Overloaded => (429, "RESOURCE_EXHAUSTED"),
         ErrorCode::StorageFull => (507, "STORAGE_FULL"),
-        ErrorCode::WritesRefused | ErrorCode::NoDescriptors => (503, "UNAVAILABLE"),
+        ErrorCode::WritesRefused | ErrorCode::NoDescriptors | ErrorCode::Quarantined => (503, "UNAVAILABLE"),
         ErrorCode::DataDamaged => (500, "DATA_LOSS"),
         ErrorCode::Locked => (409, "LOCKED"),
         ErrorCode::EmbedderFailed => (502, "EMBEDDER_FAILED"),
@@ -59,6 +62,9 @@ impl From<EngineError> for ApiError {
         let (status, code) = entry(error.code);
         let mut api = Self::new(status, code, error.message);
         api.body.error.field = error.field;
+        if error.code == ErrorCode::Quarantined {
+            api.retry_after = Some(QUARANTINE_RETRY_SECONDS);
+        }
         api
     }
 }
@@ -79,6 +85,7 @@ mod tests {
             (ErrorCode::StorageFull, 507, "STORAGE_FULL", None),
             (ErrorCode::WritesRefused, 503, "UNAVAILABLE", Some(1)),
             (ErrorCode::NoDescriptors, 503, "UNAVAILABLE", Some(1)),
+            (ErrorCode::Quarantined, 503, "UNAVAILABLE", Some(30)),
             (ErrorCode::DataDamaged, 500, "DATA_LOSS", None),
             (ErrorCode::Locked, 409, "LOCKED", None),
             (ErrorCode::EmbedderFailed, 502, "EMBEDDER_FAILED", None),

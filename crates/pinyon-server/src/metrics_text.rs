@@ -8,7 +8,7 @@ use crate::{
 use pinyon_core::{
     DerivedBytes, Engine, EngineStats, HealthReport, MappedBytes, ShardStatus, mapped_resident_bytes,
 };
-use pinyon_wire::recall::PartRecall;
+use pinyon_wire::{recall::PartRecall, tenant::QuarantinedShard};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -98,7 +98,8 @@ fn register_mapped_resident(registry: &mut Registry) {
     registry.register("pinyon_mapped_resident_bytes", help, family);
 }
 
-fn register_health(health: &HealthReport, registry: &mut Registry) {
+fn register_health(health: &HealthReport, quarantined: &[QuarantinedShard], registry: &mut Registry) {
+    register_quarantined(quarantined, registry);
     let (status, share, needed) = (Floats::default(), Floats::default(), Floats::default());
     for shard in &health.shards {
         let name = ("shard", shard.index_name.clone());
@@ -224,9 +225,20 @@ fn register_sockets(sockets: &Sockets, registry: &mut Registry) {
     registry.register("pinyon_connections_ended", "Connections that the server ended, by reason", ended);
 }
 
+fn register_quarantined(shards: &[QuarantinedShard], registry: &mut Registry) {
+    let family = Floats::default();
+    for one in shards {
+        let labels =
+            vec![("index", one.index.clone()), ("shard", one.shard.clone()), ("reason", one.reason.clone())];
+        family.get_or_create(&labels).set(1.0);
+    }
+    registry.register("pinyon_shard_quarantined", "1 for a shard that is kept out because of damage", family);
+}
+
 /// Writes every shard's numbers, and the server's own.
 pub(crate) fn render(
     engine: &Engine,
+    quarantined: &[QuarantinedShard],
     (recalls, below): &Recalls,
     door: &Door,
 ) -> Result<String, std::fmt::Error> {
@@ -254,7 +266,7 @@ pub(crate) fn render(
         "Cross-shard queries since the start; cached ones are among the answered",
         across,
     );
-    register_health(&health, &mut registry);
+    register_health(&health, quarantined, &mut registry);
     register_tenant_loads(engine, &mut registry);
     register_mapped_resident(&mut registry);
     register_recalls(recalls, *below, &mut registry);

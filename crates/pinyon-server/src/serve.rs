@@ -78,11 +78,11 @@ where
     let door = live.door(start_workers()?, Sockets::new(sockets, descriptors_left, control.listener()));
     let (ports, gate) = (Arc::clone(&listeners), Gate::within(settings.requests_bytes, memory));
     let app = App::new(Arc::clone(&indexes), ports, hosts, pinecone.stats_filter, door.clone(), gate);
-    let ops_address = ops.as_ref().map(|ops| ops.address);
+    let listening = Listening { address, ops: ops.as_ref().map(|ops| ops.address), index, authority };
     let ops = ops.map(|bound| bound.serving(ops_router(&app), &door.sockets.ops));
     let router = route(app, pinecone.single_index).await?;
     let watching = tokio::spawn(live.watch(options.reloads));
-    (options.ready)(Listening { address, ops: ops_address, index, authority });
+    (options.ready)(listening);
     let ports = [Some(control.serving(router, &door.sockets.control)), ops];
     ports::serve(ports, &door, &listeners, options.stop).await;
     watching.abort();

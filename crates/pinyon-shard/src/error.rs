@@ -96,6 +96,32 @@ pub enum ShardError {
 }
 
 impl ShardError {
+    /// Whether bytes are not as they were written, or not those that belong here: trouble of this shard alone.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::Log(WalError::Damaged { .. } | WalError::Missing { .. })
+                | Self::Segment(
+                    SegmentError::Damaged { .. }
+                        | SegmentError::Checksum { .. }
+                        | SegmentError::OtherFile { .. }
+                )
+                | Self::Manifest(ManifestError::Damaged { .. })
+        )
+    }
+
+    /// What the system said, if it failed to read or write a file.
+    pub fn system_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Io { source, .. }
+            | Self::Log(WalError::Io { source, .. })
+            | Self::Segment(SegmentError::Io { source, .. })
+            | Self::Manifest(ManifestError::Io { source, .. }) => Some(source),
+            _ => None,
+        }
+    }
+
     pub(crate) fn damaged(path: impl Into<PathBuf>, what: impl Into<String>) -> Self {
         Self::Damaged { path: path.into(), what: what.into() }
     }

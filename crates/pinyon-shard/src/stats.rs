@@ -35,7 +35,7 @@ pub struct SegmentStats {
 }
 
 /// What a shard holds and what it costs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShardStats {
     /// Namespaces that have records, by number.
     pub namespaces: Vec<NamespaceStats>,

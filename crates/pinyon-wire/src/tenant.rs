@@ -241,9 +241,29 @@ pub struct HealthResponse {
     /// How many parts miss their target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recall_below_target: Option<u64>,
+    /// Shards that are kept out because of damage, for who has a key; everything else is served.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<QuarantinedShard>,
     /// What is wrong with these, and what to do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// A shard that is kept out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuarantinedShard {
+    /// The index it is of.
+    pub index: String,
+    /// Its name.
+    pub shard: String,
+    /// `damaged`, `missing`, `foreign` or `unreadable`.
+    pub reason: String,
+    /// What was found; names the file, relative to the data directory.
+    pub problem: String,
+    /// Tenants that live on it.
+    pub tenants: u64,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
 }
 
 /// Tenants of one shard.

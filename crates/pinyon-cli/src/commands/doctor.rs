@@ -6,7 +6,7 @@ use crate::{
     exit::Outcome,
     output,
 };
-use pinyon_core::Engine;
+use pinyon_core::{Diagnosis, Engine, EngineSettings};
 use pinyon_server::convert::reports;
 use pinyon_wire::admin::DoctorResponse;
 use std::path::Path;
@@ -20,10 +20,7 @@ pub fn run(command: &Doctor) -> anyhow::Result<Outcome> {
         Some(dir) => {
             refuse_without_data(dir)?;
             let settings = local_settings(dir, &command.target.settings)?;
-            let engine = Engine::open_for_repair(dir, settings.engine)?;
-            let diagnosis =
-                if command.repair { repair(&engine, command.target.json)? } else { engine.diagnose() };
-            engine.close()?;
+            let diagnosis = on_directory(command, dir, settings.engine)?;
             reports::diagnosis(diagnosis)
         }
         None => Access::to(&command.target)?.doctor()?,
@@ -36,7 +33,39 @@ pub fn run(command: &Doctor) -> anyhow::Result<Outcome> {
     Ok(if response.healthy { Outcome::Good } else { Outcome::Bad })
 }
 
-fn repair(engine: &Engine, json: bool) -> anyhow::Result<pinyon_core::Diagnosis> {
+fn on_directory(command: &Doctor, dir: &Path, settings: EngineSettings) -> anyhow::Result<Diagnosis> {
+    let json = command.target.json;
+    if command.repair {
+        let engine = Engine::open_for_repair(dir, settings)?;
+        let diagnosis = repair(&engine, json)?;
+        engine.close()?;
+        return Ok(diagnosis);
+    }
+    if let Some(shard) = &command.drop {
+        let engine = Engine::open_to_diagnose(dir, settings.clone())?;
+        drop_shard(&engine, dir, shard, json)?;
+        engine.close()?;
+    }
+    let engine = Engine::open_to_diagnose(dir, settings)?;
+    let diagnosis = engine.diagnose();
+    engine.close()?;
+    Ok(diagnosis)
+}
+
+fn drop_shard(engine: &Engine, dir: &Path, shard: &str, json: bool) -> anyhow::Result<()> {
+    let dropped = engine.drop_shard(dir, shard)?;
+    if !json {
+        let files = dropped.aside.map_or_else(
+            || "there were no files of it".into(),
+            |aside| format!("its files lie in {}", aside.display()),
+        );
+        let tenants = dropped.assigned_tenants;
+        println!("dropped {}: {tenants} tenants on it have no records now; {files}", dropped.index_name);
+    }
+    Ok(())
+}
+
+fn repair(engine: &Engine, json: bool) -> anyhow::Result<Diagnosis> {
     let (before, after) = engine.repair()?;
     if !json {
         for finding in before.findings.iter().filter(|finding| !after.findings.contains(finding)) {

@@ -67,6 +67,20 @@ impl CheckedStore {
         Ok((Self { kind: Some(kind), ..store }, image.entries))
     }
 
+    /// Stands in for a store that could not be read: it has nothing and takes nothing.
+    pub(super) fn lost(path: &Path, problem: String) -> Self {
+        Self {
+            raw: None,
+            kind: None,
+            idle_looks: 0,
+            path: path.to_owned(),
+            epoch: Epoch::ZERO,
+            checksums: BTreeMap::new(),
+            poisoned: Some(problem),
+            takes_changes: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
     /// Reads and checks everything.
     ///
     /// # Errors

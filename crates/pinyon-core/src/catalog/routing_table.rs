@@ -89,6 +89,11 @@ impl RoutingTable {
         Self::from_image(store, &Image { entries }, dir)
     }
 
+    /// Stands in for a table that could not be read: it knows nobody and takes no changes.
+    pub(crate) fn lost(dir: &Path, problem: String) -> Result<Self, CatalogError> {
+        Self::from_image(CheckedStore::lost(dir, problem), &Image::default(), dir)
+    }
+
     pub(super) fn from_image(store: CheckedStore, image: &Image, dir: &Path) -> Result<Self, CatalogError> {
         let damaged = |problem: String| CatalogError::Damaged { path: store.path().to_owned(), problem };
         let settings = image.entries.get(SETTINGS_KEY).map(|bytes| codec::decode(bytes)).transpose();

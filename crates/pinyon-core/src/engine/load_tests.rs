@@ -1,6 +1,6 @@
 //! Tests of query load through the whole engine: a tenant that is hammered, and the health report and advice that tell of it.
 
-use super::{open::Pools, tests::*, *};
+use super::{tests::*, *};
 use crate::{HealthReport, ShardStatus, TextQuery, VectorQuery};
 use pinyon_types::ManualClock;
 use std::{path::Path, time::Duration};

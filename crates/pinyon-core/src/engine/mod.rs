@@ -2,36 +2,40 @@
 
 mod advice;
 mod documents;
+mod drop;
 mod generation;
 #[cfg(test)]
 mod load_tests;
+mod member;
 mod namespaces;
 mod open;
+mod pools;
 mod query;
 mod records;
 mod reports;
 mod settle;
+mod shards;
 mod stored;
 mod tenants;
 #[cfg(test)]
 mod tests;
 
 pub use documents::{Document, IngestReport, StoredDocument};
+pub use drop::DroppedShard;
 pub(crate) use generation::Generation;
+pub(crate) use member::Member;
+pub use member::{Quarantine, QuarantineReason};
 pub use namespaces::NamespaceReport;
-pub(crate) use open::{Pools, took_writes};
+pub(crate) use open::{lock_dir, took_writes};
+pub(crate) use pools::Pools;
 pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
-pub use reports::{EngineServices, EngineStats, TenantReport};
+pub use reports::{EngineServices, EngineStats, QuarantinedShard, TenantReport};
 pub use settle::{Settling, SettlingStage};
 pub use stored::MadeWith;
 
 use crate::{
-    EngineSettings,
-    catalog::RoutingTable,
-    cross_shard::CrossShard,
-    fan_out::Searchers,
-    latency::LatencyMeter,
-    load::{LoadMeter, TenantLoads},
+    EngineError, EngineSettings, catalog::RoutingTable, cross_shard::CrossShard, fan_out::Searchers,
+    latency::LatencyMeter, load::TenantLoads,
 };
 use pinyon_shard::{Deriving, Keepers, Keeping, Shard};
 use pinyon_storage::io::LockGuard;
@@ -49,14 +53,6 @@ pub struct Engine {
     pub(crate) inner: Arc<Inner>,
 }
 
-/// One shard with what the engine measures of it.
-#[derive(Debug)]
-pub(crate) struct Member {
-    pub(crate) shard: Shard,
-    pub(crate) latency: LatencyMeter,
-    pub(crate) load: LoadMeter,
-}
-
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) settings: EngineSettings,
@@ -70,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) cross_shard: CrossShard,
     /// Bits of the effort (f64) of queries that name none.
     pub(crate) scan_factor: AtomicU64,
+    /// Why the engine is kept out as a whole, if it is.
+    pub(crate) lost: Option<Quarantine>,
     /// Held as long as the engine is open, or one that took its place.
     lock: Arc<dyn LockGuard>,
 }
@@ -87,10 +85,6 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    pub(crate) fn member(&self, shard: ShardId) -> &Member {
-        &self.members[shard.get() as usize]
-    }
-
     /// A shard's name: `tenant-shard-2`.
     pub(crate) fn index_name(&self, shard: ShardId) -> String {
         format!("{}-{shard}", self.shard_prefix)
@@ -102,8 +96,9 @@ impl Inner {
         self.fleet.index_name(shard)
     }
 
-    pub(crate) fn shard(&self, shard: ShardId) -> &Shard {
-        &self.fleet.member(shard).shard
+    /// A shard, or why it is kept out.
+    pub(crate) fn shard(&self, shard: ShardId) -> Result<Shard, EngineError> {
+        self.fleet.shard(shard)
     }
 }
 
@@ -122,9 +117,8 @@ struct Work {
 
 impl Upkeep {
     fn begin(inner: &Arc<Inner>, keepers: &Arc<Keepers>) -> Self {
-        let members = &inner.fleet.members;
-        let shards = members.iter().map(|member| member.shard.clone()).collect();
-        let keepings = members.iter().map(|member| keepers.keep(&member.shard)).collect();
+        let shards: Vec<Shard> = inner.fleet.serving().map(|(_, shard)| shard).collect();
+        let keepings = shards.iter().map(|shard| keepers.keep(shard)).collect();
         let weak = Arc::downgrade(inner);
         let rest = move || {
             if let Some(inner) = weak.upgrade() {

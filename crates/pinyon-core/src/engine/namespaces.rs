@@ -3,7 +3,7 @@
 use super::{Engine, Inner};
 use crate::{EngineError, ErrorCode};
 use pinyon_shard::Change;
-use pinyon_types::{Invalid, TenantId};
+use pinyon_types::{Invalid, ShardId, TenantId};
 
 /// Most fields that a namespace may name for filters (Pinecone's limit).
 const FIELDS_MAX: usize = 50;
@@ -22,14 +22,16 @@ pub struct NamespaceReport {
 }
 
 impl Engine {
-    /// The namespaces that have records or were made explicitly, with this prefix, ordered by name.
+    /// The namespaces that have records or were made explicitly, with this prefix, ordered by name. Those of a shard that is kept out
+    /// are as the routing table knows them, without records.
     pub fn namespaces(&self, prefix: &str) -> Vec<NamespaceReport> {
         let inner = &self.inner;
         let declared = inner.routing.declared();
         let mut found: std::collections::BTreeMap<TenantId, u64> =
             declared.keys().map(|name| (name.clone(), 0)).collect();
-        for member in &inner.fleet.members {
-            found.extend(member.shard.namespaces().into_values());
+        found.extend(inner.of_quarantined().into_iter().map(|name| (name, 0)));
+        for (_, shard) in inner.fleet.serving() {
+            found.extend(shard.namespaces().into_values());
         }
         let found = found.into_iter().filter(|(name, _)| name.as_str().starts_with(prefix));
         found.map(|(name, records)| inner.namespace_report(name, records)).collect()
@@ -84,6 +86,16 @@ impl Engine {
 }
 
 impl Inner {
+    /// The tenants whose shard is kept out.
+    fn of_quarantined(&self) -> Vec<TenantId> {
+        let kept_out: Vec<ShardId> = self.fleet.quarantined().map(|(shard, _)| shard).collect();
+        if kept_out.is_empty() {
+            return Vec::new();
+        }
+        let tenants = self.routing.all().into_iter().filter(|(_, route)| kept_out.contains(&route.shard));
+        tenants.map(|(tenant, _)| tenant).collect()
+    }
+
     fn namespace_report(&self, name: TenantId, records: u64) -> NamespaceReport {
         let fields = self.routing.declared().get(&name).cloned().unwrap_or_default();
         let vector_bytes = records * u64::from(self.settings.dim.get()) * 4;

@@ -1,25 +1,19 @@
 //! Opening: lock, catalog, settings, shards, in this order; then the threads. And closing. Settings that are wrong by
 //! themselves are refused before anything is made.
 
-use super::{Engine, Fleet, Generation, Inner, Member, Upkeep};
+use super::{
+    Engine, Fleet, Generation, Inner, Member, Pools, Quarantine, QuarantineReason, Upkeep,
+    shards::{check_shards, open_known_shards, open_shards},
+};
 use crate::{
     EngineError, EngineSettings, ErrorCode,
     catalog::{self, RoutingTable},
     cross_shard::CrossShard,
-    fan_out::Searchers,
-    latency::LatencyMeter,
-    load::LoadMeter,
-    settings::check_stored,
 };
-use pinyon_shard::{Keepers, KeepersOptions, Shard, ShardOptions, ShardShape};
-use pinyon_storage::{
-    SystemClock, give_way,
-    io::{Io, LockGuard, RealIo, SharedIo, lock_holder},
-    manifest::MANIFEST_FILE_NAME,
-};
-use pinyon_types::{Clock, Epoch, ShardId};
+use pinyon_shard::Shard;
+use pinyon_storage::io::{Io, LockGuard, RealIo, SharedIo, lock_holder};
+use pinyon_types::{Epoch, ShardId};
 use std::{
-    fmt::Display,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -45,19 +39,29 @@ impl Engine {
         Ok(exists(catalog_dir(dir))? || exists(dir.join("shards"))?)
     }
 
-    /// Opens an engine that shares its threads with others.
-    pub(crate) fn open_with(
+    pub(super) fn open_with(
         dir: &Path,
         settings: EngineSettings,
         pools: &Pools,
     ) -> Result<Self, EngineError> {
         settings.check()?;
-        let lock = lock_dir(dir)?;
-        Self::open_under(dir, settings, pools, lock)
+        Self::open_under(dir, settings, pools, lock_dir(dir)?)
     }
 
-    /// The same under a lock that is held already.
+    /// Opens an engine that shares its threads with others, under a lock that is held already.
     pub(crate) fn open_under(
+        dir: &Path,
+        settings: EngineSettings,
+        pools: &Pools,
+        lock: Arc<dyn LockGuard>,
+    ) -> Result<Self, EngineError> {
+        let engine = Self::open_unchecked(dir, settings, pools, lock)?;
+        engine.inner.routing.check_epoch(engine.epoch_seen())?;
+        Ok(engine)
+    }
+
+    /// The same, although the routing table may be older than the shards.
+    fn open_unchecked(
         dir: &Path,
         settings: EngineSettings,
         pools: &Pools,
@@ -68,9 +72,7 @@ impl Engine {
         let routing = open_catalog(&home, &settings)?;
         check_not_lost(dir, &home, &routing)?;
         let shards = open_known_shards(&home, &settings, &routing, pools)?;
-        let engine = Self::assemble(settings, routing, shards, lock, pools)?;
-        engine.inner.routing.check_epoch(engine.epoch_seen())?;
-        Ok(engine)
+        Self::assemble(settings, routing, shards, lock, pools)
     }
 
     /// Opens an empty engine like this one in a directory below its own, under the same lock.
@@ -81,6 +83,18 @@ impl Engine {
         let routing = open_catalog(home, &settings)?;
         let shards = open_known_shards(home, &settings, &routing, pools)?;
         Self::assemble(settings, routing, shards, Arc::clone(&self.inner.lock), pools)
+    }
+
+    /// Opens the engine as it is, to look at it: one whose routing table cannot be read is kept out as a whole.
+    ///
+    /// # Errors
+    /// As [`Engine::open`], but for damage.
+    pub fn open_to_diagnose(dir: &Path, settings: EngineSettings) -> Result<Self, EngineError> {
+        let pools = Pools::new(&settings)?;
+        settings.check()?;
+        let lock = lock_dir(dir)?;
+        Self::open_unchecked(dir, settings.clone(), &pools, Arc::clone(&lock))
+            .or_else(|error| Self::keep_out(dir, settings, &pools, lock, error))
     }
 
     /// Opens the engine although its routing table was lost or rolled back, for [`Engine::repair`] to mend. A catalog that does not open
@@ -116,6 +130,29 @@ impl Engine {
         Self::assemble(settings, routing, shards, lock, &pools)
     }
 
+    /// Keeps an engine out as a whole that did not open because of damage, so that others are served. Its files are not touched.
+    ///
+    /// # Errors
+    /// The error itself if it is none of damage.
+    pub(crate) fn keep_out(
+        dir: &Path,
+        settings: EngineSettings,
+        pools: &Pools,
+        lock: Arc<dyn LockGuard>,
+        error: EngineError,
+    ) -> Result<Self, EngineError> {
+        if !matches!(error.code, ErrorCode::DataDamaged | ErrorCode::Internal) {
+            return Err(error);
+        }
+        let problem = error.relative_to(dir).message;
+        let reason = QuarantineReason::Damaged;
+        let keep_out = |_| Member::kept_out(reason, problem.clone(), &pools.clock);
+        let shards: Vec<Member> = (0..settings.shards).map(keep_out).collect();
+        let lost = shards.first().and_then(Member::quarantine);
+        let routing = RoutingTable::lost(&catalog_dir(dir), problem)?;
+        Self::start(settings, (routing, lost), shards, lock, pools)
+    }
+
     fn assemble(
         settings: EngineSettings,
         routing: RoutingTable,
@@ -126,6 +163,22 @@ impl Engine {
         // Last of all that may fail: from now on no other settings are let in.
         if routing.settings().is_none() {
             routing.store_settings(&settings.stored())?;
+        }
+        Self::start(settings, (routing, None), shards, lock, pools)
+    }
+
+    fn start(
+        settings: EngineSettings,
+        (routing, lost): (RoutingTable, Option<Quarantine>),
+        shards: Vec<Member>,
+        lock: Arc<dyn LockGuard>,
+        pools: &Pools,
+    ) -> Result<Self, EngineError> {
+        for (number, quarantine) in (0..).zip(shards.iter().map(Member::quarantine)) {
+            if let Some(quarantine) = quarantine {
+                let shard = format!("{}-{}", settings.shard_prefix, ShardId::new(number));
+                tracing::error!(shard, "{quarantine}; everything else is served");
+            }
         }
         let clock = Arc::clone(&pools.clock);
         let shard_prefix = settings.shard_prefix.clone();
@@ -147,6 +200,7 @@ impl Engine {
             tenant_latency: Default::default(),
             single_tenant_queries: 0.into(),
             cross_shard,
+            lost,
             lock,
         };
         let inner = Arc::new(inner);
@@ -161,10 +215,13 @@ impl Engine {
     /// The disk's.
     pub fn close(&self) -> Result<(), EngineError> {
         self.upkeep.end();
-        for member in &self.inner.fleet.members {
-            member.shard.close()?;
+        for (_, shard) in self.inner.fleet.serving() {
+            shard.close()?;
         }
-        Ok(self.inner.routing.close()?)
+        if self.inner.lost.is_none() {
+            self.inner.routing.close()?;
+        }
+        Ok(())
     }
 
     /// The lock of its directory.
@@ -173,58 +230,14 @@ impl Engine {
     }
 
     pub(crate) fn epoch_seen(&self) -> Epoch {
-        self.inner.fleet.members.iter().map(|member| member.shard.epoch_seen()).max().unwrap_or(Epoch::ZERO)
-    }
-}
-
-/// Half as many as there are cores: what they do is not urgent, and queries want the others.
-fn keeper_threads() -> usize {
-    std::thread::available_parallelism().map_or(2, |cores| (cores.get() / 2).max(2))
-}
-
-/// Threads that engines share, and the clock that they go by.
-#[derive(Debug)]
-pub(crate) struct Pools {
-    clock: Arc<dyn Clock>,
-    open: rayon::ThreadPool,
-    search: Arc<Searchers>,
-    keepers: Arc<Keepers>,
-}
-
-impl Pools {
-    pub(crate) fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
-        let internal = |error: &dyn Display| EngineError::new(ErrorCode::Internal, error.to_string());
-        let pool = |name: &'static str, threads: usize, start: fn(usize)| {
-            let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).start_handler(start);
-            builder.thread_name(move |at| format!("{name}-{at}")).build().map_err(|error| internal(&error))
-        };
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let keepers = KeepersOptions {
-            threads: keeper_threads(),
-            clock: Arc::clone(&clock),
-            memory: settings.shard_options.memory.clone(),
-            graphs: Arc::new(pool("graph", 1, |_| give_way())?),
-        };
-        Ok(Self {
-            clock,
-            open: pool("open", settings.search_threads, |_| ())?,
-            search: Arc::new(Searchers::start(settings.search_threads).map_err(|error| internal(&error))?),
-            keepers: Arc::new(Keepers::start(keepers).map_err(|error| internal(&error))?),
-        })
-    }
-
-    /// The same with a clock that a test moves.
-    #[cfg(test)]
-    pub(crate) fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
-        Self { clock, ..self }
+        self.inner.fleet.serving().map(|(_, shard)| shard.epoch_seen()).max().unwrap_or(Epoch::ZERO)
     }
 }
 
 /// Locks a directory; that of an index, which lies in the data directory of others, with that as a whole.
-pub(super) fn lock_dir(dir: &Path) -> Result<Arc<dyn LockGuard>, EngineError> {
+pub(crate) fn lock_dir(dir: &Path) -> Result<Arc<dyn LockGuard>, EngineError> {
     RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
-    let indexes = dir.parent().filter(|indexes| indexes.file_name().is_some_and(|name| name == "indexes"));
-    let dir = indexes.and_then(Path::parent).unwrap_or(dir);
+    let dir = data_dir_of_index(dir).unwrap_or(dir);
     let path = dir.join("LOCK");
     RealIo.lock(&path).map(Arc::from).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => {
@@ -237,12 +250,16 @@ pub(super) fn lock_dir(dir: &Path) -> Result<Arc<dyn LockGuard>, EngineError> {
     })
 }
 
-pub(super) fn catalog_dir(dir: &Path) -> PathBuf {
-    dir.join("catalog")
+/// The data directory in which the directory of an index lies, if it is one.
+fn data_dir_of_index(dir: &Path) -> Option<&Path> {
+    let indexes = dir.parent().filter(|indexes| indexes.file_name().is_some_and(|name| name == "indexes"))?;
+    let name = dir.file_name()?.to_str()?.strip_prefix("index-")?;
+    let is_number = name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_digit());
+    indexes.parent().filter(|data_dir| is_number && data_dir.join("LOCK").exists())
 }
 
-pub(super) fn shard_dir(dir: &Path, shard: u32) -> PathBuf {
-    dir.join("shards").join(format!("shard-{shard:04}"))
+pub(super) fn catalog_dir(dir: &Path) -> PathBuf {
+    dir.join("catalog")
 }
 
 fn open_catalog(dir: &Path, settings: &EngineSettings) -> Result<RoutingTable, EngineError> {
@@ -294,69 +311,4 @@ pub(crate) fn took_writes(dir: &Path) -> Result<bool, EngineError> {
         }
     }
     Ok(false)
-}
-
-/// Opens the shards that a catalog knows. Once a tenant was placed there is no shard that was never made: one without files was lost.
-fn open_known_shards(
-    home: &Path,
-    settings: &EngineSettings,
-    routing: &RoutingTable,
-    pools: &Pools,
-) -> Result<Vec<Member>, EngineError> {
-    if let Some(found) = routing.settings() {
-        check_stored(home, &found, &settings.stored())?;
-    }
-    if routing.len() > 0 {
-        (0..settings.shards).try_for_each(|number| check_there(home, number))?;
-    }
-    open_shards(home, settings, pools)
-}
-
-pub(super) fn check_there(home: &Path, number: u32) -> Result<(), EngineError> {
-    let dir = shard_dir(home, number);
-    let manifest = dir.join(MANIFEST_FILE_NAME);
-    if RealIo.exists(&manifest).map_err(|error| EngineError::io(&manifest, &error))? {
-        return Ok(());
-    }
-    let message = format!(
-        "{} is missing or has no MANIFEST: the shard was made and its records are not there. Put it back from a backup; \
-         nothing was changed",
-        dir.display()
-    );
-    Err(EngineError::new(ErrorCode::DataDamaged, message))
-}
-
-/// Checks settings against shards whose catalog was lost.
-fn check_shards(home: &Path, settings: &EngineSettings) -> Result<(), EngineError> {
-    let found = super::stored::in_shards(home)?;
-    let settings = [
-        ("NUM_SHARDS", found.shards.map(|shards| shards.to_string()), settings.shards.to_string()),
-        ("VECTOR_DIMENSION", found.dimension.map(|dim| dim.to_string()), settings.dim.get().to_string()),
-        ("METRIC", found.metric.map(|metric| metric.to_string()), settings.metric.to_string()),
-    ];
-    for (name, found, asked) in settings {
-        if let Some(found) = found.filter(|found| *found != asked) {
-            let message = format!(
-                "the shards in {} were made with {name}={found}, this repair asks for {name}={asked}: repair with \
-                 {name}={found} or without it; nothing was changed",
-                home.display()
-            );
-            return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
-        }
-    }
-    Ok(())
-}
-
-/// Opens all shards at the same time: each is one pass over its files.
-fn open_shards(dir: &Path, settings: &EngineSettings, pools: &Pools) -> Result<Vec<Member>, EngineError> {
-    use rayon::prelude::{IntoParallelIterator, ParallelIterator};
-    let io: SharedIo = Arc::new(RealIo);
-    let clock = &pools.clock;
-    let open = |number: u32| {
-        let shape = ShardShape { shard: ShardId::new(number), dim: settings.dim, metric: settings.metric };
-        let options = ShardOptions { clock: Some(Arc::clone(clock)), ..settings.shard_options.clone() };
-        let shard = Shard::open(&io, &shard_dir(dir, number), shape, options)?;
-        Ok(Member { shard, latency: LatencyMeter::new(Arc::clone(clock)), load: LoadMeter::default() })
-    };
-    pools.open.install(|| (0..settings.shards).into_par_iter().map(open).collect())
 }

@@ -1,6 +1,6 @@
 //! Queries: by text or by vector, in one tenant, in some, or in all.
 
-use super::{Engine, Inner, documents::split_text};
+use super::{Engine, Inner, Member, documents::split_text};
 use crate::{
     EngineError, ErrorCode,
     cross_shard::Question,
@@ -295,7 +295,10 @@ impl Inner {
                 Reach::Tenant(_) | Reach::All => error,
             })?;
             // A tenant that was never placed has nothing to find.
-            if let Some((namespace, assignment)) = self.resolve(&tenant) {
+            if let Some((namespace, assignment)) = self.resolve(&tenant)? {
+                if matches!(reach, Reach::Tenant(_)) {
+                    self.shard(assignment.shard)?;
+                }
                 by_shard.entry(assignment.shard).or_default().insert(namespace.id(), namespace);
             }
         }
@@ -319,7 +322,9 @@ impl Inner {
             return self.search(plan);
         }
         let question = Question::new(&plan, reach);
-        let seen: Vec<SeqNo> = self.fleet.members.iter().map(|member| member.shard.last_seq()).collect();
+        // A shard that is kept out is at no position.
+        let position = |member: &Member| member.serving().map(|shard| shard.last_seq());
+        let seen: Vec<Option<SeqNo>> = self.fleet.members.iter().map(position).collect();
         if let Some(kept) = self.cross_shard.recall(&question, &seen) {
             return Ok(kept);
         }

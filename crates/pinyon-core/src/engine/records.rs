@@ -16,18 +16,18 @@ impl Engine {
         let change = self.inner.read_filters(change)?;
         match &change {
             Change::Upsert(records) if !records.is_empty() => check_ids(records)?,
-            _ if self.inner.resolve(&tenant).is_none() => {
+            _ if self.inner.resolve(&tenant)?.is_none() => {
                 return Ok(Receipt { seq: SeqNo::ZERO, records: 0 });
             }
             _ => {}
         }
         let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
-        let shard = self.inner.shard(assignment.shard);
+        let shard = self.inner.shard(assignment.shard)?;
         match shard.write(&namespace, change.clone()) {
             // The routing changed between look-up and write; what is looked up now is what the shard has seen.
             Err(ShardError::StaleRoute { .. }) => {
                 let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
-                let shard = self.inner.shard(assignment.shard);
+                let shard = self.inner.shard(assignment.shard)?;
                 Ok(shard.write(&namespace, change)?)
             }
             written => Ok(written?),
@@ -126,8 +126,8 @@ impl Inner {
     }
 
     /// The shard and handle of a tenant that was placed before.
-    fn home(&self, tenant: &str) -> Result<Option<(&Shard, Namespace)>, EngineError> {
-        let resolved = self.resolve(&TenantId::new(tenant)?);
-        Ok(resolved.map(|(namespace, assignment)| (self.shard(assignment.shard), namespace)))
+    fn home(&self, tenant: &str) -> Result<Option<(Shard, Namespace)>, EngineError> {
+        let resolved = self.resolve(&TenantId::new(tenant)?)?;
+        resolved.map(|(namespace, assignment)| Ok((self.shard(assignment.shard)?, namespace))).transpose()
     }
 }

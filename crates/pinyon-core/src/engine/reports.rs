@@ -1,12 +1,12 @@
 //! What the engine tells of itself: contents, latency, load, health.
 
-use super::{Engine, Inner, Member};
+use super::{Engine, Inner, Member, Quarantine};
 use crate::{
     CrossShardCounts, EngineSettings, HealthReport, Quantiles, QueryLoad, TenantShare,
     health::{self, ShardLoadSample},
     latency::LatencyMeter,
 };
-use pinyon_shard::{PartRecall, ShardStats};
+use pinyon_shard::{PartRecall, Shard, ShardStats};
 use pinyon_types::{NamespaceId, ShardId, TenantId};
 use std::{
     cmp::Reverse,
@@ -53,8 +53,23 @@ pub struct EngineStats {
     pub latency: Quantiles,
     /// Load of the last minutes, by queries of every kind.
     pub load: QueryLoad,
-    /// Why it takes no writes or cannot seal, if so.
+    /// Why it is kept out, takes no writes or cannot seal, if so.
     pub failure: Option<String>,
+    /// Why it is kept out, if it is; its contents are not known then and count as nothing.
+    pub quarantine: Option<Quarantine>,
+}
+
+/// A shard that is kept out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedShard {
+    /// Which shard.
+    pub shard: ShardId,
+    /// Its name.
+    pub index_name: String,
+    /// Tenants that are assigned to it.
+    pub assigned_tenants: u64,
+    /// Why.
+    pub quarantine: Quarantine,
 }
 
 /// Whether the parts that an engine leans on work.
@@ -71,13 +86,22 @@ pub struct EngineServices {
 impl Engine {
     /// Whether the parts it leans on work. Waits for nothing and calls nobody.
     pub fn services(&self) -> EngineServices {
-        let is_good =
-            |member: &Member| member.shard.poisoned().is_none() && member.shard.step_failure().is_none();
         EngineServices {
-            shards: self.inner.fleet.members.iter().all(is_good),
+            shards: self.inner.fleet.members.iter().all(|member| self.inner.failure(member).is_none()),
             routing: self.inner.routing.takes_changes(),
             embedder: self.inner.settings.embedder.is_working(),
         }
+    }
+
+    /// Whether any shard is served.
+    pub fn serves(&self) -> bool {
+        self.inner.fleet.serving().next().is_some()
+    }
+
+    /// Whether every shard that is served, and the routing store, take changes.
+    pub fn takes_writes(&self) -> bool {
+        let refuses = |shard: &Shard| shard.poisoned().or_else(|| shard.step_failure()).is_some();
+        self.inner.routing.takes_changes() && !self.inner.fleet.serving().any(|(_, shard)| refuses(&shard))
     }
 
     /// The settings it was opened with.
@@ -96,6 +120,21 @@ impl Engine {
         self.inner.scan_factor.store(factor.to_bits(), Ordering::Relaxed);
     }
 
+    /// The shards that are kept out.
+    pub fn quarantined(&self) -> Vec<QuarantinedShard> {
+        let inner = &self.inner;
+        let report = |(shard, quarantine)| {
+            let index_name = inner.index_name(shard);
+            QuarantinedShard {
+                shard,
+                index_name,
+                assigned_tenants: inner.assigned_tenants(shard),
+                quarantine,
+            }
+        };
+        inner.fleet.quarantined().map(report).collect()
+    }
+
     /// Every shard, in order.
     pub fn shards(&self) -> Vec<EngineStats> {
         let inner = &self.inner;
@@ -105,16 +144,18 @@ impl Engine {
         }
         let now_us = inner.clock.now_us();
         let report = |(number, assigned_tenants): (u32, u64)| {
-            let member = &inner.fleet.members[number as usize];
+            let shard = ShardId::new(number);
+            let member = inner.fleet.member(shard);
             EngineStats {
-                shard: ShardId::new(number),
-                index_name: inner.index_name(ShardId::new(number)),
+                shard,
+                index_name: inner.index_name(shard),
                 assigned_tenants,
-                stats: member.shard.stats(),
+                stats: member.serving().map(|shard| shard.stats()).unwrap_or_default(),
                 queries: member.latency.total(),
                 latency: member.latency.quantiles(),
                 load: member.load.read(now_us, inner.fleet.began_us),
-                failure: member.shard.poisoned().or_else(|| member.shard.step_failure()),
+                failure: inner.failure(member),
+                quarantine: member.quarantine(),
             }
         };
         (0..).zip(assigned).map(report).collect()
@@ -122,18 +163,18 @@ impl Engine {
 
     /// How good the answers of every part of every shard are that has codes or a graph.
     pub fn recalls(&self) -> Vec<(ShardId, PartRecall)> {
-        let of_member = |(number, member): (u32, &Member)| -> Vec<(ShardId, PartRecall)> {
-            member.shard.recalls().into_iter().map(|part| (ShardId::new(number), part)).collect()
+        let of_shard = |(number, shard): (ShardId, Shard)| -> Vec<(ShardId, PartRecall)> {
+            shard.recalls().into_iter().map(|part| (number, part)).collect()
         };
-        (0..).zip(&self.inner.fleet.members).flat_map(of_member).collect()
+        self.inner.fleet.serving().flat_map(of_shard).collect()
     }
 
     /// Every tenant, ordered by name.
     pub fn tenant_reports(&self) -> Vec<TenantReport> {
         let inner = &self.inner;
         let mut records = BTreeMap::new();
-        for member in &inner.fleet.members {
-            records.extend(member.shard.namespaces().into_iter().map(|(id, (_, count))| (id, count)));
+        for (_, shard) in inner.fleet.serving() {
+            records.extend(shard.namespaces().into_iter().map(|(id, (_, count))| (id, count)));
         }
         let loads = inner.tenant_loads();
         let meters = inner.tenant_latency.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -202,6 +243,17 @@ impl Engine {
 }
 
 impl Inner {
+    fn assigned_tenants(&self, shard: ShardId) -> u64 {
+        self.routing.all().iter().filter(|(_, assignment)| assignment.shard == shard).count() as u64
+    }
+
+    fn failure(&self, member: &Member) -> Option<String> {
+        let Some(shard) = member.serving() else {
+            return member.quarantine().map(|quarantine| quarantine.to_string());
+        };
+        shard.poisoned().or_else(|| shard.step_failure())
+    }
+
     fn tenant_loads(&self) -> HashMap<NamespaceId, QueryLoad> {
         self.fleet.tenant_loads.read(self.clock.now_us(), self.fleet.began_us)
     }

@@ -56,13 +56,13 @@ impl Engine {
     }
 
     fn positions(&self) -> Vec<SeqNo> {
-        self.inner.fleet.members.iter().map(|member| member.shard.last_seq()).collect()
+        self.inner.fleet.serving().map(|(_, shard)| shard.last_seq()).collect()
     }
 
     /// Whether all of it was done before the time was up.
     fn settle_segments(&self, goes_on: &mut impl FnMut(SettlingStage) -> bool) -> Result<bool, EngineError> {
-        for member in &self.inner.fleet.members {
-            while member.shard.settle_step()? != Step::Idle {
+        for (_, shard) in self.inner.fleet.serving() {
+            while shard.settle_step()? != Step::Idle {
                 if !goes_on(SettlingStage::Segments) {
                     return Ok(false);
                 }

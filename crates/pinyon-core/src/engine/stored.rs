@@ -1,6 +1,6 @@
 //! The settings that a directory's data were made with, read before an engine is opened with them.
 
-use super::{Engine, Generation, open};
+use super::{Engine, Generation, open, shards};
 use crate::{
     EngineError,
     catalog::{CatalogKind, RoutingTable},
@@ -65,9 +65,9 @@ pub(super) fn in_shards(dir: &Path) -> Result<MadeWith, EngineError> {
     let catalog = CatalogKind::present_in(&open::catalog_dir(dir));
     let mut found = MadeWith { catalog, ..MadeWith::default() };
     for number in 0..pinyon_types::limits::SHARDS_MAX {
-        let Some(shape) = ShardShape::on_disk(&RealIo, &open::shard_dir(dir, number))? else { continue };
+        let Some(shape) = ShardShape::on_disk(&RealIo, &shards::shard_dir(dir, number))? else { continue };
         if found.shards.unwrap_or(0) < number {
-            open::check_there(dir, number - 1)?;
+            shards::check_there(dir, number - 1)?;
         }
         let dimension = Some(shape.dim.get());
         found = MadeWith { shards: Some(number + 1), dimension, metric: Some(shape.metric), ..found };

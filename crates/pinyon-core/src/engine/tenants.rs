@@ -1,10 +1,10 @@
 //! Which shard a tenant lives on: looked up, placed when first seen, or assigned by somebody.
 
-use super::{Engine, Inner};
+use super::{Engine, Inner, Quarantine};
 use crate::{
     EngineError, ErrorCode,
     catalog::{AssignRequest, Assignment, Pin},
-    placement::ShardLoad,
+    placement::{PlacementPolicy, ShardLoad},
 };
 use pinyon_shard::Namespace;
 use pinyon_types::{Invalid, ShardId, TenantId};
@@ -38,7 +38,10 @@ impl Engine {
         for (at, tenant) in tenants.iter().enumerate() {
             let tenant = TenantId::new(tenant)
                 .map_err(|error| Invalid::new(format!("tenants[{at}]"), error.problem))?;
-            let shard = inner.settings.placement.place(&tenant, &loads);
+            let shard = match inner.routing.lookup(tenant.as_str()) {
+                Some(placed) => placed.shard,
+                None => inner.choose_shard(&tenant, &loads)?,
+            };
             if inner.routing.lookup(tenant.as_str()).is_none() {
                 loads[shard.get() as usize].tenants += 1;
             }
@@ -61,7 +64,7 @@ impl Engine {
         }
         if let Some(old) = inner.routing.lookup(tenant.as_str()).filter(|old| old.shard.get() != shard) {
             let namespace = Namespace::routed(old.namespace, tenant.clone(), old.epoch);
-            let records = inner.shard(old.shard).count(&namespace, None);
+            let records = inner.shard(old.shard)?.count(&namespace, None);
             if records > 0 {
                 let message = format!(
                     "tenant {tenant} has {records} records on {}; assigning it to {} would lose sight of them. Delete \
@@ -72,6 +75,8 @@ impl Engine {
                 return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
             }
         }
+        // Nobody is sent to a shard that cannot take them in.
+        inner.shard(ShardId::new(shard))?;
         let request = AssignRequest { tenant, shard: ShardId::new(shard), pin: Pin::Explicit };
         Ok(inner.routing.assign(vec![request])?[0])
     }
@@ -83,7 +88,8 @@ impl Engine {
 
     /// Whether any tenant was ever placed.
     pub fn has_tenants(&self) -> bool {
-        self.inner.routing.len() > 0
+        // Of one that is kept out it is not known: it is there, and says so.
+        self.inner.routing.len() > 0 || self.inner.lost.is_some()
     }
 
     /// A shard's name.
@@ -98,27 +104,51 @@ impl Engine {
     pub fn shard_of(&self, tenant: &str) -> Result<ShardId, EngineError> {
         let tenant = TenantId::new(tenant)?;
         let assigned = self.inner.routing.lookup(tenant.as_str()).map(|assignment| assignment.shard);
-        let place = || self.inner.settings.placement.place(&tenant, &self.inner.shard_loads());
-        Ok(assigned.unwrap_or_else(place))
+        assigned.map_or_else(|| self.inner.choose_shard(&tenant, &self.inner.shard_loads()), Ok)
     }
 }
 
 impl Inner {
     /// The handle of a tenant that was placed before.
-    pub(crate) fn resolve(&self, tenant: &TenantId) -> Option<(Namespace, Assignment)> {
-        let assignment = self.routing.lookup(tenant.as_str())?;
-        Some((Namespace::routed(assignment.namespace, tenant.clone(), assignment.epoch), assignment))
+    ///
+    /// # Errors
+    /// Where tenants are is not known.
+    pub(crate) fn resolve(&self, tenant: &TenantId) -> Result<Option<(Namespace, Assignment)>, EngineError> {
+        let Some(assignment) = self.routing.lookup(tenant.as_str()) else {
+            return self.lost.as_ref().map_or(Ok(None), |lost| Err(self.is_lost(lost)));
+        };
+        let namespace = Namespace::routed(assignment.namespace, tenant.clone(), assignment.epoch);
+        Ok(Some((namespace, assignment)))
+    }
+
+    fn is_lost(&self, lost: &Quarantine) -> EngineError {
+        let message = format!("index {} is {lost}", self.settings.shard_prefix);
+        EngineError::new(ErrorCode::Quarantined, message)
     }
 
     /// The handle of a tenant, which is placed if it is new.
     pub(crate) fn resolve_or_place(&self, tenant: &TenantId) -> Result<(Namespace, Assignment), EngineError> {
-        if let Some(resolved) = self.resolve(tenant) {
+        if let Some(resolved) = self.resolve(tenant)? {
             return Ok(resolved);
         }
-        let shard = self.settings.placement.place(tenant, &self.shard_loads());
+        let shard = self.choose_shard(tenant, &self.shard_loads())?;
         let request = AssignRequest { tenant: tenant.clone(), shard, pin: Pin::Placed };
         let assignment = self.routing.assign(vec![request])?[0];
         Ok((Namespace::routed(assignment.namespace, tenant.clone(), assignment.epoch), assignment))
+    }
+
+    /// The shard of a new tenant. Where the policy's choice is kept out, the next best is taken, unless the choice is a promise: what
+    /// `mmh3` chooses is computed elsewhere too.
+    fn choose_shard(&self, tenant: &TenantId, loads: &[ShardLoad]) -> Result<ShardId, EngineError> {
+        let policy = self.settings.placement;
+        let chosen = policy.place(tenant, loads);
+        let Err(kept_out) = self.shard(chosen) else { return Ok(chosen) };
+        let serves = |load: &&ShardLoad| self.fleet.member(load.shard).serving().is_some();
+        let left: Vec<ShardLoad> = loads.iter().filter(serves).copied().collect();
+        if policy == PlacementPolicy::Mmh3 || left.is_empty() {
+            return Err(kept_out);
+        }
+        Ok(policy.place(tenant, &left))
     }
 
     /// What the placement policy needs to know; loads are counted only for a policy that looks at them.
@@ -131,7 +161,7 @@ impl Inner {
                 loads[assignment.shard.get() as usize].tenants += 1;
             }
             for (load, member) in loads.iter_mut().zip(&self.fleet.members) {
-                load.vectors = member.shard.records();
+                load.vectors = member.serving().map_or(0, |shard| shard.records());
             }
         }
         loads

@@ -102,8 +102,15 @@ pub(crate) struct Gathered {
 }
 
 /// Asks every shard of the plan at the same time and waits until all have answered or the time is up.
+///
+/// # Errors
+/// Every one of them is kept out.
 pub(crate) fn run(inner: &Inner, plan: Plan) -> Result<Gathered, EngineError> {
     let shards = plan.shards(inner.settings.shards);
+    // Some answer in part; with none left there is no answer.
+    if let Some(first) = shards.first().filter(|_| shards.iter().all(|one| inner.shard(*one).is_err())) {
+        inner.shard(*first)?;
+    }
     let deadline_us = plan.timeout.map(|timeout| deadline(inner, timeout));
     let top_k = plan.top_k;
     let asks = plan.asks(&inner.fleet, &shards);
@@ -218,7 +225,7 @@ fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: 
         effort: plan.effort,
         explain: plan.explain.then_some(&*fleet.clock),
     };
-    let search = || fleet.member(shard).shard.search(plan.scope(shard), query, &stop);
+    let search = || Ok(fleet.shard(shard)?.search(plan.scope(shard), query, &stop)?);
     let found = if stop() { None } else { Some(search()) };
     let ended_us = fleet.clock.now_us();
     let report = |outcome, work| ShardReport {
@@ -231,10 +238,9 @@ fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: 
     };
     match found {
         None => Part { report: report(ShardOutcome::TimedOut, Work::default()), hits: Vec::new() },
-        Some(Err(error)) => Part {
-            report: report(ShardOutcome::Failed(error.to_string()), Work::default()),
-            hits: Vec::new(),
-        },
+        Some(Err::<_, EngineError>(error)) => {
+            Part { report: report(ShardOutcome::Failed(error.message), Work::default()), hits: Vec::new() }
+        }
         Some(Ok(found)) => {
             fleet.count(plan, shard, [began_us, ended_us], &found.work);
             let outcome = if found.complete { ShardOutcome::Answered } else { ShardOutcome::TimedOut };

@@ -20,7 +20,8 @@ pub(super) struct Ask {
 
 /// What every shard is asked first when all rows of all of them are searched for `k` results.
 pub(super) fn by_share_of_rows(fleet: &Fleet, shards: &[ShardId], k: usize) -> Vec<Ask> {
-    let rows: Vec<u64> = shards.iter().map(|shard| fleet.member(*shard).shard.records()).collect();
+    let rows: Vec<u64> =
+        shards.iter().map(|shard| fleet.shard(*shard).map_or(0, |shard| shard.records())).collect();
     let all: u64 = rows.iter().sum();
     let asks = shards.iter().zip(rows);
     asks.map(|(shard, rows)| Ask { shard: *shard, expected: expected(k, rows, all) }).collect()

@@ -65,10 +65,10 @@ impl Sample {
 
     fn settle(&self) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        for member in &self.engine.inner.fleet.members {
-            member.shard.compact().unwrap();
-            while member.shard.derive(&pool, &|| false) != Step::Idle {}
-            let segments = member.shard.stats().segments;
+        for (_, shard) in self.engine.inner.fleet.serving() {
+            shard.compact().unwrap();
+            while shard.derive(&pool, &|| false) != Step::Idle {}
+            let segments = shard.stats().segments;
             assert!(segments.iter().all(|segment| segment.graphs > 0), "{segments:?}");
         }
     }

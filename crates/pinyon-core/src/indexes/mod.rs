@@ -12,7 +12,8 @@ mod tenants_tests;
 mod tests;
 
 use crate::{
-    Engine, EngineError, EngineServices, EngineSettings, ErrorCode, catalog, engine::Pools,
+    Engine, EngineError, EngineServices, EngineSettings, ErrorCode, catalog,
+    engine::{Pools, lock_dir},
     error::NO_DESCRIPTORS,
 };
 use arc_swap::ArcSwap;
@@ -113,7 +114,8 @@ impl Indexes {
         pick_port: impl FnOnce(&[u16]) -> u16,
     ) -> Result<Self, EngineError> {
         let pools = Pools::new(&settings)?;
-        let tenants = Engine::open_with(dir, settings.clone(), &pools)?;
+        settings.check()?;
+        let tenants = open_or_keep_out(dir, settings.clone(), &pools, &lock_dir(dir)?)?;
         let home = dir.join("indexes");
         let (mut registry, mut known) = Registry::open(&home, settings.catalog)?;
         registry.remove_leftovers(&known)?;
@@ -160,6 +162,16 @@ impl Indexes {
         })
     }
 
+    /// Whether any shard of any index is served.
+    pub fn answers_reads(&self) -> bool {
+        self.all().iter().any(|index| index.engine.serves())
+    }
+
+    /// Whether every shard that is served, and every routing store, takes changes.
+    pub fn takes_writes(&self) -> bool {
+        self.all().iter().all(|index| index.engine.takes_writes())
+    }
+
     /// An index by its name. Takes no lock.
     pub fn get(&self, name: &str) -> Option<Arc<Index>> {
         self.open.load().get(name).cloned()
@@ -193,7 +205,9 @@ impl Indexes {
         let description =
             IndexDescription { id, name, dim, metric, port, is_protected, tags, attributes, scan_factor };
         check_descriptors()?;
-        let engine = open_index(&self.dir, &self.settings, &description, &self.pools, &self.tenants().lock());
+        let dir = index_dir(&self.dir, description.id);
+        let made = settings_of(&self.settings, &description);
+        let engine = Engine::open_under(&dir, made, &self.pools, self.tenants().lock());
         let engine = engine.inspect_err(|_| {
             // Nobody wrote into it, and the next index gets its number, with another shape perhaps.
             let _ = catalog::remove_tree(&index_dir(&self.dir, id));
@@ -301,8 +315,10 @@ fn open_all(
 ) -> Result<Map, EngineError> {
     use rayon::prelude::{IntoParallelIterator, ParallelIterator};
     let open = |description: IndexDescription| {
-        let engine = open_index(home, settings, &description, pools, lock)
+        let dir = index_dir(home, description.id);
+        let engine = open_or_keep_out(&dir, settings_of(settings, &description), pools, lock)
             .map_err(|error| within(error, &description.name))?;
+        engine.set_scan_factor(description.scan_factor);
         Ok((description.name.clone(), Arc::new(Index { description, engine })))
     };
     let threads = known.len().clamp(1, OPENED_AT_ONCE);
@@ -324,24 +340,26 @@ fn check_descriptors() -> Result<(), EngineError> {
     }
 }
 
-fn open_index(
-    home: &Path,
-    settings: &EngineSettings,
-    description: &IndexDescription,
+/// Opens an engine; one whose routing table is damaged is kept out, so that others are served.
+fn open_or_keep_out(
+    dir: &Path,
+    settings: EngineSettings,
     pools: &Pools,
     lock: &Arc<dyn LockGuard>,
 ) -> Result<Engine, EngineError> {
-    let settings = EngineSettings {
+    Engine::open_under(dir, settings.clone(), pools, Arc::clone(lock))
+        .or_else(|error| Engine::keep_out(dir, settings, pools, Arc::clone(lock), error))
+}
+
+fn settings_of(settings: &EngineSettings, description: &IndexDescription) -> EngineSettings {
+    EngineSettings {
         shard_prefix: description.name.clone(),
         dim: description.dim,
         metric: description.metric,
         // Texts of customers' indexes are embedded by whoever speaks for the index; their engine sees vectors.
         embedder: Arc::new(HashEmbedder::new(description.dim)),
         ..settings.clone()
-    };
-    let engine = Engine::open_under(&index_dir(home, description.id), settings, pools, Arc::clone(lock))?;
-    engine.set_scan_factor(description.scan_factor);
-    Ok(engine)
+    }
 }
 
 fn within(mut error: EngineError, index: &str) -> EngineError {

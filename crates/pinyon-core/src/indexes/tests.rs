@@ -3,6 +3,7 @@
 use super::*;
 use crate::{Reach, VectorQuery};
 use pinyon_shard::Change;
+use pinyon_storage::io::{Io, RealIo, write_file_atomically};
 use pinyon_types::{Metadata, Record, RecordId, Vector};
 
 pub(super) fn scratch(name: &str) -> PathBuf {
@@ -36,6 +37,39 @@ pub(super) fn put(index: &Index, id: &str) {
     let vector = Vector::new(vec![0.5; dim.as_usize()], dim).unwrap();
     let record = Record { id: RecordId::new(id).unwrap(), vector, sparse: None, metadata: Metadata::empty() };
     index.engine.write("ns", Change::Upsert(vec![record])).unwrap();
+}
+
+#[test]
+fn an_index_whose_routing_table_is_damaged_is_kept_out_and_the_others_served() {
+    let dir = scratch("lost-catalog");
+    let indexes = open(&dir);
+    put(&indexes.create(request("movies", 3), lowest_free).unwrap(), "a");
+    put(&indexes.create(request("songs", 5), lowest_free).unwrap(), "b");
+    put(&indexes.get("tenants").unwrap(), "c");
+    drop(indexes);
+    for damaged in ["indexes/index-00000001/catalog/sled/db", "catalog/sled/db"] {
+        let (file, whole) = (dir.join(damaged), RealIo.read(&dir.join(damaged)).unwrap());
+        write_file_atomically(&RealIo, &file, &[7; 300]).unwrap();
+        let indexes = open(&dir);
+        for index in indexes.all() {
+            let found = index.engine.count("ns", None);
+            let is_damaged = (index.description.name == "movies") == damaged.contains("index-")
+                && index.description.name != "songs";
+            match found {
+                Ok(count) => assert!(count == 1 && !is_damaged, "{}", index.description.name),
+                Err(error) => assert!(is_damaged && error.code == ErrorCode::Quarantined, "{error}"),
+            }
+            assert!(index.is_listed());
+        }
+        assert!(indexes.answers_reads());
+        indexes.close().unwrap();
+        drop(indexes);
+        write_file_atomically(&RealIo, &file, &whole).unwrap();
+    }
+    let indexes = open(&dir);
+    assert!(indexes.all().iter().all(|index| index.engine.count("ns", None).unwrap() == 1));
+    drop(indexes);
+    catalog::remove_tree(&dir).unwrap();
 }
 
 #[test]

@@ -4,11 +4,11 @@ use super::{recall, tenant::millis};
 use crate::ApiError;
 use pinyon_core::{
     Advice, AdviceInput, DerivedBytes, Diagnosis, Engine, EngineServices, EngineSettings, EngineStats,
-    GivenNumbers, Index, MappedBytes, Quantiles, QueryLoad, SegmentStats, ShardStatus, TenantShare,
+    GivenNumbers, Index, Indexes, MappedBytes, Quantiles, QueryLoad, SegmentStats, ShardStatus, TenantShare,
     Thresholds,
 };
 use pinyon_wire::{admin, recall::PartRecall, tenant};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Tenants listed per shard in `/metrics`; the rest is counted.
 const TENANTS_LISTED_MAX: usize = 1_000;
@@ -30,8 +30,25 @@ pub fn health(settings: &EngineSettings, services: EngineServices) -> tenant::He
         }),
         recall: Vec::new(),
         recall_below_target: None,
+        quarantined: Vec::new(),
         warnings: Vec::new(),
     }
+}
+
+/// The shards of all indexes that are kept out.
+pub fn quarantined(indexes: &Indexes) -> Vec<tenant::QuarantinedShard> {
+    let of_index = |index: Arc<Index>| {
+        let kept_out = index.engine.quarantined();
+        kept_out.into_iter().map(move |one| tenant::QuarantinedShard {
+            index: index.description.name.clone(),
+            shard: one.index_name,
+            reason: one.quarantine.reason.name().into(),
+            problem: one.quarantine.problem,
+            tenants: one.assigned_tenants,
+            since: one.quarantine.since_us / 1_000_000,
+        })
+    };
+    indexes.all().into_iter().flat_map(of_index).collect()
 }
 
 /// An index, as administration sees it.

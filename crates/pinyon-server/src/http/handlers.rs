@@ -8,7 +8,7 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{Path, Request, State},
+    extract::{Path, Query as UrlQuery, Request, State},
     http::{HeaderMap, header},
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
@@ -58,7 +58,7 @@ pub(crate) fn router(app: App) -> Router {
         .nest("/indexes/{index}", data)
         .route("/health", get(health))
         .route("/livez", get(|| async { "ok" }))
-        .route("/readyz", get(|| async { "ok" }))
+        .route("/readyz", get(readyz))
         .merge(docs::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -76,7 +76,7 @@ pub(crate) fn ops_router(app: &App) -> Router {
     keyed
         .route("/health", get(health))
         .route("/livez", get(|| async { "ok" }))
-        .route("/readyz", get(|| async { "ok" }))
+        .route("/readyz", get(readyz))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(app.clone(), compress))
@@ -113,7 +113,7 @@ pub(crate) fn single_router(app: &App, index: &str) -> Router {
     index_router(app, index)
         .merge(control)
         .route("/livez", get(|| async { "ok" }))
-        .route("/readyz", get(|| async { "ok" }))
+        .route("/readyz", get(readyz).with_state(app.clone()))
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
@@ -180,13 +180,36 @@ async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
     let mut health = reports::health(indexes.tenants().settings(), indexes.services());
     if !app.admits(&headers) {
         health.config = None;
-    } else if let Ok(_place) = app.gate().enter(Purpose::Read, None)
+        return Json(health).into_response();
+    }
+    health.quarantined = reports::quarantined(&indexes);
+    if let Ok(_place) = app.gate().enter(Purpose::Read, None)
         && let Ok((parts, below)) = app.run(move |_| Ok(recall::of_all(&indexes))).await
     {
         health.warnings = recall::warnings(&parts);
         (health.recall, health.recall_below_target) = (parts, Some(below));
     }
     Json(health).into_response()
+}
+
+/// What somebody wants to be ready for.
+#[derive(serde::Deserialize)]
+struct Readiness {
+    /// `1` if writes are to be taken as well.
+    writes: Option<String>,
+}
+
+/// Ready while some shard is served; for writes, while every shard that is served takes them.
+async fn readyz(State(app): State<App>, UrlQuery(wanted): UrlQuery<Readiness>) -> Response {
+    let indexes = app.shared_indexes();
+    let is_ready = match wanted.writes.as_deref() {
+        None | Some("0") => indexes.answers_reads(),
+        Some(_) => indexes.answers_reads() && indexes.takes_writes(),
+    };
+    if is_ready {
+        return "ok".into_response();
+    }
+    ApiError::new(503, "UNAVAILABLE", "not ready: /health says what is wrong").into_response()
 }
 
 /// JSON for who asks for it, Prometheus text for everybody else.
@@ -199,7 +222,7 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
     }
     let door = app.door().clone();
     let text = app.run(move |engine| {
-        metrics_text::render(engine, &recall::of_all(&indexes), &door)
+        metrics_text::render(engine, &reports::quarantined(&indexes), &recall::of_all(&indexes), &door)
             .map_err(|error| EngineError::new(pinyon_core::ErrorCode::Internal, error.to_string()))
     });
     let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];

@@ -3,7 +3,7 @@
 use super::{
     envelope::{ControlFailure, RpcCode, RpcError, data_refusal},
     namespaces,
-    operations::Position,
+    position::Position,
     records, vectors,
 };
 use crate::http::{App, BadBody, admit_data, body_bytes, pass, read_proto_json};
@@ -11,7 +11,7 @@ use axum::{
     RequestPartsExt, Router,
     body::Body,
     extract::{FromRequest, Path, Request, State},
-    http::{HeaderName, HeaderValue, Uri, header},
+    http::{HeaderValue, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
     routing::any,
@@ -22,11 +22,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Records on a page when nobody says, and most ids on a page of a listing.
 pub(super) const PAGE_DEFAULT: i64 = 100;
-
-/// Header of the log position that a write has.
-pub(super) const WRITTEN_AT: HeaderName = HeaderName::from_static("x-pinecone-request-lsn");
-/// Header of the log position up to which a read saw everything.
-pub(super) const SEEN_UP_TO: HeaderName = HeaderName::from_static("x-pinecone-max-indexed-lsn");
 
 /// The routes of the data plane; who mounts it says which index by an extension.
 pub(crate) fn router() -> Router<App> {
@@ -131,13 +126,8 @@ pub(super) async fn answer_vectors(
 fn written(bytes: Vec<u8>, position: Position) -> Response {
     let mut response = Response::new(Body::from(bytes));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let position = match position {
-        Position::Written(seq) => Some((WRITTEN_AT, seq)),
-        Position::Seen(seq) => Some((SEEN_UP_TO, seq)),
-        Position::None => None,
-    };
-    if let Some((name, seq)) = position {
-        response.headers_mut().insert(name, HeaderValue::from(seq.get()));
+    if let Some((name, value)) = position.header() {
+        response.headers_mut().insert(name, value);
     }
     response
 }

@@ -45,6 +45,7 @@ impl RpcCode {
             ErrorCode::StorageFull
             | ErrorCode::NoDescriptors
             | ErrorCode::WritesRefused
+            | ErrorCode::Quarantined
             | ErrorCode::EmbedderFailed => Self::Unavailable,
             ErrorCode::DataDamaged => Self::DataLoss,
             ErrorCode::Internal => Self::Internal,
@@ -72,11 +73,12 @@ pub(super) struct RpcError {
     pub(super) code: RpcCode,
     pub(super) message: String,
     http_status: u16,
+    retry_after: Option<u32>,
 }
 
 impl RpcError {
     pub(super) fn new(code: RpcCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), http_status: code.http_status() }
+        Self { code, message: message.into(), http_status: code.http_status(), retry_after: None }
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
@@ -86,8 +88,8 @@ impl RpcError {
 
 impl From<EngineError> for RpcError {
     fn from(error: EngineError) -> Self {
-        let message = sentence(&error);
-        Self::new(RpcCode::of(error.code), message)
+        let (code, message) = (RpcCode::of(error.code), sentence(&error));
+        Self { retry_after: ApiError::from(error).retry_after, ..Self::new(code, message) }
     }
 }
 
@@ -106,7 +108,7 @@ impl From<ApiError> for RpcError {
             500.. => RpcCode::Internal,
             _ => RpcCode::InvalidArgument,
         };
-        let given = Self::new(code, error.body.error.message);
+        let given = Self { retry_after: error.retry_after, ..Self::new(code, error.body.error.message) };
         // These say more than the code, which has no word for them.
         if matches!(error.status, 413 | 415) { Self { http_status: error.status, ..given } } else { given }
     }
@@ -123,7 +125,11 @@ impl IntoResponse for RpcError {
     fn into_response(self) -> Response {
         let status = self.http_status;
         let body = RpcStatus { code: self.code as i32, message: self.message, details: [] };
-        response(status, serde_json::to_vec(&body).unwrap_or_default())
+        let mut response = response(status, serde_json::to_vec(&body).unwrap_or_default());
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 

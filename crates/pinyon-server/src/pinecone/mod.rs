@@ -16,6 +16,7 @@ mod model;
 mod models;
 mod namespaces;
 mod operations;
+mod position;
 mod records;
 mod single;
 mod tokens;

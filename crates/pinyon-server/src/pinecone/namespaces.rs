@@ -4,7 +4,7 @@ use super::{
     convert,
     data::{RpcBody, answer, number, page_size, parameter, parameters},
     envelope::RpcError,
-    operations::Position,
+    position::Position,
     tokens,
     version::ApiVersion,
 };
@@ -115,6 +115,7 @@ async fn list(
         limit: number(&pairs, "limit")?,
         token: parameter(&pairs, &["paginationToken", "pagination_token"]).map(str::to_owned),
     };
+    let position = Position::of_all(&index);
     let page = page(&app, index, wanted).await?;
     let version = ApiVersion::of(&headers);
     let list = NamespaceList {
@@ -122,7 +123,7 @@ async fn list(
         pagination: page.next.map(|next| Pagination { next }),
         total_count: page.total,
     };
-    Ok(answer(&list, Position::None))
+    Ok(answer(&list, position))
 }
 
 async fn create(

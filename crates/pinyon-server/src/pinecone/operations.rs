@@ -5,6 +5,7 @@ use super::{
     convert::{self, Shape, WrittenShape},
     data::{PAGE_DEFAULT, page_size},
     envelope::{RpcCode, RpcError},
+    position::Position,
     tokens,
     version::ApiVersion,
 };
@@ -22,17 +23,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 const QUERY_TIME_MAX: Duration = Duration::from_secs(20);
 /// Most records on a page of a fetch by metadata.
 const FETCH_PAGE_MAX: i64 = 10_000;
-
-/// The log position that an operation has or saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Position {
-    /// Of a write.
-    Written(SeqNo),
-    /// Up to which a read saw everything.
-    Seen(SeqNo),
-    /// Of what concerns no single namespace.
-    None,
-}
 
 /// What an operation gives.
 pub(super) type Done<T> = Result<(T, Position), RpcError>;
@@ -319,6 +309,7 @@ pub(super) async fn stats(
         return Err(RpcError::invalid(FILTERED_STATS));
     }
     let shape = Shape::of(&index);
+    let position = Position::of_all(&index);
     let counted = app.run_in(index, move |engine| {
         let mut namespaces = BTreeMap::new();
         for one in engine.namespaces("").into_iter().filter(|one| one.records > 0) {
@@ -340,7 +331,7 @@ pub(super) async fn stats(
         vector_type: shape.vector_type().into(),
         namespaces,
     };
-    Ok((response, Position::None))
+    Ok((response, position))
 }
 
 /// The vendor's words, and what the keeper of this server can do.

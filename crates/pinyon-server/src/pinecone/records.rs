@@ -3,11 +3,12 @@
 use super::{
     attributes::{Attributes, Embed},
     convert::{self, Shape},
-    data::{WRITTEN_AT, answer},
+    data::answer,
     envelope::{ControlFailure, sentence_of},
     inference,
     models::{self, TextEmbedder},
-    operations::{Position, Vectors},
+    operations::Vectors,
+    position::{Position, WRITTEN_AT},
 };
 use crate::http::{App, body_bytes, read_json};
 use axum::{

@@ -3,7 +3,8 @@
 use super::{
     data::{RpcBody, answer, answer_vectors, not_json, number, or_empty_object, parameter, parameters},
     envelope::RpcError,
-    operations::{self, Position},
+    operations,
+    position::Position,
     version::ApiVersion,
 };
 use crate::http::{App, body_bytes, read_proto_json};

@@ -58,7 +58,12 @@ fn ids_of_older_versions_are_read_updated_and_removed_and_no_new_ones_are_taken(
     let old = record("ü/1", [1.0; 64]);
     // As versions did that had no rule for ids of the tenant API.
     let (namespace, assignment) = engine.inner.resolve_or_place(&TenantId::new("t").unwrap()).unwrap();
-    engine.inner.shard(assignment.shard).write(&namespace, Change::Upsert(vec![old.clone()])).unwrap();
+    engine
+        .inner
+        .shard(assignment.shard)
+        .unwrap()
+        .write(&namespace, Change::Upsert(vec![old.clone()]))
+        .unwrap();
     let refused = engine.write("t", Change::Upsert(vec![record("a", [1.0; 64]), old.clone()])).unwrap_err();
     assert!(
         refused.to_string().contains("records[1].id: Vector ID must be ASCII, but got 'ü/1'"),

@@ -6,10 +6,10 @@ mod shapes;
 pub(crate) use guard::{guard, nothing_there};
 
 use super::{
-    data::{Named, SEEN_UP_TO, WRITTEN_AT},
+    data::Named,
     envelope::{RpcCode, RpcError},
-    namespaces,
-    operations::{self, Position},
+    namespaces, operations,
+    position::Position,
     version::{ApiVersion, VERSION_HEADER},
 };
 use crate::http::COMPRESSED_BYTES_MIN;
@@ -79,15 +79,11 @@ fn plain<T: Message>(body: T) -> Response<T> {
 /// An answer with the log position that it wrote or saw.
 fn answer<T: Message>(body: T, position: Position) -> Response<T> {
     let mut response = plain(body);
-    let position = match position {
-        Position::Written(seq) => Some((WRITTEN_AT, seq)),
-        Position::Seen(seq) => Some((SEEN_UP_TO, seq)),
-        Position::None => None,
-    };
-    if let Some((name, seq)) = position
+    if let Some((name, value)) = position.header()
         && let Ok(name) = tonic::metadata::MetadataKey::from_bytes(name.as_str().as_bytes())
+        && let Ok(value) = MetadataValue::try_from(value.as_bytes())
     {
-        response.metadata_mut().insert(name, MetadataValue::from(seq.get()));
+        response.metadata_mut().insert(name, value);
     }
     response
 }
@@ -190,13 +186,15 @@ impl VectorService for Service {
             limit: limit.filter(|limit| *limit > 0).map(i64::from),
             token: pagination_token,
         };
-        let page = namespaces::page(&self.0.app, self.index()?, wanted).await?;
+        let index = self.index()?;
+        let position = Position::of_all(&index);
+        let page = namespaces::page(&self.0.app, index, wanted).await?;
         let response = ListNamespacesResponse {
             namespaces: page.namespaces.into_iter().map(shapes::namespace).collect(),
             pagination: page.next.map(|next| grpc::Pagination { next }),
             total_count: Some(i32::try_from(page.total).unwrap_or(i32::MAX)),
         };
-        Ok(plain(response))
+        Ok(answer(response, position))
     }
 
     async fn describe_namespace(

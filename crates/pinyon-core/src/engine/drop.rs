@@ -1,0 +1,72 @@
+//! Giving up a shard that is kept out: an empty one takes its place, and its files are set aside.
+
+use super::{
+    Engine,
+    shards::{dropped_dir, open_empty_shard, shard_dir},
+};
+use crate::{EngineError, ErrorCode};
+use pinyon_storage::io::{Io, RealIo};
+use pinyon_types::ShardId;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// A shard that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedShard {
+    /// Its name.
+    pub index_name: String,
+    /// Tenants that live on it; they have no records now.
+    pub assigned_tenants: u64,
+    /// Where its files lie now, if there were any.
+    pub aside: Option<PathBuf>,
+}
+
+impl Engine {
+    /// Puts an empty shard in the place of one that is kept out. Its tenants keep their place and lose their records; its files are set
+    /// aside, not deleted. It is served from the next opening on.
+    ///
+    /// # Errors
+    /// No shard of that name is kept out, or the system's.
+    pub fn drop_shard(&self, dir: &Path, name: &str) -> Result<DroppedShard, EngineError> {
+        let Some(found) = self.quarantined().into_iter().find(|one| one.index_name == name) else {
+            let kept_out: Vec<String> = self.quarantined().into_iter().map(|one| one.index_name).collect();
+            let which = if kept_out.is_empty() {
+                "none is".to_owned()
+            } else {
+                format!("{} are", kept_out.join(", "))
+            };
+            let message = format!("{name} is not a shard that is quarantined: {which}; nothing was changed");
+            return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
+        };
+        if self.inner.lost.is_some() {
+            let message = "the routing table cannot be read: --repair it first; nothing was changed";
+            return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
+        }
+        let home = super::Generation::read(dir)?.home(dir);
+        let aside = set_aside(&home, found.shard)?;
+        open_empty_shard(&home, &self.inner.settings, found.shard)?;
+        Ok(DroppedShard { index_name: found.index_name, assigned_tenants: found.assigned_tenants, aside })
+    }
+}
+
+fn set_aside(home: &Path, shard: ShardId) -> Result<Option<PathBuf>, EngineError> {
+    let from = shard_dir(home, shard.get());
+    let failed = |error: io::Error| EngineError::io(&from, &error);
+    if !RealIo.exists(&from).map_err(failed)? {
+        return Ok(None);
+    }
+    let dropped = dropped_dir(home);
+    RealIo.create_dir_all(&dropped).map_err(failed)?;
+    for number in 1.. {
+        let aside = dropped.join(format!("shard-{:04}-{number}", shard.get()));
+        if !RealIo.exists(&aside).map_err(failed)? {
+            RealIo.rename(&from, &aside).map_err(failed)?;
+            RealIo.sync_dir(&dropped).map_err(failed)?;
+            RealIo.sync_dir(&home.join("shards")).map_err(failed)?;
+            return Ok(Some(aside));
+        }
+    }
+    Ok(None)
+}

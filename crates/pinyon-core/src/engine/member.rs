@@ -1,0 +1,163 @@
+//! One shard's place in the fleet: the shard itself, or why it is kept out. Damage of one shard is the trouble of its tenants only:
+//! everything else goes on.
+
+use super::Fleet;
+use crate::{EngineError, ErrorCode, latency::LatencyMeter, load::LoadMeter};
+use arc_swap::ArcSwap;
+use pinyon_shard::{Shard, ShardError};
+use pinyon_types::{Clock, ShardId};
+use std::{fmt, io, path::Path, sync::Arc};
+
+/// Why a shard is quarantined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuarantineReason {
+    /// Bytes are not as they were written.
+    Damaged,
+    /// The catalog knows the shard, and its files are not there.
+    Missing,
+    /// Its files are those of another shard or index.
+    Foreign,
+    /// The system could not read a file.
+    Unreadable,
+}
+
+impl QuarantineReason {
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Damaged => "damaged",
+            Self::Missing => "missing",
+            Self::Foreign => "foreign",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// Why a shard that does not open is kept out, or nothing where the trouble is not this shard's alone: settings, the disk's room,
+    /// rights, a version that is not known.
+    fn of(error: &ShardError) -> Option<Self> {
+        /// The system's number of an error of the disk itself (EIO).
+        const DISK_FAILED: i32 = 5;
+        let system = error.system_error();
+        match error {
+            ShardError::OtherShape { .. } => Some(Self::Foreign),
+            error if error.is_damage() => Some(Self::Damaged),
+            _ if system.is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => Some(Self::Missing),
+            _ if system.is_some_and(|error| error.raw_os_error() == Some(DISK_FAILED)) => {
+                Some(Self::Unreadable)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A shard that is kept out, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantine {
+    /// What kind of trouble.
+    pub reason: QuarantineReason,
+    /// What was found; names the file.
+    pub problem: String,
+    /// Since when, in microseconds of the engine's clock.
+    pub since_us: u64,
+}
+
+impl fmt::Display for Quarantine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "quarantined ({}): {}", self.reason.name(), self.problem)
+    }
+}
+
+/// One shard with what the engine measures of it.
+#[derive(Debug)]
+pub(crate) struct Member {
+    state: ArcSwap<State>,
+    pub(crate) latency: LatencyMeter,
+    pub(crate) load: LoadMeter,
+}
+
+#[derive(Debug)]
+enum State {
+    Serving(Shard),
+    Quarantined(Quarantine),
+}
+
+impl Member {
+    /// A shard as it opened. `home` is the directory that files are named relative to.
+    ///
+    /// # Errors
+    /// It did not open, for a reason that is not its own.
+    pub(super) fn of(
+        opened: Result<Shard, ShardError>,
+        home: &Path,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, EngineError> {
+        let error = match opened {
+            Ok(shard) => return Ok(Self::serving_at_first(shard, clock)),
+            Err(error) => error,
+        };
+        let Some(reason) = QuarantineReason::of(&error) else { return Err(error.into()) };
+        Ok(Self::kept_out(reason, EngineError::from(error).relative_to(home).message, clock))
+    }
+
+    pub(super) fn serving_at_first(shard: Shard, clock: &Arc<dyn Clock>) -> Self {
+        Self::new(State::Serving(shard), clock)
+    }
+
+    pub(super) fn kept_out(reason: QuarantineReason, problem: String, clock: &Arc<dyn Clock>) -> Self {
+        Self::new(State::Quarantined(Quarantine { reason, problem, since_us: clock.now_us() }), clock)
+    }
+
+    fn new(state: State, clock: &Arc<dyn Clock>) -> Self {
+        let latency = LatencyMeter::new(Arc::clone(clock));
+        Self { state: ArcSwap::from_pointee(state), latency, load: LoadMeter::default() }
+    }
+
+    /// The shard, if it is served.
+    pub(crate) fn serving(&self) -> Option<Shard> {
+        match &**self.state.load() {
+            State::Serving(shard) => Some(shard.clone()),
+            State::Quarantined(_) => None,
+        }
+    }
+
+    /// Why it is kept out, if it is.
+    pub(crate) fn quarantine(&self) -> Option<Quarantine> {
+        match &**self.state.load() {
+            State::Serving(_) => None,
+            State::Quarantined(quarantine) => Some(quarantine.clone()),
+        }
+    }
+
+    fn result(&self, name: impl FnOnce() -> String) -> Result<Shard, EngineError> {
+        match &**self.state.load() {
+            State::Serving(shard) => Ok(shard.clone()),
+            State::Quarantined(quarantine) => {
+                let message = format!("shard {} is {quarantine}", name());
+                Err(EngineError::new(ErrorCode::Quarantined, message))
+            }
+        }
+    }
+}
+
+impl Fleet {
+    pub(crate) fn member(&self, shard: ShardId) -> &Member {
+        &self.members[shard.get() as usize]
+    }
+
+    /// A shard, or why it is kept out.
+    pub(crate) fn shard(&self, shard: ShardId) -> Result<Shard, EngineError> {
+        self.member(shard).result(|| self.index_name(shard))
+    }
+
+    /// The shards that are served.
+    pub(crate) fn serving(&self) -> impl Iterator<Item = (ShardId, Shard)> + '_ {
+        let numbered = (0..).map(ShardId::new).zip(&self.members);
+        numbered.filter_map(|(number, member)| Some((number, member.serving()?)))
+    }
+
+    /// The shards that are kept out.
+    pub(crate) fn quarantined(&self) -> impl Iterator<Item = (ShardId, Quarantine)> + '_ {
+        let numbered = (0..).map(ShardId::new).zip(&self.members);
+        numbered.filter_map(|(number, member)| Some((number, member.quarantine()?)))
+    }
+}

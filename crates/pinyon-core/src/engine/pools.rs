@@ -1,0 +1,50 @@
+//! Threads that engines share.
+
+use crate::{EngineError, EngineSettings, ErrorCode, fan_out::Searchers};
+use pinyon_shard::{Keepers, KeepersOptions};
+use pinyon_storage::{SystemClock, give_way};
+use pinyon_types::Clock;
+use std::{fmt::Display, sync::Arc};
+
+/// Half as many as there are cores: what they do is not urgent, and queries want the others.
+fn keeper_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| (cores.get() / 2).max(2))
+}
+
+/// Threads that engines share, and the clock that they go by.
+#[derive(Debug)]
+pub(crate) struct Pools {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) open: rayon::ThreadPool,
+    pub(super) search: Arc<Searchers>,
+    pub(super) keepers: Arc<Keepers>,
+}
+
+impl Pools {
+    pub(crate) fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
+        let internal = |error: &dyn Display| EngineError::new(ErrorCode::Internal, error.to_string());
+        let pool = |name: &'static str, threads: usize, start: fn(usize)| {
+            let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).start_handler(start);
+            builder.thread_name(move |at| format!("{name}-{at}")).build().map_err(|error| internal(&error))
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let keepers = KeepersOptions {
+            threads: keeper_threads(),
+            clock: Arc::clone(&clock),
+            memory: settings.shard_options.memory.clone(),
+            graphs: Arc::new(pool("graph", 1, |_| give_way())?),
+        };
+        Ok(Self {
+            clock,
+            open: pool("open", settings.search_threads, |_| ())?,
+            search: Arc::new(Searchers::start(settings.search_threads).map_err(|error| internal(&error))?),
+            keepers: Arc::new(Keepers::start(keepers).map_err(|error| internal(&error))?),
+        })
+    }
+
+    /// The same with a clock that a test moves.
+    #[cfg(test)]
+    pub(crate) fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+}

@@ -1,0 +1,178 @@
+//! A damaged shard is kept out by itself: nothing that it holds is answered as if it were empty, and everything else is.
+
+use super::*;
+use crate::{CrossShardSettings, QuarantineReason, ShardOutcome};
+use pinyon_types::{ShardId, TenantId};
+use std::path::Path;
+
+const TENANTS: u32 = 12;
+
+/// An engine that has records on every shard, ended, with one file of shard 1 damaged.
+fn damaged(name: &str, settings: &EngineSettings) -> PathBuf {
+    let dir = scratch(name);
+    let engine = Engine::open(&dir, settings.clone()).unwrap();
+    fill(&engine, TENANTS, 3);
+    engine.close().unwrap();
+    drop(engine);
+    flip(&dir.join("shards/shard-0001/MANIFEST"));
+    dir
+}
+
+fn flip(file: &Path) {
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[24] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+}
+
+fn tenants_of(engine: &Engine, shard: u32) -> Vec<String> {
+    let here = engine.tenants().into_iter().filter(|(_, assignment)| assignment.shard == ShardId::new(shard));
+    here.map(|(tenant, _)| tenant.to_string()).collect()
+}
+
+fn is_kept_out<T>(answer: Result<T, EngineError>) {
+    let refused = answer.map(drop).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Quarantined, "{refused}");
+    assert!(
+        refused.message.contains("tenant-shard-1 is quarantined (damaged): ")
+            && refused.message.contains("MANIFEST")
+    );
+}
+
+#[test]
+fn tenants_of_a_damaged_shard_are_refused_and_all_others_served() {
+    let dir = damaged("quarantine-tenants", &settings());
+    let engine = Engine::open(&dir, settings()).unwrap();
+    let kept_out = tenants_of(&engine, 1);
+    assert!(!kept_out.is_empty() && kept_out.len() < TENANTS as usize);
+    let id = [RecordId::new("d0").unwrap()];
+    for (tenant, _) in engine.tenants() {
+        let tenant = tenant.as_str();
+        let found = engine.fetch(tenant, &id);
+        if !kept_out.iter().any(|one| one == tenant) {
+            assert_eq!(found.unwrap().len(), 1);
+            continue;
+        }
+        is_kept_out(found);
+        is_kept_out(engine.count(tenant, None));
+        is_kept_out(engine.namespace(tenant));
+        is_kept_out(engine.list(tenant, "", None, 10));
+        is_kept_out(engine.query_text(&TextQuery::in_tenant(tenant, "beer", 3)));
+        is_kept_out(engine.write(tenant, Change::DeleteAll));
+        is_kept_out(engine.drop_namespace(tenant));
+        is_kept_out(engine.assign(tenant, 0));
+    }
+    assert_eq!(engine.namespaces("").len(), TENANTS as usize);
+    let [one] = engine.quarantined().try_into().unwrap();
+    assert_eq!((one.shard, one.assigned_tenants), (ShardId::new(1), kept_out.len() as u64));
+    assert_eq!(one.quarantine.reason, QuarantineReason::Damaged);
+    assert!(!engine.services().shards && engine.takes_writes());
+    remove(&dir);
+}
+
+#[test]
+fn an_answer_across_shards_without_one_says_so_and_is_not_kept() {
+    let cross_shard = CrossShardSettings { cache_bytes: 1 << 20, ..Default::default() };
+    let settings = EngineSettings { cross_shard, ..settings() };
+    let dir = damaged("quarantine-everywhere", &settings);
+    let engine = Engine::open(&dir, settings).unwrap();
+    for _ in 0..2 {
+        let answer = engine.query_text(&TextQuery::everywhere("beer malt", 100)).unwrap();
+        assert!(answer.is_partial && !answer.is_cached && !answer.results.is_empty());
+        let failed: Vec<ShardId> = answer
+            .shards
+            .iter()
+            .filter(|report| matches!(&report.outcome, ShardOutcome::Failed(problem) if problem.contains("quarantined")))
+            .map(|report| report.shard)
+            .collect();
+        assert_eq!(failed, [ShardId::new(1)]);
+    }
+    let only = Reach::Tenants(tenants_of(&engine, 1));
+    is_kept_out(engine.query_text(&TextQuery { reach: only, ..TextQuery::everywhere("beer", 3) }));
+    remove(&dir);
+}
+
+#[test]
+fn new_tenants_go_elsewhere_unless_the_choice_is_a_promise() {
+    for placement in [PlacementPolicy::Mmh3, PlacementPolicy::Ring, PlacementPolicy::LeastLoaded] {
+        let settings = EngineSettings { placement, ..settings() };
+        let dir = damaged(&format!("quarantine-place-{}", placement.name()), &settings);
+        let engine = Engine::open(&dir, settings).unwrap();
+        let placed: Vec<Result<ShardId, EngineError>> =
+            (0..40).map(|number| engine.place(&format!("new-{number}")).map(|one| one.shard)).collect();
+        assert!(placed.iter().flatten().all(|shard| *shard != ShardId::new(1)));
+        let refused = placed.into_iter().filter_map(Result::err).map(Err::<(), _>);
+        let refused = refused.inspect(|one| is_kept_out(one.clone())).count();
+        assert_eq!(refused > 0, placement == PlacementPolicy::Mmh3, "{refused}");
+        remove(&dir);
+    }
+}
+
+#[test]
+fn the_doctor_repairs_nothing_while_a_shard_is_kept_out_and_drops_it_by_its_name_only() {
+    let dir = damaged("quarantine-drop", &settings());
+    let engine = Engine::open_for_repair(&dir, settings()).unwrap();
+    let kinds: Vec<FindingKind> = engine.diagnose().findings.into_iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, [FindingKind::Quarantined]);
+    assert_eq!(engine.repair().unwrap_err().code, ErrorCode::FailedPrecondition);
+    for wrong in ["", "tenant-shard-", "tenant-shard-0", "tenant-shard-11", "Tenant-shard-1"] {
+        assert_eq!(
+            engine.drop_shard(&dir, wrong).unwrap_err().code,
+            ErrorCode::FailedPrecondition,
+            "{wrong}"
+        );
+    }
+    let tenants = tenants_of(&engine, 1);
+    let dropped = engine.drop_shard(&dir, "tenant-shard-1").unwrap();
+    assert_eq!(dropped.assigned_tenants, tenants.len() as u64);
+    assert!(dropped.aside.unwrap().join("MANIFEST").exists());
+    drop(engine);
+    let engine = Engine::open(&dir, settings()).unwrap();
+    assert!(engine.quarantined().is_empty() && engine.diagnose().findings.is_empty());
+    for (tenant, _) in engine.tenants() {
+        let expected = if tenants.contains(&tenant.to_string()) { 0 } else { 3 };
+        assert_eq!(engine.count(tenant.as_str(), None).unwrap(), expected);
+    }
+    engine.ingest(&tenants[0], vec![document("again", "beer", 1.0)]).unwrap();
+    assert_eq!(engine.count(&tenants[0], None).unwrap(), 1);
+    drop(engine);
+    remove(&dir);
+}
+
+#[test]
+fn a_shard_of_another_number_is_foreign() {
+    let dir = damaged("quarantine-foreign", &settings());
+    let (first, other) = (dir.join("shards/shard-0001/MANIFEST"), dir.join("shards/shard-0002/MANIFEST"));
+    std::fs::copy(other, first).unwrap();
+    let engine = Engine::open(&dir, settings()).unwrap();
+    let [one] = engine.quarantined().try_into().unwrap();
+    assert_eq!((one.shard, one.quarantine.reason), (ShardId::new(1), QuarantineReason::Foreign));
+    drop(engine);
+    remove(&dir);
+}
+
+#[test]
+fn looking_at_a_damaged_routing_table_sets_nothing_aside() {
+    let dir = scratch("quarantine-look");
+    let engine = Engine::open(&dir, settings()).unwrap();
+    fill(&engine, TENANTS, 3);
+    drop(engine);
+    let database = dir.join("catalog/sled/db");
+    std::fs::write(&database, [7; 300]).unwrap();
+    for _ in 0..2 {
+        let engine = Engine::open_to_diagnose(&dir, settings()).unwrap();
+        let [finding] = engine.diagnose().findings.try_into().unwrap();
+        assert_eq!(finding.kind, FindingKind::Unreadable);
+        assert!(engine.drop_shard(&dir, "tenant-shard-1").is_err());
+        assert!(engine.resolve_is_refused("tenant-001"));
+        engine.close().unwrap();
+    }
+    assert!(!dir.join("catalog-damaged-1").exists());
+    remove(&dir);
+}
+
+impl Engine {
+    fn resolve_is_refused(&self, tenant: &str) -> bool {
+        let refused = self.inner.resolve(&TenantId::new(tenant).unwrap());
+        refused.is_err_and(|error| error.code == ErrorCode::Quarantined)
+    }
+}

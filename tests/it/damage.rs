@@ -1,0 +1,252 @@
+//! Damage to any file of a data directory, of every kind, one at a time: what is damaged is answered by an error that names it, all
+//! else is right, and nothing is deleted. The directory is one that an earlier version wrote (`golden/data`).
+//!
+//! A run takes cases by a seed: `PINYON_TEST_SEED=7 PINYON_TEST_DAMAGE=2000 cargo test --release -p pinyon-tests damage -- --nocapture`.
+
+use crate::{
+    older::{golden, name_of, unpacked},
+    server::{Server, Starting, scratch},
+};
+use pinyon_types::SeededRng;
+use serde_json::Value;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+/// What is done to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Damage {
+    Bit,
+    Byte,
+    Zeros,
+    Shortened,
+    Longer,
+    Emptied,
+    Missing,
+    /// Its content is that of another file of its kind.
+    Swapped,
+}
+
+const DAMAGES: [Damage; 8] = [
+    Damage::Bit,
+    Damage::Byte,
+    Damage::Zeros,
+    Damage::Shortened,
+    Damage::Longer,
+    Damage::Emptied,
+    Damage::Missing,
+    Damage::Swapped,
+];
+
+/// The environment's number, or another one.
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+fn below(rng: &mut SeededRng, bound: usize) -> usize {
+    usize::try_from(rng.below(bound as u64)).unwrap()
+}
+
+/// What stands before the number in a file's name.
+fn kind(path: &Path) -> String {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let extension = path.extension().map_or("", |extension| extension.to_str().unwrap());
+    format!("{}.{extension}", name.split(['-', '.']).next().unwrap())
+}
+
+/// One case: the file and what happens to it.
+struct Case {
+    file: PathBuf,
+    damage: Damage,
+}
+
+impl Case {
+    fn choose(rng: &mut SeededRng, dir: &Path) -> Self {
+        let every = files(dir);
+        // `catalog.json` is for people, `LOCK` for whoever wants to know the holder.
+        let is_read = |file: &&PathBuf| !file.ends_with("catalog.json") && !file.ends_with("LOCK");
+        let read: Vec<&PathBuf> = every.iter().filter(is_read).collect();
+        let kinds: Vec<String> =
+            read.iter().map(|file| kind(file)).collect::<BTreeSet<_>>().into_iter().collect();
+        let chosen = &kinds[below(rng, kinds.len())];
+        let of_kind: Vec<&&PathBuf> = read.iter().filter(|file| kind(file) == *chosen).collect();
+        let file = of_kind[below(rng, of_kind.len())].to_path_buf();
+        Self { file, damage: DAMAGES[below(rng, DAMAGES.len())] }
+    }
+
+    /// Whether anything is different now.
+    fn carry_out(&self, rng: &mut SeededRng, dir: &Path) -> bool {
+        let before = fs::read(&self.file).unwrap();
+        let mut bytes = before.clone();
+        let at = below(rng, bytes.len().max(1));
+        match self.damage {
+            Damage::Missing => {
+                fs::remove_file(&self.file).unwrap();
+                return true;
+            }
+            Damage::Swapped => {
+                let others = files(dir).into_iter().filter(|file| kind(file) == kind(&self.file));
+                let others: Vec<PathBuf> = others.collect();
+                bytes = fs::read(&others[below(rng, others.len())]).unwrap();
+            }
+            Damage::Emptied => bytes.clear(),
+            Damage::Longer => bytes.extend([0x5a; 100]),
+            Damage::Shortened => bytes.truncate(at),
+            _ if bytes.is_empty() => {}
+            Damage::Bit => bytes[at] ^= 1 << below(rng, 8),
+            Damage::Byte => bytes[at] = bytes[at].wrapping_add(1 + u8::try_from(below(rng, 255)).unwrap()),
+            Damage::Zeros => {
+                let end = (at + 512).min(bytes.len());
+                bytes[at..end].fill(0);
+            }
+        }
+        fs::write(&self.file, &bytes).unwrap();
+        bytes != before
+    }
+
+    /// The directory of the index that the file is of, below the data directory; nothing for what all indexes lean on.
+    fn index(&self, dir: &Path) -> Option<String> {
+        let relative = self.file.strip_prefix(dir).unwrap();
+        let mut parts = relative.iter().map(|part| part.to_str().unwrap());
+        match (parts.next(), parts.next()) {
+            (Some("indexes"), Some(index)) if index.starts_with("index-") => Some(index.to_owned()),
+            (Some("shards"), _) => Some(String::new()),
+            _ => None,
+        }
+    }
+}
+
+/// Data files that were there and are there no longer, under their own name or set aside.
+fn gone(before: &[PathBuf]) -> Vec<&PathBuf> {
+    let is_data = |path: &&PathBuf| {
+        let extension = path.extension().unwrap_or_default();
+        (extension == "seg" || extension == "log" || path.ends_with("MANIFEST"))
+            && fs::metadata(path).is_err()
+    };
+    let set_aside = |path: &&PathBuf| {
+        let mut name = (*path).clone().into_os_string();
+        name.push(".aside");
+        fs::metadata(name).is_ok()
+    };
+    before.iter().filter(is_data).filter(|path| !set_aside(path)).collect()
+}
+
+struct Checked {
+    right: usize,
+    refused: usize,
+}
+
+/// Asks for some records of a namespace: they are as they were written, or an error says which shard or file is to blame.
+fn check_namespace(server: &Server, index: &str, namespace: &str, held: &Value) -> Result<Checked, String> {
+    let records = held["records"].as_object().unwrap();
+    let some = records.iter().step_by((records.len() / 5).max(1));
+    let mut checked = Checked { right: 0, refused: 0 };
+    for (id, expected) in some {
+        let query = [("namespace", name_of(namespace)), ("ids", id)];
+        let path = format!("/indexes/{index}/vectors/fetch");
+        let (status, found) = server.connection().get(&path, &query).ok_or("the connection broke")?;
+        match status {
+            200 => {
+                let mut record = found["vectors"][id.as_str()].clone();
+                if index == "tenants"
+                    && let Some(record) = record.as_object_mut()
+                {
+                    record.remove("values");
+                }
+                if record != *expected {
+                    return Err(format!("{index}/{namespace}/{id}: {found}"));
+                }
+                checked.right += 1;
+            }
+            503 if found["message"].as_str().is_some_and(|message| message.contains("quarantined")) => {
+                checked.refused += 1;
+            }
+            _ => return Err(format!("{index}/{namespace}/{id}: {status} {found}")),
+        }
+    }
+    Ok(checked)
+}
+
+/// Where an index's files lie: the golden directory's were made in this order.
+fn directory_of(index: &str) -> String {
+    let made = ["dense", "hybrid", "sparse", "far", "empty"];
+    made.iter().position(|name| *name == index).map_or_else(String::new, |at| format!("index-{:08}", at + 1))
+}
+
+/// Starts on what is there and asks for everything.
+fn check(dir: &Path, case: &Case, expected: &Value, seen: &mut Checked) -> Result<(), String> {
+    let before = files(dir);
+    let log = scratch("damage-log");
+    let errors = fs::File::create(&log).map_err(|error| error.to_string())?;
+    let Some(server) = Starting::new(dir, &[], &[], Stdio::from(errors)).try_wait() else {
+        let said = fs::read_to_string(&log).unwrap();
+        let name = case.file.file_name().unwrap().to_str().unwrap();
+        let is_shared = case.index(dir).is_none();
+        let names_it = said.contains(name) || said.contains("catalog") || said.contains("registry");
+        return if is_shared && names_it && gone(&before).is_empty() {
+            Ok(())
+        } else {
+            Err(format!("refused: {said}"))
+        };
+    };
+    for (index, namespaces) in expected.as_object().unwrap() {
+        let is_damaged = case.index(dir).is_none_or(|damaged| damaged == directory_of(index));
+        for (namespace, held) in namespaces.as_object().unwrap() {
+            let Checked { right, refused } = check_namespace(&server, index, namespace, held)?;
+            if refused > 0 && !is_damaged {
+                return Err(format!("{index}/{namespace} is not served, {right} records right"));
+            }
+            seen.right += right;
+            seen.refused += refused;
+        }
+    }
+    let (status, _) = server.get("/livez").ok_or("no answer")?;
+    let gone = gone(&before);
+    if status != 200 || !gone.is_empty() {
+        return Err(format!("livez {status}, deleted: {gone:?}"));
+    }
+    let said = fs::read_to_string(&log).unwrap();
+    fs::remove_file(&log).unwrap();
+    if said.contains("panicked") { Err(said) } else { Ok(()) }
+}
+
+#[test]
+fn damage_stays_where_it_is_and_is_named() {
+    let expected: Value = serde_json::from_reader(golden("v1.json.gz")).unwrap();
+    let (seed, cases) =
+        (number("PINYON_TEST_SEED", u64::from(std::process::id())), number("PINYON_TEST_DAMAGE", 12));
+    let mut rng = SeededRng::new(seed);
+    let mut failures = Vec::new();
+    let mut seen = Checked { right: 0, refused: 0 };
+    for at in 0..cases {
+        let dir = unpacked("v1", if at % 2 == 0 { "sled" } else { "redb" });
+        let case = Case::choose(&mut rng, &dir);
+        if case.carry_out(&mut rng, &dir)
+            && let Err(problem) = check(&dir, &case, &expected, &mut seen)
+        {
+            let file = case.file.strip_prefix(&dir).unwrap();
+            failures.push(format!(
+                "seed {seed}, case {at}: {:?} of {}: {problem}",
+                case.damage,
+                file.display()
+            ));
+        }
+        fs::remove_dir_all(&dir).unwrap();
+    }
+    println!("{cases} cases: {} records right, {} refused by name", seen.right, seen.refused);
+    assert!(seen.right > 0, "nothing was asked for");
+    assert!(failures.is_empty(), "{} of {cases}:\n{}", failures.len(), failures.join("\n"));
+}
