@@ -196,21 +196,4 @@ mod tests {
         let poisoned = ShardError::Poisoned { reason: full().to_string() };
         assert_eq!(EngineError::from(poisoned).code, ErrorCode::WritesRefused);
     }
-
-    #[test]
-    fn a_failure_for_want_of_descriptors_is_told_from_others_wherever_it_happened() {
-        let full = || io::Error::from_raw_os_error(24);
-        let path = Path::new("/d/log");
-        let of_shard = ShardError::Io { path: path.to_owned(), source: full() };
-        let of_catalog = CatalogError::Store { path: path.to_owned(), problem: full().to_string() };
-        let of_log = ShardError::NotWritten { reason: full().to_string() };
-        let all = [EngineError::io(path, &full()), of_shard.into(), of_catalog.into(), of_log.into()];
-        for error in all {
-            assert_eq!(error.code, ErrorCode::NoDescriptors, "{error}");
-            assert!(error.message.contains("ulimit -n"), "{error}");
-        }
-        assert_eq!(EngineError::io(path, &io::Error::from_raw_os_error(5)).code, ErrorCode::Internal);
-        let poisoned = ShardError::Poisoned { reason: full().to_string() };
-        assert_eq!(EngineError::from(poisoned).code, ErrorCode::WritesRefused);
-    }
 }

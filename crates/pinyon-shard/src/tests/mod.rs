@@ -64,7 +64,7 @@ fn keepers() -> Keepers {
     Keepers::start(options).unwrap()
 }
 
-fn namespace(number: u64) -> Namespace {
+pub(crate) fn namespace(number: u64) -> Namespace {
     let name = TenantId::new(&format!("tenant-{number}")).unwrap();
     Namespace::routed(NamespaceId::new(number), name, Epoch::new(number + 1))
 }
@@ -78,7 +78,7 @@ fn metadata(fields: &[(&str, MetadataValue)]) -> Metadata {
 }
 
 /// Components from a small set, so that equal vectors and equal distances are common.
-fn random_vector(rng: &mut SeededRng) -> Vector {
+pub(crate) fn random_vector(rng: &mut SeededRng) -> Vector {
     let components: Vec<f32> = (0..DIM).map(|_| rng.below(4) as f32 - 1.0).collect();
     Vector::new(components, Dim::new(DIM as u32).unwrap()).unwrap()
 }
