@@ -138,13 +138,13 @@ mod tests {
     fn nothing_more_is_done_before_the_system_can_know_what_was_dropped() {
         let bytes = Arc::new(AtomicU64::new(90));
         let gauge = Gauge::of_test(Arc::clone(&bytes));
-        assert!(gauge.look(1_000_000, 100) && gauge.excess(100) == 5);
-        assert!(!gauge.look(1_100_000, 100), "just looked");
-        gauge.note_drop(1_000_000);
-        assert!(!gauge.look(1_300_000, 100));
+        assert!(gauge.look(11_000_000, 100) && gauge.excess(100) == 5);
+        assert!(!gauge.look(11_100_000, 100), "just looked");
+        gauge.note_drop(11_000_000);
+        assert!(!gauge.look(11_300_000, 100));
         bytes.store(97, Relaxed);
-        assert!(!gauge.look(1_600_000, 100));
+        assert!(!gauge.look(11_600_000, 100));
         assert_eq!(gauge.pressure(100), Pressure::Put, "but it is known");
-        assert!(gauge.look(2_500_000, 100));
+        assert!(gauge.look(12_500_000, 100));
     }
 }

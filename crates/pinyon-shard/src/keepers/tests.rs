@@ -25,7 +25,7 @@ impl World {
 
     fn shard(&self, options: ShardOptions) -> Shard {
         let io: SharedIo = Arc::new(MemoryIo::new());
-        let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(8).unwrap(), metric: Metric::Cosine };
+        let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(5).unwrap(), metric: Metric::Cosine };
         Shard::open(&io, Path::new("/kept"), shape, options).unwrap()
     }
 
