@@ -150,7 +150,13 @@ struct Checked {
 }
 
 /// Asks for some records of a namespace: they are as they were written, or an error says which shard or file is to blame.
-fn check_namespace(server: &Server, index: &str, namespace: &str, held: &Value) -> Result<Checked, String> {
+fn check_namespace(
+    server: &Server,
+    case: &Case,
+    index: &str,
+    namespace: &str,
+    held: &Value,
+) -> Result<Checked, String> {
     let records = held["records"].as_object().unwrap();
     let some = records.iter().step_by((records.len() / 5).max(1));
     let mut checked = Checked { right: 0, refused: 0 };
@@ -165,6 +171,10 @@ fn check_namespace(server: &Server, index: &str, namespace: &str, held: &Value) 
                     && let Some(record) = record.as_object_mut()
                 {
                     record.remove("values");
+                }
+                // Not told from a write that was never known to be synced (FORMAT.md): the end of a log.
+                if record.is_null() && case.file.extension().is_some_and(|extension| extension == "log") {
+                    continue;
                 }
                 if record != *expected {
                     return Err(format!("{index}/{namespace}/{id}: {found}"));
@@ -205,7 +215,7 @@ fn check(dir: &Path, case: &Case, expected: &Value, seen: &mut Checked) -> Resul
     for (index, namespaces) in expected.as_object().unwrap() {
         let is_damaged = case.index(dir).is_none_or(|damaged| damaged == directory_of(index));
         for (namespace, held) in namespaces.as_object().unwrap() {
-            let Checked { right, refused } = check_namespace(&server, index, namespace, held)?;
+            let Checked { right, refused } = check_namespace(&server, case, index, namespace, held)?;
             if refused > 0 && !is_damaged {
                 return Err(format!("{index}/{namespace} is not served, {right} records right"));
             }

@@ -372,9 +372,9 @@ impl Inner {
 const QUESTION_K_MAX: usize = 100;
 
 impl Inner {
-    /// Keeps a question, perhaps, about rows that are to have a graph.
+    /// Keeps a question, perhaps, about rows that are to have a graph; one under a filter says as well what people ask.
     fn note_question(&self, scope: Scope<'_>, query: Query<'_>) {
-        let plain = query.sparse.is_none() && query.filter.is_none() && query.top_k.get() <= QUESTION_K_MAX;
+        let plain = query.sparse.is_none() && query.top_k.get() <= QUESTION_K_MAX;
         let Some(vector) = query.vector.filter(|_| plain) else { return };
         if self.options.questions_kept == QuestionsKept::None {
             return;

@@ -1,5 +1,5 @@
 //! What people ask, for the tests of graphs: a sample of the latest questions about each large part, in memory, and in files where that
-//! is wanted. Only vectors are kept, of questions without a filter; they go when their namespace does. A question's vector can reveal
+//! is wanted. Only vectors are kept, not the filters they came with; they go when their namespace does. A question's vector can reveal
 //! its text, so that nothing of it is logged, counted by what it says or handed out.
 
 mod files;

@@ -117,10 +117,17 @@ fn questions_that_are_too_few_to_be_sure_do_not_undo_what_was_sure() {
 }
 
 #[test]
-fn only_plain_questions_are_kept_and_none_where_that_is_not_wanted() {
+fn questions_under_a_filter_count_as_well() {
     let shard = with_graph(options());
     let filter = Filter::field("n", FieldTest::Lt(500.0));
-    ask(&shard, 0..70, 10, Some(&filter));
+    ask(&shard, 0..64, 10, Some(&filter));
+    assert_eq!(derive(&shard), [Step::Calibrated]);
+    assert_eq!(asked(&only(&shard)), (Asked::Questions, 64));
+}
+
+#[test]
+fn questions_for_many_results_are_not_kept_and_none_where_that_is_not_wanted() {
+    let shard = with_graph(options());
     ask(&shard, 0..70, 101, None);
     assert_eq!((shard.inner.questions.bytes(), derive(&shard)), (0, vec![]));
     let shard = with_graph(ShardOptions { questions_kept: QuestionsKept::None, ..options() });
