@@ -7,6 +7,8 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 pub(crate) mod plain;
+#[cfg(target_arch = "x86_64")]
+mod sse;
 
 use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, LINE_WORDS, PLANES, TERM_WORDS};
 use std::sync::OnceLock;
@@ -57,7 +59,7 @@ impl CodeKernels {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;
-            if has!("avx2") && has!("popcnt") {
+            if has!("avx2") {
                 sets.push(Self(Level::Avx2));
             }
             if has!("avx512f")
@@ -158,7 +160,7 @@ impl CodeKernels {
             let bits = &bits[at * words * GROUP..(at + 1) * words * GROUP];
             let eight = match self.0 {
                 Level::Plain => plain::sign_distances(planes, bits, terms, estimate),
-                // SAFETY: a value of this level exists only where the CPU was seen to have POPCNT; lengths were checked.
+                // SAFETY: a value of this level exists only where the CPU was seen to have AVX2; lengths were checked.
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx2 => unsafe { avx2::sign_distances(planes, bits, terms, estimate) },
                 // SAFETY: a value of this level exists only where the CPU was seen to have AVX-512 with VPOPCNTDQ; lengths
@@ -219,7 +221,7 @@ impl CodeKernels {
     ) {
         match self.0 {
             Level::Plain => plain::sign_distances_at(planes, rows, at, estimate, out),
-            // SAFETY: a value of this level exists only where the CPU was seen to have POPCNT.
+            // SAFETY: a value of this level exists only where the CPU was seen to have AVX2; the rest is the caller's promise.
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => unsafe { avx2::sign_distances_at(planes, rows, at, estimate, out) },
             // SAFETY: a value of this level exists only where the CPU was seen to have AVX-512 with VPOPCNTDQ; the rest is the

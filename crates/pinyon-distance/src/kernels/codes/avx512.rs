@@ -1,16 +1,15 @@
 //! Kernels for AVX-512 with VNNI and VPOPCNTDQ.
 
-use super::rows_ahead;
+use super::{rows_ahead, sse::estimates};
 use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, PLANES, TERM_WORDS};
 use std::arch::x86_64::{
-    __m128, __m128i, __m512i, _MM_HINT_T0, _mm_add_epi32, _mm_add_ps, _mm_cvtepi32_ps, _mm_loadu_ps,
-    _mm_movehl_ps, _mm_movelh_ps, _mm_mul_ps, _mm_prefetch, _mm_set1_ps, _mm_storeu_ps, _mm_storeu_si128,
-    _mm_sub_ps, _mm_unpackhi_ps, _mm_unpacklo_ps, _mm256_add_epi32, _mm256_add_ps, _mm256_castsi256_si128,
-    _mm256_cvtepi32_ps, _mm256_extracti128_si256, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps,
-    _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_epi32, _mm512_add_epi64, _mm512_and_si512,
-    _mm512_castsi512_si256, _mm512_cvtepi64_epi32, _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64,
-    _mm512_loadu_si512, _mm512_popcnt_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_slli_epi64,
-    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    __m128i, __m512i, _MM_HINT_T0, _mm_add_epi32, _mm_cvtepi32_ps, _mm_loadu_ps, _mm_prefetch,
+    _mm_storeu_si128, _mm256_add_epi32, _mm256_add_ps, _mm256_castsi256_si128, _mm256_cvtepi32_ps,
+    _mm256_extracti128_si256, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps,
+    _mm256_sub_ps, _mm512_add_epi32, _mm512_add_epi64, _mm512_and_si512, _mm512_castsi512_si256,
+    _mm512_cvtepi64_epi32, _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
+    _mm512_popcnt_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_slli_epi64, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
 /// Sums of products of four rows.
@@ -170,20 +169,4 @@ unsafe fn four_sums(planes: &[u64], rows: [*const u64; 4]) -> [__m512i; 4] {
         }
     }
     sums
-}
-
-/// The distances of four rows; `terms` are, of each, the square of its length, its factor, how many bits are set, and a zero.
-#[inline]
-#[target_feature(enable = "avx512f,avx512vl")]
-fn estimates(sums: __m128, [a, b, c, d]: [__m128; 4], estimate: Estimate) -> [f32; 4] {
-    let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
-    let (norms, factors) = (_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab));
-    let ones = _mm_movelh_ps(_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
-    let of = |factor: f32, value| _mm_mul_ps(_mm_set1_ps(factor), value);
-    let product = _mm_add_ps(of(estimate.of_ones, ones), of(estimate.of_sum, sums));
-    let product = _mm_add_ps(product, _mm_set1_ps(estimate.constant));
-    let mut out = [0.0; 4];
-    // SAFETY: there is room for four numbers.
-    unsafe { _mm_storeu_ps(out.as_mut_ptr(), _mm_sub_ps(norms, _mm_mul_ps(factors, product))) };
-    out
 }
