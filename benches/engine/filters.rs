@@ -1,5 +1,5 @@
 //! Queries of all rows in one tenant that pass a metadata filter, in process, from one thread. One JSON line a filter.
-//! `PINYON_BENCH_DATA=DIR cargo bench -p pinyon-benches --bench filters`
+//! `PINYON_BENCH_DATA=DIR cargo bench -p pinyon-benches --bench filters [-- FILTER]`
 
 mod fixture;
 mod measure;
@@ -9,6 +9,7 @@ use measure::{mean, rounds};
 use pinyon_benches::{Condition, Dataset, FilterTruth, report};
 use pinyon_core::{Reach, VectorQuery};
 use pinyon_types::{FieldTest, Filter, Scalar};
+use std::collections::BTreeMap;
 
 fn main() {
     report::begin();
@@ -16,8 +17,11 @@ fn main() {
     let fixture = Fixture::new("filters", 1, set.base.dim);
     fixture.write_all(&set, "all");
     fixture.settle();
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     for truth in &set.filters {
-        measure(&fixture, &set, truth);
+        if only.as_ref().is_none_or(|only| *only == truth.condition.to_string()) {
+            measure(&fixture, &set, truth);
+        }
     }
 }
 
@@ -27,7 +31,7 @@ fn measure(fixture: &Fixture, set: &Dataset, truth: &FilterTruth) {
     let round = rounds(|| recalls = ask_all(fixture, set, truth, &filter));
     report::say(serde_json::json!({
         "bench": "filters", "filter": truth.condition.to_string(), "data": set.name, "queries": recalls.len(),
-        "recall": mean(&recalls),
+        "recall": mean(&recalls), "ways": ways(fixture, set, &filter),
         "qps": round.median(recalls.len()), "qps_cpu": round.median_cpu(recalls.len()),
     }));
 }
@@ -38,6 +42,25 @@ fn filter(condition: &Condition) -> Filter {
         Condition::Flag => Filter::field("flag", FieldTest::Eq(Scalar::Bool(true))),
         Condition::Category(name) => Filter::field("cat", FieldTest::Eq(Scalar::String(name.clone()))),
     }
+}
+
+/// What answered, with what effort or why not with a walk, how often.
+fn ways(fixture: &Fixture, set: &Dataset, filter: &Filter) -> BTreeMap<String, usize> {
+    let mut ways = BTreeMap::new();
+    for at in 0..set.queries.len() {
+        let query = VectorQuery::dense(set.queries.row(at).to_vec(), Reach::Tenant("all".into()), K as u32);
+        let query = VectorQuery { filter: Some(filter.clone()), explain: true, ..query };
+        let answer = fixture.engine.query_vector(query).expect("an answer");
+        let explained = answer.shards.into_iter().filter_map(|shard| shard.explanation);
+        for part in explained.flat_map(|explanation| explanation.parts) {
+            let names: Vec<&str> = part.ways.iter().map(|way| way.name()).collect();
+            let ef = part.ef.map(|ef| ef.to_string());
+            let reasons = part.reasons.iter().map(|reason| reason.name().to_owned());
+            let words: Vec<String> = names.into_iter().map(str::to_owned).chain(ef).chain(reasons).collect();
+            *ways.entry(words.join(" ")).or_default() += 1;
+        }
+    }
+    ways
 }
 
 fn ask_all(fixture: &Fixture, set: &Dataset, truth: &FilterTruth, filter: &Filter) -> Vec<f64> {

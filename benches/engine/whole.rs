@@ -8,7 +8,7 @@ mod measure;
 use fixture::{Fixture, K, settings};
 use measure::{Cpu, Round, mean, rounds_of};
 use pinyon_benches::{Dataset, report};
-use pinyon_core::{EngineSettings, QueryAnswer, Reach, ShardOptions, VectorQuery, Work};
+use pinyon_core::{EngineSettings, Prices, QueryAnswer, Reach, ShardOptions, VectorQuery, Work};
 use serde_json::json;
 
 const SHARDS: [u32; 3] = [1, 2, 4];
@@ -52,7 +52,7 @@ fn one_graph(set: &Dataset, recall_min: f64) -> Option<Point> {
     // A memtable that takes everything: otherwise there is a graph for each of several segments.
     let options = ShardOptions::sealing_at(usize::MAX / 8);
     // One graph is the yardstick, also where the engine would have none or read all bits instead.
-    let shard_options = ShardOptions { recall_min, graph_rows_min: 1, graph_rows_per_effort: 1, ..options };
+    let shard_options = ShardOptions { recall_min, graph_rows_min: 1, prices: Prices::Fixed(1), ..options };
     let settings = EngineSettings { shard_options, ..settings(1, set.base.dim) };
     let fixture = Fixture::with("whole-graph", settings);
     fixture.write_all(set, "all");

@@ -3,7 +3,7 @@
 //! differs is a change of the search. `PINYON_TEST_BLESS=1 cargo test -p pinyon-tests work` writes a wanted one down.
 
 use crate::server::hold_against_golden;
-use pinyon_shard::{Change, Namespace, Query, Scope, Shard, ShardOptions, ShardShape, Step, Work};
+use pinyon_shard::{Change, Namespace, Prices, Query, Scope, Shard, ShardOptions, ShardShape, Step, Work};
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{
     Dim, Effort, Epoch, FieldTest, Filter, Metadata, MetadataValue, Metric, NamespaceId, Record, RecordId,
@@ -39,7 +39,7 @@ impl Fixture {
         let io: SharedIo = Arc::new(MemoryIo::new());
         let options = ShardOptions {
             graph_rows_min: GRAPH_ROWS_MIN,
-            graph_rows_per_effort: GRAPH_ROWS_PER_EFFORT,
+            prices: Prices::Fixed(GRAPH_ROWS_PER_EFFORT),
             ..ShardOptions::server()
         };
         let shard = Shard::open(&io, Path::new("/work"), shape, options).unwrap();

@@ -58,8 +58,8 @@ pub use latency::Quantiles;
 pub use load::QueryLoad;
 pub use pinyon_shard::{
     Asked, BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, KeptTest, MappedBytes,
-    MemoryBudget, Page, PartExplanation, PartPlace, PartRecall, Pressure, QuestionsKept, Reason, Recall,
-    Receipt, SegmentStats, ShardOptions, Stored, Tier, Way, Work,
+    MemoryBudget, Page, PartExplanation, PartPlace, PartRecall, Pressure, Prices, QuestionsKept, Reason,
+    Recall, Receipt, SegmentStats, ShardOptions, Stored, Tier, Way, Work,
 };
 pub use pinyon_storage::{
     SystemClock,

@@ -31,8 +31,9 @@ pub use bound::Bound;
 pub use coded::{CodedQuery, CodedRows, CodesTest, Coding, DenseQuery, Wanted};
 pub use filter::{FilterIndex, MetadataRows};
 pub use graph::{
-    Beginning, Building, Close, CodeGraph, Found, Graph, GraphError, GraphOptions, GraphParts, GraphRequest,
-    GraphTest, HeldOut, HnswRsGraph, SelfTest, are_enough, calibrate, missed_by,
+    Beginning, Building, Close, CodeGraph, Found, Graph, GraphCost, GraphError, GraphOptions, GraphParts,
+    GraphRequest, GraphTest, HeldOut, HnswRsGraph, QUESTIONS_SURE, SelfTest, are_enough, calibrate,
+    measure_cost, missed_by,
 };
 pub use scan::{RowBlock, ScanEnd, scan, scan_slots};
 pub use sequential::{Asked, Drift, Recall};

@@ -91,7 +91,7 @@ fn of_part(inner: &Inner, view: &LayerView, span: &Span) -> Option<PartRecall> {
 fn of_codes(coded: &CodedRows, view: &LayerView, span: &Span, target: f64) -> PartRecall {
     let test = coded.test();
     let is_used = coded.is_worth(RESULTS);
-    let scanned = search::rows_scanned(view, span, None);
+    let scanned = search::rows_scanned(Some(coded), span, None);
     PartRecall {
         namespace: None,
         segment: view.layer.id,
@@ -112,9 +112,8 @@ fn of_codes(coded: &CodedRows, view: &LayerView, span: &Span, target: f64) -> Pa
 fn with_graph(part: PartRecall, built: &Built, inner: &Inner) -> PartRecall {
     let walk = Walk { k: RESULTS, expected: RESULTS, wanted_share: 1.0, effort: Effort::NORMAL };
     let (ef, options) = (built.ef(walk), &inner.options);
-    let cost = ef.saturating_mul(options.graph_rows_per_effort);
-    let (is_chosen, reason) =
-        search::is_walk_chosen((cost, built.test.is_enough), (part.cost, options.scan_rows_max));
+    let (cost, bearable) = (built.price.of_walk(ef), built.price.rows_in(options.scan_ms_max));
+    let (is_chosen, reason) = search::is_walk_chosen((cost, built.test.is_enough), (part.cost, bearable));
     if !is_chosen {
         return PartRecall { reason, ..part };
     }

@@ -48,19 +48,19 @@ impl GraphEngine {
         }
     }
 
-    /// Rows whose bits are scanned in the time of a walk of effort one: at 384 components our graph takes about 1 us for
-    /// that, hnsw_rs 12 us, and the bits of a row 3 ns while the other core works, half of it while it rests.
-    const fn rows_per_effort(self) -> usize {
-        match self {
-            Self::Codes => 350,
-            Self::HnswRs => 4_000,
-        }
-    }
-
     /// The engine of a name.
     pub fn named(name: &str) -> Option<Self> {
         [Self::Codes, Self::HnswRs].into_iter().find(|engine| engine.name() == name)
     }
+}
+
+/// How it is known what walks and scans cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prices {
+    /// Both are timed on this machine when a graph is there.
+    Measured,
+    /// A walk of effort one takes as long as scanning the codes of so many rows, and one of these 3 ns: the same ways answer everywhere.
+    Fixed(usize),
 }
 
 /// Where a sample of what people ask is kept.
@@ -112,14 +112,15 @@ pub struct ShardOptions {
     pub graph: GraphEngine,
     /// Recall@10 that graphs must have before they answer where a scan could, with a confidence of 99 %.
     pub recall_min: f64,
-    /// A walk of effort one costs about as much as scanning the codes of this many rows; where a scan is cheaper it answers.
-    pub graph_rows_per_effort: usize,
+    /// What walks and scans cost, of which the cheaper one answers.
+    pub prices: Prices,
     /// Segments of one size class are merged when there are this many.
     pub merge_fan_in: usize,
     /// A segment is rewritten when this share of its rows is dead.
     pub dead_share_max: f64,
-    /// Scans of the codes of so many rows answer in place of a graph that is not sure to reach its recall; beyond, the graph does.
-    pub scan_rows_max: usize,
+    /// Scans of codes that take so many milliseconds at most answer in place of a graph that is not sure to reach its recall; where they
+    /// would take longer the graph does.
+    pub scan_ms_max: usize,
     /// Where questions are kept to test graphs with.
     pub questions_kept: QuestionsKept,
     /// Who tells the time of tests.
@@ -147,19 +148,14 @@ impl ShardOptions {
             graph: GraphEngine::Codes,
             // The promise, in every size class. Tests say that it is kept only when they are sure.
             recall_min: 0.99,
-            graph_rows_per_effort: GraphEngine::Codes.rows_per_effort(),
+            prices: Prices::Measured,
             merge_fan_in: 4,
             dead_share_max: 0.2,
-            scan_rows_max: Self::scan_rows_in(20),
+            scan_ms_max: 20,
             questions_kept: QuestionsKept::Memory,
             clock: None,
             memory: None,
         }
-    }
-
-    /// Rows whose bits are scanned in so many milliseconds: at 3 ns each.
-    pub const fn scan_rows_in(millis: usize) -> usize {
-        millis.saturating_mul(1_000_000) / 3
     }
 
     /// Whether somebody asked for a limit on memory: codes and graphs are then made of namespaces alone, so that they can be dropped
@@ -171,7 +167,7 @@ impl ShardOptions {
     /// The same with another graph.
     #[must_use]
     pub fn with_graph(self, graph: GraphEngine) -> Self {
-        Self { graph, graph_rows_per_effort: graph.rows_per_effort(), ..self }
+        Self { graph, ..self }
     }
 
     /// The same with memtables of another size: a smaller one is read back sooner after a crash and takes less memory, a

@@ -177,8 +177,7 @@ impl Shard {
         search::check_query(query, self.inner.shape)?;
         let settings = search::SearchSettings {
             metric: self.inner.shape.metric,
-            graph_rows_per_effort: self.inner.options.graph_rows_per_effort,
-            scan_rows_max: self.inner.options.scan_rows_max,
+            scan_ms_max: self.inner.options.scan_ms_max,
             graph_rows_min: self.inner.options.graph_rows_min,
             tick: self.inner.options.memory.as_ref().map(|budget| budget.tick()),
         };

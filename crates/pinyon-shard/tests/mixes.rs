@@ -5,7 +5,7 @@
 mod mix;
 
 use mix::{Mix, first_seed};
-use pinyon_shard::{Change, Namespace, Query, Scope, Shard, ShardOptions, ShardShape, Step};
+use pinyon_shard::{Change, Namespace, Prices, Query, Scope, Shard, ShardOptions, ShardShape, Step};
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{
     Dim, Epoch, FieldTest, Filter, Metadata, MetadataValue, NamespaceId, Record, RecordId, ShardId, TenantId,
@@ -52,7 +52,7 @@ impl World {
         // Every second mix is answered by a graph wherever there is one that is good enough.
         let graph_rows_min = if mix.seed.is_multiple_of(2) { u32::MAX } else { 500 };
         let options =
-            ShardOptions { graph_rows_min, graph_rows_per_effort: 0, ..ShardOptions::sealing_at(1 << 30) };
+            ShardOptions { graph_rows_min, prices: Prices::Fixed(0), ..ShardOptions::sealing_at(1 << 30) };
         Shard::open(io, Path::new("/mixes"), shape, options).expect("it opens")
     }
 

@@ -31,7 +31,7 @@ impl Sample {
         // Some shard is asked after another by the same thread.
         settings.search_threads = 2;
         settings.shard_options.graph_rows_min = 256;
-        settings.shard_options.graph_rows_per_effort = 1;
+        settings.shard_options.prices = pinyon_shard::Prices::Fixed(1);
         settings.shard_options.recall_min = 0.9;
         let engine = Engine::open(&dir, settings).unwrap();
         let mut sample = Self { engine, dir, rng: SeededRng::new(5), rows: Vec::new() };

@@ -2,14 +2,16 @@
 //! memory, knows rows by their number in the block it was built from, and knows nothing of filters and deletions.
 
 mod code_graph;
+mod cost;
 mod hnsw_rs_graph;
 mod self_test;
 #[cfg(test)]
 mod tests;
 
 pub use code_graph::{Beginning, Building, CodeGraph, GraphParts};
+pub use cost::{GraphCost, measure_cost};
 pub use hnsw_rs_graph::HnswRsGraph;
-pub use self_test::{GraphTest, HeldOut, SelfTest, are_enough, calibrate, missed_by};
+pub use self_test::{GraphTest, HeldOut, QUESTIONS_SURE, SelfTest, are_enough, calibrate, missed_by};
 
 use crate::{DenseQuery, Work};
 use pinyon_types::SlotId;

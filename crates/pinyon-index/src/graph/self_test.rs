@@ -15,17 +15,21 @@ use std::{ops::Range, sync::OnceLock};
 /// Efforts tried.
 const LADDER: [usize; 17] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 384, 512, 768];
 /// Among so many of the nearest are those that are rescored: a walk ends early once they have not changed for a while.
-const SETTLED: usize = 3 * K;
+pub(super) const SETTLED: usize = 3 * K;
 /// Questions from which on they decide instead of probes.
 const QUESTIONS_MIN: usize = 64;
 /// Questions that are enough to be sure by themselves.
-const QUESTIONS_SURE: usize = 512;
+pub const QUESTIONS_SURE: usize = 512;
 /// Probes that are made.
 const PROBES: usize = 1_024;
 /// Queries by which the effort is looked for that is then confirmed.
 const AIMED_BY: usize = 128;
 /// The share of what may be missed that is aimed at: certainty is cheap where the recall lies well above the target.
-const AIMED_SHARE: f64 = 0.4;
+const AIMED_SHARE: f64 = 0.5;
+
+/// How much more effort, in halves, a test by questions tries that seem to be answered well enough: few of them are sure only where none of
+/// their results is missed, which costs many times what they need. Until there are more, probes are asked whether that is enough.
+const DEARER_TWICE: usize = 3;
 
 /// What the self-test demands, and of what.
 #[derive(Debug, Clone, Copy)]
@@ -121,28 +125,8 @@ fn calibrate_by(
     let count = queries.len();
     let truth = Truth::new((block, codes), test.metric, queries).without(test.held_out.rows);
     let mut trial = Trial { graph, block, truth, asked, classes, stop };
-    let aim = AIMED_SHARE * (1.0 - test.recall_min);
-    let mut stopped = false;
-    let least = LADDER.partition_point(|ef| {
-        let mut classes = Classes::of(asked);
-        stopped |= trial.ask(*ef, 0..AIMED_BY.min(count), &mut classes).is_none();
-        !stopped && classes.missed_share() > aim
-    });
-    let (mut best, mut undecided) = (None, None);
-    for ef in LADDER.into_iter().skip(least.min(LADDER.len() - 1)) {
-        let (verdict, classes) = trial.confirm(ef, count, test.recall_min)?;
-        let is_enough = verdict == Verdict::Reached;
-        let found = GraphTest { ef, recall: classes.worst().recall(asked), is_enough };
-        if is_enough {
-            return Some(found).filter(|_| !stopped);
-        }
-        if verdict == Verdict::Open && classes.missed_share() <= aim {
-            undecided = undecided.or(Some(found));
-        }
-        best = Some(found);
-    }
-    // Where queries are too few to be sure, more effort than their answers ask for would not make them more.
-    undecided.or(best).filter(|_| !stopped)
+    let least = trial.least(count, test.recall_min)?;
+    trial.confirmed(least, count, test.recall_min)
 }
 
 /// What queries of each class found: all together have to be sure to find enough, and none may find too little, because a good mean
@@ -195,6 +179,42 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
+    /// The place in the ladder of the least effort that some queries seem to need.
+    fn least(&mut self, count: usize, recall_min: f64) -> Option<usize> {
+        let aim = AIMED_SHARE * (1.0 - recall_min);
+        let mut stopped = false;
+        let least = LADDER.partition_point(|ef| {
+            let mut classes = Classes::of(self.asked);
+            stopped |= self.ask(*ef, 0..AIMED_BY.min(count), &mut classes).is_none();
+            // Of all classes together: the worst of few answers of each would be the unluckiest. All are confirmed later.
+            !stopped && classes.all().missed_share() > aim
+        });
+        (!stopped).then_some(least.min(LADDER.len() - 1))
+    }
+
+    /// The least effort from there on that is sure to be enough, else the first that seems to be.
+    fn confirmed(&mut self, least: usize, count: usize, recall_min: f64) -> Option<GraphTest> {
+        let aim = AIMED_SHARE * (1.0 - recall_min);
+        let (mut best, mut undecided) = (None, None);
+        for ef in LADDER.into_iter().skip(least) {
+            let is_dear = undecided.is_some_and(|found: GraphTest| ef * 2 > found.ef * DEARER_TWICE);
+            if self.asked == Asked::Questions && is_dear {
+                break;
+            }
+            let (verdict, classes) = self.confirm(ef, count, recall_min)?;
+            let is_enough = verdict == Verdict::Reached;
+            let found = GraphTest { ef, recall: classes.worst().recall(self.asked), is_enough };
+            if is_enough {
+                return Some(found);
+            }
+            if verdict == Verdict::Open && classes.missed_share() <= aim {
+                undecided = undecided.or(Some(found));
+            }
+            best = Some(found);
+        }
+        undecided.or(best)
+    }
+
     /// Asks some of the queries; `None` if it was stopped.
     fn ask(&mut self, ef: usize, queries: Range<usize>, classes: &mut Classes) -> Option<()> {
         for query in queries {

@@ -303,14 +303,14 @@ fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
     }
     let memory = memory::budget(merged.memory_mib)?;
     let scan_ms_max = merged.scan_ms_max.unwrap_or(SCAN_MS_MAX_DEFAULT);
-    let scan_rows_max = ShardOptions::scan_rows_in(usize::try_from(scan_ms_max).unwrap_or(usize::MAX));
+    let scan_ms_max = usize::try_from(scan_ms_max).unwrap_or(usize::MAX);
     let questions_kept = match merged.questions_kept.as_deref() {
         None => options.questions_kept,
         Some(name) => QuestionsKept::named(name).ok_or_else(|| {
             ConfigError(format!("setting questions_kept: must be memory, disk or none, is {name:?}"))
         })?,
     };
-    let options = ShardOptions { recall_min, scan_rows_max, questions_kept, memory, ..options };
+    let options = ShardOptions { recall_min, scan_ms_max, questions_kept, memory, ..options };
     let graph = merged.graph.as_deref().unwrap_or_default();
     match GraphEngine::named(graph) {
         Some(graph) => Ok(options.with_graph(graph)),

@@ -3,7 +3,7 @@
 
 use super::{Built, Site};
 use crate::{Step, part::Span, shard::Inner};
-use pinyon_index::{HeldOut, are_enough, missed_by};
+use pinyon_index::{HeldOut, QUESTIONS_SURE, are_enough, missed_by};
 use std::sync::Arc;
 
 /// Does the next test that is due.
@@ -26,10 +26,12 @@ pub(crate) fn retest_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
 }
 
 impl Site<'_> {
-    /// Whether there are enough questions for the first time, or twice as many as the test knew.
+    /// Whether there are enough questions for the first time, or half as many again as the test knew, or for the first time as many as
+    /// are kept.
     fn is_due(&self, built: &Built) -> bool {
-        let questions = self.inner.questions.count(self.asked_as());
-        are_enough(questions) && questions >= 2 * built.questions
+        let (questions, known) = (self.inner.questions.count(self.asked_as()), built.questions);
+        let are_more = 2 * questions >= 3 * known || questions >= QUESTIONS_SURE;
+        are_enough(questions) && questions > known && are_more
     }
 
     /// Whether questions of late, asked once more and compared with a scan of codes, find too little where a test was sure of more.

@@ -31,10 +31,10 @@ pub(super) fn of(view: &LayerView, span: &Span) -> Option<Arc<CodedRows>> {
     view.layer.segment()?.codes(span.part)
 }
 
-/// As many rows whose bits are read as a scan of a part's codes costs, of these rows only if some are named.
-pub(crate) fn rows_scanned(view: &LayerView, span: &Span, passing: Option<&RoaringBitmap>) -> usize {
+/// As many rows whose bits are read as a scan of a part's codes costs, of so many rows only if some are named.
+pub(crate) fn rows_scanned(coded: Option<&CodedRows>, span: &Span, passing: Option<&RoaringBitmap>) -> usize {
     let rows = u64::from(span.len());
-    let lies_apart = of(view, span).is_some_and(|coded| coded.has_signs_apart());
+    let lies_apart = coded.is_some_and(CodedRows::has_signs_apart);
     let Some(passing) = passing.map(RoaringBitmap::len) else {
         return (if lies_apart { apart(rows) } else { rows } + BITS_BASE_ROWS) as usize;
     };

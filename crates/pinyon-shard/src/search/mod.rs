@@ -13,7 +13,7 @@ mod walk;
 pub(crate) use coded::rows_scanned;
 pub use explain::{BytesRead, Explanation, PartExplanation, PartPlace, Way};
 pub use plan::Reason;
-pub(crate) use plan::is_walk_chosen;
+pub(crate) use plan::{Price, is_walk_chosen};
 pub use shared::SharedSearch;
 
 use crate::{
@@ -150,8 +150,7 @@ pub struct Found {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SearchSettings {
     pub(crate) metric: Metric,
-    pub(crate) graph_rows_per_effort: usize,
-    pub(crate) scan_rows_max: usize,
+    pub(crate) scan_ms_max: usize,
     /// Rows that are to have a graph.
     pub(crate) graph_rows_min: u32,
     /// What uses are noted with, where memory has a limit.

@@ -1,5 +1,8 @@
 //! Which way answers: what costs least of the ways that keep the promise of recall.
 
+use crate::settings::Prices;
+use pinyon_index::GraphCost;
+
 /// Why a graph did not answer, or did in spite of what its test found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -27,6 +30,44 @@ impl Reason {
         }
     }
 }
+
+/// What a walk costs beside a scan.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Price {
+    /// Nanoseconds that scanning a row's bits takes, what is looked at more closely included.
+    row_ns: f64,
+    /// Rows whose bits are scanned in the time of a walk of effort one.
+    rows_per_effort: f64,
+}
+
+impl Price {
+    /// Of a graph whose part's scan counts for so many rows, by what was measured, if it was.
+    pub(crate) fn new(prices: Prices, measured: Option<GraphCost>, rows_scanned: usize) -> Self {
+        let fixed = |rows: usize| Self { row_ns: ROW_NS, rows_per_effort: rows as f64 };
+        match (prices, measured) {
+            (Prices::Fixed(rows), _) => fixed(rows),
+            (Prices::Measured, None) => fixed(ROWS_PER_EFFORT),
+            (Prices::Measured, Some(cost)) => {
+                let row_ns = (cost.scan_ns / rows_scanned.max(1) as f64).max(f64::MIN_POSITIVE);
+                Self { row_ns, rows_per_effort: cost.walk_ns_per_effort / row_ns }
+            }
+        }
+    }
+
+    /// A walk, in rows whose bits are scanned.
+    pub(crate) fn of_walk(self, ef: usize) -> usize {
+        (ef as f64 * self.rows_per_effort).ceil() as usize
+    }
+
+    /// Rows whose bits are scanned in so many milliseconds.
+    pub(crate) fn rows_in(self, millis: usize) -> usize {
+        (millis as f64 * 1e6 / self.row_ns) as usize
+    }
+}
+
+/// Where nothing was measured: what reading a row's bits takes at 384 components with AVX-512, and a walk of effort one in such rows.
+const ROW_NS: f64 = 3.0;
+const ROWS_PER_EFFORT: usize = 350;
 
 /// Whether a graph answers, and why if that needs a word: of a walk what it costs, in rows whose bits are scanned, and whether its graph is
 /// sure to reach its recall; of a scan what it costs and the most that it may cost to be chosen for its recall.
@@ -57,5 +98,16 @@ mod tests {
         assert_eq!(plan(100, false, 1_001), (true, Some(Reason::ScanIsTooLong)));
         assert_eq!(plan(2_000, false, 1_001), (false, Some(Reason::ScanIsCheaper)));
         assert_eq!(plan(100, true, usize::MAX), (true, None));
+    }
+
+    #[test]
+    fn what_was_measured_tells_what_is_cheaper_and_what_is_bearable() {
+        let cost = GraphCost { scan_ns: 2e6, walk_ns_per_effort: 1_000.0 };
+        let price = Price::new(Prices::Measured, Some(cost), 100_000);
+        assert_eq!((price.of_walk(100), price.rows_in(20)), (5_000, 1_000_000));
+        assert_eq!(Price::new(Prices::Fixed(7), Some(cost), 100_000).of_walk(3), 21);
+        let unknown = Price::new(Prices::Measured, None, 100_000);
+        assert_eq!((unknown.of_walk(1), unknown.rows_in(3)), (ROWS_PER_EFFORT, 1_000_000));
+        assert_eq!(Price::new(Prices::Measured, Some(cost), 0).of_walk(0), 0);
     }
 }

@@ -54,7 +54,8 @@ impl Search<'_> {
         let k = self.query.top_k.get();
         let walk = Walk { k, expected: self.query.expected.min(k), wanted_share, effort: self.query.effort };
         let ef = walked.built.ef(walk);
-        if !self.is_chosen(&walked.built, ef, coded::rows_scanned(view, span, passing)) {
+        let coded = coded::of(view, span);
+        if !self.is_chosen(&walked.built, ef, coded::rows_scanned(coded.as_deref(), span, passing)) {
             return false;
         }
         let graph = &*walked.built.graph;
@@ -66,8 +67,8 @@ impl Search<'_> {
         };
         let mut close = found.close(graph, k, is_wanted);
         // Where the k nearest are not among them fewer would be answered than there are (QRY-3); of those that were found only at the
-        // end, neighbours were not found.
-        if close.kth_place.is_none_or(|place| place > ef * 2 / 3) {
+        // end, or later than a walk is tested for, neighbours were not found.
+        if close.kth_place.is_none_or(|place| place > walk.kth_place_max(ef)) {
             self.note_reason(Reason::WalkFoundTooFew);
             return false;
         }
@@ -79,9 +80,10 @@ impl Search<'_> {
 
     /// Whether a walk of such an effort is the better way.
     fn is_chosen(&mut self, built: &Built, ef: usize, rows_scanned: usize) -> bool {
-        let cost = ef.saturating_mul(self.settings.graph_rows_per_effort);
-        let scan = (rows_scanned, self.settings.scan_rows_max);
-        let (is_chosen, reason) = is_walk_chosen((cost, built.test.is_enough), scan);
+        let price = built.price;
+        let walk = (price.of_walk(ef), built.test.is_enough);
+        let (is_chosen, reason) =
+            is_walk_chosen(walk, (rows_scanned, price.rows_in(self.settings.scan_ms_max)));
         if let Some(reason) = reason {
             self.note_reason(reason);
         }

@@ -2,7 +2,7 @@
 //! there are.
 
 use super::{id, namespace};
-use crate::{Change, Query, Scope, Shard, ShardOptions, ShardShape, Step};
+use crate::{Change, Prices, Query, Scope, Shard, ShardOptions, ShardShape, Step};
 use pinyon_index::Work;
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{Dim, Effort, Metadata, Metric, Record, RecordId, SeededRng, ShardId, TopK, Vector};
@@ -24,7 +24,7 @@ fn shard(rows: u64, graph_rows_min: u32, rng: &mut SeededRng) -> Shard {
     let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
     let options = ShardOptions {
         graph_rows_min,
-        graph_rows_per_effort: 2,
+        prices: Prices::Fixed(2),
         recall_min: 0.7,
         log_preallocate_bytes: 4_096,
         ..ShardOptions::server()

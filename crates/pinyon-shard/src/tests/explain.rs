@@ -3,7 +3,8 @@
 
 use super::{id, metadata, namespace};
 use crate::{
-    Change, Explanation, PartExplanation, PartPlace, Query, Scope, Shard, ShardOptions, ShardShape, Step, Way,
+    Change, Explanation, PartExplanation, PartPlace, Prices, Query, Scope, Shard, ShardOptions, ShardShape,
+    Step, Way,
 };
 use pinyon_index::Asked;
 use pinyon_storage::io::{MemoryIo, SharedIo};
@@ -49,7 +50,7 @@ fn options(coded_rows_min: u32, graph_rows_min: u32) -> ShardOptions {
     ShardOptions {
         coded_rows_min,
         graph_rows_min,
-        graph_rows_per_effort: 2,
+        prices: Prices::Fixed(2),
         recall_min: 0.7,
         log_preallocate_bytes: 4_096,
         ..ShardOptions::server()

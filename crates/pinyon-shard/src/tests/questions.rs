@@ -2,8 +2,8 @@
 
 use super::{DIM, DIR, id, metadata, namespace, shape};
 use crate::{
-    Asked, Change, PartRecall, Query, QuestionsKept, Reason, Scope, Shard, ShardOptions, Step, Tier, Way,
-    part::Part,
+    Asked, Change, PartRecall, Prices, Query, QuestionsKept, Reason, Scope, Shard, ShardOptions, Step, Tier,
+    Way, part::Part,
 };
 use pinyon_storage::io::{MemoryIo, SharedIo, write_file_atomically};
 use pinyon_types::{Dim, FieldTest, Filter, ManualClock, Metric, Record, SeededRng, TopK, Vector};
@@ -17,7 +17,7 @@ fn options() -> ShardOptions {
     let options = ShardOptions {
         coded_rows_min: 20,
         graph_rows_min: 500,
-        graph_rows_per_effort: 0,
+        prices: Prices::Fixed(0),
         ..super::options()
     };
     ShardOptions { seal_bytes: 1 << 20, clock: Some(Arc::new(clock)), ..options }
@@ -98,9 +98,9 @@ fn sixty_four_questions_decide_instead_of_probes_and_more_of_them_again() {
     ask(&shard, 63..64, 10, None);
     assert_eq!(derive(&shard), [Step::Calibrated]);
     assert_eq!(asked(&only(&shard)), (Asked::Questions, 64));
-    ask(&shard, 64..127, 10, None);
+    ask(&shard, 64..95, 10, None);
     assert_eq!(derive(&shard), []);
-    ask(&shard, 127..128, 10, None);
+    ask(&shard, 95..96, 10, None);
     assert_eq!(derive(&shard), [Step::Calibrated]);
 }
 
@@ -165,7 +165,7 @@ fn a_graph_that_is_not_sure_to_reach_its_recall_is_kept_and_answers_only_where_s
     assert_eq!((part.tier, part.reason, part.is_enough), (Tier::Codes, Some(Reason::GraphBelowTarget), true));
     assert_eq!(way(&shard), (vec![Way::Bytes], vec![Reason::GraphBelowTarget]));
     assert_eq!(shard.stats().segments[0].graphs, 1, "it was built for minutes");
-    let shard = with_graph(ShardOptions { scan_rows_max: 0, ..demanding() });
+    let shard = with_graph(ShardOptions { scan_ms_max: 0, ..demanding() });
     let part = only(&shard);
     assert_eq!((part.tier, part.reason, part.is_enough), (Tier::Graph, Some(Reason::ScanIsTooLong), false));
     assert_eq!(way(&shard), (vec![Way::Graph], vec![Reason::ScanIsTooLong]));

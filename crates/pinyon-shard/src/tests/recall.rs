@@ -1,7 +1,7 @@
 //! Recall with a graph in play: after build, overwrite, delete, merge and reopen, without and with filters.
 
 use super::{id, metadata, namespace};
-use crate::{Change, GraphEngine, Query, Scope, Shard, ShardOptions, ShardShape, Step};
+use crate::{Change, GraphEngine, Prices, Query, Scope, Shard, ShardOptions, ShardShape, Step};
 use pinyon_distance::{QueryScorer, inverse_norm};
 use pinyon_index::Work;
 use pinyon_storage::io::{MemoryIo, SharedIo};
@@ -110,7 +110,7 @@ impl Corpus {
 }
 
 pub(super) fn open(io: &SharedIo) -> Shard {
-    open_with(io, ShardOptions { graph_rows_min: 1_000, graph_rows_per_effort: 5, ..ShardOptions::server() })
+    open_with(io, ShardOptions { graph_rows_min: 1_000, prices: Prices::Fixed(5), ..ShardOptions::server() })
 }
 
 pub(super) fn open_with(io: &SharedIo, options: ShardOptions) -> Shard {
@@ -147,7 +147,7 @@ fn graphs_by_hnsw_rs_answer_as_well() {
     let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(DIM).unwrap(), metric: Metric::Cosine };
     let options =
         ShardOptions { graph_rows_min: 1_000, ..ShardOptions::server().with_graph(GraphEngine::HnswRs) };
-    let options = ShardOptions { graph_rows_per_effort: 5, ..options };
+    let options = ShardOptions { prices: Prices::Fixed(5), ..options };
     let shard = Shard::open(&io, Path::new("/recall"), shape, options).unwrap();
     let mut corpus = Corpus::new();
     corpus.write(&shard, 0..ROWS);
@@ -252,7 +252,7 @@ pub(super) fn open_spread() -> Shard {
     let options = ShardOptions {
         coded_whole_rows_min: 500,
         graph_rows_min: 2_000,
-        graph_rows_per_effort: 5,
+        prices: Prices::Fixed(5),
         ..ShardOptions::server()
     };
     open_with(&(Arc::new(MemoryIo::new()) as SharedIo), options)

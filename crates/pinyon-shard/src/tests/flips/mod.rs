@@ -11,7 +11,7 @@ mod golden;
 mod world;
 
 use super::DIR;
-use crate::{Shard, ShardOptions, ShardShape, Step};
+use crate::{Prices, Shard, ShardOptions, ShardShape, Step};
 use golden::{Golden, GoldenFile, Outcome};
 use pinyon_storage::{
     SystemClock,
@@ -71,7 +71,7 @@ fn open(io: &SharedIo, shape: ShardShape) -> Result<Shard, String> {
     let options = ShardOptions { log_preallocate_bytes: 256, ..super::options() };
     let rows_min = golden::GRAPH_ROWS;
     let options = ShardOptions { coded_rows_min: rows_min, graph_rows_min: rows_min, ..options };
-    let options = ShardOptions { graph_rows_per_effort: 0, ..options };
+    let options = ShardOptions { prices: Prices::Fixed(0), ..options };
     Shard::open(io, Path::new(DIR), shape, options).map_err(|error| error.to_string())
 }
 

@@ -7,7 +7,7 @@ mod damage;
 mod hysteresis;
 
 use super::{DIM, DIR, id, metadata, namespace, shape};
-use crate::{Change, Query, Scope, Shard, ShardOptions, Step};
+use crate::{Change, Prices, Query, Scope, Shard, ShardOptions, Step};
 use pinyon_index::Work;
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{Dim, Metric, Record, SeededRng, TopK, Vector};
@@ -21,7 +21,7 @@ fn options() -> ShardOptions {
     let options = ShardOptions { coded_rows_min: 20, coded_whole_rows_min: 40, ..super::options() };
     // Of so few rows nobody can be sure that more than this is found.
     let options = ShardOptions { recall_min: 0.9, ..options };
-    ShardOptions { graph_rows_min: 40, graph_rows_per_effort: 0, seal_bytes: 1 << 20, ..options }
+    ShardOptions { graph_rows_min: 40, prices: Prices::Fixed(0), seal_bytes: 1 << 20, ..options }
 }
 
 fn open(io: &SharedIo, metric: Metric) -> Shard {
