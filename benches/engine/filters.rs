@@ -48,8 +48,7 @@ fn filter(condition: &Condition) -> Filter {
 fn ways(fixture: &Fixture, set: &Dataset, filter: &Filter) -> BTreeMap<String, usize> {
     let mut ways = BTreeMap::new();
     for at in 0..set.queries.len() {
-        let query = VectorQuery::dense(set.queries.row(at).to_vec(), Reach::Tenant("all".into()), K as u32);
-        let query = VectorQuery { filter: Some(filter.clone()), explain: true, ..query };
+        let query = VectorQuery { explain: true, ..query(set, at, filter) };
         let answer = fixture.engine.query_vector(query).expect("an answer");
         let explained = answer.shards.into_iter().filter_map(|shard| shard.explanation);
         for part in explained.flat_map(|explanation| explanation.parts) {
@@ -64,10 +63,11 @@ fn ways(fixture: &Fixture, set: &Dataset, filter: &Filter) -> BTreeMap<String, u
 }
 
 fn ask_all(fixture: &Fixture, set: &Dataset, truth: &FilterTruth, filter: &Filter) -> Vec<f64> {
-    let ask = |at: usize| {
-        let query = VectorQuery::dense(set.queries.row(at).to_vec(), Reach::Tenant("all".into()), K as u32);
-        let query = VectorQuery { filter: Some(filter.clone()), ..query };
-        truth.truth.recall(at, K, &fixture.find(query))
-    };
+    let ask = |at: usize| truth.truth.recall(at, K, &fixture.find(query(set, at, filter)));
     (0..set.queries.len()).map(ask).collect()
+}
+
+fn query(set: &Dataset, at: usize, filter: &Filter) -> VectorQuery {
+    let query = VectorQuery::dense(set.queries.row(at).to_vec(), Reach::Tenant("all".into()), K as u32);
+    VectorQuery { filter: Some(filter.clone()), ..query }
 }

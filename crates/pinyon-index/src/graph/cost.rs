@@ -1,5 +1,5 @@
 //! What a walk costs beside a scan of codes. It is measured where it matters: on one CPU the bits of a row are read in 3 ns and on
-//! another in 10, while a walk takes as long on both, and how many rows are looked at more closely is for the rows to say.
+//! another in 10, walks change by another factor, and how many rows are looked at more closely is for the rows to say.
 
 use super::self_test::SETTLED;
 use super::{Graph, GraphRequest};
@@ -21,7 +21,7 @@ pub struct GraphCost {
     pub walk_ns_per_effort: f64,
 }
 
-/// Times walks of an effort and scans by questions that people asked, or by probes until there are any; `None` without rows. Cost: a few
+/// Times walks of an effort and scans by questions that people asked, or by probes until there are any; `None` without rows. Cost: 15
 /// scans, during which nobody can stop it.
 pub fn measure_cost(
     (graph, ef): (&dyn Graph, usize),

@@ -116,7 +116,7 @@ impl Walk {
 
     /// How many of the nearest a walk that holds `ef` of them may need for `k` that are wanted. Where rows that pass lie as all others do it
     /// takes `k` over their share; where it takes much more they lie elsewhere than the question, and the walk was not made for that: on
-    /// 100,000 embeddings, the fifth of the rows that is farthest from one of them had a recall of 0.991 without this limit, 0.995 with it.
+    /// 100,000 embeddings, the fifth of the rows that is farthest from one of them had a recall of 0.991 without this limit, 0.997 with it.
     pub(crate) fn kth_place_max(self, ef: usize) -> usize {
         let usual = (2 * self.k).max(RESCORED_MIN * 2 / 3) as f64;
         ((usual / self.wanted_share).ceil() as usize).min(ef * 2 / 3)
@@ -252,7 +252,11 @@ impl<'a> Site<'a> {
             let rows = (self.block(), coded);
             measure_cost((graph, ef), rows, self.inner.shape.metric, &self.questions(), clock)
         });
-        Price::new(prices, measured, rows_scanned(coded.as_deref(), &self.span, None))
+        Price::new(
+            (prices, self.inner.options.graph),
+            measured,
+            rows_scanned(coded.as_deref(), &self.span, None),
+        )
     }
 
     fn attach(&self, built: Option<Built>, step: Step) -> Step {

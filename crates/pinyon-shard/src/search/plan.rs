@@ -1,6 +1,6 @@
 //! Which way answers: what costs least of the ways that keep the promise of recall.
 
-use crate::settings::Prices;
+use crate::settings::{GraphEngine, Prices};
 use pinyon_index::GraphCost;
 
 /// Why a graph did not answer, or did in spite of what its test found.
@@ -42,11 +42,15 @@ pub(crate) struct Price {
 
 impl Price {
     /// Of a graph whose part's scan counts for so many rows, by what was measured, if it was.
-    pub(crate) fn new(prices: Prices, measured: Option<GraphCost>, rows_scanned: usize) -> Self {
+    pub(crate) fn new(
+        (prices, engine): (Prices, GraphEngine),
+        measured: Option<GraphCost>,
+        rows_scanned: usize,
+    ) -> Self {
         let fixed = |rows: usize| Self { row_ns: ROW_NS, rows_per_effort: rows as f64 };
         match (prices, measured) {
             (Prices::Fixed(rows), _) => fixed(rows),
-            (Prices::Measured, None) => fixed(ROWS_PER_EFFORT),
+            (Prices::Measured, None) => fixed(rows_per_effort(engine)),
             (Prices::Measured, Some(cost)) => {
                 let row_ns = (cost.scan_ns / rows_scanned.max(1) as f64).max(f64::MIN_POSITIVE);
                 Self { row_ns, rows_per_effort: cost.walk_ns_per_effort / row_ns }
@@ -65,9 +69,16 @@ impl Price {
     }
 }
 
-/// Where nothing was measured: what reading a row's bits takes at 384 components with AVX-512, and a walk of effort one in such rows.
+/// Where nothing was measured: what reading a row's bits takes at 384 components with AVX-512.
 const ROW_NS: f64 = 3.0;
-const ROWS_PER_EFFORT: usize = 350;
+
+/// The same of a walk of effort one, in such rows: our graph takes about 1 us for that, hnsw_rs 12 us.
+const fn rows_per_effort(engine: GraphEngine) -> usize {
+    match engine {
+        GraphEngine::Codes => 350,
+        GraphEngine::HnswRs => 4_000,
+    }
+}
 
 /// Whether a graph answers, and why if that needs a word: of a walk what it costs, in rows whose bits are scanned, and whether its graph is
 /// sure to reach its recall; of a scan what it costs and the most that it may cost to be chosen for its recall.
@@ -103,11 +114,14 @@ mod tests {
     #[test]
     fn what_was_measured_tells_what_is_cheaper_and_what_is_bearable() {
         let cost = GraphCost { scan_ns: 2e6, walk_ns_per_effort: 1_000.0 };
-        let price = Price::new(Prices::Measured, Some(cost), 100_000);
+        let new = |prices, cost, rows| Price::new((prices, GraphEngine::Codes), cost, rows);
+        let price = new(Prices::Measured, Some(cost), 100_000);
         assert_eq!((price.of_walk(100), price.rows_in(20)), (5_000, 1_000_000));
-        assert_eq!(Price::new(Prices::Fixed(7), Some(cost), 100_000).of_walk(3), 21);
-        let unknown = Price::new(Prices::Measured, None, 100_000);
-        assert_eq!((unknown.of_walk(1), unknown.rows_in(3)), (ROWS_PER_EFFORT, 1_000_000));
-        assert_eq!(Price::new(Prices::Measured, Some(cost), 0).of_walk(0), 0);
+        assert_eq!(new(Prices::Fixed(7), Some(cost), 100_000).of_walk(3), 21);
+        let unknown = new(Prices::Measured, None, 100_000);
+        assert_eq!((unknown.of_walk(1), unknown.rows_in(3)), (350, 1_000_000));
+        let slow = Price::new((Prices::Measured, GraphEngine::HnswRs), None, 100_000);
+        assert_eq!(slow.of_walk(1), 4_000);
+        assert_eq!(new(Prices::Measured, Some(cost), 0).of_walk(0), 0);
     }
 }
