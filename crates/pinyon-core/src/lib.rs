@@ -66,7 +66,7 @@ pub use pinyon_storage::{
     io::{FileAccess, limit_new_files, mapped_resident_bytes, port_holder},
 };
 pub use placement::PlacementPolicy;
-pub use settings::{EngineSettings, MissingFields, Thresholds};
+pub use settings::{EngineSettings, MissingFields, ShapeSource, Thresholds};
 pub use side_files::{
     Readers, SideFileLock, lock_side_file, read_side_file, tighten_data_dir, write_side_file,
 };

@@ -64,6 +64,18 @@ pub struct EngineSettings {
     pub missing_fields: MissingFields,
     /// The effort of queries that name none: 0.5 to 4 times what the self-tests of codes and graphs found to be enough.
     pub scan_factor: f64,
+    /// Who says what the data are.
+    pub shape_source: ShapeSource,
+}
+
+/// Who says what an engine's data are made with: what contradicts it is a wrong setting or files that are not this engine's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ShapeSource {
+    /// Whoever starts it.
+    #[default]
+    Settings,
+    /// The registry of indexes.
+    Registry,
 }
 
 /// Whether `$ne` and `$nin` match a record that lacks the field.
@@ -126,6 +138,7 @@ impl EngineSettings {
             search_threads: std::thread::available_parallelism().map_or(2, usize::from).max(2),
             missing_fields: MissingFields::default(),
             scan_factor: 1.0,
+            shape_source: ShapeSource::default(),
         };
         settings.check()?;
         Ok(settings)
@@ -160,28 +173,46 @@ impl EngineSettings {
     }
 }
 
-/// Refuses settings that contradict what the data were made with, and says the way out.
-pub(crate) fn check_stored(
-    dir: &Path,
-    found: &StoredSettings,
-    asked: &StoredSettings,
-) -> Result<(), EngineError> {
-    let settings = [
-        ("NUM_SHARDS", found.shards.to_string(), asked.shards.to_string()),
-        ("VECTOR_DIMENSION", found.dimension.to_string(), asked.dimension.to_string()),
-        ("METRIC", found.metric.clone(), asked.metric.clone()),
-        ("PLACEMENT", found.placement.clone(), asked.placement.clone()),
-        ("EMBEDDER", found.embedder.clone(), asked.embedder.clone()),
-    ];
-    for (name, found, asked) in settings {
-        if found != asked {
-            let message = format!(
-                "the data in {} were made with {name}={found}, this start asks for {name}={asked}: start with \
-                 {name}={found} or without it, or give another data directory and ingest again",
-                dir.display()
-            );
-            return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
+/// A setting that is not what the data were made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Contradiction {
+    setting: &'static str,
+    found: String,
+    asked: String,
+}
+
+impl Contradiction {
+    /// The first of the settings that two have not in common.
+    pub(crate) fn between(found: &StoredSettings, asked: &StoredSettings) -> Option<Self> {
+        let settings = [
+            ("NUM_SHARDS", found.shards.to_string(), asked.shards.to_string()),
+            ("VECTOR_DIMENSION", found.dimension.to_string(), asked.dimension.to_string()),
+            ("METRIC", found.metric.clone(), asked.metric.clone()),
+            ("PLACEMENT", found.placement.clone(), asked.placement.clone()),
+            ("EMBEDDER", found.embedder.clone(), asked.embedder.clone()),
+        ];
+        let mut settings = settings.into_iter();
+        let (setting, found, asked) = settings.find(|(_, found, asked)| found != asked)?;
+        Some(Self { setting, found, asked })
+    }
+
+    /// The refusal, with the way out.
+    pub(crate) fn refusal(&self, dir: &Path, source: ShapeSource) -> EngineError {
+        let Self { setting, found, asked } = self;
+        let made_with = format!("the data in {} were made with {setting}={found}", dir.display());
+        match source {
+            ShapeSource::Settings => {
+                let remedy = format!(
+                    "start with {setting}={found} or without it, or give another data directory and ingest again"
+                );
+                let message = format!("{made_with}, this start asks for {setting}={asked}: {remedy}");
+                EngineError::new(ErrorCode::FailedPrecondition, message)
+            }
+            ShapeSource::Registry => {
+                let remedy = "files of another index lie there: put back its own from a backup";
+                let message = format!("{made_with}, and this index has {setting}={asked}: {remedy}");
+                EngineError::new(ErrorCode::DataDamaged, message)
+            }
         }
     }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 
 use super::{
     Engine, Fleet, Generation, Inner, Member, Pools, Quarantine, QuarantineReason, Upkeep,
-    shards::{check_shards, open_known_shards, open_shards},
+    shards::{check_own, check_shards, open_known_shards, open_shards},
 };
 use crate::{
     EngineError, EngineSettings, ErrorCode,
@@ -108,7 +108,11 @@ impl Engine {
         let lock = lock_dir(dir)?;
         let home = Generation::read(dir)?.home(dir);
         let pools = Pools::new(&settings)?;
-        let found = match open_catalog(&home, &settings) {
+        let opened = open_catalog(&home, &settings).and_then(|routing| match routing.settings() {
+            Some(found) => check_own(&home, &found).map(|()| routing),
+            None => Ok(routing),
+        });
+        let found = match opened {
             Err(error) if error.code == ErrorCode::DataDamaged || error.code == ErrorCode::Internal => None,
             opened => Some(opened?),
         };

@@ -1,13 +1,17 @@
 //! Opening the shards of an engine, each by itself.
 
-use super::{Member, Pools, QuarantineReason};
-use crate::{EngineError, EngineSettings, ErrorCode, catalog::RoutingTable, settings::check_stored};
+use super::{Member, Pools, QuarantineReason, open::catalog_dir};
+use crate::{
+    EngineError, EngineSettings, ErrorCode,
+    catalog::{RoutingTable, StoredSettings},
+    settings::Contradiction,
+};
 use pinyon_shard::{Shard, ShardError, ShardOptions, ShardShape};
 use pinyon_storage::{
     io::{Io, RealIo, SharedIo},
     manifest::MANIFEST_FILE_NAME,
 };
-use pinyon_types::ShardId;
+use pinyon_types::{ShardId, limits::SHARDS_MAX};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -41,7 +45,10 @@ pub(super) fn open_known_shards(
     pools: &Pools,
 ) -> Result<Vec<Member>, EngineError> {
     let Some(found) = routing.settings() else { return open_shards(home, settings, pools) };
-    check_stored(home, &found, &settings.stored())?;
+    if let Some(contradiction) = Contradiction::between(&found, &settings.stored()) {
+        check_own(home, &found)?;
+        return Err(contradiction.refusal(home, settings.shape_source));
+    }
     let has_tenants = routing.len() > 0;
     on_all_shards(settings, pools, |number| {
         if has_tenants && let Err(error) = check_there(home, number) {
@@ -50,6 +57,25 @@ pub(super) fn open_known_shards(
         }
         Member::of(open_shard(home, settings, pools, number), home, &pools.clock)
     })
+}
+
+/// Checks that a catalog's settings are those that shards beside it were made with: else it is of other data.
+pub(super) fn check_own(home: &Path, found: &StoredSettings) -> Result<(), EngineError> {
+    let on_disk = |number| ShardShape::on_disk(&RealIo, &shard_dir(home, number)).ok().flatten();
+    let shapes: Vec<ShardShape> = (0..found.shards.min(SHARDS_MAX)).filter_map(on_disk).collect();
+    let is_own =
+        |shape: &ShardShape| shape.dim.get() == found.dimension && shape.metric.name() == found.metric;
+    let Some(shape) = shapes.first().filter(|_| !shapes.iter().any(is_own)) else { return Ok(()) };
+    let message = format!(
+        "the catalog in {} is of other data: it says VECTOR_DIMENSION={} and METRIC={}, the shards beside it were made \
+         with {} and {}. Put it back from a backup, or let `pinyon doctor --repair` make it anew; nothing was changed",
+        catalog_dir(home).display(),
+        found.dimension,
+        found.metric,
+        shape.dim.get(),
+        shape.metric,
+    );
+    Err(EngineError::new(ErrorCode::DataDamaged, message))
 }
 
 pub(super) fn check_there(home: &Path, number: u32) -> Result<(), EngineError> {

@@ -39,17 +39,19 @@ impl Engine {
         }
         let _lock = open::lock_dir(dir)?;
         let home = Generation::read(dir)?.home(dir);
-        match in_catalog(&open::catalog_dir(&home)) {
+        match in_catalog(&home) {
             Some(found) => Ok(found),
             None => in_shards(&home),
         }
     }
 }
 
-/// Whatever is wrong with a catalog is said when it is opened to stay open.
-fn in_catalog(catalog_dir: &Path) -> Option<MadeWith> {
-    let catalog = CatalogKind::present_in(catalog_dir)?;
-    let stored = RoutingTable::open(catalog_dir, catalog).ok()?.settings()?;
+/// Whatever is wrong with a catalog, one of other data too, is said when it is opened to stay open.
+fn in_catalog(home: &Path) -> Option<MadeWith> {
+    let catalog_dir = open::catalog_dir(home);
+    let catalog = CatalogKind::present_in(&catalog_dir)?;
+    let stored = RoutingTable::open(&catalog_dir, catalog).ok()?.settings()?;
+    shards::check_own(home, &stored).ok()?;
     Some(MadeWith {
         shards: Some(stored.shards),
         dimension: Some(stored.dimension),

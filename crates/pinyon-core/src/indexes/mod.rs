@@ -15,6 +15,7 @@ use crate::{
     Engine, EngineError, EngineServices, EngineSettings, ErrorCode, catalog,
     engine::{Pools, lock_dir},
     error::NO_DESCRIPTORS,
+    settings::ShapeSource,
 };
 use arc_swap::ArcSwap;
 use pinyon_embed::HashEmbedder;
@@ -358,6 +359,7 @@ fn settings_of(settings: &EngineSettings, description: &IndexDescription) -> Eng
         metric: description.metric,
         // Texts of customers' indexes are embedded by whoever speaks for the index; their engine sees vectors.
         embedder: Arc::new(HashEmbedder::new(description.dim)),
+        shape_source: ShapeSource::Registry,
         ..settings.clone()
     }
 }

@@ -73,6 +73,41 @@ fn an_index_whose_routing_table_is_damaged_is_kept_out_and_the_others_served() {
 }
 
 #[test]
+fn an_index_whose_files_are_those_of_another_is_kept_out_and_the_others_served() {
+    let dir = scratch("foreign-files");
+    let indexes = open(&dir);
+    put(&indexes.create(request("movies", 3), lowest_free).unwrap(), "a");
+    put(&indexes.create(request("songs", 5), lowest_free).unwrap(), "b");
+    indexes.close().unwrap();
+    drop(indexes);
+    for moved in ["", "catalog"] {
+        let [movies, songs] = [1, 2].map(|id| index_dir(&dir.join("indexes"), id).join(moved));
+        let swap = || {
+            RealIo.rename(&movies, &dir.join("between")).unwrap();
+            RealIo.rename(&songs, &movies).unwrap();
+            RealIo.rename(&dir.join("between"), &songs).unwrap();
+        };
+        swap();
+        let indexes = open(&dir);
+        put(&indexes.get("tenants").unwrap(), "c");
+        for name in ["movies", "songs"] {
+            let refused = indexes.get(name).unwrap().engine.count("ns", None).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::Quarantined, "{refused}");
+            assert!(refused.message.contains("VECTOR_DIMENSION="), "{refused}");
+        }
+        indexes.close().unwrap();
+        drop(indexes);
+        swap();
+        let indexes = open(&dir);
+        assert!(
+            ["movies", "songs"].map(|name| indexes.get(name).unwrap().engine.count("ns", None).unwrap())
+                == [1, 1]
+        );
+    }
+    catalog::remove_tree(&dir).unwrap();
+}
+
+#[test]
 fn indexes_come_back_with_records_tags_and_ports() {
     let dir = scratch("restart");
     let indexes = open(&dir);

@@ -29,7 +29,7 @@ use crate::{
 };
 use pinyon_core::{
     CatalogKind, CrossShardSettings, EngineSettings, FileAccess, GraphEngine, MissingFields, PlacementPolicy,
-    QuestionsKept, ShardOptions, Thresholds, check_index_name, limit_new_files,
+    QuestionsKept, ShapeSource, ShardOptions, Thresholds, check_index_name, limit_new_files,
 };
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
@@ -270,6 +270,7 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
         search_threads: merged
             .search_threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from).max(2)),
+        shape_source: ShapeSource::Settings,
         missing_fields: MissingFields::from_name(&text(&merged.missing_fields, "exclude"))
             .map_err(|e| ConfigError(format!("setting {e}")))?,
         scan_factor: merged.scan_factor.unwrap_or(1.0),

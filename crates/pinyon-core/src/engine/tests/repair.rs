@@ -62,3 +62,28 @@ fn a_shard_that_is_missing_is_not_begun_anew() {
     drop(engine);
     std::fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn a_catalog_of_other_data_is_no_reason_to_ask_for_their_settings() {
+    let (dir, other) = (scratch("foreign-catalog"), scratch("foreign-catalog-other"));
+    let engine = Engine::open(&dir, settings()).unwrap();
+    fill(&engine, 12, 3);
+    engine.close().unwrap();
+    drop(engine);
+    drop(Engine::open(&other, EngineSettings::offline(4, 16).unwrap()).unwrap());
+    std::fs::rename(dir.join("catalog"), dir.join("catalog-own")).unwrap();
+    std::fs::rename(other.join("catalog"), dir.join("catalog")).unwrap();
+    let found = Engine::made_with(&dir).unwrap();
+    assert_eq!((found.shards, found.dimension), (Some(4), Some(settings().dim.get())));
+    let refused = Engine::open(&dir, settings()).map(drop).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::DataDamaged, "{refused}");
+    assert!(refused.message.contains("catalog") && refused.message.contains("=16"), "{refused}");
+    for _ in 0..2 {
+        let engine = Engine::open_for_repair(&dir, settings()).unwrap();
+        assert!(engine.repair().unwrap().1.findings.is_empty());
+        assert_eq!(engine.count("tenant-005", None).unwrap(), 3);
+    }
+    assert!(dir.join("catalog-damaged-1").exists());
+    remove(&dir);
+    remove(&other);
+}
