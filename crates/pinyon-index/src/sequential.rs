@@ -1,6 +1,8 @@
 //! How sure a measured recall is. The ten results of a query stand or fall together, so that they count as fewer; and who looks at the
-//! same figures again and again sees a lucky one in the end, so that every look has a part of the error that is allowed in all.
+//! same figures again and again sees a lucky one in the end, so that every look has a part of the error that is allowed in all: the last,
+//! which knows most, half of it, the one before a quarter, and so on.
 
+use statrs::function::beta::beta_reg;
 use std::{collections::VecDeque, iter::successors};
 
 /// Results of a query: what recall@10 means.
@@ -14,16 +16,28 @@ const ACCEPTED_WRONGLY: f64 = 0.01;
 const REFUSED_WRONGLY: f64 = 0.05;
 /// The chance on either side that what is reported lies beyond its bounds.
 const REPORTED_WRONGLY: f64 = 0.05;
-/// Results of a query count for this many times fewer at least (measured: 1.0 to 1.4 for codes, 2.7 to 3.0 for graphs asked by people,
-/// 4.3 by probes). Where the results are one crowd they are found or missed together, which is seen only when one is missed.
-const DESIGN_EFFECT_MIN: f64 = 2.0;
+/// Results of a query count for this many times fewer at least (measured: 2.7 to 3.0 for graphs asked by people, 4.3 by probes): what few
+/// queries show of it is too little as often as too much. Where the results are one crowd they are found or missed together, which is seen only when one is missed.
+const DESIGN_EFFECT_MIN: f64 = 3.0;
 const DESIGN_EFFECT_MIN_OF_PROBES: f64 = 4.0;
 
-/// Numbers of queries after which it is looked, for up to so many.
-pub(crate) fn looks(most: usize) -> impl Iterator<Item = usize> {
-    let all = successors(Some(FIRST_LOOK), |queries| Some(2 * queries)).take(LOOKS);
-    let before = all.take_while(move |queries| *queries < most);
-    before.chain(std::iter::once(most.min(FIRST_LOOK << (LOOKS - 1))))
+/// A look at what so many queries found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Look {
+    pub(crate) queries: usize,
+    /// The part of the error allowed in all looks that this one may make.
+    error_share: f64,
+}
+
+/// When it is looked, for up to so many queries.
+pub(crate) fn looks(most: usize) -> impl Iterator<Item = Look> {
+    let most = most.min(FIRST_LOOK << (LOOKS - 1));
+    let before = successors(Some(FIRST_LOOK), |queries| Some(2 * queries));
+    let before = before.take_while(move |queries| *queries < most).collect::<Vec<usize>>();
+    let shares =
+        successors(Some(0.5), |share| Some(share / 2.0)).take(before.len() + 1).collect::<Vec<f64>>();
+    let queries = before.into_iter().chain(std::iter::once(most));
+    queries.zip(shares.into_iter().rev()).map(|(queries, error_share)| Look { queries, error_share })
 }
 
 /// What queries that were asked are.
@@ -124,13 +138,13 @@ impl Evidence {
     }
 
     /// Whether the recall is the target or more, as far as one of several looks tells.
-    pub(crate) fn verdict(&self, target: f64) -> Verdict {
+    pub(crate) fn verdict(&self, target: f64, look: Look) -> Verdict {
         let missed_max = 1.0 - target;
         let (missed, count) = (self.missed_share(), self.independent());
-        if upper(missed, count, ACCEPTED_WRONGLY / LOOKS as f64) <= missed_max {
+        if upper(missed, count, look.error_share * ACCEPTED_WRONGLY) <= missed_max {
             return Verdict::Reached;
         }
-        let is_missed = lower(missed, count, REFUSED_WRONGLY / LOOKS as f64) > missed_max;
+        let is_missed = lower(missed, count, look.error_share * REFUSED_WRONGLY) > missed_max;
         if is_missed { Verdict::Missed } else { Verdict::Open }
     }
 
@@ -174,34 +188,29 @@ impl Drift {
 /// Questions that drift is seen by.
 const LATEST: usize = 500;
 
-/// The greatest share that is likely enough to show as little as `seen` of `count` (Chernoff, 1952; a little farther than exact bounds).
+/// The greatest share of which as little as `seen` of `count` is seen with the chance `error` (Clopper and Pearson, 1934; `count` need not
+/// be whole).
 fn upper(seen: f64, count: f64, error: f64) -> f64 {
-    farthest(seen, 1.0, count, error)
+    let missed = seen * count;
+    if count - missed <= 0.0 {
+        return 1.0;
+    }
+    root(|share| 1.0 - beta_reg(missed + 1.0, count - missed, share), error)
 }
 
-/// The least share that is likely enough to show as much.
+/// The least share of which as much is seen with that chance.
 fn lower(seen: f64, count: f64, error: f64) -> f64 {
-    farthest(seen, 0.0, count, error)
+    1.0 - upper(1.0 - seen, count, error)
 }
 
-/// The share between `seen` and an end at which what was seen has about the chance `error`.
-fn farthest(seen: f64, end: f64, count: f64, error: f64) -> f64 {
-    if count <= 0.0 {
-        return end;
+/// Where a chance that falls from 1 to 0 is this great.
+fn root(chance: impl Fn(f64) -> f64, at: f64) -> f64 {
+    let (mut below, mut above) = (0.0, 1.0);
+    for _ in 0..48 {
+        let middle = f64::midpoint(below, above);
+        if chance(middle) > at { below = middle } else { above = middle }
     }
-    let allowed = -error.ln() / count;
-    let (mut likely, mut unlikely) = (seen, end);
-    for _ in 0..60 {
-        let middle = f64::midpoint(likely, unlikely);
-        if divergence(seen, middle) <= allowed { likely = middle } else { unlikely = middle }
-    }
-    unlikely
-}
-
-/// Kullback and Leibler's, of two coins.
-fn divergence(seen: f64, supposed: f64) -> f64 {
-    let part = |p: f64, q: f64| if p > 0.0 { p * (p / q).ln() } else { 0.0 };
-    part(seen, supposed) + part(1.0 - seen, 1.0 - supposed)
+    above
 }
 
 #[cfg(test)]
@@ -216,7 +225,7 @@ mod tests {
         let run = |rng: &mut SeededRng| {
             let mut evidence = Evidence::default();
             for look in looks(usize::MAX) {
-                while evidence.queries < look {
+                while evidence.queries < look.queries {
                     // All results of a query are one coin, or each its own: the variance is that of the design effect.
                     let missed = if rng.unit() < together {
                         if rng.unit() < recall { 0 } else { K }
@@ -225,7 +234,7 @@ mod tests {
                     };
                     evidence.add(missed, K);
                 }
-                match evidence.verdict(0.99) {
+                match evidence.verdict(0.99, look) {
                     Verdict::Open => {}
                     verdict => return verdict,
                 }
@@ -258,13 +267,17 @@ mod tests {
         let mut evidence = Evidence::default();
         let mut width = f64::INFINITY;
         for look in looks(2_000) {
-            (evidence.queries..look).for_each(|query| evidence.add(query % 10 / 9, K));
+            (evidence.queries..look.queries).for_each(|query| evidence.add(query % 10 / 9, K));
             let recall = evidence.recall(Asked::Probes);
             assert!(recall.lower < recall.mean && recall.mean < recall.upper, "{recall:?}");
             assert!(recall.upper - recall.lower < width);
             width = recall.upper - recall.lower;
         }
-        assert_eq!((evidence.queries, looks(0).last(), looks(100).last()), (2_000, Some(0), Some(100)));
+        let last = |most| looks(most).last().map(|look| look.queries);
+        assert_eq!(
+            (evidence.queries, last(0), last(100), last(9_999)),
+            (2_000, Some(0), Some(100), Some(4_096))
+        );
         assert_eq!(Evidence::default().recall(Asked::Probes).lower, 0.0);
     }
 }

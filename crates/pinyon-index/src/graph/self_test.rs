@@ -6,14 +6,15 @@ use crate::{
     DenseQuery, RowBlock, Work,
     coded::CodedRows,
     probes::{self, CLASSES, Truth},
-    sequential::{Asked, Evidence, K, Recall, Verdict, looks},
+    sequential::{Asked, Evidence, K, Look, Recall, Verdict, looks},
 };
 use pinyon_distance::QueryScorer;
 use pinyon_types::Metric;
 use std::{ops::Range, sync::OnceLock};
 
 /// Efforts tried.
-const LADDER: [usize; 17] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 384, 512, 768];
+const LADDER: [usize; 20] =
+    [32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768];
 /// Among so many of the nearest are those that are rescored: a walk ends early once they have not changed for a while.
 pub(super) const SETTLED: usize = 3 * K;
 /// Questions from which on they decide instead of probes.
@@ -21,11 +22,11 @@ const QUESTIONS_MIN: usize = 64;
 /// Questions that are enough to be sure by themselves.
 pub const QUESTIONS_SURE: usize = 512;
 /// Probes that are made.
-const PROBES: usize = 1_024;
+const PROBES: usize = 2_048;
 /// Queries by which the effort is looked for that is then confirmed.
 const AIMED_BY: usize = 128;
 /// The share of what may be missed that is aimed at: certainty is cheap where the recall lies well above the target.
-const AIMED_SHARE: f64 = 0.5;
+const AIMED_SHARE: f64 = 0.6;
 
 /// How much more effort, in halves, a test by questions tries that seem to be answered well enough: few of them are sure only where none of
 /// their results is missed, which costs many times what they need. Until there are more, probes are asked whether that is enough.
@@ -153,12 +154,12 @@ impl Classes {
         self.worst().missed_share()
     }
 
-    fn verdict(&self, recall_min: f64) -> Verdict {
-        let verdicts = || self.asked().map(|evidence| evidence.verdict(recall_min));
+    fn verdict(&self, recall_min: f64, look: Look) -> Verdict {
+        let verdicts = || self.asked().map(|evidence| evidence.verdict(recall_min, look));
         match verdicts().find(|verdict| *verdict == Verdict::Missed) {
             Some(missed) => missed,
             None if self.missed_share() > 1.0 - recall_min => Verdict::Open,
-            None => self.all().verdict(recall_min),
+            None => self.all().verdict(recall_min, look),
         }
     }
 
@@ -228,9 +229,9 @@ impl Trial<'_> {
     fn confirm(&mut self, ef: usize, queries: usize, recall_min: f64) -> Option<(Verdict, Classes)> {
         let (mut classes, mut asked) = (Classes::of(self.asked), 0);
         for look in looks(queries) {
-            self.ask(ef, asked..look, &mut classes)?;
-            asked = look;
-            let verdict = classes.verdict(recall_min);
+            self.ask(ef, asked..look.queries, &mut classes)?;
+            asked = look.queries;
+            let verdict = classes.verdict(recall_min, look);
             if verdict != Verdict::Open {
                 return Some((verdict, classes));
             }
