@@ -117,6 +117,8 @@ fn check(version: &str, catalog: &str) {
             doctor(&dir);
         }
         let server = Server::start(&dir, &[]);
+        let (_, health) = server.get("/health").unwrap();
+        assert!(health["status"] == "healthy" && health["quarantined"].is_null(), "{health}");
         check_contents(&server, &expected);
         check_search(&server, &expected);
     }

@@ -1,5 +1,9 @@
 //! What the command line takes.
 
+mod offline;
+
+pub use offline::{Doctor, Inspect, Settings};
+
 use crate::commands::keys::Keys;
 use clap::{Args, Parser, Subcommand, builder::RangedI64ValueParser};
 use pinyon_types::limits;
@@ -363,37 +367,6 @@ pub struct Fanout {
     /// Write the plot here.
     #[arg(long, value_name = "FILE", default_value = "fanout.svg")]
     pub plot: PathBuf,
-    /// Write JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `pinyon doctor`.
-#[derive(Debug, Args)]
-pub struct Doctor {
-    /// Rebuild the routing table from the shards; needs `--data-dir`.
-    #[arg(long, requires = "data_dir")]
-    pub repair: bool,
-    /// Give up a shard that is quarantined: an empty one takes its place, its files are set aside; needs `--data-dir`.
-    #[arg(long, value_name = "SHARD", requires = "data_dir", conflicts_with = "repair")]
-    pub drop: Option<String>,
-    #[command(flatten)]
-    pub target: Target,
-}
-
-/// `pinyon settings`.
-#[derive(Debug, Args)]
-pub struct Settings {
-    /// Write JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `pinyon inspect`.
-#[derive(Debug, Args)]
-pub struct Inspect {
-    /// A log (`wal-….log`), a segment (`segment-….seg`), a MANIFEST, or a shard's directory.
-    pub path: PathBuf,
     /// Write JSON.
     #[arg(long)]
     pub json: bool,

@@ -1,7 +1,7 @@
 //! The doctor: holds the routing table against what the shards really hold, and mends it where only one answer is
 //! right.
 
-use crate::{Engine, EngineError, ErrorCode, QuarantinedShard};
+use crate::{Engine, EngineError, ErrorCode, QuarantineReason, QuarantinedShard};
 use pinyon_types::{NamespaceId, ShardId, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -168,7 +168,15 @@ impl Engine {
 
 fn kept_out(one: &QuarantinedShard) -> Finding {
     let QuarantinedShard { index_name, assigned_tenants, quarantine, .. } = one;
-    let message = format!("shard {index_name}, where {assigned_tenants} tenants live, is {quarantine}");
+    let way_out = match quarantine.reason {
+        QuarantineReason::Stale => format!(
+            ". Put its latest files back, or go on without what was written since: `pinyon doctor --data-dir DIR \
+             --accept-older {index_name}`"
+        ),
+        _ => String::new(),
+    };
+    let message =
+        format!("shard {index_name}, where {assigned_tenants} tenants live, is {quarantine}{way_out}");
     Finding { kind: FindingKind::Quarantined, tenant: None, message }
 }
 

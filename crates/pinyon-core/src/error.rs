@@ -98,6 +98,13 @@ impl EngineError {
 /// What to do when there are none.
 pub(crate) const NO_DESCRIPTORS: &str = "raise the limit of file descriptors (ulimit -n), or delete indexes";
 
+impl EngineError {
+    /// Whether bytes are not as they were written, or nobody foresaw what happened: trouble of what was opened alone.
+    pub(crate) const fn is_damage(&self) -> bool {
+        matches!(self.code, ErrorCode::DataDamaged | ErrorCode::Internal)
+    }
+}
+
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -124,6 +131,8 @@ impl From<ShardError> for EngineError {
             }
             ShardError::OtherShape { .. } => ErrorCode::FailedPrecondition,
             ShardError::Damaged { .. }
+            | ShardError::Foreign { .. }
+            | ShardError::Stale { .. }
             | ShardError::Log(_)
             | ShardError::Segment(_)
             | ShardError::Manifest(_) => ErrorCode::DataDamaged,

@@ -7,7 +7,7 @@ use crate::{
 };
 use pinyon_embed::{Embedder, HashEmbedder};
 use pinyon_shard::ShardOptions;
-use pinyon_types::{Dim, Effort, Filter, Invalid, Metric, limits};
+use pinyon_types::{Dim, Effort, Filter, Invalid, Metric, UniqueId, limits};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// When a shard is too full or too slow. The reference module's numbers are the defaults of the server's settings.
@@ -74,8 +74,8 @@ pub enum ShapeSource {
     /// Whoever starts it.
     #[default]
     Settings,
-    /// The registry of indexes.
-    Registry,
+    /// The registry of indexes, which knows its name; none of one that an earlier version made.
+    Registry(UniqueId),
 }
 
 /// Whether `$ne` and `$nin` match a record that lacks the field.
@@ -173,6 +173,16 @@ impl EngineSettings {
     }
 }
 
+impl ShapeSource {
+    /// The name that the index must have, if anybody knows.
+    pub(crate) const fn index(self) -> UniqueId {
+        match self {
+            Self::Settings => UniqueId::NONE,
+            Self::Registry(index) => index,
+        }
+    }
+}
+
 /// A setting that is not what the data were made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Contradiction {
@@ -208,7 +218,7 @@ impl Contradiction {
                 let message = format!("{made_with}, this start asks for {setting}={asked}: {remedy}");
                 EngineError::new(ErrorCode::FailedPrecondition, message)
             }
-            ShapeSource::Registry => {
+            ShapeSource::Registry(_) => {
                 let remedy = "files of another index lie there: put back its own from a backup";
                 let message = format!("{made_with}, and this index has {setting}={asked}: {remedy}");
                 EngineError::new(ErrorCode::DataDamaged, message)

@@ -1,6 +1,6 @@
 //! What can go wrong in a shard.
 
-use pinyon_storage::{manifest::ManifestError, segment::SegmentError, wal::WalError};
+use pinyon_storage::{Owner, manifest::ManifestError, segment::SegmentError, wal::WalError};
 use pinyon_types::{Epoch, Invalid, SegmentId};
 use std::{io, path::PathBuf};
 
@@ -60,6 +60,24 @@ pub enum ShardError {
         /// What the caller asked for.
         expected: String,
     },
+    /// The data are whole, and another shard's.
+    #[error("{path} is another's: it is of {found}, expected {expected}", path = .path.display())]
+    Foreign {
+        /// The shard's directory.
+        path: PathBuf,
+        /// Whose name stands in it.
+        found: Owner,
+        /// Whose should.
+        expected: Owner,
+    },
+    /// The data are whole, and those of an earlier day: what was acknowledged since is not in them.
+    #[error("{path} went back to an earlier state: {what}", path = .path.display())]
+    Stale {
+        /// The shard's directory.
+        path: PathBuf,
+        /// What tells.
+        what: String,
+    },
     /// The log could not be written or read.
     #[error(transparent)]
     Log(#[from] WalError),
@@ -108,6 +126,17 @@ impl ShardError {
                         | SegmentError::OtherFile { .. }
                 )
                 | Self::Manifest(ManifestError::Damaged { .. })
+        )
+    }
+
+    /// Whether files belong to another shard or index.
+    pub const fn is_foreign(&self) -> bool {
+        matches!(
+            self,
+            Self::OtherShape { .. }
+                | Self::Foreign { .. }
+                | Self::Log(WalError::Foreign { .. })
+                | Self::Segment(SegmentError::Foreign { .. })
         )
     }
 

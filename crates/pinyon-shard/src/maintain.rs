@@ -2,7 +2,10 @@
 //! for when nobody writes.
 
 use crate::{ShardError, merge, seal, segment::Segment, shard::Inner, snapshot::Snapshot};
-use pinyon_storage::manifest::{self, Manifest, SegmentEntry};
+use pinyon_storage::{
+    Owner,
+    manifest::{self, Manifest, SegmentEntry},
+};
 use pinyon_types::{SegmentId, SeqNo};
 use std::{
     path::PathBuf,
@@ -40,8 +43,9 @@ pub(crate) struct Maintenance {
 
 impl Maintenance {
     /// Makes a new manifest the durable one. On an error the old one stands.
-    pub(crate) fn store(&mut self, inner: &Inner, manifest: Manifest) -> Result<(), ShardError> {
-        manifest::store(&*inner.io, &inner.dir, &manifest)?;
+    pub(crate) fn store(&mut self, inner: &Inner, mut manifest: Manifest) -> Result<(), ShardError> {
+        manifest::store(&*inner.io, &inner.dir, &mut manifest)?;
+        inner.place.raise_manifest(&manifest);
         self.manifest = manifest;
         Ok(())
     }
@@ -91,6 +95,7 @@ impl Inner {
         if let Ok(mut writer) = self.writer.try_lock() {
             writer.log.rest();
         }
+        self.place.rest();
     }
 
     /// A step that panicked counts as failed.
@@ -183,7 +188,7 @@ impl Inner {
 }
 
 /// The manifest's entry of a segment.
-pub(crate) fn entry(id: SegmentId, segment: &Segment) -> SegmentEntry {
+pub(crate) fn entry(owner: Owner, id: SegmentId, segment: &Segment) -> SegmentEntry {
     let file = segment.file();
-    SegmentEntry { id: id.get(), bytes: file.bytes(), checksum: file.checksum(), rows: segment.len() }
+    SegmentEntry { id: id.get(), bytes: file.bytes(), checksum: file.checksum(), rows: segment.len(), owner }
 }

@@ -140,7 +140,7 @@ fn merge(inner: &Inner, maintenance: &mut Maintenance, inputs: &[LayerView]) -> 
         None
     } else {
         let segment = write(inner, inputs, id, &rows, &kills)?;
-        manifest.segments.push(entry(id, &segment));
+        manifest.segments.push(entry(inner.place.owner, id, &segment));
         Some(Arc::new(Layer { id, rows: Rows::Sealed(segment) }))
     };
     maintenance.store(inner, manifest)?;
@@ -164,13 +164,13 @@ fn write(
     kills: &Kills,
 ) -> Result<Segment, ShardError> {
     let path = inner.segment_path(id);
-    let head = SegmentHead { shard: inner.shape.shard.get(), segment: id };
+    let head = SegmentHead { owner: inner.place.owner, segment: id };
     if let Err(error) = write_segment(&inner.io, &path, head, rows, kills) {
         // The next try has another number: on a full disk what is unfinished would take more room with every one.
         let _ = inner.io.remove(&unfinished_path(&path));
         return Err(error);
     }
-    let segment = Segment::open(&inner.io, &path, inner.shape, id)?;
+    let segment = Segment::open(&inner.io, &path, inner.shape, head)?;
     codes::carry_over(inner, inputs, &segment);
     graphs::inherit(inner, inputs, &segment, |input| rows.slots_of(input));
     Ok(segment)

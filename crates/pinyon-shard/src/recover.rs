@@ -2,71 +2,52 @@
 //! a manifest that came back older than the segments would make leftovers of them. Every step can be cut off by a crash and begun again.
 
 use crate::{
-    ShardError, ShardOptions, ShardShape,
-    bell::Bell,
-    graphs,
+    ShardError, ShardOptions, ShardShape, graphs,
     layer::{Layer, LayerView, Rows},
     log_entry,
-    maintain::Maintenance,
+    place::{Birth, ShardPlace},
     questions,
     segment::Segment,
-    shard::{Inner, Writer},
+    shard::Inner,
     snapshot::Snapshot,
 };
-use arc_swap::ArcSwap;
 use pinyon_storage::{
     io::{SharedIo, is_aside, set_aside},
-    manifest::{self, Manifest, SegmentEntry},
-    segment::segment_file_name,
-    wal::{self, LogHead, RecoverRequest, Recovered, Wal, WalOptions},
+    manifest::{self, LogEntry, Manifest, SegmentEntry},
+    segment::{SegmentHead, segment_file_name},
+    wal::{self, ExpectedLog, LogHead, RecoverRequest, Recovered, Wal, WalOptions},
 };
 use pinyon_types::{Epoch, Metric, SegmentId, SeqNo};
 use roaring::RoaringBitmap;
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::{Arc, Mutex, atomic::AtomicBool},
-};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 pub(crate) fn open(
     io: &SharedIo,
     dir: &Path,
-    shape: ShardShape,
+    (shape, place): (ShardShape, ShardPlace),
     options: ShardOptions,
 ) -> Result<Inner, ShardError> {
     io.create_dir_all(dir).map_err(ShardError::io(dir))?;
     let mut manifest = match manifest::load(&**io, dir)? {
         Some(manifest) => manifest,
-        None => create(io, dir, shape)?,
+        None => create(io, dir, shape, &place)?,
     };
     check_shape(dir, shape, &manifest)?;
+    let place = place.or_of(&manifest);
+    place.check(dir, &manifest)?;
     let names = io.list(dir).map_err(ShardError::io(dir))?;
     let mut state = Snapshot::empty();
     state.layers = open_segments(io, dir, shape, &manifest)?;
     graphs::inherit_files(&options, &state.layers, &names);
     state.seq = SeqNo::new(manifest.log_floor);
     state.epoch_seen = highest_epoch(&manifest, &state);
-    let plan = replay(io, dir, shape, &manifest, &mut state)?;
+    let plan = replay(io, dir, (shape, &place), &manifest, &mut state)?;
     tidy(io, dir, &manifest, &names, plan.recovered().is_closed)?;
     let recovered = plan.carry_out(&**io)?;
-    let log = begin_log(io, dir, &mut manifest, &recovered, &options)?;
-    let inner = Inner {
-        shape,
-        options,
-        io: Arc::clone(io),
-        dir: dir.to_owned(),
-        snapshot: ArcSwap::from_pointee(state),
-        queue: Mutex::default(),
-        writer: Mutex::new(Writer { log }),
-        poisoned: AtomicBool::new(false),
-        poison_reason: Mutex::new(None),
-        maintenance: Mutex::new(Maintenance { manifest }),
-        waiting: 0.into(),
-        step_failure: Mutex::new(None),
-        bell: Bell::default(),
-        seals_early: AtomicBool::new(false),
-        questions: Default::default(),
-    };
+    let log = begin_log(io, dir, &mut manifest, &recovered, (&place, &options))?;
+    place.raise_manifest(&manifest);
+    place.raise_position(recovered.last_seq);
+    let inner = Inner::new((shape, place), options, (io, dir), (state, log, manifest));
     questions::restore(&inner, &names);
     Ok(inner)
 }
@@ -105,18 +86,24 @@ fn metric_name(code: u8) -> String {
 
 /// Begins a shard in a directory without a manifest. Entries in a log mean that the manifest was lost, not that there
 /// never was one: it is durable before the first write is taken.
-fn create(io: &SharedIo, dir: &Path, shape: ShardShape) -> Result<Manifest, ShardError> {
+fn create(io: &SharedIo, dir: &Path, shape: ShardShape, place: &ShardPlace) -> Result<Manifest, ShardError> {
+    if place.birth != Birth::Making {
+        return Err(ShardError::damaged(dir, "MANIFEST is missing, but the shard was made"));
+    }
     let names = io.list(dir).map_err(ShardError::io(dir))?;
     if let Some(segment) = names.iter().find(|name| name.ends_with(".seg")) {
         return Err(ShardError::damaged(dir, format!("MANIFEST is missing, but {segment} is there")));
     }
-    let request = RecoverRequest { shard: shape.shard.get(), floor: SeqNo::ZERO, expected_logs: &[] };
+    let (owner, floor, acknowledged) = (place.owner, SeqNo::ZERO, SeqNo::ZERO);
+    let request = RecoverRequest { owner, floor, expected_logs: &[], acknowledged };
     let mut refuse = |_: wal::Frame<'_>| {
         Err::<(), _>(ShardError::damaged(dir, "MANIFEST is missing, but the log has entries"))
     };
     wal::examine(&**io, dir, request, &mut refuse)?.carry_out(&**io)?;
-    let manifest = Manifest {
-        shard: shape.shard.get(),
+    let mut manifest = Manifest {
+        owner,
+        made_with: place.made_with.clone(),
+        generation: 0,
         dim: shape.dim.get(),
         metric: metric_code(shape.metric),
         log_floor: 0,
@@ -125,13 +112,13 @@ fn create(io: &SharedIo, dir: &Path, shape: ShardShape) -> Result<Manifest, Shar
         segments: Vec::new(),
         logs: Vec::new(),
     };
-    manifest::store(&**io, dir, &manifest)?;
+    manifest::store(&**io, dir, &mut manifest)?;
     Ok(manifest)
 }
 
 fn check_shape(dir: &Path, shape: ShardShape, manifest: &Manifest) -> Result<(), ShardError> {
     let settings = [
-        ("shard", manifest.shard.to_string(), shape.shard.to_string()),
+        ("shard", manifest.owner.number.to_string(), shape.shard.to_string()),
         ("dimension", manifest.dim.to_string(), shape.dim.to_string()),
         ("metric", metric_name(manifest.metric), shape.metric.to_string()),
     ];
@@ -185,7 +172,7 @@ fn tidy(
             None => {}
             Some(Leftover::SetAside) => {
                 tracing::warn!(
-                    shard = manifest.shard,
+                    shard = manifest.owner.number,
                     file = name,
                     "set aside a segment that MANIFEST does not name"
                 );
@@ -193,7 +180,7 @@ fn tidy(
             }
             Some(Leftover::Removed) => match io.remove(&path) {
                 Err(error) if !name.ends_with(".seg.tmp") => {
-                    tracing::warn!(shard = manifest.shard, file = name, error = %error, "a leftover stays until the next start");
+                    tracing::warn!(shard = manifest.owner.number, file = name, error = %error, "a leftover stays until the next start");
                 }
                 removed => removed.map_err(ShardError::io(path))?,
             },
@@ -231,7 +218,7 @@ fn open_segment(
 ) -> Result<Layer, ShardError> {
     let id = SegmentId::new(entry.id);
     let path = dir.join(segment_file_name(id));
-    let segment = Segment::open(io, &path, shape, id)?;
+    let segment = Segment::open(io, &path, shape, SegmentHead { owner: entry.owner, segment: id })?;
     let found = (segment.file().bytes(), segment.file().checksum(), segment.len());
     if found != (entry.bytes, entry.checksum, entry.rows) {
         return Err(ShardError::damaged(path, "it is not the file that MANIFEST names"));
@@ -248,15 +235,17 @@ fn highest_epoch(manifest: &Manifest, state: &Snapshot) -> Epoch {
 fn replay(
     io: &SharedIo,
     dir: &Path,
-    shape: ShardShape,
+    (shape, place): (ShardShape, &ShardPlace),
     manifest: &Manifest,
     state: &mut Snapshot,
 ) -> Result<wal::Plan, ShardError> {
-    let expected_logs: Vec<SeqNo> = manifest.logs.iter().copied().map(SeqNo::new).collect();
+    let expected = |log: &LogEntry| ExpectedLog { first_seq: SeqNo::new(log.first_seq), owner: log.owner };
+    let expected_logs: Vec<ExpectedLog> = manifest.logs.iter().map(expected).collect();
     let request = RecoverRequest {
-        shard: shape.shard.get(),
+        owner: manifest.owner,
         floor: SeqNo::new(manifest.log_floor),
         expected_logs: &expected_logs,
+        acknowledged: place.acknowledged(),
     };
     let mut apply = |frame: wal::Frame<'_>| {
         let (namespace, operations) = log_entry::decode(&frame, shape.dim, dir)?;
@@ -277,20 +266,22 @@ fn begin_log(
     dir: &Path,
     manifest: &mut Manifest,
     recovered: &Recovered,
-    options: &ShardOptions,
+    (place, options): (&ShardPlace, &ShardOptions),
 ) -> Result<Wal, ShardError> {
     let first_seq = recovered.last_seq.next();
+    (manifest.owner, manifest.made_with) = (place.owner, place.made_with.clone());
+    let earlier = recovered.logs.iter().filter(|log| log.first_seq < first_seq);
     manifest.logs =
-        recovered.logs.iter().map(|log| log.first_seq.get()).filter(|&seq| seq < first_seq.get()).collect();
+        earlier.map(|log| LogEntry { first_seq: log.first_seq.get(), owner: log.owner }).collect();
     // A log of the same name holds no entry. The manifest must stop expecting it before it goes.
     if recovered.logs.iter().any(|log| log.first_seq == first_seq) {
         manifest::store(&**io, dir, manifest)?;
         let path = dir.join(wal::log_file_name(first_seq));
         io.remove(&path).map_err(ShardError::io(path))?;
     }
-    let head = LogHead { shard: manifest.shard, first_seq };
+    let head = LogHead { owner: place.owner, first_seq };
     let log = Wal::create(io, dir, head, WalOptions { preallocate_bytes: options.log_preallocate_bytes })?;
-    manifest.logs.push(first_seq.get());
+    manifest.logs.push(LogEntry { first_seq: first_seq.get(), owner: place.owner });
     manifest::store(&**io, dir, manifest)?;
     Ok(log)
 }

@@ -13,6 +13,7 @@ use crate::{
     snapshot::Snapshot,
 };
 use pinyon_storage::{
+    manifest::LogEntry,
     segment::SegmentHead,
     wal::{self, LogHead, Wal, WalOptions},
 };
@@ -85,7 +86,7 @@ fn freeze(inner: &Inner, maintenance: &mut Maintenance) -> Result<bool, ShardErr
 
 /// Creates the next log and ends the current one.
 fn begin_next_log(inner: &Inner, writer: &mut Writer, state: &Snapshot) -> Result<Wal, ShardError> {
-    let head = LogHead { shard: inner.shape.shard.get(), first_seq: state.seq.next() };
+    let head = LogHead { owner: inner.place.owner, first_seq: state.seq.next() };
     let options = WalOptions { preallocate_bytes: inner.options.log_preallocate_bytes };
     let log = new_log(inner, head, options)?;
     // From here on nothing is appended to the old log: a clean end lets later damage of its last entries be noticed.
@@ -113,18 +114,19 @@ fn write(
     frozen: &FrozenRows,
 ) -> Result<Segment, ShardError> {
     let path = inner.segment_path(id);
-    let head = SegmentHead { shard: inner.shape.shard.get(), segment: id };
+    let head = SegmentHead { owner: inner.place.owner, segment: id };
     // An earlier try may have got as far as the manifest, and may even have made it durable before it failed. So a
     // finished file is never written again: it is the same bytes, and something may already name it.
     if !inner.io.exists(&path).map_err(ShardError::io(&path))? {
         write_segment(&inner.io, &path, head, frozen, &frozen.kills)?;
     }
     inner.io.sync_dir(&inner.dir).map_err(ShardError::io(&inner.dir))?;
-    let segment = Segment::open(&inner.io, &path, inner.shape, id)?;
+    let segment = Segment::open(&inner.io, &path, inner.shape, head)?;
     let mut manifest = maintenance.manifest.clone();
-    manifest.segments.push(entry(id, &segment));
+    manifest.segments.push(entry(inner.place.owner, id, &segment));
     manifest.log_floor = frozen.last_seq.get();
-    manifest.logs = vec![frozen.last_seq.next().get()];
+    let first_seq = frozen.last_seq.next().get();
+    manifest.logs = vec![LogEntry { first_seq, owner: inner.place.owner }];
     manifest.epoch_seen = manifest.epoch_seen.max(inner.snapshot.load().epoch_seen.get());
     maintenance.store(inner, manifest)?;
     Ok(segment)

@@ -1,7 +1,11 @@
 //! What a shard is (its shape, fixed at creation) and how it behaves (options, free to change at every start).
 
 use crate::{MemoryBudget, ShardError, recover::metric_of};
-use pinyon_storage::{io::Io, manifest};
+use pinyon_storage::{
+    Owner,
+    io::Io,
+    manifest::{self, MadeWith},
+};
 use pinyon_types::{Clock, Dim, Metric, ShardId};
 use std::{path::Path, sync::Arc};
 
@@ -25,7 +29,15 @@ impl ShardShape {
         let Some(manifest) = manifest::load(io, dir)? else { return Ok(None) };
         let (dim, metric) = (Dim::stored(manifest.dim), metric_of(manifest.metric));
         let shape = dim.ok().zip(metric);
-        Ok(shape.map(|(dim, metric)| Self { shard: ShardId::new(manifest.shard), dim, metric }))
+        Ok(shape.map(|(dim, metric)| Self { shard: ShardId::new(manifest.owner.number), dim, metric }))
+    }
+
+    /// Reads whose the shard in a directory is, and what its index is made with; no names in one that a version without them made.
+    ///
+    /// # Errors
+    /// As [`Self::on_disk`].
+    pub fn owner_on_disk(io: &dyn Io, dir: &Path) -> Result<Option<(Owner, Option<MadeWith>)>, ShardError> {
+        Ok(manifest::load(io, dir)?.map(|manifest| (manifest.owner, manifest.made_with)))
     }
 }
 

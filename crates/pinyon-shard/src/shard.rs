@@ -1,13 +1,13 @@
 //! The shard itself: its parts, and the operations on it.
 
 use crate::{
-    Change, Found, Namespace, Page, PartRecall, Query, QuestionsKept, Receipt, Scope, ShardError,
-    ShardOptions, ShardShape, Stored,
+    Change, Found, Namespace, Page, PartRecall, Query, Receipt, Scope, ShardError, ShardOptions, ShardShape,
+    Stored,
     bell::Bell,
     codes, graphs,
-    keepers::Need,
     maintain::{Maintenance, Step},
     part::Part,
+    place::ShardPlace,
     pressure::Pressure,
     questions::{self, Questions},
     queue::Queue,
@@ -17,7 +17,7 @@ use crate::{
     stats::{self, ShardStats},
 };
 use arc_swap::ArcSwap;
-use pinyon_storage::{io::SharedIo, wal::Wal};
+use pinyon_storage::{Owner, io::SharedIo, wal::Wal};
 use pinyon_types::{Epoch, Filter, Invalid, NamespaceId, RecordId, SeqNo, TenantId, limits};
 use std::{
     collections::BTreeMap,
@@ -26,11 +26,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
-
-/// How long a writer waits for room before it is told to come back later.
-const ROOM_WAIT: Duration = Duration::from_secs(20);
 
 /// One shard. Cheap to clone; clones are the same shard.
 #[derive(Debug, Clone)]
@@ -47,6 +43,7 @@ pub(crate) struct Writer {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) shape: ShardShape,
+    pub(crate) place: ShardPlace,
     pub(crate) options: ShardOptions,
     pub(crate) io: SharedIo,
     pub(crate) dir: PathBuf,
@@ -69,17 +66,30 @@ pub(crate) struct Inner {
 }
 
 impl Shard {
-    /// Opens the shard in `dir`, or creates it there. Reads the manifest, verifies every segment, replays the log.
+    /// Opens the shard in `dir`, or creates it there, whosever it is. Reads the manifest, verifies every segment, replays the log.
     ///
     /// # Errors
-    /// Data of another shape, damaged data (the error names the file), or the disk's.
+    /// As [`Self::open_in`].
     pub fn open(
         io: &SharedIo,
         dir: &Path,
         shape: ShardShape,
         options: ShardOptions,
     ) -> Result<Self, ShardError> {
-        let inner = Arc::new(crate::recover::open(io, dir, shape, options)?);
+        Self::open_in(io, dir, (shape, ShardPlace::unknown(shape.shard.get())), options)
+    }
+
+    /// The same of the shard that belongs in a place.
+    ///
+    /// # Errors
+    /// Data of another shape, of another shard or of an earlier day, damaged data (the error names the file), or the disk's.
+    pub fn open_in(
+        io: &SharedIo,
+        dir: &Path,
+        shape_and_place: (ShardShape, ShardPlace),
+        options: ShardOptions,
+    ) -> Result<Self, ShardError> {
+        let inner = Arc::new(crate::recover::open(io, dir, shape_and_place, options)?);
         if let Some(budget) = &inner.options.memory {
             budget.join(&inner);
         }
@@ -229,6 +239,11 @@ impl Shard {
         self.inner.step_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whose name stands in its files.
+    pub fn owner(&self) -> Owner {
+        self.inner.place.owner
+    }
+
     /// What the shard is.
     pub fn shape(&self) -> ShardShape {
         self.inner.shape
@@ -318,82 +333,4 @@ fn check_page(limit: usize) -> Result<(), Invalid> {
         return Ok(());
     }
     Err(Invalid::new("limit", format!("must be 1 to {}, is {limit}", limits::LIST_PAGE_MAX)))
-}
-
-impl Inner {
-    pub(crate) fn poison(&self, reason: &str) {
-        self.poison_reason
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_with(|| reason.to_owned());
-        self.poisoned.store(true, Ordering::Release);
-        self.bell.ring();
-        tracing::error!(shard = self.shape.shard.get(), error = reason, "shard refuses writes");
-    }
-
-    pub(crate) fn poisoned_error(&self) -> ShardError {
-        let reason = self.poison_reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        ShardError::Poisoned { reason: reason.unwrap_or_else(|| "a writer panicked".into()) }
-    }
-
-    /// Has the memtable sealed, if it is full.
-    pub(crate) fn ask_for_seal(&self) {
-        self.bell.ask(Need::Seal);
-    }
-
-    /// Waits until sealing has made room.
-    pub(crate) fn wait_for_seal(&self) -> Result<(), ShardError> {
-        self.ask_for_seal();
-        let failure = || self.step_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let has_room = || self.snapshot.load().memtable.bytes < self.options.backlog_bytes_max;
-        let is_settled = || has_room() || self.poisoned.load(Ordering::Acquire) || failure().is_some();
-        if self.bell.has_keepers() && self.bell.wait_until(is_settled, ROOM_WAIT) && has_room() {
-            return Ok(());
-        }
-        Err(ShardError::Backlog { reason: failure() })
-    }
-
-    fn close(&self) -> Result<(), ShardError> {
-        let mut writer = self.writer.lock().map_err(|_| self.poisoned_error())?;
-        if !self.poisoned.load(Ordering::Acquire) {
-            writer.log.close()?;
-            self.poison_reason
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get_or_insert_with(|| "the shard was closed".into());
-            self.poisoned.store(true, Ordering::Release);
-        }
-        Ok(())
-    }
-}
-
-/// Questions for more results than this say more about how far one looks than about what one looks for.
-const QUESTION_K_MAX: usize = 100;
-
-impl Inner {
-    /// Keeps a question, perhaps, about rows that are to have a graph; one under a filter says as well what people ask.
-    fn note_question(&self, scope: Scope<'_>, query: Query<'_>) {
-        let plain = query.sparse.is_none() && query.top_k.get() <= QUESTION_K_MAX;
-        let Some(vector) = query.vector.filter(|_| plain) else { return };
-        if self.options.questions_kept == QuestionsKept::None {
-            return;
-        }
-        match scope {
-            Scope::All => self.questions.note(Part::Whole, vector.as_slice()),
-            Scope::Namespaces([one]) => {
-                let part = Part::Namespace(one.id());
-                self.questions.note(part, vector.as_slice());
-                // Whoever deleted the namespace meanwhile may have forgotten its questions before this one.
-                if !self.snapshot.load().has_records(one.id()) {
-                    questions::forget(self, part);
-                }
-            }
-            Scope::Namespaces(_) => {}
-        }
-    }
-
-    /// The time, if somebody tells it.
-    pub(crate) fn now_us(&self) -> u64 {
-        self.options.clock.as_ref().map_or(0, |clock| clock.now_us())
-    }
 }

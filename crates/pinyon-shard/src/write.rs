@@ -105,8 +105,13 @@ impl Inner {
         });
         lock(&self.queue).hand_over();
         let outcomes = outcomes.unwrap_or_else(|| group.iter().map(|_| Err(self.poisoned_error())).collect());
+        let durable = outcomes.iter().flatten().map(|receipt| receipt.seq).max();
         for (request, outcome) in group.iter().zip(outcomes) {
             request.tell(Turn::Done(outcome));
+        }
+        // Nobody waits for it.
+        if let Some(position) = durable {
+            self.place.raise_position(position);
         }
     }
 

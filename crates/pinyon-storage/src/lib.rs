@@ -17,11 +17,14 @@ mod clock;
 pub mod io;
 pub mod manifest;
 pub mod metadata_bytes;
+mod owner;
 mod priority;
 pub mod segment;
 pub mod wal;
+pub mod witness;
 
 pub use clock::SystemClock;
+pub use owner::Owner;
 pub use priority::give_way;
 
 // Floats and offsets are written as they lie in memory.

@@ -54,6 +54,44 @@ number_id!(
     Epoch(u64)
 );
 
+/// Sixteen random bytes that nothing else was ever named with. All zeros stand for "none".
+#[derive(Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UniqueId([u8; Self::BYTES]);
+
+impl UniqueId {
+    /// Bytes of one.
+    pub const BYTES: usize = 16;
+    /// What had no name yet.
+    pub const NONE: Self = Self([0; Self::BYTES]);
+
+    /// Wraps bytes, which the caller draws at random.
+    pub const fn new(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub const fn to_bytes(self) -> [u8; Self::BYTES] {
+        self.0
+    }
+
+    /// Whether it names nothing.
+    pub fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+}
+
+impl fmt::Display for UniqueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for UniqueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl SeqNo {
     /// Before the first entry of a log.
     pub const ZERO: Self = Self(0);

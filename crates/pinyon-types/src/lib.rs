@@ -41,7 +41,7 @@ mod sparse;
 pub use clock::{Clock, ManualClock};
 pub use effort::Effort;
 pub use filter::{FieldTest, Filter, Scalar};
-pub use ids::{Epoch, NamespaceId, RecordId, SegmentId, SeqNo, ShardId, SlotId, TenantId};
+pub use ids::{Epoch, NamespaceId, RecordId, SegmentId, SeqNo, ShardId, SlotId, TenantId, UniqueId};
 pub use invalid::Invalid;
 pub use metadata::{Fields, Metadata, MetadataValue, ValueRef};
 pub use metric::{Distance, Metric, Score};

@@ -46,6 +46,14 @@ fn on_directory(command: &Doctor, dir: &Path, settings: EngineSettings) -> anyho
         drop_shard(&engine, dir, shard, json)?;
         engine.close()?;
     }
+    if let Some(shard) = &command.accept_older {
+        let engine = Engine::open_to_diagnose(dir, settings.clone())?;
+        let accepted = engine.accept_older(shard)?;
+        engine.close()?;
+        if !json {
+            println!("{} goes on with what it has", accepted.index_name);
+        }
+    }
     let engine = Engine::open_to_diagnose(dir, settings)?;
     let diagnosis = engine.diagnose();
     engine.close()?;

@@ -68,14 +68,17 @@ fn inspect_manifest(path: &Path) -> Result<Value, String> {
     });
     Ok(json!({
         "kind": "manifest",
-        "shard": manifest.shard,
+        "shard": manifest.owner.number,
+        "index_id": manifest.owner.index.to_string(),
+        "shard_id": manifest.owner.shard.to_string(),
+        "generation": manifest.generation,
         "dimension": manifest.dim,
         "metric": manifest.metric,
         "log_floor": manifest.log_floor,
         "next_segment": manifest.next_segment,
         "epoch_seen": manifest.epoch_seen,
         "segments": segments.collect::<Vec<_>>(),
-        "logs": manifest.logs,
+        "logs": manifest.logs.iter().map(|log| log.first_seq).collect::<Vec<u64>>(),
     }))
 }
 
@@ -85,7 +88,9 @@ fn inspect_log(path: &Path) -> Result<Value, String> {
     let end = format!("{:?}", report.end).to_lowercase();
     let mut shown = json!({
         "kind": "log",
-        "shard": report.shard,
+        "shard": report.owner.number,
+        "index_id": report.owner.index.to_string(),
+        "shard_id": report.owner.shard.to_string(),
         "first_seq": report.first_seq.get(),
         "last_seq": report.frames.last().map(|frame| frame.seq.get()),
         "entries": report.frames.len(),
@@ -103,7 +108,7 @@ fn inspect_log(path: &Path) -> Result<Value, String> {
 fn inspect_graph(path: &Path) -> Result<Value, String> {
     let io: SharedIo = Arc::new(RealIo);
     let (file, head) = SegmentFile::open_any(&io, path).map_err(|error| error.to_string())?;
-    let (shard, segment) = (head.shard, head.segment.get());
+    let (shard, segment) = (head.owner.number, head.segment.get());
     let mut shown = json!({"kind": "graph", "shard": shard, "segment": segment, "bytes": file.bytes()});
     // Of another version nobody knows what it says.
     if let Ok(kept) = KeptTest::of(&file) {
@@ -129,7 +134,9 @@ fn inspect_segment(path: &Path) -> Result<Value, String> {
     let MappedBytes { vectors, sparse, records, rest } = MappedBytes::of(&file);
     let mut shown = json!({
         "kind": "segment",
-        "shard": head.shard,
+        "shard": head.owner.number,
+        "index_id": head.owner.index.to_string(),
+        "shard_id": head.owner.shard.to_string(),
         "segment": head.segment.get(),
         "bytes": file.bytes(),
         "checksum": file.checksum(),

@@ -6,7 +6,8 @@ use super::{
     sled_store::SledStore,
     store::{CatalogError, CatalogKind, CatalogStore, Change, VALUE_BYTES_MAX, guarded},
 };
-use pinyon_types::Epoch;
+use pinyon_storage::witness::{Claim, Subject, Witness};
+use pinyon_types::{Epoch, UniqueId};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -45,6 +46,8 @@ pub(crate) struct CheckedStore {
     poisoned: Option<String>,
     /// Whether it takes changes, for who does not want to wait for one that is on its way.
     takes_changes: Arc<AtomicBool>,
+    /// Who knows from outside how far it came.
+    witness: Option<Arc<Witness>>,
 }
 
 /// What the store holds.
@@ -78,6 +81,7 @@ impl CheckedStore {
             checksums: BTreeMap::new(),
             poisoned: Some(problem),
             takes_changes: Arc::new(AtomicBool::new(false)),
+            witness: None,
         }
     }
 
@@ -111,6 +115,7 @@ impl CheckedStore {
                 checksums,
                 poisoned: None,
                 takes_changes: Arc::new(true.into()),
+                witness: None,
             },
             Image { entries },
         ))
@@ -160,6 +165,27 @@ impl CheckedStore {
         self.raw.is_some()
     }
 
+    /// Has a witness know of every change from now on.
+    ///
+    /// # Errors
+    /// [`CatalogError::RolledBack`] if it knows of later ones.
+    pub(crate) fn watch(&mut self, witness: Arc<Witness>) -> Result<(), CatalogError> {
+        let claim = witness.claim(Subject::Store, UniqueId::NONE);
+        let seen = Epoch::new(claim.map_or(0, |claim| claim.epoch));
+        if seen > self.epoch {
+            return Err(CatalogError::RolledBack { have: self.epoch, seen });
+        }
+        self.witness = Some(witness);
+        self.tell_witness();
+        Ok(())
+    }
+
+    fn tell_witness(&self) {
+        if let Some(witness) = &self.witness {
+            witness.raise(Subject::Store, Claim { epoch: self.epoch.get(), ..Claim::default() });
+        }
+    }
+
     /// Makes all changes or none, durably, and moves to `epoch`.
     ///
     /// # Errors
@@ -194,6 +220,7 @@ impl CheckedStore {
         committed.map_err(|error| self.poison(error))?;
         self.checksums = checksums;
         self.epoch = epoch;
+        self.tell_witness();
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! What is small and rare, in bincode: the settings that data were made with, the descriptions of indexes: the one file of this crate that names it.
 
 use bincode::{Decode, Encode, config};
+use pinyon_types::UniqueId;
 use std::collections::BTreeMap;
 
 const LIMIT: usize = 16 << 10;
@@ -20,8 +21,8 @@ pub struct StoredSettings {
     pub embedder: String,
 }
 
-/// An index as the registry keeps it. A scan factor of its own, a f64, follows if it has one: so an index without one is
-/// what versions before there were any wrote and read.
+/// An index as the registry keeps it. Its name in its files follows if it has one (16 bytes), then a scan factor of its own (f64) if it
+/// has one: so an index without either is what versions before there were any wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct StoredIndex {
     pub(crate) id: u64,
@@ -42,18 +43,35 @@ pub(super) fn decode(bytes: &[u8]) -> Result<StoredSettings, String> {
     from_bytes(bytes)
 }
 
-pub(crate) fn encode_index(index: &StoredIndex, scan_factor: Option<f64>) -> Result<Vec<u8>, String> {
-    match scan_factor {
-        None => to_bytes(index),
-        Some(factor) => to_bytes(&(index, factor)),
-    }
+/// What may follow an index.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub(crate) struct IndexExtras {
+    pub(crate) unique_id: UniqueId,
+    pub(crate) scan_factor: Option<f64>,
 }
 
-pub(crate) fn decode_index(bytes: &[u8]) -> Result<(StoredIndex, Option<f64>), String> {
+pub(crate) fn encode_index(index: &StoredIndex, extras: IndexExtras) -> Result<Vec<u8>, String> {
+    let mut bytes = to_bytes(index)?;
+    if !extras.unique_id.is_none() {
+        bytes.extend_from_slice(&extras.unique_id.to_bytes());
+    }
+    if let Some(factor) = extras.scan_factor {
+        bytes.extend_from_slice(&factor.to_le_bytes());
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn decode_index(bytes: &[u8]) -> Result<(StoredIndex, IndexExtras), String> {
     let (index, read) = beginning(bytes)?;
-    let rest = bytes.get(read..).unwrap_or_default();
-    let scan_factor = if rest.is_empty() { None } else { Some(from_bytes(rest)?) };
-    Ok((index, scan_factor))
+    let mut rest = bytes.get(read..).unwrap_or_default();
+    let mut extras = IndexExtras::default();
+    if let Some((name, factor)) = rest.split_first_chunk::<{ UniqueId::BYTES }>() {
+        (extras.unique_id, rest) = (UniqueId::new(*name), factor);
+    }
+    if !rest.is_empty() {
+        extras.scan_factor = Some(from_bytes(rest)?);
+    }
+    Ok((index, extras))
 }
 
 pub(super) fn encode_fields(fields: &Vec<String>) -> Result<Vec<u8>, String> {
@@ -92,15 +110,23 @@ mod tests {
 
     #[test]
     fn an_index_without_a_scan_factor_is_what_it_was_before_there_were_any() {
-        let (index, scan_factor) = decode_index(OLD).unwrap();
-        assert_eq!((index.id, index.name.as_str(), index.port, scan_factor), (7, "movies", 7002, None));
+        let (index, extras) = decode_index(OLD).unwrap();
+        assert_eq!(
+            (index.id, index.name.as_str(), index.port, extras),
+            (7, "movies", 7002, Default::default())
+        );
         assert_eq!((index.is_protected, index.tags["k"].as_str()), (true, "v"));
-        assert_eq!(encode_index(&index, None).unwrap(), OLD);
-        let with_one = encode_index(&index, Some(2.5)).unwrap();
-        assert_eq!(decode_index(&with_one).unwrap(), (index, Some(2.5)));
-        for cut in 1..8 {
-            assert!(decode_index(&with_one[..with_one.len() - cut]).is_err(), "{cut} bytes less");
+        assert_eq!(encode_index(&index, extras).unwrap(), OLD);
+        for unique_id in [UniqueId::NONE, UniqueId::new([3; 16])] {
+            let extras = IndexExtras { unique_id, scan_factor: Some(2.5) };
+            let whole = encode_index(&index, extras).unwrap();
+            assert_eq!(decode_index(&whole).unwrap(), (index.clone(), extras));
+            for cut in 1..8 {
+                assert!(decode_index(&whole[..whole.len() - cut]).is_err(), "{cut} bytes less");
+            }
+            assert!(decode_index(&[&whole[..], b"?"].concat()).is_err());
+            let without = encode_index(&index, IndexExtras { scan_factor: None, ..extras }).unwrap();
+            assert_eq!(decode_index(&without).unwrap().1.unique_id, unique_id);
         }
-        assert!(decode_index(&[&with_one[..], b"?"].concat()).is_err());
     }
 }

@@ -6,6 +6,8 @@ use pinyon_types::Epoch;
 
 /// Key of the settings that the data were made with.
 pub(super) const SETTINGS_KEY: &[u8] = b"settings";
+/// Key of the names of the index and its shards.
+pub(super) const IDENTITY_KEY: &[u8] = b"identity";
 /// Key of the state.
 pub(super) const STATE_KEY: &[u8] = b"state";
 /// Prefix of all bases' keys.

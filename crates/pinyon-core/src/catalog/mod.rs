@@ -15,6 +15,7 @@ mod export;
 mod flips;
 #[cfg(test)]
 mod golden;
+mod identity;
 mod layout;
 mod packing;
 mod redb_store;
@@ -24,9 +25,10 @@ mod store;
 mod view;
 
 pub(crate) use checked::CheckedStore;
-pub(crate) use codec::{StoredIndex, decode_index, encode_index};
+pub(crate) use codec::{IndexExtras, StoredIndex, decode_index, encode_index};
 #[cfg(test)]
 pub(crate) use golden::assert_format_shows;
+pub(crate) use identity::{Identity, draw};
 pub(crate) use store::{Change as StoreChange, list_dirs, remove_tree};
 
 pub use codec::StoredSettings;

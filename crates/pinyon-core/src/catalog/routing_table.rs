@@ -8,15 +8,17 @@ use super::{
     codec,
     declared::{self, Declared},
     export::export_pieces,
+    identity::{self, Identity},
     layout::{
-        BASES, DELTAS, SETTINGS_KEY, STATE_KEY, base_key, base_prefix, decode_state, delta_key, encode_state,
+        BASES, DELTAS, IDENTITY_KEY, SETTINGS_KEY, STATE_KEY, base_key, base_prefix, decode_state, delta_key,
+        encode_state,
     },
     packing::{pack, unpack},
     store::{CatalogError, CatalogKind, Change},
     view::{Assignment, Pin, View},
 };
 use arc_swap::ArcSwap;
-use pinyon_storage::io;
+use pinyon_storage::{io, witness::Witness};
 use pinyon_types::{Epoch, NamespaceId, ShardId, TenantId};
 use std::{
     collections::VecDeque,
@@ -53,6 +55,7 @@ pub struct RoutingTable {
     pub(super) declared: ArcSwap<Declared>,
     pub(super) writer: Mutex<Writer>,
     settings: Mutex<Option<StoredSettings>>,
+    identity: Mutex<Option<Identity>>,
     takes_changes: Arc<AtomicBool>,
     export_path: PathBuf,
 }
@@ -98,6 +101,8 @@ impl RoutingTable {
         let damaged = |problem: String| CatalogError::Damaged { path: store.path().to_owned(), problem };
         let settings = image.entries.get(SETTINGS_KEY).map(|bytes| codec::decode(bytes)).transpose();
         let settings = settings.map_err(damaged)?;
+        let identity = image.entries.get(IDENTITY_KEY).map(|bytes| identity::decode(bytes)).transpose();
+        let identity = identity.map_err(damaged)?;
         let declared = declared::read(image).map_err(damaged)?;
         let (generation, next_namespace) = match image.entries.get(STATE_KEY) {
             Some(bytes) => decode_state(bytes).map_err(damaged)?,
@@ -124,6 +129,7 @@ impl RoutingTable {
             declared: ArcSwap::from_pointee(declared),
             writer: Mutex::new(writer),
             settings: Mutex::new(settings),
+            identity: Mutex::new(identity),
             takes_changes,
             export_path: dir.join("catalog.json"),
         })
@@ -169,12 +175,37 @@ impl RoutingTable {
     pub fn store_settings(&self, settings: &StoredSettings) -> Result<(), CatalogError> {
         let mut writer = lock(&self.writer);
         let encoded = codec::encode(settings).map_err(|problem| writer.failed(problem))?;
-        let change = Change { key: SETTINGS_KEY.to_vec(), value: Some(encoded) };
-        let epoch = writer.store.epoch().next();
-        writer.store.commit(&[change], epoch)?;
-        self.publish(|view| view.epoch = epoch);
+        self.store_value(&mut writer, SETTINGS_KEY, encoded)?;
         *lock(&self.settings) = Some(settings.clone());
         Ok(())
+    }
+
+    /// The names of the index and its shards, once somebody drew them.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        lock(&self.identity).clone()
+    }
+
+    /// Stores these names; durable when this returns.
+    pub(crate) fn store_identity(&self, identity: &Identity) -> Result<(), CatalogError> {
+        let mut writer = lock(&self.writer);
+        self.store_value(&mut writer, IDENTITY_KEY, identity::encode(identity))?;
+        *lock(&self.identity) = Some(identity.clone());
+        Ok(())
+    }
+
+    fn store_value(&self, writer: &mut Writer, key: &[u8], value: Vec<u8>) -> Result<(), CatalogError> {
+        let epoch = writer.store.epoch().next();
+        writer.store.commit(&[Change { key: key.to_vec(), value: Some(value) }], epoch)?;
+        self.publish(|view| view.epoch = epoch);
+        Ok(())
+    }
+
+    /// Has a witness know of every change from now on.
+    ///
+    /// # Errors
+    /// [`CatalogError::RolledBack`] if it knows of later ones.
+    pub(crate) fn watch(&self, witness: Arc<Witness>) -> Result<(), CatalogError> {
+        lock(&self.writer).store.watch(witness)
     }
 
     /// Refuses to go on when the shards have seen a later epoch than the store came back with.

@@ -90,14 +90,14 @@ pub enum CatalogError {
         /// What is wrong.
         problem: String,
     },
-    /// The store went back to an older state than the shards have seen.
+    /// The store went back to an older state than others have seen.
     #[error(
-        "the routing table is at epoch {have}, but the shards have seen epoch {seen}: it was rolled back; `pinyon doctor --data-dir DIR --repair` rebuilds it from the shards"
+        "the routing table is at epoch {have}, but epoch {seen} was seen already: it was rolled back; `pinyon doctor --data-dir DIR --repair` rebuilds it from the shards"
     )]
     RolledBack {
         /// The table's epoch.
         have: Epoch,
-        /// The highest epoch that any shard has seen.
+        /// The highest epoch that a shard or the witness has seen.
         seen: Epoch,
     },
     /// A change failed before; what the disk holds is not known until a restart.

@@ -1,11 +1,14 @@
 //! Giving up a shard that is kept out: an empty one takes its place, and its files are set aside.
 
 use super::{
-    Engine,
-    shards::{dropped_dir, open_empty_shard, shard_dir},
+    Engine, Pools, QuarantinedShard,
+    shards::{Opening, Places, dropped_dir, shard_dir},
 };
 use crate::{EngineError, ErrorCode};
-use pinyon_storage::io::{Io, RealIo};
+use pinyon_storage::{
+    io::{Io, RealIo},
+    witness::{Claim, Subject},
+};
 use pinyon_types::ShardId;
 use std::{
     io,
@@ -30,6 +33,32 @@ impl Engine {
     /// # Errors
     /// No shard of that name is kept out, or the system's.
     pub fn drop_shard(&self, dir: &Path, name: &str) -> Result<DroppedShard, EngineError> {
+        let (found, places) = self.kept_out_shard(name)?;
+        let home = super::Generation::read(dir)?.home(dir);
+        let aside = set_aside(&home, found.shard)?;
+        // Files of the one that is given up are not those of the one that begins.
+        let renamed = places.identity.clone().renamed(found.shard.get());
+        let identity = renamed.map_err(|problem| EngineError::new(ErrorCode::Internal, problem))?;
+        self.inner.routing.store_identity(&identity)?;
+        let (settings, places) = (&self.inner.settings, Places { identity, ..places.clone() });
+        let pools = Pools::new(settings)?;
+        Opening { home: &home, settings, pools: &pools, places: &places }.empty_shard(found.shard)?;
+        Ok(DroppedShard { index_name: found.index_name, assigned_tenants: found.assigned_tenants, aside })
+    }
+
+    /// Takes a shard as it is that went back to an earlier state: what was acknowledged since is given up. It is served from the next
+    /// opening on.
+    ///
+    /// # Errors
+    /// No shard of that name is kept out, or the system's.
+    pub fn accept_older(&self, name: &str) -> Result<QuarantinedShard, EngineError> {
+        let (found, places) = self.kept_out_shard(name)?;
+        places.witness.lower(Subject::Shard(found.shard.get()), Claim::default());
+        places.witness.rest();
+        Ok(found)
+    }
+
+    fn kept_out_shard(&self, name: &str) -> Result<(QuarantinedShard, &Places), EngineError> {
         let Some(found) = self.quarantined().into_iter().find(|one| one.index_name == name) else {
             let kept_out: Vec<String> = self.quarantined().into_iter().map(|one| one.index_name).collect();
             let which = if kept_out.is_empty() {
@@ -40,14 +69,13 @@ impl Engine {
             let message = format!("{name} is not a shard that is quarantined: {which}; nothing was changed");
             return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
         };
-        if self.inner.lost.is_some() {
-            let message = "the routing table cannot be read: --repair it first; nothing was changed";
-            return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
+        match &self.inner.places {
+            Some(places) => Ok((found, places)),
+            None => {
+                let message = "the routing table cannot be read: --repair it first; nothing was changed";
+                Err(EngineError::new(ErrorCode::FailedPrecondition, message))
+            }
         }
-        let home = super::Generation::read(dir)?.home(dir);
-        let aside = set_aside(&home, found.shard)?;
-        open_empty_shard(&home, &self.inner.settings, found.shard)?;
-        Ok(DroppedShard { index_name: found.index_name, assigned_tenants: found.assigned_tenants, aside })
     }
 }
 

@@ -17,6 +17,8 @@ pub enum QuarantineReason {
     Missing,
     /// Its files are those of another shard or index.
     Foreign,
+    /// Its files are those of an earlier day: what was acknowledged since is not in them.
+    Stale,
     /// The system could not read a file.
     Unreadable,
 }
@@ -28,6 +30,7 @@ impl QuarantineReason {
             Self::Damaged => "damaged",
             Self::Missing => "missing",
             Self::Foreign => "foreign",
+            Self::Stale => "stale",
             Self::Unreadable => "unreadable",
         }
     }
@@ -39,7 +42,8 @@ impl QuarantineReason {
         const DISK_FAILED: i32 = 5;
         let system = error.system_error();
         match error {
-            ShardError::OtherShape { .. } => Some(Self::Foreign),
+            error if error.is_foreign() => Some(Self::Foreign),
+            ShardError::Stale { .. } => Some(Self::Stale),
             error if error.is_damage() => Some(Self::Damaged),
             _ if system.is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => Some(Self::Missing),
             _ if system.is_some_and(|error| error.raw_os_error() == Some(DISK_FAILED)) => {

@@ -7,7 +7,9 @@ mod generation;
 #[cfg(test)]
 mod load_tests;
 mod member;
+mod names;
 mod namespaces;
+mod older;
 mod open;
 mod pools;
 mod query;
@@ -25,7 +27,9 @@ pub use drop::DroppedShard;
 pub(crate) use generation::Generation;
 pub(crate) use member::Member;
 pub use member::{Quarantine, QuarantineReason};
+pub(crate) use names::new_index_name;
 pub use namespaces::NamespaceReport;
+pub(crate) use older::{keep_older_out, write_format};
 pub(crate) use open::{lock_dir, took_writes};
 pub(crate) use pools::Pools;
 pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
@@ -39,7 +43,8 @@ use crate::{
 };
 use pinyon_shard::{Deriving, Keepers, Keeping, Shard};
 use pinyon_storage::io::LockGuard;
-use pinyon_types::{Clock, NamespaceId, ShardId};
+use pinyon_types::{Clock, NamespaceId, ShardId, UniqueId};
+use shards::Places;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
@@ -68,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) scan_factor: AtomicU64,
     /// Why the engine is kept out as a whole, if it is.
     pub(crate) lost: Option<Quarantine>,
+    /// What it and its shards are called, unless it is kept out.
+    places: Option<Places>,
     /// Held as long as the engine is open, or one that took its place.
     lock: Arc<dyn LockGuard>,
 }
@@ -88,6 +95,13 @@ impl Fleet {
     /// A shard's name: `tenant-shard-2`.
     pub(crate) fn index_name(&self, shard: ShardId) -> String {
         format!("{}-{shard}", self.shard_prefix)
+    }
+}
+
+impl Engine {
+    /// The index's name in its files; none of one that is kept out.
+    pub(crate) fn unique_id(&self) -> UniqueId {
+        self.inner.places.as_ref().map_or(UniqueId::NONE, |places| places.identity.index)
     }
 }
 

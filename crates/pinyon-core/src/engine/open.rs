@@ -2,8 +2,9 @@
 //! themselves are refused before anything is made.
 
 use super::{
-    Engine, Fleet, Generation, Inner, Member, Pools, Quarantine, QuarantineReason, Upkeep,
-    shards::{check_own, check_shards, open_known_shards, open_shards},
+    Engine, Fleet, Generation, Inner, Member, Pools, Quarantine, QuarantineReason, Upkeep, names,
+    older::{check_format, lock_file},
+    shards::{Opening, Places, check_own, check_settings, check_shards},
 };
 use crate::{
     EngineError, EngineSettings, ErrorCode,
@@ -71,8 +72,21 @@ impl Engine {
         let home = Generation::read(dir)?.home(dir);
         let routing = open_catalog(&home, &settings)?;
         check_not_lost(dir, &home, &routing)?;
-        let shards = open_known_shards(&home, &settings, &routing, pools)?;
-        Self::assemble(settings, routing, shards, lock, pools)
+        Self::open_home((dir, &home), settings, routing, lock, pools)
+    }
+
+    fn open_home(
+        (dir, home): (&Path, &Path),
+        settings: EngineSettings,
+        routing: RoutingTable,
+        mut lock: Arc<dyn LockGuard>,
+        pools: &Pools,
+    ) -> Result<Self, EngineError> {
+        check_settings(home, &settings, &routing)?;
+        let places = names::establish((dir, home), &settings, &routing, &mut lock)?;
+        let opening = Opening { home, settings: &settings, pools, places: &places };
+        let shards = opening.known_shards(&routing)?;
+        Self::assemble(settings, (routing, places), shards, lock, pools)
     }
 
     /// Opens an empty engine like this one in a directory below its own, under the same lock.
@@ -81,8 +95,7 @@ impl Engine {
         catalog::remove_tree(home).map_err(|error| EngineError::io(home, &error))?;
         let settings = self.inner.settings.clone();
         let routing = open_catalog(home, &settings)?;
-        let shards = open_known_shards(home, &settings, &routing, pools)?;
-        Self::assemble(settings, routing, shards, Arc::clone(&self.inner.lock), pools)
+        Self::open_home((home, home), settings, routing, Arc::clone(&self.inner.lock), pools)
     }
 
     /// Opens the engine as it is, to look at it: one whose routing table cannot be read is kept out as a whole.
@@ -105,7 +118,7 @@ impl Engine {
     /// As [`Engine::open`], but for what a repair can mend.
     pub fn open_for_repair(dir: &Path, settings: EngineSettings) -> Result<Self, EngineError> {
         settings.check()?;
-        let lock = lock_dir(dir)?;
+        let mut lock = lock_dir(dir)?;
         let home = Generation::read(dir)?.home(dir);
         let pools = Pools::new(&settings)?;
         let opened = open_catalog(&home, &settings).and_then(|routing| match routing.settings() {
@@ -113,25 +126,32 @@ impl Engine {
             None => Ok(routing),
         });
         let found = match opened {
-            Err(error) if error.code == ErrorCode::DataDamaged || error.code == ErrorCode::Internal => None,
+            Err(error) if error.is_damage() => None,
             opened => Some(opened?),
         };
-        let (routing, shards) = match found {
-            Some(routing) if routing.settings().is_some() => {
-                let shards = open_known_shards(&home, &settings, &routing, &pools)?;
-                (routing, shards)
-            }
-            lost => {
-                check_shards(&home, &settings)?;
-                let shards = open_shards(&home, &settings, &pools)?;
-                let routing = lost.map_or_else(
-                    || set_catalog_aside(&home).and_then(|()| open_catalog(&home, &settings)),
-                    Ok,
-                )?;
-                (routing, shards)
-            }
+        let believed = found.as_ref().filter(|routing| routing.settings().is_some());
+        match believed {
+            Some(routing) => check_settings(&home, &settings, routing)?,
+            None => check_shards(&home, &settings)?,
+        }
+        let places = match believed.and_then(RoutingTable::identity) {
+            Some(identity) => names::places(&home, &settings, identity)?,
+            None => names::of_shards((dir, &home), &settings, &mut lock)?,
         };
-        Self::assemble(settings, routing, shards, lock, &pools)
+        let opening = Opening { home: &home, settings: &settings, pools: &pools, places: &places };
+        let shards = match believed {
+            Some(routing) => opening.known_shards(routing)?,
+            None => opening.all_shards()?,
+        };
+        let routing = match found {
+            Some(routing) => routing,
+            None => set_catalog_aside(&home).and_then(|()| open_catalog(&home, &settings))?,
+        };
+        if routing.identity().as_ref() != Some(&places.identity) {
+            routing.store_identity(&places.identity)?;
+        }
+        names::accept_catalog(&routing, &places)?;
+        Self::assemble(settings, (routing, places), shards, lock, &pools)
     }
 
     /// Keeps an engine out as a whole that did not open because of damage, so that others are served. Its files are not touched.
@@ -145,7 +165,7 @@ impl Engine {
         lock: Arc<dyn LockGuard>,
         error: EngineError,
     ) -> Result<Self, EngineError> {
-        if !matches!(error.code, ErrorCode::DataDamaged | ErrorCode::Internal) {
+        if !error.is_damage() {
             return Err(error);
         }
         let problem = error.relative_to(dir).message;
@@ -154,12 +174,12 @@ impl Engine {
         let shards: Vec<Member> = (0..settings.shards).map(keep_out).collect();
         let lost = shards.first().and_then(Member::quarantine);
         let routing = RoutingTable::lost(&catalog_dir(dir), problem)?;
-        Self::start(settings, (routing, lost), shards, lock, pools)
+        Self::start(settings, (routing, lost, None), shards, lock, pools)
     }
 
     fn assemble(
         settings: EngineSettings,
-        routing: RoutingTable,
+        (routing, places): (RoutingTable, Places),
         shards: Vec<Member>,
         lock: Arc<dyn LockGuard>,
         pools: &Pools,
@@ -168,12 +188,13 @@ impl Engine {
         if routing.settings().is_none() {
             routing.store_settings(&settings.stored())?;
         }
-        Self::start(settings, (routing, None), shards, lock, pools)
+        let places = places.made_known(&routing, &shards)?;
+        Self::start(settings, (routing, None, Some(places)), shards, lock, pools)
     }
 
     fn start(
         settings: EngineSettings,
-        (routing, lost): (RoutingTable, Option<Quarantine>),
+        (routing, lost, places): (RoutingTable, Option<Quarantine>, Option<Places>),
         shards: Vec<Member>,
         lock: Arc<dyn LockGuard>,
         pools: &Pools,
@@ -185,12 +206,11 @@ impl Engine {
             }
         }
         let clock = Arc::clone(&pools.clock);
-        let shard_prefix = settings.shard_prefix.clone();
         let fleet = Arc::new(Fleet {
             began_us: clock.now_us(),
             clock: Arc::clone(&clock),
             members: shards,
-            shard_prefix,
+            shard_prefix: settings.shard_prefix.clone(),
             tenant_loads: Default::default(),
         });
         let cross_shard = CrossShard::new(settings.cross_shard, &clock);
@@ -205,6 +225,7 @@ impl Engine {
             single_tenant_queries: 0.into(),
             cross_shard,
             lost,
+            places,
             lock,
         };
         let inner = Arc::new(inner);
@@ -242,7 +263,9 @@ impl Engine {
 pub(crate) fn lock_dir(dir: &Path) -> Result<Arc<dyn LockGuard>, EngineError> {
     RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
     let dir = data_dir_of_index(dir).unwrap_or(dir);
-    let path = dir.join("LOCK");
+    check_format(dir)?;
+    let path = lock_file(dir);
+    RealIo.create_dir_all(path.parent().unwrap_or(dir)).map_err(|error| EngineError::io(dir, &error))?;
     RealIo.lock(&path).map(Arc::from).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => {
             let holder = lock_holder(&path).map_or_else(String::new, |holder| format!(", {holder}"));

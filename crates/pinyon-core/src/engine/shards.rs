@@ -3,13 +3,15 @@
 use super::{Member, Pools, QuarantineReason, open::catalog_dir};
 use crate::{
     EngineError, EngineSettings, ErrorCode,
-    catalog::{RoutingTable, StoredSettings},
+    catalog::{Identity, RoutingTable, StoredSettings, list_dirs},
     settings::Contradiction,
 };
-use pinyon_shard::{Shard, ShardError, ShardOptions, ShardShape};
+use pinyon_shard::{Birth, Shard, ShardError, ShardOptions, ShardPlace, ShardShape};
 use pinyon_storage::{
+    Owner,
     io::{Io, RealIo, SharedIo},
-    manifest::MANIFEST_FILE_NAME,
+    manifest::{MANIFEST_FILE_NAME, MadeWith},
+    witness::Witness,
 };
 use pinyon_types::{ShardId, limits::SHARDS_MAX};
 use std::{
@@ -26,37 +28,124 @@ pub(super) fn dropped_dir(dir: &Path) -> PathBuf {
     dir.join("dropped")
 }
 
-/// Begins a shard where there is none.
-pub(super) fn open_empty_shard(
-    home: &Path,
-    settings: &EngineSettings,
-    shard: ShardId,
-) -> Result<(), EngineError> {
-    let pools = Pools::new(settings)?;
-    Ok(open_shard(home, settings, &pools, shard.get())?.close()?)
+/// The shards' places: what they are called, and who knows from outside how far they came.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    pub(super) identity: Identity,
+    pub(super) made_with: MadeWith,
+    pub(super) witness: Arc<Witness>,
 }
 
-/// Opens the shards that a catalog knows; one that is damaged is kept out by itself. Once a tenant was placed there is no shard that
-/// was never made: one without files was lost.
-pub(super) fn open_known_shards(
+impl Places {
+    /// Has the catalog remember that all shards are there, if they are.
+    pub(super) fn made_known(
+        mut self,
+        routing: &RoutingTable,
+        shards: &[Member],
+    ) -> Result<Self, EngineError> {
+        let are_there = shards.iter().all(|member| member.quarantine().is_none());
+        if are_there && self.identity.birth != Birth::Made {
+            self.identity.birth = Birth::Made;
+            routing.store_identity(&self.identity)?;
+        }
+        Ok(self)
+    }
+
+    fn of(&self, number: u32, birth: Birth) -> ShardPlace {
+        let shard = self.identity.shards.get(number as usize).copied().unwrap_or_default();
+        ShardPlace {
+            owner: Owner { number, index: self.identity.index, shard },
+            birth,
+            made_with: Some(self.made_with.clone()),
+            witness: Some(Arc::clone(&self.witness)),
+        }
+    }
+}
+
+/// What it takes to open shards.
+pub(super) struct Opening<'a> {
+    pub(super) home: &'a Path,
+    pub(super) settings: &'a EngineSettings,
+    pub(super) pools: &'a Pools,
+    pub(super) places: &'a Places,
+}
+
+impl Opening<'_> {
+    /// Opens the shards; one that is damaged is kept out by itself. One that was made and has no files was lost.
+    pub(super) fn known_shards(&self, routing: &RoutingTable) -> Result<Vec<Member>, EngineError> {
+        let Self { home, settings, pools, places } = self;
+        self.name_others()?;
+        let was_made = match places.identity.birth {
+            Birth::Making => return self.all_shards(),
+            // Until the first tenant was placed a crash may have left less.
+            Birth::Upgrading => routing.len() > 0,
+            Birth::Made => true,
+        };
+        on_all_shards(settings, pools, |number| {
+            let birth = match check_there(home, number) {
+                Err(error) if was_made => {
+                    let problem = error.relative_to(home).message;
+                    return Ok(Member::kept_out(QuarantineReason::Missing, problem, &pools.clock));
+                }
+                Err(_) => Birth::Making,
+                Ok(()) => places.identity.birth,
+            };
+            Member::of(self.shard(number, birth), home, &pools.clock)
+        })
+    }
+
+    /// Says which directories among the shards are none: copies, perhaps, that somebody put there.
+    fn name_others(&self) -> Result<(), EngineError> {
+        let shards = self.home.join("shards");
+        if !RealIo.exists(&shards).map_err(|error| EngineError::io(&shards, &error))? {
+            return Ok(());
+        }
+        let dirs = list_dirs(&shards).map_err(|error| EngineError::io(&shards, &error))?;
+        let own =
+            |dir: &PathBuf| (0..self.settings.shards).any(|number| *dir == shard_dir(self.home, number));
+        for dir in dirs.iter().filter(|dir| !own(dir)) {
+            tracing::warn!(dir = %dir.display(), "it is no shard of this index: nothing reads it, and nothing removes it");
+        }
+        Ok(())
+    }
+
+    /// Opens every shard, or none.
+    pub(super) fn all_shards(&self) -> Result<Vec<Member>, EngineError> {
+        let Self { settings, pools, places, .. } = self;
+        on_all_shards(settings, pools, |number| {
+            Ok(Member::serving_at_first(self.shard(number, places.identity.birth)?, &pools.clock))
+        })
+    }
+
+    /// Begins a shard where there is none.
+    pub(super) fn empty_shard(&self, shard: ShardId) -> Result<(), EngineError> {
+        Ok(self.shard(shard.get(), Birth::Making)?.close()?)
+    }
+
+    fn shard(&self, number: u32, birth: Birth) -> Result<Shard, ShardError> {
+        let Self { home, settings, pools, places } = self;
+        let io: SharedIo = Arc::new(RealIo);
+        let shape = ShardShape { shard: ShardId::new(number), dim: settings.dim, metric: settings.metric };
+        let options =
+            ShardOptions { clock: Some(Arc::clone(&pools.clock)), ..settings.shard_options.clone() };
+        Shard::open_in(&io, &shard_dir(home, number), (shape, places.of(number, birth)), options)
+    }
+}
+
+/// Refuses settings that contradict those that a catalog knows.
+pub(super) fn check_settings(
     home: &Path,
     settings: &EngineSettings,
     routing: &RoutingTable,
-    pools: &Pools,
-) -> Result<Vec<Member>, EngineError> {
-    let Some(found) = routing.settings() else { return open_shards(home, settings, pools) };
-    if let Some(contradiction) = Contradiction::between(&found, &settings.stored()) {
-        check_own(home, &found)?;
-        return Err(contradiction.refusal(home, settings.shape_source));
-    }
-    let has_tenants = routing.len() > 0;
-    on_all_shards(settings, pools, |number| {
-        if has_tenants && let Err(error) = check_there(home, number) {
-            let problem = error.relative_to(home).message;
-            return Ok(Member::kept_out(QuarantineReason::Missing, problem, &pools.clock));
+) -> Result<(), EngineError> {
+    let Some(found) = routing.settings() else { return Ok(()) };
+    match Contradiction::between(&found, &settings.stored()) {
+        None => Ok(()),
+        Some(contradiction) => {
+            check_own(home, &found)?;
+            Err(contradiction.refusal(home, settings.shape_source))
         }
-        Member::of(open_shard(home, settings, pools, number), home, &pools.clock)
-    })
+    }
 }
 
 /// Checks that a catalog's settings are those that shards beside it were made with: else it is of other data.
@@ -99,6 +188,8 @@ pub(super) fn check_shards(home: &Path, settings: &EngineSettings) -> Result<(),
         ("NUM_SHARDS", found.shards.map(|shards| shards.to_string()), settings.shards.to_string()),
         ("VECTOR_DIMENSION", found.dimension.map(|dim| dim.to_string()), settings.dim.get().to_string()),
         ("METRIC", found.metric.map(|metric| metric.to_string()), settings.metric.to_string()),
+        ("PLACEMENT", found.placement, settings.placement.name().to_owned()),
+        ("EMBEDDER", found.embedder, settings.embedder.model_id().to_owned()),
     ];
     for (name, found, asked) in settings {
         if let Some(found) = found.filter(|found| *found != asked) {
@@ -113,17 +204,6 @@ pub(super) fn check_shards(home: &Path, settings: &EngineSettings) -> Result<(),
     Ok(())
 }
 
-/// Opens every shard, or none.
-pub(super) fn open_shards(
-    dir: &Path,
-    settings: &EngineSettings,
-    pools: &Pools,
-) -> Result<Vec<Member>, EngineError> {
-    on_all_shards(settings, pools, |number| {
-        Ok(Member::serving_at_first(open_shard(dir, settings, pools, number)?, &pools.clock))
-    })
-}
-
 /// Does something with all shards at the same time: opening one is one pass over its files.
 fn on_all_shards(
     settings: &EngineSettings,
@@ -132,16 +212,4 @@ fn on_all_shards(
 ) -> Result<Vec<Member>, EngineError> {
     use rayon::prelude::{IntoParallelIterator, ParallelIterator};
     pools.open.install(|| (0..settings.shards).into_par_iter().map(open).collect())
-}
-
-fn open_shard(
-    dir: &Path,
-    settings: &EngineSettings,
-    pools: &Pools,
-    number: u32,
-) -> Result<Shard, ShardError> {
-    let io: SharedIo = Arc::new(RealIo);
-    let shape = ShardShape { shard: ShardId::new(number), dim: settings.dim, metric: settings.metric };
-    let options = ShardOptions { clock: Some(Arc::clone(&pools.clock)), ..settings.shard_options.clone() };
-    Shard::open(&io, &shard_dir(dir, number), shape, options)
 }

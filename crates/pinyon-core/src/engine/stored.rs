@@ -73,6 +73,11 @@ pub(super) fn in_shards(dir: &Path) -> Result<MadeWith, EngineError> {
         }
         let dimension = Some(shape.dim.get());
         found = MadeWith { shards: Some(number + 1), dimension, metric: Some(shape.metric), ..found };
+        let names = ShardShape::owner_on_disk(&RealIo, &shards::shard_dir(dir, number))?;
+        if let Some(made_with) = names.and_then(|(_, made_with)| made_with) {
+            found.placement = Some(made_with.placement);
+            found.embedder = Some(made_with.embedder);
+        }
     }
     Ok(found)
 }

@@ -4,9 +4,9 @@
 
 use super::{
     IndexDescription, TENANTS_ID, index_dir,
-    registry::{Registry, registry_dir},
+    registry::{Registry, went_back},
 };
-use crate::{Engine, EngineError, ErrorCode, catalog, engine::took_writes};
+use crate::{Engine, EngineError, catalog, engine::took_writes};
 use std::path::{Path, PathBuf};
 
 impl Registry {
@@ -34,7 +34,7 @@ impl Registry {
             if !Engine::holds_data(&dir)? {
                 let what = format!("it has index {}, but {} holds no data", one.name, dir.display());
                 let way_out = format!("move {} away to go on without any such index", self.home.display());
-                return Err(self.went_back(&what, &way_out));
+                return Err(went_back(&self.home, &what, &way_out));
             }
         }
         Ok(())
@@ -48,16 +48,7 @@ impl Registry {
             return Ok(());
         }
         let what = format!("it has no index for {}, which is in use", dir.display());
-        Err(self.went_back(&what, "move that directory away to go on without its index"))
-    }
-
-    fn went_back(&self, what: &str, way_out: &str) -> EngineError {
-        let message = format!(
-            "registry of indexes {}: {what}: it was lost or went back to an earlier state. Nothing was removed. Put it \
-             back from a backup, or {way_out}",
-            registry_dir(&self.home).display()
-        );
-        EngineError::new(ErrorCode::DataDamaged, message)
+        Err(went_back(&self.home, &what, "move that directory away to go on without its index"))
     }
 }
 

@@ -2,6 +2,7 @@
 //! Each is an [`Engine`] in a directory of its own; a small durable registry says which there are.
 
 mod leftovers;
+mod names;
 mod registry;
 #[cfg(test)]
 mod rollback_tests;
@@ -13,14 +14,15 @@ mod tests;
 
 use crate::{
     Engine, EngineError, EngineServices, EngineSettings, ErrorCode, catalog,
-    engine::{Pools, lock_dir},
+    engine::{Pools, keep_older_out, lock_dir, new_index_name, write_format},
     error::NO_DESCRIPTORS,
     settings::ShapeSource,
 };
 use arc_swap::ArcSwap;
+pub use names::{INDEX_NAME_BYTES_MAX, check_index_name};
 use pinyon_embed::HashEmbedder;
 use pinyon_storage::io::{LockGuard, descriptors_left};
-use pinyon_types::{Dim, Effort, Invalid, Metric};
+use pinyon_types::{Dim, Effort, Metric, UniqueId};
 use registry::Registry;
 use std::{
     collections::BTreeMap,
@@ -41,6 +43,8 @@ const TENANTS_ID: u64 = 0;
 pub struct IndexDescription {
     /// Never given twice.
     pub id: u64,
+    /// Its name in its files, which no other index anywhere has; none of the tenants' index, and of one that an earlier version made.
+    pub unique_id: UniqueId,
     /// Unique among the indexes that there are.
     pub name: String,
     /// Components of every dense vector; none in an index of sparse ones.
@@ -122,6 +126,7 @@ impl Indexes {
         registry.remove_leftovers(&known)?;
         let named = IndexDescription {
             id: TENANTS_ID,
+            unique_id: UniqueId::NONE,
             name: tenants_name.to_owned(),
             dim: settings.dim,
             metric: settings.metric,
@@ -135,6 +140,8 @@ impl Indexes {
         let named = registry.finish_deletion(dir, named)?;
         known.retain(|one| one.id != TENANTS_ID);
         let mut open = open_all(&home, &settings, known, &pools, &tenants.lock())?;
+        registry.enter_names(&mut open)?;
+        write_format(dir)?;
         tenants.set_scan_factor(named.scan_factor);
         let own = Index { description: named, engine: tenants.clone() };
         open.insert(own.description.name.clone(), Arc::new(own));
@@ -202,9 +209,18 @@ impl Indexes {
         let taken: Vec<u16> = self.all().iter().map(|index| index.description.port).collect();
         let IndexRequest { name, dim, metric, is_protected, tags, attributes } = request;
         let (id, port) = (registry.next_id(), pick_port(&taken));
-        let scan_factor = None;
-        let description =
-            IndexDescription { id, name, dim, metric, port, is_protected, tags, attributes, scan_factor };
+        let description = IndexDescription {
+            id,
+            unique_id: new_index_name()?,
+            name,
+            dim,
+            metric,
+            port,
+            is_protected,
+            tags,
+            attributes,
+            scan_factor: None,
+        };
         check_descriptors()?;
         let dir = index_dir(&self.dir, description.id);
         let made = settings_of(&self.settings, &description);
@@ -348,8 +364,14 @@ fn open_or_keep_out(
     pools: &Pools,
     lock: &Arc<dyn LockGuard>,
 ) -> Result<Engine, EngineError> {
-    Engine::open_under(dir, settings.clone(), pools, Arc::clone(lock))
-        .or_else(|error| Engine::keep_out(dir, settings, pools, Arc::clone(lock), error))
+    Engine::open_under(dir, settings.clone(), pools, Arc::clone(lock)).or_else(|error| {
+        let mut lock = Arc::clone(lock);
+        if error.is_damage() {
+            // Others beside it are given names.
+            keep_older_out(dir, &mut lock)?;
+        }
+        Engine::keep_out(dir, settings, pools, lock, error)
+    })
 }
 
 fn settings_of(settings: &EngineSettings, description: &IndexDescription) -> EngineSettings {
@@ -359,7 +381,7 @@ fn settings_of(settings: &EngineSettings, description: &IndexDescription) -> Eng
         metric: description.metric,
         // Texts of customers' indexes are embedded by whoever speaks for the index; their engine sees vectors.
         embedder: Arc::new(HashEmbedder::new(description.dim)),
-        shape_source: ShapeSource::Registry,
+        shape_source: ShapeSource::Registry(description.unique_id),
         ..settings.clone()
     }
 }
@@ -371,28 +393,4 @@ fn within(mut error: EngineError, index: &str) -> EngineError {
 
 fn not_found(name: &str) -> EngineError {
     EngineError::new(ErrorCode::NotFound, format!("Index {name} not found."))
-}
-
-/// Longest name of an index (Pinecone's limit).
-pub const INDEX_NAME_BYTES_MAX: usize = 45;
-
-/// Checks an index's name: lower-case letters, digits and hyphens, none at the ends.
-///
-/// # Errors
-/// Says the rule.
-pub fn check_index_name(name: &str) -> Result<(), Invalid> {
-    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let is_end = |byte: Option<&u8>| byte.is_some_and(|byte| *byte != b'-');
-    let bytes = name.as_bytes();
-    if !bytes.iter().copied().all(is_inner) || !is_end(bytes.first()) || !is_end(bytes.last()) {
-        let rule = "Index name must contain only lowercase alphanumeric characters or hyphens, and must not begin or \
-                    end with a hyphen.";
-        return Err(Invalid::new("name", rule));
-    }
-    if bytes.len() > INDEX_NAME_BYTES_MAX {
-        let rule =
-            format!("Index name must have at most {INDEX_NAME_BYTES_MAX} characters, has {}", bytes.len());
-        return Err(Invalid::new("name", rule));
-    }
-    Ok(())
 }

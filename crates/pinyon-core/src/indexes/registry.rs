@@ -1,13 +1,19 @@
 //! Which indexes there are, durably: one small checked value each, in a store of the catalog's kind.
 
-use super::{IndexDescription, TENANTS_ID};
+use super::{Index, IndexDescription, Map, TENANTS_ID};
 use crate::{
     EngineError, ErrorCode,
-    catalog::{self, CatalogKind, CheckedStore, StoreChange, StoredIndex},
+    catalog::{self, CatalogError, CatalogKind, CheckedStore, IndexExtras, StoreChange, StoredIndex},
 };
-use pinyon_storage::io::{Io, RealIo};
-use pinyon_types::{Dim, Effort, Invalid, Metric};
-use std::path::{Path, PathBuf};
+use pinyon_storage::{
+    io::{Io, RealIo, SharedIo},
+    witness::Witness,
+};
+use pinyon_types::{Dim, Effort, Invalid, Metric, UniqueId};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The highest number that was ever given to an index: it is not given again, because leftovers may carry it.
 const LAST_ID_KEY: &[u8] = b"last-id";
@@ -24,7 +30,7 @@ impl Registry {
     pub(super) fn open(home: &Path, kind: CatalogKind) -> Result<(Self, Vec<IndexDescription>), EngineError> {
         let dir = registry_dir(home);
         RealIo.create_dir_all(&dir).map_err(|error| EngineError::io(&dir, &error))?;
-        let (store, entries) = CheckedStore::open_in(&dir, kind)?;
+        let (mut store, entries) = CheckedStore::open_in(&dir, kind)?;
         let damaged = |problem: String| {
             EngineError::new(
                 ErrorCode::DataDamaged,
@@ -39,9 +45,16 @@ impl Registry {
                 last_id = u64::from_le_bytes(bytes.map_err(|_| damaged("its counter is cut".into()))?);
                 continue;
             }
-            let (stored, scan_factor) = catalog::decode_index(value).map_err(damaged)?;
-            known.push(from_stored(stored, scan_factor).map_err(|error| damaged(error.to_string()))?);
+            let (stored, extras) = catalog::decode_index(value).map_err(damaged)?;
+            known.push(from_stored(stored, extras).map_err(|error| damaged(error.to_string()))?);
         }
+        store.watch(witness(home)?).map_err(|error| match error {
+            CatalogError::RolledBack { have, seen } => {
+                let what = format!("it is at change {have}, and {seen} were made");
+                went_back(home, &what, "remove WITNESS beside it to go on with what it has")
+            }
+            error => error.into(),
+        })?;
         Ok((Self { home: home.to_owned(), store, last_id }, known))
     }
 
@@ -52,16 +65,31 @@ impl Registry {
     /// Keeps a description; durable when this returns.
     pub(super) fn enter(&mut self, description: &IndexDescription) -> Result<(), EngineError> {
         let last_id = self.last_id.max(description.id);
-        let value =
-            catalog::encode_index(&to_stored(description), description.scan_factor).map_err(|problem| {
-                EngineError::new(ErrorCode::InvalidArgument, format!("the index's description: {problem}"))
-            })?;
+        let IndexDescription { unique_id, scan_factor, .. } = *description;
+        let extras = IndexExtras { unique_id, scan_factor };
+        let value = catalog::encode_index(&to_stored(description), extras).map_err(|problem| {
+            EngineError::new(ErrorCode::InvalidArgument, format!("the index's description: {problem}"))
+        })?;
         let changes = [
             StoreChange { key: key(description.id), value: Some(value) },
             StoreChange { key: LAST_ID_KEY.to_vec(), value: Some(last_id.to_le_bytes().to_vec()) },
         ];
         self.store.commit(&changes, self.store.epoch().next())?;
         self.last_id = last_id;
+        Ok(())
+    }
+
+    /// Enters the names of indexes that got theirs at this start, because an earlier version had made them.
+    pub(super) fn enter_names(&mut self, open: &mut Map) -> Result<(), EngineError> {
+        for index in open.values_mut() {
+            let unique_id = index.engine.unique_id();
+            if !index.description.unique_id.is_none() || unique_id.is_none() {
+                continue;
+            }
+            let description = IndexDescription { unique_id, ..index.description.clone() };
+            self.enter(&description)?;
+            *index = Arc::new(Index { description, engine: index.engine.clone() });
+        }
         Ok(())
     }
 
@@ -101,6 +129,22 @@ impl Registry {
     }
 }
 
+fn witness(home: &Path) -> Result<Arc<Witness>, EngineError> {
+    let io: SharedIo = Arc::new(RealIo);
+    let witness = Witness::open(&io, home, UniqueId::NONE);
+    witness.map(Arc::new).map_err(|error| EngineError::io(home, &error))
+}
+
+/// The registry is not the latest.
+pub(super) fn went_back(home: &Path, what: &str, way_out: &str) -> EngineError {
+    let message = format!(
+        "registry of indexes {}: {what}: it was lost or went back to an earlier state. Nothing was removed. Put it back \
+         from a backup, or {way_out}",
+        registry_dir(home).display()
+    );
+    EngineError::new(ErrorCode::DataDamaged, message)
+}
+
 pub(super) fn registry_dir(home: &Path) -> PathBuf {
     home.join("registry")
 }
@@ -122,10 +166,12 @@ fn to_stored(description: &IndexDescription) -> StoredIndex {
     }
 }
 
-fn from_stored(stored: StoredIndex, scan_factor: Option<f64>) -> Result<IndexDescription, Invalid> {
+fn from_stored(stored: StoredIndex, extras: IndexExtras) -> Result<IndexDescription, Invalid> {
+    let IndexExtras { unique_id, scan_factor } = extras;
     Effort::new(scan_factor, None, 1)?;
     Ok(IndexDescription {
         id: stored.id,
+        unique_id,
         name: stored.name,
         dim: Dim::stored(stored.dimension)?,
         metric: Metric::from_name(&stored.metric)?,
@@ -148,6 +194,7 @@ mod tests {
         let (mut registry, _) = Registry::open(&home, CatalogKind::Redb).unwrap();
         let movies = IndexDescription {
             id: 1,
+            unique_id: UniqueId::new([0xa5; 16]),
             name: "movies".into(),
             dim: Dim::new(3).unwrap(),
             metric: Metric::Cosine,

@@ -134,9 +134,19 @@ fn make_indexes(home: &Path, kind: CatalogKind) -> Vec<IndexDescription> {
     for id in 1..=4 {
         let IndexRequest { name, dim, metric, is_protected, tags, attributes } =
             request(&format!("index-{id}"), 3);
-        let (port, scan_factor) = (7000, Some(id as f64));
-        let description =
-            IndexDescription { id, name, dim, metric, port, is_protected, tags, attributes, scan_factor };
+        let (port, scan_factor, unique_id) = (7000, Some(id as f64), UniqueId::NONE);
+        let description = IndexDescription {
+            id,
+            unique_id,
+            name,
+            dim,
+            metric,
+            port,
+            is_protected,
+            tags,
+            attributes,
+            scan_factor,
+        };
         let made = scratch("flips-made");
         let engine = Engine::open(&made, EngineSettings::offline(1, 3).unwrap()).unwrap();
         let index = Index { description: description.clone(), engine };

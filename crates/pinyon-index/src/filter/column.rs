@@ -133,6 +133,9 @@ impl Column {
     }
 }
 
+/// Few rows among many are sorted: what is made of bits takes as long as all of these are.
+const SORTED_BITS_MIN: usize = 256;
+
 /// The rows of some numbers. A bitmap is made of bits that were set in any order: put in one by one, rows that do not ascend
 /// cost a search each.
 fn rows_of(numbers: &[(f64, u32)]) -> RoaringBitmap {
@@ -142,6 +145,12 @@ fn rows_of(numbers: &[(f64, u32)]) -> RoaringBitmap {
     }
     if numbers.is_empty() {
         return RoaringBitmap::new();
+    }
+    if (last - first) as usize / numbers.len() >= SORTED_BITS_MIN {
+        let mut rows: Vec<u32> = numbers.iter().map(|(_, row)| *row).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        return RoaringBitmap::from_sorted_iter(rows).unwrap_or_default();
     }
     let first = first / 8 * 8;
     let mut bits = vec![0_u8; (last - first) as usize / 8 + 1];

@@ -165,6 +165,7 @@ mod tests {
     fn index() -> IndexDescription {
         IndexDescription {
             id: 1,
+            unique_id: pinyon_types::UniqueId::NONE,
             name: "movies".into(),
             dim: Dim::new(3).unwrap(),
             metric: Metric::Cosine,

@@ -10,7 +10,7 @@ use crate::{ShardError, segment::remove_leftover, shard::Inner};
 use pinyon_index::{CodeGraph, CodedRows, GraphParts};
 use pinyon_storage::{
     io::unfinished_path,
-    segment::{SegmentError, SegmentFile, SegmentHead, SegmentWriter},
+    segment::{SegmentError, SegmentHead, SegmentWriter},
 };
 use pinyon_types::{SegmentId, ShardId};
 use std::{
@@ -88,7 +88,7 @@ impl<'a> Place<'a> {
 
     fn read(&self) -> Result<Built, ShardError> {
         let damaged = |what: String| ShardError::damaged(&self.path, what);
-        let file = SegmentFile::open(&self.site.inner.io, &self.path, self.head())?;
+        let file = self.site.inner.place.open(&self.site.inner.io, &self.path, self.site.id)?;
         let (test, since_us) = self.purpose.outcome(file.u64s(tag::PURPOSE)?).map_err(damaged)?;
         let parts = GraphParts {
             options: GRAPH_OPTIONS,
@@ -119,7 +119,7 @@ impl<'a> Place<'a> {
     }
 
     const fn head(&self) -> SegmentHead {
-        SegmentHead { shard: self.site.inner.shape.shard.get(), segment: self.site.id }
+        SegmentHead { owner: self.site.inner.place.owner, segment: self.site.id }
     }
 
     fn warn(&self, what: &'static str, error: &ShardError) {

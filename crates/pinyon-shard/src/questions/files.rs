@@ -2,7 +2,7 @@
 //! of another version is done without, and one that cannot be written changes nothing but what the next start knows.
 
 use crate::{QuestionsKept, ShardError, Step, part::Part, segment::remove_leftover, shard::Inner};
-use pinyon_storage::segment::{SegmentError, SegmentFile, SegmentHead, SegmentWriter};
+use pinyon_storage::segment::{SegmentError, SegmentHead, SegmentWriter};
 use pinyon_types::{NamespaceId, SegmentId};
 use std::path::PathBuf;
 
@@ -78,7 +78,8 @@ fn write(inner: &Inner, part: Part, questions: &[Vec<f32>]) -> Result<(), ShardE
     // What is sealed does not take the place of another file.
     remove(inner, part);
     remove_leftover(&inner.io, &path)?;
-    let mut writer = SegmentWriter::create(&inner.io, &path, head(inner))?;
+    let head = SegmentHead { owner: inner.place.owner, segment: NO_SEGMENT };
+    let mut writer = SegmentWriter::create(&inner.io, &path, head)?;
     writer.begin(tag::PURPOSE)?;
     writer.write(bytemuck::cast_slice(&purpose(inner, part)))?;
     writer.begin(tag::VECTORS)?;
@@ -89,7 +90,7 @@ fn write(inner: &Inner, part: Part, questions: &[Vec<f32>]) -> Result<(), ShardE
 
 fn read(inner: &Inner, part: Part) -> Result<(), ShardError> {
     let path = path_of(inner, part);
-    let file = SegmentFile::open(&inner.io, &path, head(inner))?;
+    let file = inner.place.open(&inner.io, &path, NO_SEGMENT)?;
     if file.u64s(tag::PURPOSE)? != purpose(inner, part) {
         return Err(ShardError::damaged(path, "it is of another version, namespace or dimension"));
     }
@@ -124,9 +125,7 @@ fn has_records(inner: &Inner, part: Part) -> bool {
 }
 
 /// No segment has the number 0.
-const fn head(inner: &Inner) -> SegmentHead {
-    SegmentHead { shard: inner.shape.shard.get(), segment: SegmentId::new(0) }
-}
+const NO_SEGMENT: SegmentId = SegmentId::new(0);
 
 fn path_of(inner: &Inner, part: Part) -> PathBuf {
     inner.dir.join(file_name(part))

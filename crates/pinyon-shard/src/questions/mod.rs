@@ -3,6 +3,7 @@
 //! its text, so that nothing of it is logged, counted by what it says or handed out.
 
 mod files;
+mod note;
 
 pub(crate) use files::{forget, keep_all, keep_next, restore};
 
@@ -34,20 +35,15 @@ pub(crate) struct Questions {
 /// The questions about a part.
 #[derive(Debug)]
 struct Sample {
-    kept: Vec<Kept>,
+    kept: Vec<Vec<f32>>,
+    /// A number of each that equal ones have in common; beside each other, because every question is held against all of them.
+    hashes: Vec<u32>,
     asked: u64,
     /// How many of those that are kept no file has.
     unsaved: usize,
     rng: SeededRng,
     recent: Vec<Vec<f32>>,
     drift: Drift,
-}
-
-/// A question, and a number that equal ones have.
-#[derive(Debug)]
-struct Kept {
-    hash: u32,
-    vector: Vec<f32>,
 }
 
 impl Questions {
@@ -61,9 +57,7 @@ impl Questions {
     /// Those that are kept about a part.
     pub(crate) fn of(&self, part: Part) -> Vec<Vec<f32>> {
         let parts = self.lock();
-        parts.get(&part).map_or_else(Vec::new, |sample| {
-            sample.kept.iter().map(|question| question.vector.clone()).collect()
-        })
+        parts.get(&part).map_or_else(Vec::new, |sample| sample.kept.clone())
     }
 
     /// How many these are.
@@ -80,7 +74,7 @@ impl Questions {
         let mut parts = self.lock();
         let (part, sample) = parts.iter_mut().find(|(_, sample)| is_wanted(sample))?;
         sample.unsaved = 0;
-        Some((*part, sample.kept.iter().map(|question| question.vector.clone()).collect()))
+        Some((*part, sample.kept.clone()))
     }
 
     /// Takes back what a file kept.
@@ -122,8 +116,8 @@ impl Questions {
     /// Memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let of_sample = |sample: &Sample| -> usize {
-            let vectors = sample.kept.iter().map(|question| &question.vector).chain(&sample.recent);
-            vectors.map(|vector| vector.len() * size_of::<f32>() + size_of::<Kept>()).sum()
+            let vectors = sample.kept.iter().chain(&sample.recent);
+            vectors.map(|vector| size_of_val(vector.as_slice()) + size_of::<(Vec<f32>, u32)>()).sum()
         };
         self.lock().values().map(of_sample).sum()
     }
@@ -136,9 +130,9 @@ impl Questions {
 
 impl Sample {
     fn new() -> Self {
-        let (kept, recent) = (Vec::new(), Vec::new());
+        let (kept, hashes, recent) = (Vec::new(), Vec::new(), Vec::new());
         let (rng, drift) = (SeededRng::new(0x7175_6573), Drift::default());
-        Self { kept, asked: 0, unsaved: 0, rng, recent, drift }
+        Self { kept, hashes, asked: 0, unsaved: 0, rng, recent, drift }
     }
 
     fn note(&mut self, vector: &[f32]) {
@@ -160,14 +154,17 @@ impl Sample {
         // An instruction a word: a hash that guards against an enemy took a tenth of a short query. What happens to have an equal one is
         // not kept, which no answer depends on.
         let hash = crc32c::crc32c(bytemuck::cast_slice(vector));
-        if self.kept.iter().any(|one| one.hash == hash) {
+        // All of them, so that many are compared at once.
+        if self.hashes.iter().fold(false, |found, one| found | (*one == hash)) {
             return;
         }
-        let question = Kept { hash, vector: vector.to_vec() };
         self.unsaved += 1;
-        match place.and_then(|place| self.kept.get_mut(place)) {
-            Some(old) => *old = question,
-            None => self.kept.push(question),
+        match place.and_then(|place| self.kept.get_mut(place).zip(self.hashes.get_mut(place))) {
+            Some((kept, old)) => (*kept, *old) = (vector.to_vec(), hash),
+            None => {
+                self.kept.push(vector.to_vec());
+                self.hashes.push(hash);
+            }
         }
     }
 }

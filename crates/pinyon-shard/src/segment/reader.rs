@@ -24,7 +24,7 @@ use pinyon_storage::{
     metadata_bytes::MetadataView,
     segment::{SegmentFile, SegmentHead},
 };
-use pinyon_types::{Epoch, NamespaceId, RecordId, SegmentId, SeqNo, SlotId, TenantId};
+use pinyon_types::{Epoch, NamespaceId, RecordId, SeqNo, SlotId, TenantId};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
@@ -59,9 +59,9 @@ impl Segment {
         io: &SharedIo,
         path: &Path,
         shape: ShardShape,
-        id: SegmentId,
+        head: SegmentHead,
     ) -> Result<Self, ShardError> {
-        let file = SegmentFile::open(io, path, SegmentHead { shard: shape.shard.get(), segment: id })?;
+        let file = SegmentFile::open(io, path, head)?;
         let damaged = |what: String| ShardError::damaged(path, what);
         let namespaces = read_namespaces(&file).map_err(damaged)?;
         let rows = namespaces.last().map_or(0, |entry| entry.slots.end);

@@ -16,13 +16,16 @@ mod questions;
 mod recall;
 mod sizes;
 
-use crate::{Change, Keepers, KeepersOptions, Namespace, Shard, ShardError, ShardOptions, ShardShape};
-use pinyon_storage::io::SharedIo;
+use crate::{
+    Birth, Change, Keepers, KeepersOptions, Namespace, Shard, ShardError, ShardOptions, ShardPlace,
+    ShardShape,
+};
+use pinyon_storage::{Owner, io::SharedIo, witness::Witness};
 use pinyon_types::{
     Dim, Epoch, Metadata, MetadataValue, Metric, NamespaceId, Record, RecordId, SeededRng, ShardId,
-    SparseVector, TenantId, Vector,
+    SparseVector, TenantId, UniqueId, Vector,
 };
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 const DIR: &str = "/data/shard";
 const DIM: usize = 5;
@@ -53,14 +56,19 @@ fn open(io: &SharedIo, metric: Metric) -> Result<Shard, ShardError> {
     open_as(io, shape(metric))
 }
 
+/// In its place, with a witness on the same disk: whatever survives of that must not claim more than survives of the shard.
 fn open_as(io: &SharedIo, shape: ShardShape) -> Result<Shard, ShardError> {
-    Shard::open(io, Path::new(DIR), shape, options())
+    let name = UniqueId::new([5; UniqueId::BYTES]);
+    let owner = Owner { number: shape.shard.get(), index: name, shard: name };
+    let witness = Witness::open(io, Path::new("/data"), name).map_err(ShardError::io("/data"))?;
+    let (birth, made_with, witness) = (Birth::Making, None, Some(Arc::new(witness)));
+    Shard::open_in(io, Path::new(DIR), (shape, ShardPlace { owner, birth, made_with, witness }), options())
 }
 
 fn keepers() -> Keepers {
     let graphs = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let clock = std::sync::Arc::new(pinyon_storage::SystemClock::new());
-    let options = KeepersOptions { threads: 2, clock, memory: None, graphs: std::sync::Arc::new(graphs) };
+    let clock = Arc::new(pinyon_storage::SystemClock::new());
+    let options = KeepersOptions { threads: 2, clock, memory: None, graphs: Arc::new(graphs) };
     Keepers::start(options).unwrap()
 }
 

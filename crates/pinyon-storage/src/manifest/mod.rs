@@ -8,6 +8,7 @@ mod codec;
 mod tests;
 
 use crate::{
+    Owner,
     bytes::{BytesError, Reader},
     io::{Io, write_file_atomically},
 };
@@ -22,14 +23,18 @@ use std::{
 pub const MANIFEST_FILE_NAME: &str = "MANIFEST";
 
 const MAGIC: &[u8; 8] = b"PNYMAN\0\0";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 20;
 
 /// Which files make up a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// The shard's number.
-    pub shard: u32,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What the shard's index is made with; known from version 2 on.
+    pub made_with: Option<MadeWith>,
+    /// Which of the shard's manifests it is: each that is stored has the next number. One of version 1 has 0.
+    pub generation: u64,
     /// Components of a vector.
     pub dim: u32,
     /// The metric, by the caller's numbering.
@@ -42,8 +47,28 @@ pub struct Manifest {
     pub epoch_seen: u64,
     /// The live segments, oldest first.
     pub segments: Vec<SegmentEntry>,
-    /// First positions of the log files that must be there.
-    pub logs: Vec<u64>,
+    /// The log files that must be there.
+    pub logs: Vec<LogEntry>,
+}
+
+/// What an index is made with, apart from what its shards know of themselves: with it a lost catalog can be made anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeWith {
+    /// How many shards it has.
+    pub shards: u32,
+    /// The placement policy's name.
+    pub placement: String,
+    /// The embedder's id.
+    pub embedder: String,
+}
+
+/// A log file that belongs to the shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Its first position.
+    pub first_seq: u64,
+    /// Whose name stands in it.
+    pub owner: Owner,
 }
 
 /// A segment file that belongs to the shard.
@@ -57,6 +82,8 @@ pub struct SegmentEntry {
     pub checksum: u32,
     /// Its number of rows.
     pub rows: u32,
+    /// Whose name stands in it: the shard's, or none in a file of version 1.
+    pub owner: Owner,
 }
 
 /// What can go wrong with a manifest.
@@ -82,13 +109,13 @@ pub enum ManifestError {
         expected: &'static str,
     },
     /// Another version of the program wrote it.
-    #[error("{path} has format version {found}, this program reads {expected}", path = .path.display())]
+    #[error("{path} has format version {found}, this program reads up to {expected}", path = .path.display())]
     Version {
         /// The file.
         path: PathBuf,
         /// The version in the file.
         found: u32,
-        /// The version that this program reads.
+        /// The latest version that this program reads.
         expected: u32,
     },
     /// It names more files than a manifest can.
@@ -132,23 +159,26 @@ pub fn load(io: &dyn Io, dir: &Path) -> Result<Option<Manifest>, ManifestError> 
     let damaged =
         |BytesError { offset, expected }| ManifestError::Damaged { path: path.clone(), offset, expected };
     let (version, body) = unframe(&bytes).map_err(damaged)?;
-    if version != VERSION {
-        return Err(ManifestError::Version { path, found: version, expected: VERSION });
-    }
-    let manifest = codec::decode(body)
-        .ok_or_else(|| damaged(BytesError { offset: HEADER_BYTES, expected: "a manifest's body" }))?;
+    let decoded = match version {
+        1 => codec::decode_v1(body),
+        VERSION => codec::decode(body),
+        found => return Err(ManifestError::Version { path, found, expected: VERSION }),
+    };
+    let manifest =
+        decoded.ok_or_else(|| damaged(BytesError { offset: HEADER_BYTES, expected: "a manifest's body" }))?;
     check_segments(&path, &manifest)?;
     Ok(Some(manifest))
 }
 
-/// Replaces the manifest of a directory. Durable when it returns.
+/// Replaces the manifest of a directory by its next generation. Durable when it returns.
 ///
 /// # Errors
 /// Segments that contradict each other, too many of them, the system's; the old manifest still stands, unless only the
 /// last sync failed: then a crash decides between the two.
-pub fn store(io: &dyn Io, dir: &Path, manifest: &Manifest) -> Result<(), ManifestError> {
+pub fn store(io: &dyn Io, dir: &Path, manifest: &mut Manifest) -> Result<(), ManifestError> {
     let path = dir.join(MANIFEST_FILE_NAME);
     check_segments(&path, manifest)?;
+    manifest.generation += 1;
     let body = codec::encode(manifest).ok_or_else(|| ManifestError::TooLarge {
         path: path.clone(),
         segments: manifest.segments.len(),

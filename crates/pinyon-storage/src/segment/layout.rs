@@ -1,19 +1,22 @@
 //! The bytes of a segment file: header, sections, section table, footer. Everything begins at a multiple of 64.
 //!
-//! Header (64): 0 magic "PNYSEG\0\0", 8 version u32, 12 shard u32, 16 segment u64, 24 CRC-32C u32 of bytes 0..24, zeros.
+//! Header (64): that of [`crate::owner`], magic "PNYSEG\0\0", its number the segment's.
 //! Table entry (24): 0 tag u32, 4 CRC-32C u32 of the section, 8 offset u64, 16 length u64.
 //! Footer (32), right behind the table: 0 table offset u64, 8 file length u64, 16 section count u32, 20 CRC-32C u32 of
 //! header, table and footer bytes 0..20, 24 magic "PNYSEGF\0".
 
 use super::SegmentHead;
-use crate::bytes::{BytesError, Reader};
+use crate::{
+    bytes::{BytesError, Reader},
+    owner::{self, Header},
+};
 use pinyon_types::SegmentId;
 
-pub(super) const HEADER_BYTES: usize = 64;
+pub(super) use owner::{HEADER_BYTES, VERSION};
+
 pub(super) const ENTRY_BYTES: usize = 24;
 pub(super) const FOOTER_BYTES: usize = 32;
 pub(super) const ALIGNMENT: u64 = 64;
-pub(super) const VERSION: u32 = 1;
 /// Most sections of a file: far more than any writer has, and few enough to search them one by one.
 pub(super) const SECTIONS_MAX: usize = 1024;
 
@@ -44,26 +47,13 @@ pub(super) struct Footer {
 }
 
 pub(super) fn encode_header(head: SegmentHead) -> Vec<u8> {
-    let mut header = HEADER_MAGIC.to_vec();
-    header.extend_from_slice(&VERSION.to_le_bytes());
-    header.extend_from_slice(&head.shard.to_le_bytes());
-    header.extend_from_slice(&head.segment.get().to_le_bytes());
-    header.extend_from_slice(&crc32c::crc32c(&header).to_le_bytes());
-    header.resize(HEADER_BYTES, 0);
-    header
+    owner::encode_header(HEADER_MAGIC, head.owner, head.segment.get())
 }
 
 /// Returns the format version and whose file it is.
 pub(super) fn decode_header(header: &[u8]) -> Result<(u32, SegmentHead), BytesError> {
-    let mut reader = Reader::new(header);
-    expect(reader.take(8)? == HEADER_MAGIC, 0, "the magic of a segment file")?;
-    let version = reader.u32()?;
-    let head = SegmentHead { shard: reader.u32()?, segment: SegmentId::new(reader.u64()?) };
-    let covered = header.get(..reader.offset()).unwrap_or_default();
-    expect(reader.u32()? == crc32c::crc32c(covered), 24, "the header's checksum")?;
-    let reserved = reader.take(HEADER_BYTES - 28)?;
-    expect(reserved.iter().all(|&byte| byte == 0), 28, "zeros")?;
-    Ok((version, head))
+    let Header { version, owner, number } = owner::decode_header(HEADER_MAGIC, header)?;
+    Ok((version, SegmentHead { owner, segment: SegmentId::new(number) }))
 }
 
 /// The table and the footer behind it, for a file whose header is `header`, and the footer's checksum.

@@ -13,6 +13,7 @@ pub use layout::segment_file_name;
 pub use reader::SegmentFile;
 pub use writer::{SegmentSummary, SegmentWriter};
 
+use crate::Owner;
 use pinyon_types::SegmentId;
 use std::{
     io,
@@ -22,8 +23,8 @@ use std::{
 /// Whose segment it is, and which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentHead {
-    /// The shard's number.
-    pub shard: u32,
+    /// The shard.
+    pub owner: Owner,
     /// The segment's number within the shard.
     pub segment: SegmentId,
 }
@@ -75,6 +76,16 @@ pub enum SegmentError {
         expected: u64,
         /// What the file says.
         found: u64,
+    },
+    /// The file is whole, and another shard's.
+    #[error("{path} is another's file: it is of {found}, expected {expected}", path = .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Whose name stands in it.
+        found: Owner,
+        /// Whose should.
+        expected: Owner,
     },
     /// The file has no such section.
     #[error("{path} has no section {tag}", path = .path.display())]

@@ -150,17 +150,19 @@ impl<'a> Check<'a> {
     fn header(&self, expect: SegmentHead) -> Result<(), SegmentError> {
         let header = self.slice(0, HEADER_BYTES as u64, "a whole header")?;
         let (version, head) = decode_header(header).map_err(|error| self.inside(0, &error))?;
-        let properties = [
-            ("format version", u64::from(VERSION), u64::from(version)),
-            ("shard", u64::from(expect.shard), u64::from(head.shard)),
-            ("segment number", expect.segment.get(), head.segment.get()),
-        ];
-        match properties.into_iter().find(|(_, expected, found)| expected != found) {
-            Some((what, expected, found)) => {
-                Err(SegmentError::OtherFile { path: self.path.to_owned(), what, expected, found })
-            }
-            None => Ok(()),
+        let path = || self.path.to_owned();
+        if version > VERSION {
+            let (what, expected, found) = ("format version", u64::from(VERSION), u64::from(version));
+            return Err(SegmentError::OtherFile { path: path(), what, expected, found });
         }
+        if head.owner != expect.owner {
+            return Err(SegmentError::Foreign { path: path(), found: head.owner, expected: expect.owner });
+        }
+        if head.segment != expect.segment {
+            let (expected, found) = (expect.segment.get(), head.segment.get());
+            return Err(SegmentError::OtherFile { path: path(), what: "segment number", expected, found });
+        }
+        Ok(())
     }
 
     fn footer(&self) -> Result<Footer, SegmentError> {

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::io::{Fault, FaultDisk, FaultKind, Io, Keep, MemoryIo, SharedIo};
-use pinyon_types::{SeededRng, SegmentId};
+use pinyon_types::{SeededRng, SegmentId, UniqueId};
 use std::{path::Path, sync::Arc};
 
-const HEAD: SegmentHead = SegmentHead { shard: 3, segment: SegmentId::new(7) };
+const OWNER: Owner = Owner { number: 3, index: UniqueId::new([7; 16]), shard: UniqueId::new([8; 16]) };
+const HEAD: SegmentHead = SegmentHead { owner: OWNER, segment: SegmentId::new(7) };
 
 fn written() -> (SharedIo, std::path::PathBuf, SegmentSummary) {
     let io: SharedIo = Arc::new(MemoryIo::new());
@@ -68,12 +69,16 @@ fn any_changed_byte_is_an_error() {
 #[test]
 fn another_segments_file_is_refused_by_name() {
     let (io, path, _) = written();
-    let open = |shard, segment| {
-        let head = SegmentHead { shard, segment: SegmentId::new(segment) };
-        SegmentFile::open(&io, &path, head).unwrap_err().to_string()
+    let open = |owner, segment| {
+        let head = SegmentHead { owner, segment: SegmentId::new(segment) };
+        SegmentFile::open(&io, &path, head).unwrap_err()
     };
-    assert!(open(3, 8).contains("its segment number is 7, expected 8"));
-    assert!(open(4, 7).contains("its shard is 3, expected 4"));
+    assert!(open(OWNER, 8).to_string().contains("its segment number is 7, expected 8"));
+    for owner in [Owner { number: 4, ..OWNER }, Owner { shard: OWNER.index, ..OWNER }, Owner::numbered(3)] {
+        assert!(
+            matches!(open(owner, 7), SegmentError::Foreign { found: OWNER, expected, .. } if expected == owner)
+        );
+    }
 }
 
 /// SEG-1.

@@ -5,7 +5,7 @@ use super::{
     layout::{HEADER_BYTES, decode_header, first_seq_of_name},
     reader::{LogEnd, LogReader, has_any_entry},
 };
-use crate::io::Io;
+use crate::{Owner, io::Io};
 use pinyon_types::SeqNo;
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub struct FrameReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogReport {
     /// Whose log it is.
-    pub shard: u32,
+    pub owner: Owner,
     /// The position of its first entry.
     pub first_seq: SeqNo,
     /// Its entries.
@@ -78,5 +78,5 @@ pub fn inspect(io: &dyn Io, path: &Path) -> Result<LogReport, WalError> {
     }
     let end = reader.end();
     let (bytes, used_bytes) = (bytes.len() as u64, reader.offset as u64);
-    Ok(LogReport { shard: header.shard, first_seq: header.first_seq, frames, bytes, used_bytes, end })
+    Ok(LogReport { owner: header.owner, first_seq: header.first_seq, frames, bytes, used_bytes, end })
 }

@@ -1,15 +1,19 @@
 //! The bytes of a log file: a header of 64 bytes, then frames that start at multiples of 8.
 //!
-//! Header: 0 magic "PNYLOG\0\0", 8 version u32, 12 shard u32, 16 first seq u64, 24 CRC-32C u32 of bytes 0..24, zeros.
+//! Header: that of [`crate::owner`], magic "PNYLOG\0\0", its number the first seq.
 //! Frame: 0 magic u32, 4 kind u8 and three zeros, 8 payload length u32, 12 CRC-32C u32 over bytes 0..12, 16..32 and the
 //! payload, 16 seq u64, 24 synced seq u64, 32 payload, zeros to a multiple of 8.
 
-use crate::bytes::Reader;
+use crate::{
+    bytes::Reader,
+    owner::{self, Owner},
+};
 use pinyon_types::{SeqNo, limits};
 
-pub(crate) const HEADER_BYTES: u64 = 64;
+pub(crate) use owner::VERSION;
+
+pub(crate) const HEADER_BYTES: u64 = owner::HEADER_BYTES as u64;
 pub(crate) const FRAME_HEAD_BYTES: usize = 32;
-pub(crate) const VERSION: u32 = 1;
 pub(crate) const PAYLOAD_BYTES_MAX: usize = limits::BATCH_BYTES_MAX;
 /// Kind of the frame that ends a log cleanly; it has no payload and takes no position.
 pub(crate) const KIND_END: u8 = 0xff;
@@ -33,37 +37,22 @@ pub(crate) fn first_seq_of_name(name: &str) -> Option<SeqNo> {
     (first_seq <= SEQ_MAX).then_some(first_seq)
 }
 
-pub(crate) fn encode_header(shard: u32, first_seq: SeqNo) -> Vec<u8> {
-    let mut header = FILE_MAGIC.to_vec();
-    header.extend_from_slice(&VERSION.to_le_bytes());
-    header.extend_from_slice(&shard.to_le_bytes());
-    header.extend_from_slice(&first_seq.get().to_le_bytes());
-    header.extend_from_slice(&crc32c::crc32c(&header).to_le_bytes());
-    header.resize(HEADER_BYTES as usize, 0);
-    header
+pub(crate) fn encode_header(owner: Owner, first_seq: SeqNo) -> Vec<u8> {
+    owner::encode_header(FILE_MAGIC, owner, first_seq.get())
 }
 
 /// What a valid header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) version: u32,
-    pub(crate) shard: u32,
+    pub(crate) owner: Owner,
     pub(crate) first_seq: SeqNo,
 }
 
 pub(crate) fn decode_header(bytes: &[u8]) -> Option<Header> {
-    let head = bytes.get(..HEADER_BYTES as usize)?;
-    let mut reader = Reader::new(head);
-    let magic = reader.take(8).ok()?;
-    let version = reader.u32().ok()?;
-    let shard = reader.u32().ok()?;
-    let first_seq = SeqNo::new(reader.u64().ok()?);
-    let checksum = reader.u32().ok()?;
-    let is_whole = magic == FILE_MAGIC
-        && first_seq <= SEQ_MAX
-        && checksum == crc32c::crc32c(head.get(..24)?)
-        && head.get(28..)?.iter().all(|&byte| byte == 0);
-    is_whole.then_some(Header { version, shard, first_seq })
+    let owner::Header { version, owner, number } = owner::decode_header(FILE_MAGIC, bytes).ok()?;
+    let first_seq = SeqNo::new(number);
+    (first_seq <= SEQ_MAX).then_some(Header { version, owner, first_seq })
 }
 
 /// What stands before a frame's payload.

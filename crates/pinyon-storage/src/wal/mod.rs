@@ -17,10 +17,11 @@ mod writer;
 pub use inspect::{FrameReport, LogReport, holds_entries, inspect, is_log_file_name};
 pub use layout::log_file_name;
 pub use reader::{Frame, LogEnd};
-pub use recover::{LogFile, Plan, RecoverRequest, Recovered, TornTail, examine};
+pub use recover::{ExpectedLog, LogFile, Plan, RecoverRequest, Recovered, TornTail, examine};
 pub use removal::remove_logs_below;
 pub use writer::{LogHead, Wal, WalOptions};
 
+use crate::Owner;
 use pinyon_types::SeqNo;
 use std::{
     io,
@@ -56,6 +57,16 @@ pub enum WalError {
         offset: u64,
         /// What is wrong there.
         what: String,
+    },
+    /// It is whole, and another shard's.
+    #[error("{path} is another's file: it is of {found}, expected {expected}", path = .path.display())]
+    Foreign {
+        /// The log file.
+        path: PathBuf,
+        /// Whose name stands in it.
+        found: Owner,
+        /// Whose should.
+        expected: Owner,
     },
     /// A log file that must be there is not.
     #[error("{path} is missing: it holds log entries from {first_seq} on", path = .path.display())]

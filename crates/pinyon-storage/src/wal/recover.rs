@@ -7,7 +7,10 @@ use super::{
     reader::{LogEnd, LogReader, has_any_frame},
     removal::list_logs,
 };
-use crate::io::{Io, aside_path, set_aside, write_file_atomically};
+use crate::{
+    Owner,
+    io::{Io, aside_path, set_aside, write_file_atomically},
+};
 use pinyon_types::SeqNo;
 use std::{
     io,
@@ -18,11 +21,22 @@ use std::{
 #[derive(Debug, Clone, Copy)]
 pub struct RecoverRequest<'a> {
     /// Whose logs they are.
-    pub shard: u32,
+    pub owner: Owner,
     /// Entries up to this position are in segments already.
     pub floor: SeqNo,
-    /// First positions of log files that must be there.
-    pub expected_logs: &'a [SeqNo],
+    /// Log files that must be there.
+    pub expected_logs: &'a [ExpectedLog],
+    /// What is known to have been acknowledged: where less can be read, bytes are damaged, not torn.
+    pub acknowledged: SeqNo,
+}
+
+/// A log file that must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpectedLog {
+    /// The position of its first entry.
+    pub first_seq: SeqNo,
+    /// Whose name stands in it.
+    pub owner: Owner,
 }
 
 /// A log file that was read.
@@ -32,6 +46,8 @@ pub struct LogFile {
     pub path: PathBuf,
     /// The position of its first entry.
     pub first_seq: SeqNo,
+    /// Whose name stands in it.
+    pub owner: Owner,
     /// Bytes up to the end of its last entry.
     pub bytes: u64,
 }
@@ -85,14 +101,14 @@ struct OpenEnd {
 /// Calls `visit` with every entry behind the floor, in order, and says what is to be done before a new log may follow. Changes nothing.
 ///
 /// # Errors
-/// Damage to acknowledged entries, a missing file or a gap, another shard's log, what `visit` returns, the system's.
+/// Damage to acknowledged entries or their absence, a missing file or a gap, another shard's log, what `visit` returns, the system's.
 pub fn examine<E: From<WalError>>(
     io: &dyn Io,
     dir: &Path,
     request: RecoverRequest<'_>,
     visit: &mut dyn FnMut(Frame<'_>) -> Result<(), E>,
 ) -> Result<Plan, E> {
-    let mut logs = read_logs(io, dir, request.expected_logs)?;
+    let mut logs = read_logs(io, dir, request)?;
     check_expected(dir, &logs, request.expected_logs)?;
     let leftovers = logs.extract_if(.., |log| log.is_unborn()).map(|log| log.path).collect();
     let after_floor = SeqNo::new(request.floor.get().saturating_add(1));
@@ -106,7 +122,7 @@ pub fn examine<E: From<WalError>>(
             plan.leftovers.push(log.path.clone());
             continue;
         }
-        log.check_header(request.shard, expected)?;
+        log.check_header(expected)?;
         let mut reader = LogReader::new(&log.bytes, log.first_seq);
         while let Some(frame) = reader.next_frame() {
             if frame.seq > request.floor {
@@ -118,6 +134,7 @@ pub fn examine<E: From<WalError>>(
         let is_last = logs.iter().skip(at + 1).all(|later| later.is_empty() && later.first_seq <= expected);
         plan.end(log, &reader, is_last)?;
     }
+    plan.check_acknowledged(dir, request.acknowledged)?;
     Ok(plan)
 }
 
@@ -125,6 +142,22 @@ impl Plan {
     /// What was found.
     pub const fn recovered(&self) -> &Recovered {
         &self.recovered
+    }
+
+    /// Checks that nothing is missing at the end that somebody was told of.
+    fn check_acknowledged(&self, dir: &Path, acknowledged: SeqNo) -> Result<(), WalError> {
+        let last_seq = self.recovered.last_seq;
+        if last_seq >= acknowledged {
+            return Ok(());
+        }
+        let (path, offset) = self
+            .recovered
+            .logs
+            .last()
+            .map_or_else(|| (dir.to_owned(), 0), |log| (log.path.clone(), log.bytes));
+        let what =
+            format!("log entries {} to {acknowledged} were acknowledged and are not here", last_seq.next());
+        Err(WalError::Damaged { path, offset, what })
     }
 
     /// Adds what is to be done to a log that was read to its end.
@@ -144,7 +177,8 @@ impl Plan {
                 return Err(WalError::Damaged { path, offset, what });
             }
         }
-        let log = LogFile { path: log.path.clone(), first_seq: log.first_seq, bytes: offset };
+        let log =
+            LogFile { path: log.path.clone(), first_seq: log.first_seq, owner: log.owner, bytes: offset };
         self.recovered.logs.push(log);
         Ok(())
     }
@@ -215,6 +249,7 @@ struct LogBytes {
     first_seq: SeqNo,
     bytes: Vec<u8>,
     header: Option<Header>,
+    owner: Owner,
     is_expected: bool,
 }
 
@@ -234,14 +269,15 @@ impl LogBytes {
         !self.is_expected && self.first_seq < expected && self.is_empty()
     }
 
-    fn check_header(&self, shard: u32, expected: SeqNo) -> Result<(), WalError> {
+    fn check_header(&self, expected: SeqNo) -> Result<(), WalError> {
         let what = match self.header {
             None => "its header does not read back".to_owned(),
-            Some(header) if header.version != VERSION => {
-                format!("its format version is {}, this program reads {VERSION}", header.version)
+            Some(header) if header.version > VERSION => {
+                format!("its format version is {}, this program reads up to {VERSION}", header.version)
             }
-            Some(header) if header.shard != shard => {
-                format!("it belongs to shard {}, not to shard {shard}", header.shard)
+            Some(header) if header.owner != self.owner => {
+                let (found, expected) = (header.owner, self.owner);
+                return Err(WalError::Foreign { path: self.path.clone(), found, expected });
             }
             Some(header) if header.first_seq != expected => {
                 format!("it begins with log entry {}, expected {expected}", header.first_seq)
@@ -252,21 +288,25 @@ impl LogBytes {
     }
 }
 
-fn read_logs(io: &dyn Io, dir: &Path, expected_logs: &[SeqNo]) -> Result<Vec<LogBytes>, WalError> {
+fn read_logs(io: &dyn Io, dir: &Path, request: RecoverRequest<'_>) -> Result<Vec<LogBytes>, WalError> {
     let read = |first_seq: SeqNo| {
         let path = dir.join(log_file_name(first_seq));
         let bytes = io.read(&path).map_err(|source| WalError::io(&path, source))?;
         // A file under another log's name is as good as one without a header.
         let header = decode_header(&bytes).filter(|header| header.first_seq == first_seq);
-        Ok(LogBytes { path, first_seq, bytes, header, is_expected: expected_logs.contains(&first_seq) })
+        let expected = request.expected_logs.iter().find(|expected| expected.first_seq == first_seq);
+        let owner = expected.map_or(request.owner, |expected| expected.owner);
+        Ok(LogBytes { path, first_seq, bytes, header, owner, is_expected: expected.is_some() })
     };
     list_logs(io, dir)?.into_iter().map(read).collect()
 }
 
-fn check_expected(dir: &Path, logs: &[LogBytes], expected_logs: &[SeqNo]) -> Result<(), WalError> {
-    let is_missing = |seq: &&SeqNo| !logs.iter().any(|log| log.first_seq == **seq);
+fn check_expected(dir: &Path, logs: &[LogBytes], expected_logs: &[ExpectedLog]) -> Result<(), WalError> {
+    let is_missing = |expected: &&ExpectedLog| !logs.iter().any(|log| log.first_seq == expected.first_seq);
     match expected_logs.iter().find(is_missing) {
-        Some(&first_seq) => Err(WalError::Missing { path: dir.join(log_file_name(first_seq)), first_seq }),
+        Some(&ExpectedLog { first_seq, .. }) => {
+            Err(WalError::Missing { path: dir.join(log_file_name(first_seq)), first_seq })
+        }
         None => Ok(()),
     }
 }

@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::io::{Fault, FaultDisk, FaultKind, Io, Keep, SharedIo};
+use pinyon_types::UniqueId;
 use std::{path::Path, sync::Arc};
 
 const DIR: &str = "/shard";
 const OPTIONS: WalOptions = WalOptions { preallocate_bytes: 4096 };
+
+const OWNER: Owner = Owner { number: 1, index: UniqueId::new([7; 16]), shard: UniqueId::new([8; 16]) };
 
 type Entries = Vec<(u64, Vec<u8>)>;
 
@@ -14,19 +17,26 @@ fn shared(disk: &FaultDisk) -> SharedIo {
 }
 
 fn create(disk: &FaultDisk, first_seq: u64) -> Result<Wal, WalError> {
-    let head = LogHead { shard: 1, first_seq: SeqNo::new(first_seq) };
+    let head = LogHead { owner: OWNER, first_seq: SeqNo::new(first_seq) };
     Wal::create(&shared(disk), Path::new(DIR), head, OPTIONS)
 }
 
 fn read_back(disk: &FaultDisk, floor: u64) -> Result<(Entries, Recovered), WalError> {
-    let request = RecoverRequest { shard: 1, floor: SeqNo::new(floor), expected_logs: &[] };
     let mut entries = Entries::new();
     let mut visit = |frame: Frame<'_>| {
         entries.push((frame.seq.get(), frame.payload.to_vec()));
         Ok::<(), WalError>(())
     };
-    let recovered = recover(disk, Path::new(DIR), request, &mut visit)?;
+    let recovered = recover(disk, Path::new(DIR), request(floor, &[]), &mut visit)?;
     Ok((entries, recovered))
+}
+
+fn request(floor: u64, expected_logs: &[ExpectedLog]) -> RecoverRequest<'_> {
+    RecoverRequest { owner: OWNER, floor: SeqNo::new(floor), expected_logs, acknowledged: SeqNo::ZERO }
+}
+
+fn expected_log(first_seq: u64) -> ExpectedLog {
+    ExpectedLog { first_seq: SeqNo::new(first_seq), owner: OWNER }
 }
 
 /// Reads the logs and does what is to be done.
@@ -214,9 +224,8 @@ fn reading_changes_nothing_and_a_torn_tail_is_cut_with_a_copy_set_aside() {
     let (wal, _) = write_batches(&disk, &[2]);
     let torn_at = wal.file_bytes();
     disk.open(&log_path()).unwrap().write_at(b"torn", torn_at).unwrap();
-    let request = RecoverRequest { shard: 1, floor: SeqNo::ZERO, expected_logs: &[] };
     let before = disk.op_count();
-    let plan = examine(&disk, Path::new(DIR), request, &mut |_| Ok::<(), WalError>(())).unwrap();
+    let plan = examine(&disk, Path::new(DIR), request(0, &[]), &mut |_| Ok::<(), WalError>(())).unwrap();
     assert_eq!(disk.op_count(), before);
     let torn = plan.recovered().torn.clone().unwrap();
     assert_eq!((torn.offset, torn.bytes), (torn_at, OPTIONS.preallocate_bytes - torn_at));
@@ -246,14 +255,58 @@ fn gaps_missing_files_and_foreign_logs_are_refused() {
     late.commit().unwrap();
     let refused = read_back(&disk, 0).unwrap_err().to_string();
     assert!(refused.contains("it begins with log entry 5, expected 4"), "{refused}");
-    let request = RecoverRequest { shard: 1, floor: SeqNo::ZERO, expected_logs: &[SeqNo::new(9)] };
-    let refused = recover(&disk, Path::new(DIR), request, &mut |_| Ok::<(), WalError>(())).unwrap_err();
+    let missing = [expected_log(9)];
+    let refused =
+        recover(&disk, Path::new(DIR), request(0, &missing), &mut |_| Ok::<(), WalError>(())).unwrap_err();
     assert!(matches!(refused, WalError::Missing { first_seq, .. } if first_seq == SeqNo::new(9)));
     let disk = FaultDisk::new();
     write_batches(&disk, &[1]);
-    let request = RecoverRequest { shard: 2, floor: SeqNo::ZERO, expected_logs: &[] };
-    let refused = recover(&disk, Path::new(DIR), request, &mut |_| Ok::<(), WalError>(())).unwrap_err();
-    assert!(refused.to_string().contains("belongs to shard 1, not to shard 2"));
+    let others = [
+        Owner { number: 2, ..OWNER },
+        Owner { index: UniqueId::new([9; 16]), ..OWNER },
+        Owner { shard: UniqueId::new([9; 16]), ..OWNER },
+        Owner::numbered(1),
+    ];
+    for owner in others {
+        let request = RecoverRequest { owner, ..request(0, &[]) };
+        let refused = recover(&disk, Path::new(DIR), request, &mut |_| Ok::<(), WalError>(())).unwrap_err();
+        let WalError::Foreign { found, expected, .. } = refused else { panic!("{refused}") };
+        assert_eq!((found, expected), (OWNER, owner));
+    }
+}
+
+/// The end of a log is damaged or torn: which, those know who heard of the entries.
+#[test]
+fn entries_that_somebody_was_told_of_are_not_a_torn_tail() {
+    for is_closed in [false, true] {
+        let disk = FaultDisk::new();
+        let (mut wal, _) = write_batches(&disk, &[2, 3]);
+        if is_closed {
+            wal.close().unwrap();
+        }
+        let whole = disk.read(&log_path()).unwrap();
+        let recover = |acknowledged| {
+            let request = RecoverRequest { acknowledged: SeqNo::new(acknowledged), ..request(0, &[]) };
+            recover(&disk, Path::new(DIR), request, &mut |_| Ok::<(), WalError>(()))
+        };
+        assert_eq!(recover(5).unwrap().last_seq, SeqNo::new(5));
+        let refused = recover(6).unwrap_err().to_string();
+        assert!(refused.contains("log entries 6 to 6 were acknowledged and are not here"), "{refused}");
+        let end = usize::try_from(wal.file_bytes()).unwrap();
+        // What is only padding may go: zeros are read as well as written.
+        for cut in (64..end).step_by(37).filter(|cut| whole[*cut..end].iter().any(|byte| *byte != 0)) {
+            for (bytes, what) in
+                [(whole[..cut].to_vec(), "cut"), ([&whole[..cut], &[0; 999]].concat(), "zeros")]
+            {
+                disk.put(&log_path(), bytes);
+                let before = disk.op_count();
+                let found = recover(5);
+                assert!(found.is_ok() || disk.op_count() == before, "what is refused is left alone");
+                let is_whole = is_closed && found.as_ref().is_ok_and(|found| found.last_seq == SeqNo::new(5));
+                assert!(is_whole || found.is_err(), "{what} at {cut}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -304,7 +357,7 @@ fn a_failed_write_or_sync_poisons_the_log_for_good() {
 #[test]
 fn logs_that_never_took_an_entry_do_not_stop_recovery() {
     let at = |seq| Path::new(DIR).join(log_file_name(SeqNo::new(seq)));
-    let header = |seq| layout::encode_header(1, SeqNo::new(seq));
+    let header = |seq| layout::encode_header(OWNER, SeqNo::new(seq));
     let leftovers =
         [Vec::new(), vec![0; 4096], header(4)[..30].to_vec(), header(4), [header(4), vec![0; 4096]].concat()];
     for leftover in leftovers {
@@ -325,8 +378,9 @@ fn logs_that_never_took_an_entry_do_not_stop_recovery() {
     // One that the manifest names must be whole.
     let disk = FaultDisk::new();
     disk.put(&at(4), vec![0; 4096]);
-    let request = RecoverRequest { shard: 1, floor: SeqNo::new(3), expected_logs: &[SeqNo::new(4)] };
-    let refused = recover(&disk, Path::new(DIR), request, &mut |_| Ok::<(), WalError>(())).unwrap_err();
+    let named = [expected_log(4)];
+    let refused =
+        recover(&disk, Path::new(DIR), request(3, &named), &mut |_| Ok::<(), WalError>(())).unwrap_err();
     assert!(matches!(refused, WalError::Damaged { offset: 0, .. }), "{refused}");
 }
 
@@ -370,7 +424,7 @@ fn names_and_numbers_beyond_belief_are_not_counted_on() {
     disk.create_dir_all(Path::new(DIR)).unwrap();
     disk.put(
         &Path::new(DIR).join("wal-18446744073709551615.log"),
-        layout::encode_header(1, SeqNo::new(u64::MAX)),
+        layout::encode_header(OWNER, SeqNo::new(u64::MAX)),
     );
     disk.put(&Path::new(DIR).join("wal-+0000000000000000001.log"), vec![1; 100]);
     assert_eq!(read_back(&disk, u64::MAX).unwrap().0, []);
@@ -400,7 +454,7 @@ fn inspecting_lists_entries_and_changes_nothing() {
     let (mut wal, _) = write_batches(&disk, &[2, 1]);
     let used_bytes = wal.file_bytes();
     let report = inspect(&disk, &log_path()).unwrap();
-    assert_eq!((report.shard, report.first_seq, report.end), (1, SeqNo::new(1), LogEnd::Open));
+    assert_eq!((report.owner, report.first_seq, report.end), (OWNER, SeqNo::new(1), LogEnd::Open));
     assert_eq!((report.bytes, report.used_bytes), (4096, used_bytes));
     let seen: Vec<(u64, usize)> =
         report.frames.iter().map(|one| (one.seq.get(), one.payload_bytes)).collect();

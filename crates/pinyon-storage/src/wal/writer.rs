@@ -7,7 +7,10 @@ use super::{
         log_file_name,
     },
 };
-use crate::io::{File, Io, SharedIo};
+use crate::{
+    Owner,
+    io::{File, Io, SharedIo},
+};
 use pinyon_types::SeqNo;
 use std::{
     io,
@@ -19,7 +22,7 @@ use std::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogHead {
     /// Whose log it is.
-    pub shard: u32,
+    pub owner: Owner,
     /// The position of its first entry.
     pub first_seq: SeqNo,
 }
@@ -269,7 +272,7 @@ pub(super) fn length_to_reserve(allocated: u64, needed: u64, step_max: u64) -> u
 }
 
 fn begin(io: &dyn Io, dir: &Path, file: &dyn File, head: LogHead) -> io::Result<()> {
-    file.write_at(&encode_header(head.shard, head.first_seq), 0)?;
+    file.write_at(&encode_header(head.owner, head.first_seq), 0)?;
     file.sync_data()?;
     io.sync_dir(dir)
 }

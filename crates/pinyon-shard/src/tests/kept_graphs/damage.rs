@@ -5,7 +5,7 @@ use pinyon_storage::{
     io::{Fault, FaultDisk, FaultKind, unfinished_path},
     segment::{SegmentFile, SegmentHead, SegmentWriter},
 };
-use pinyon_types::{SegmentId, ShardId};
+use pinyon_types::SegmentId;
 
 /// The sections of a graph's file.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ impl Sections {
 type Spoiler = (&'static str, fn(&mut Sections));
 
 const SPOILERS: [Spoiler; 13] = [
-    ("another shard's", |file| file.head.shard = ShardId::new(3).get()),
+    ("another shard's", |file| file.head.owner.number = 3),
     ("another segment's", |file| file.head.segment = SegmentId::new(2)),
     ("of another version", |file| file.purpose[0] += 1),
     ("of a whole segment", |file| file.purpose[1] = 2),

@@ -1,0 +1,39 @@
+//! Verbs that look at files and settings.
+
+use super::Target;
+use clap::Args;
+use std::path::PathBuf;
+
+/// `pinyon doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Rebuild the routing table from the shards; needs `--data-dir`.
+    #[arg(long, requires = "data_dir")]
+    pub repair: bool,
+    /// Give up a shard that is quarantined: an empty one takes its place, its files are set aside; needs `--data-dir`.
+    #[arg(long, value_name = "SHARD", requires = "data_dir", conflicts_with = "repair")]
+    pub drop: Option<String>,
+    /// Go on with a shard that went back to an earlier state, without what was written since; needs `--data-dir`.
+    #[arg(long, value_name = "SHARD", requires = "data_dir", conflicts_with_all = ["repair", "drop"])]
+    pub accept_older: Option<String>,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `pinyon settings`.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pinyon inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A log (`wal-….log`), a segment (`segment-….seg`), a MANIFEST, or a shard's directory.
+    pub path: PathBuf,
+    /// Write JSON.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,104 @@
+//! What threads of a shard tell each other: that it takes no writes any more, and that there is room again.
+
+use crate::{
+    ShardError, ShardOptions, ShardShape,
+    bell::Bell,
+    keepers::Need,
+    maintain::Maintenance,
+    place::ShardPlace,
+    shard::{Inner, Writer},
+    snapshot::Snapshot,
+};
+use arc_swap::ArcSwap;
+use pinyon_storage::{io::SharedIo, manifest::Manifest, wal::Wal};
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// How long a writer waits for room before it is told to come back later.
+const ROOM_WAIT: Duration = Duration::from_secs(20);
+
+impl Inner {
+    /// A shard that was read back.
+    pub(crate) fn new(
+        (shape, place): (ShardShape, ShardPlace),
+        options: ShardOptions,
+        (io, dir): (&SharedIo, &Path),
+        (state, log, manifest): (Snapshot, Wal, Manifest),
+    ) -> Self {
+        Self {
+            shape,
+            place,
+            options,
+            io: Arc::clone(io),
+            dir: dir.to_owned(),
+            snapshot: ArcSwap::from_pointee(state),
+            queue: Mutex::default(),
+            writer: Mutex::new(Writer { log }),
+            poisoned: AtomicBool::new(false),
+            poison_reason: Mutex::new(None),
+            maintenance: Mutex::new(Maintenance { manifest }),
+            waiting: 0.into(),
+            step_failure: Mutex::new(None),
+            bell: Bell::default(),
+            seals_early: AtomicBool::new(false),
+            questions: Default::default(),
+        }
+    }
+
+    /// The time, if somebody tells it.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.options.clock.as_ref().map_or(0, |clock| clock.now_us())
+    }
+
+    pub(crate) fn poison(&self, reason: &str) {
+        self.poison_reason
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(|| reason.to_owned());
+        self.poisoned.store(true, Ordering::Release);
+        self.bell.ring();
+        tracing::error!(shard = self.shape.shard.get(), error = reason, "shard refuses writes");
+    }
+
+    pub(crate) fn poisoned_error(&self) -> ShardError {
+        let reason = self.poison_reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        ShardError::Poisoned { reason: reason.unwrap_or_else(|| "a writer panicked".into()) }
+    }
+
+    /// Has the memtable sealed, if it is full.
+    pub(crate) fn ask_for_seal(&self) {
+        self.bell.ask(Need::Seal);
+    }
+
+    /// Waits until sealing has made room.
+    pub(crate) fn wait_for_seal(&self) -> Result<(), ShardError> {
+        self.ask_for_seal();
+        let failure = || self.step_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let has_room = || self.snapshot.load().memtable.bytes < self.options.backlog_bytes_max;
+        let is_settled = || has_room() || self.poisoned.load(Ordering::Acquire) || failure().is_some();
+        if self.bell.has_keepers() && self.bell.wait_until(is_settled, ROOM_WAIT) && has_room() {
+            return Ok(());
+        }
+        Err(ShardError::Backlog { reason: failure() })
+    }
+
+    pub(crate) fn close(&self) -> Result<(), ShardError> {
+        let mut writer = self.writer.lock().map_err(|_| self.poisoned_error())?;
+        if !self.poisoned.load(Ordering::Acquire) {
+            writer.log.close()?;
+            self.place.rest();
+            self.poison_reason
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert_with(|| "the shard was closed".into());
+            self.poisoned.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+}
