@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // tests
 
 mod amplify;
+mod answers;
 mod auth;
 mod bodies;
 mod contract;

@@ -19,6 +19,8 @@ pub enum ErrorCode {
     PermissionDenied,
     /// The state of the data forbids it; the message says the way out.
     FailedPrecondition,
+    /// What was asked for is more than an answer may hold.
+    AnswerTooLarge,
     /// Beyond capacity now; later it may work.
     Overloaded,
     /// The disk is full; nothing was written.

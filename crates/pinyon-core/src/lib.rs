@@ -57,7 +57,7 @@ pub use indexes::{INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexRequest, I
 pub use latency::Quantiles;
 pub use load::QueryLoad;
 pub use pinyon_shard::{
-    Asked, BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, KeptTest, MappedBytes,
+    Asked, BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, KeptTest, Located, MappedBytes,
     MemoryBudget, Page, PartExplanation, PartPlace, PartRecall, Pressure, Prices, QuestionsKept, Reason,
     Recall, Receipt, SegmentStats, ShardOptions, Stored, Tier, Way, Work,
 };
@@ -66,7 +66,7 @@ pub use pinyon_storage::{
     io::{FileAccess, limit_new_files, mapped_resident_bytes, port_holder},
 };
 pub use placement::PlacementPolicy;
-pub use settings::{EngineSettings, MissingFields, ShapeSource, Thresholds};
+pub use settings::{ANSWER_BYTES_MAX, EngineSettings, MissingFields, ShapeSource, Thresholds};
 pub use side_files::{
     Readers, SideFileLock, lock_side_file, read_side_file, tighten_data_dir, write_side_file,
 };

@@ -64,6 +64,8 @@ pub struct EngineSettings {
     pub missing_fields: MissingFields,
     /// The effort of queries that name none: 0.5 to 4 times what the self-tests of codes and graphs found to be enough.
     pub scan_factor: f64,
+    /// Most bytes of records in an answer to a question.
+    pub answer_bytes_max: usize,
     /// Who says what the data are.
     pub shape_source: ShapeSource,
 }
@@ -117,6 +119,9 @@ impl MissingFields {
     }
 }
 
+/// Most bytes of records in an answer to a question (Pinecone's limit).
+pub const ANSWER_BYTES_MAX: usize = 4 << 20;
+
 impl EngineSettings {
     /// Settings that need nothing: cosine, the hashing embedder, sled, the reference placement.
     ///
@@ -138,6 +143,7 @@ impl EngineSettings {
             search_threads: std::thread::available_parallelism().map_or(2, usize::from).max(2),
             missing_fields: MissingFields::default(),
             scan_factor: 1.0,
+            answer_bytes_max: ANSWER_BYTES_MAX,
             shape_source: ShapeSource::default(),
         };
         settings.check()?;

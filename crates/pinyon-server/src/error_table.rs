@@ -21,6 +21,7 @@ const QUARANTINE_RETRY_SECONDS: u32 = 30;
 const fn entry(code: ErrorCode) -> (u16, &'static str) {
     match code {
         ErrorCode::InvalidArgument => (400, "INVALID_ARGUMENT"),
+        ErrorCode::AnswerTooLarge => (400, "OUT_OF_RANGE"),
         ErrorCode::NotFound => (404, "NOT_FOUND"),
         ErrorCode::AlreadyExists => (409, "ALREADY_EXISTS"),
         ErrorCode::PermissionDenied => (403, "FORBIDDEN"),

@@ -20,6 +20,14 @@ impl MetadataRef<'_> {
         }
     }
 
+    /// How many bytes it takes, about.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Self::Decoded(metadata) => metadata.size_bytes(),
+            Self::Encoded(view) => view.as_bytes().len(),
+        }
+    }
+
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
         match self {
             Self::Decoded(metadata) => metadata_bytes::encode(metadata, out),

@@ -58,7 +58,7 @@ pub use memory::{DerivedBytes, MappedBytes};
 pub use namespace::Namespace;
 pub use place::{Birth, ShardPlace};
 pub use pressure::Pressure;
-pub use read::{Page, Stored};
+pub use read::{Located, Page, Stored};
 pub use recall::{PartRecall, Tier};
 pub use search::{
     BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Reason, Scope, SharedSearch, Way,

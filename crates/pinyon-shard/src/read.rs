@@ -17,6 +17,37 @@ pub struct Stored {
     pub seq: SeqNo,
 }
 
+/// A record that was found. What it holds is read only when asked for.
+#[derive(Debug, Clone)]
+pub struct Located {
+    place: Place,
+}
+
+impl Located {
+    /// Its id.
+    pub fn id(&self) -> RecordId {
+        record_id(self.place.id())
+    }
+
+    /// How many bytes it takes, about, with its vectors and its metadata.
+    pub fn bytes(&self) -> usize {
+        bytes(&self.place, true, true)
+    }
+
+    /// What is stored.
+    pub fn stored(&self) -> Stored {
+        stored(&self.place)
+    }
+}
+
+/// How many bytes a record takes in an answer, about: its id, and what else is wanted of it.
+pub(crate) fn bytes(place: &Place, with_values: bool, with_metadata: bool) -> usize {
+    let row = place.row();
+    let components = if with_values { row.vector.len() + 2 * row.sparse.indices.len() } else { 0 };
+    let metadata = if with_metadata { row.metadata.bytes() } else { 0 };
+    row.id.len() + components * size_of::<f32>() + metadata
+}
+
 /// One page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
@@ -72,19 +103,19 @@ pub(crate) fn matching<'a>(
     in_memtable.chain(in_layers)
 }
 
-pub(crate) fn fetch(state: &Snapshot, namespace: NamespaceId, ids: &[RecordId]) -> Vec<Stored> {
-    let found = ids.iter().filter_map(|id| Some(stored(&state.find(namespace, id.as_str())?)));
-    found.collect()
+pub(crate) fn find(state: &Snapshot, namespace: NamespaceId, ids: &[RecordId]) -> Vec<Located> {
+    let found = ids.iter().filter_map(|id| state.find(namespace, id.as_str()));
+    found.map(|place| Located { place }).collect()
 }
 
 /// Records that pass a filter, in order of their ids, a page of them and whether more follow.
-pub(crate) fn fetch_matching(
+pub(crate) fn find_matching(
     state: &Snapshot,
     namespace: NamespaceId,
     filter: &Filter,
     after: Option<&str>,
     limit: usize,
-) -> (Vec<Stored>, bool) {
+) -> (Vec<Located>, bool) {
     let mut places: Vec<Place> = matching(state, namespace, filter)
         .filter(|place| after.is_none_or(|after| place.id() > after))
         .collect();
@@ -94,7 +125,7 @@ pub(crate) fn fetch_matching(
         places.truncate(limit);
     }
     places.sort_unstable_by(|a, b| a.id().cmp(b.id()));
-    (places.iter().map(stored).collect(), has_more)
+    (places.into_iter().map(|place| Located { place }).collect(), has_more)
 }
 
 fn stored(place: &Place) -> Stored {

@@ -1,8 +1,8 @@
 //! The shard itself: its parts, and the operations on it.
 
 use crate::{
-    Change, Found, Namespace, Page, PartRecall, Query, Receipt, Scope, ShardError, ShardOptions, ShardShape,
-    Stored,
+    Change, Found, Located, Namespace, Page, PartRecall, Query, Receipt, Scope, ShardError, ShardOptions,
+    ShardShape, Stored,
     bell::Bell,
     codes, graphs,
     maintain::{Maintenance, Step},
@@ -123,12 +123,20 @@ impl Shard {
     ///
     /// # Errors
     /// More ids than one request may name.
-    pub fn fetch(&self, namespace: &Namespace, ids: &[RecordId]) -> Result<Vec<Stored>, ShardError> {
+    pub fn find(&self, namespace: &Namespace, ids: &[RecordId]) -> Result<Vec<Located>, ShardError> {
         if ids.len() > limits::BATCH_RECORDS_MAX {
             let problem = format!("must be at most {}, are {}", limits::BATCH_RECORDS_MAX, ids.len());
             return Err(Invalid::new("ids", problem).into());
         }
-        Ok(read::fetch(&self.snapshot(), namespace.id(), ids))
+        Ok(read::find(&self.snapshot(), namespace.id(), ids))
+    }
+
+    /// The same with all that they hold.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn fetch(&self, namespace: &Namespace, ids: &[RecordId]) -> Result<Vec<Stored>, ShardError> {
+        Ok(self.find(namespace, ids)?.iter().map(Located::stored).collect())
     }
 
     /// Up to `limit` ids with a prefix that come after `after`, in byte order.
@@ -152,16 +160,16 @@ impl Shard {
     ///
     /// # Errors
     /// A limit of 0 or beyond [`limits::LIST_PAGE_MAX`].
-    pub fn fetch_matching(
+    pub fn find_matching(
         &self,
         namespace: &Namespace,
         filter: &Filter,
         after: Option<&RecordId>,
         limit: usize,
-    ) -> Result<(Vec<Stored>, bool), ShardError> {
+    ) -> Result<(Vec<Located>, bool), ShardError> {
         check_page(limit)?;
         let after = after.map(RecordId::as_str);
-        Ok(read::fetch_matching(&self.snapshot(), namespace.id(), filter, after, limit))
+        Ok(read::find_matching(&self.snapshot(), namespace.id(), filter, after, limit))
     }
 
     /// How many records a namespace has; with a filter, how many pass it.

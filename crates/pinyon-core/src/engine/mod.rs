@@ -1,6 +1,7 @@
 //! The engine: what it consists of, and the types it is asked with and answers with.
 
 mod advice;
+mod answers;
 mod documents;
 mod drop;
 mod generation;

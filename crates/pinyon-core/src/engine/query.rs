@@ -337,6 +337,7 @@ impl Inner {
         let explained = plan.explain.then_some(plan.effort);
         let gathered = fan_out::run(self, plan)?;
         let metric = self.settings.metric;
+        self.check_answer(gathered.hits.iter().map(|(_, hit)| hit.bytes(false, true)).sum())?;
         let results = gathered.hits.into_iter().map(|(shard, hit)| {
             let (metadata, text) = split_text(hit.metadata());
             let (tenant, score) = (hit.namespace().name().clone(), metric.score(hit.distance()));

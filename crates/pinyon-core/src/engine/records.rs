@@ -2,7 +2,7 @@
 
 use super::{Engine, Inner};
 use crate::EngineError;
-use pinyon_shard::{Change, Namespace, Page, Receipt, Shard, ShardError, Stored};
+use pinyon_shard::{Change, Located, Namespace, Page, Receipt, Shard, ShardError, Stored};
 use pinyon_types::{Filter, Invalid, Record, RecordId, SeqNo, TenantId};
 
 impl Engine {
@@ -38,11 +38,19 @@ impl Engine {
     ///
     /// # Errors
     /// Refused input.
-    pub fn fetch(&self, tenant: &str, ids: &[RecordId]) -> Result<Vec<Stored>, EngineError> {
+    pub fn find(&self, tenant: &str, ids: &[RecordId]) -> Result<Vec<Located>, EngineError> {
         match self.inner.home(tenant)? {
-            Some((shard, namespace)) => Ok(shard.fetch(&namespace, ids)?),
+            Some((shard, namespace)) => Ok(shard.find(&namespace, ids)?),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The same with all that they hold.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn fetch(&self, tenant: &str, ids: &[RecordId]) -> Result<Vec<Stored>, EngineError> {
+        Ok(self.find(tenant, ids)?.iter().map(Located::stored).collect())
     }
 
     /// Up to `limit` ids with a prefix after `after`, in byte order.
@@ -63,24 +71,24 @@ impl Engine {
     }
 
     /// Up to `limit` records that pass a filter and whose ids come after `after`, in byte order of their ids, and
-    /// whether more follow.
+    /// whether more follow; fewer where more would take more than `room` bytes, or be too much for one answer.
     ///
     /// # Errors
     /// Refused input.
-    pub fn fetch_matching(
+    pub fn find_matching(
         &self,
         tenant: &str,
         filter: &Filter,
         after: Option<&RecordId>,
-        limit: usize,
-    ) -> Result<(Vec<Stored>, bool), EngineError> {
-        match self.inner.home(tenant)? {
-            Some((shard, namespace)) => {
-                let filter = self.inner.read_filter(filter.clone())?;
-                Ok(shard.fetch_matching(&namespace, &filter, after, limit)?)
-            }
-            None => Ok((Vec::new(), false)),
-        }
+        (limit, room): (usize, usize),
+    ) -> Result<(Vec<Located>, bool), EngineError> {
+        let Some((shard, namespace)) = self.inner.home(tenant)? else { return Ok((Vec::new(), false)) };
+        let filter = self.inner.read_filter(filter.clone())?;
+        let (mut found, has_more) = shard.find_matching(&namespace, &filter, after, limit)?;
+        let fitting = self.fitting(&found, room);
+        let has_more = has_more || fitting < found.len();
+        found.truncate(fitting);
+        Ok((found, has_more))
     }
 
     /// The log position that every read of a tenant sees at least; 0 for one that was never placed.

@@ -28,8 +28,9 @@ use crate::{
     tls::{TlsDemands, TlsSettings},
 };
 use pinyon_core::{
-    CatalogKind, CrossShardSettings, EngineSettings, FileAccess, GraphEngine, MissingFields, PlacementPolicy,
-    QuestionsKept, ShapeSource, ShardOptions, Thresholds, check_index_name, limit_new_files,
+    ANSWER_BYTES_MAX, CatalogKind, CrossShardSettings, EngineSettings, FileAccess, GraphEngine,
+    MissingFields, PlacementPolicy, QuestionsKept, ShapeSource, ShardOptions, Thresholds, check_index_name,
+    limit_new_files,
 };
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
@@ -234,6 +235,16 @@ fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> 
     })
 }
 
+/// Bytes of records that an answer may hold.
+fn answer_bytes(answer_mib: Option<u64>) -> Result<usize, ConfigError> {
+    const MIB_MAX: u64 = 64;
+    match answer_mib {
+        None => Ok(ANSWER_BYTES_MAX),
+        Some(mib @ 1..=MIB_MAX) => Ok((mib as usize) << 20),
+        Some(mib) => Err(ConfigError(format!("setting answer_mib: must be 1 to {MIB_MAX} MiB, is {mib}"))),
+    }
+}
+
 /// The engine's part of the settings.
 ///
 /// # Errors
@@ -271,6 +282,7 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
             .search_threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from).max(2)),
         shape_source: ShapeSource::Settings,
+        answer_bytes_max: answer_bytes(merged.answer_mib)?,
         missing_fields: MissingFields::from_name(&text(&merged.missing_fields, "exclude"))
             .map_err(|e| ConfigError(format!("setting {e}")))?,
         scan_factor: merged.scan_factor.unwrap_or(1.0),

@@ -2,7 +2,7 @@
 
 use super::{filter, metadata};
 use crate::ApiError;
-use pinyon_core::{Change, Engine, StoredDocument};
+use pinyon_core::{Change, Engine, EngineError, StoredDocument};
 use pinyon_types::{Filter, Invalid, RecordId, limits};
 use pinyon_wire::documents::{self, DeleteRequest, DeleteResponse, FetchRequest, FetchResponse};
 use serde_json::Value;
@@ -18,26 +18,34 @@ enum Selection {
     Page { filter: Option<Filter>, after: Option<RecordId>, limit: usize },
 }
 
-/// Answers a fetch; places nobody.
+/// Answers a fetch; places nobody. `room` is how many bytes of records there can be, and `lend` is asked for those that there are.
 ///
 /// # Errors
-/// Fields that contradict each other or are out of range; the engine's.
-pub fn fetch(engine: &Engine, request: &FetchRequest) -> Result<FetchResponse, ApiError> {
+/// Fields that contradict each other or are out of range, more than an answer may hold; the engine's.
+pub fn fetch(
+    engine: &Engine,
+    request: &FetchRequest,
+    room: usize,
+    lend: impl FnOnce(usize) -> Result<(), EngineError>,
+) -> Result<FetchResponse, ApiError> {
     let tenant = &request.tenant_id;
-    let (found, next) = match selection(request)? {
-        Selection::Ids(ids) => (engine.fetch(tenant, &ids)?, None),
+    let (found, has_more) = match selection(request)? {
+        Selection::Ids(ids) => (engine.find(tenant, &ids)?, false),
         Selection::Page { filter: Some(filter), after, limit } => {
-            let (found, has_more) = engine.fetch_matching(tenant, &filter, after.as_ref(), limit)?;
-            let last = found.last().filter(|_| has_more).map(|last| last.record.id.to_string());
-            (found, last)
+            engine.find_matching(tenant, &filter, after.as_ref(), (limit, room))?
         }
         Selection::Page { filter: None, after, limit } => {
             let page = engine.list(tenant, "", after.as_ref(), limit)?;
-            let last = page.ids.last().filter(|_| page.has_more).map(ToString::to_string);
-            (engine.fetch(tenant, &page.ids)?, last)
+            let mut found = engine.find(tenant, &page.ids)?;
+            let fitting = engine.fitting(&found, room);
+            let has_more = page.has_more || fitting < found.len();
+            found.truncate(fitting);
+            (found, has_more)
         }
     };
-    let documents = found.into_iter().map(|stored| document(stored.into(), request.include_vectors));
+    lend(engine.check_fetched(&found)?)?;
+    let next = found.last().filter(|_| has_more).map(|last| last.id().to_string());
+    let documents = found.iter().map(|one| document(one.stored().into(), request.include_vectors));
     Ok(FetchResponse {
         shard: engine.index_name(engine.shard_of(tenant)?),
         tenant_known: engine.lookup(tenant)?.is_some(),

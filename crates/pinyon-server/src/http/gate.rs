@@ -271,6 +271,36 @@ impl Ticket {
     }
 }
 
+/// Bytes that an answer takes at once for each byte of records in it: as they are, as they are said, and what is sent.
+const ANSWER_FACTOR: usize = 3;
+
+/// Takes room for an answer of records of so many bytes, of what there is for requests; it is given back with the request's own. Whoever
+/// asks within the process needs none.
+///
+/// # Errors
+/// There is none at the moment, or never so much.
+pub(crate) fn lend_for_answer(bytes: usize) -> Result<(), EngineError> {
+    let Some(ticket) = Ticket::current() else { return Ok(()) };
+    let bytes_max = room_for_answer();
+    if bytes > bytes_max {
+        let problem = format!(
+            "Error, message length too large: found {bytes} bytes, and there is memory for {bytes_max}. Ask for less at once, or raise \
+             PINYON_REQUESTS_MIB"
+        );
+        return Err(EngineError::new(ErrorCode::AnswerTooLarge, problem));
+    }
+    if ticket.lend(bytes * ANSWER_FACTOR) {
+        return Ok(());
+    }
+    let problem = "other requests take all the memory there is for answers (PINYON_REQUESTS_MIB); try again in a second";
+    Err(EngineError::new(ErrorCode::Overloaded, problem))
+}
+
+/// Most bytes of records that an answer can ever hold.
+pub(crate) fn room_for_answer() -> usize {
+    Ticket::current().map_or(usize::MAX, |ticket| ticket.gate.bytes.size() / ANSWER_FACTOR)
+}
+
 /// Bodies may stand for more than they are charged for; what reads them asks for the rest.
 impl Lender for Ticket {
     fn lend(&self, bytes: usize) -> bool {

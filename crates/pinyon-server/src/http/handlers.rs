@@ -1,6 +1,14 @@
 //! Routes and their handlers: each decodes, calls the engine on a thread that may block, encodes.
 
-use super::{App, by_host::ByHost, docs, encoding::compress, gate::Purpose, guard, request::JsonBody};
+use super::{
+    App,
+    by_host::ByHost,
+    docs,
+    encoding::compress,
+    gate::{Purpose, lend_for_answer, room_for_answer},
+    guard,
+    request::JsonBody,
+};
 use crate::{
     ApiError,
     convert::{documents, recall, reports, tenant},
@@ -161,7 +169,8 @@ async fn query(State(app): State<App>, JsonBody(body): JsonBody<QueryRequest>) -
 }
 
 async fn fetch(State(app): State<App>, JsonBody(body): JsonBody<FetchRequest>) -> Result<Response, ApiError> {
-    let found = app.run(move |engine| Ok(documents::fetch(engine, &body)));
+    let found =
+        app.run(move |engine| Ok(documents::fetch(engine, &body, room_for_answer(), lend_for_answer)));
     Ok(Json(found.await??).into_response())
 }
 

@@ -27,6 +27,7 @@ pub(super) enum RpcCode {
     PermissionDenied = 7,
     ResourceExhausted = 8,
     FailedPrecondition = 9,
+    OutOfRange = 11,
     Unimplemented = 12,
     Internal = 13,
     Unavailable = 14,
@@ -37,6 +38,7 @@ impl RpcCode {
     const fn of(code: ErrorCode) -> Self {
         match code {
             ErrorCode::InvalidArgument => Self::InvalidArgument,
+            ErrorCode::AnswerTooLarge => Self::OutOfRange,
             ErrorCode::NotFound => Self::NotFound,
             ErrorCode::AlreadyExists => Self::AlreadyExists,
             ErrorCode::PermissionDenied => Self::PermissionDenied,
@@ -54,7 +56,7 @@ impl RpcCode {
 
     const fn http_status(self) -> u16 {
         match self {
-            Self::InvalidArgument | Self::FailedPrecondition => 400,
+            Self::InvalidArgument | Self::FailedPrecondition | Self::OutOfRange => 400,
             Self::PermissionDenied => 403,
             Self::NotFound => 404,
             Self::AlreadyExists => 409,

@@ -9,9 +9,12 @@ use super::{
     tokens,
     version::ApiVersion,
 };
-use crate::{config::StatsFilter, http::App};
-use pinyon_core::{Change, Engine, EngineError, Index, Reach, Stored, VectorQuery, of_record};
-use pinyon_types::{Effort, Invalid, Metadata, RecordId, SeqNo, SparseVector, TopK, limits};
+use crate::{
+    config::StatsFilter,
+    http::{App, lend_for_answer, room_for_answer},
+};
+use pinyon_core::{Change, Engine, EngineError, Hit, Index, Located, Reach, Stored, VectorQuery, of_record};
+use pinyon_types::{Effort, Invalid, Metadata, RecordId, Score, SeqNo, SparseVector, TopK, limits};
 use pinyon_wire::vectors::{
     DeleteRequest, DeleteResponse, FetchByMetadataRequest, FetchRequest, FetchResponse, ListItem,
     ListRequest, ListResponse, MatchJson, NamespaceSummary, Pagination, QueryRequest, QueryResponse,
@@ -95,13 +98,11 @@ pub(super) async fn query(app: &App, index: Arc<Index>, body: QueryRequest) -> D
         let query = VectorQuery::dense(dense, Reach::Tenant(namespace), top_k);
         let query = VectorQuery { sparse, filter, timeout: Some(QUERY_TIME_MAX), effort, ..query };
         let found = engine.query_records(query)?;
-        let matches = found.hits.iter().map(|(score, hit)| MatchJson {
-            id: hit.id().to_string(),
-            score: Some(score.get()),
-            values: if with_values { hit.vector().as_slice().to_vec() } else { Vec::new() },
-            sparse_values: with_values.then(|| hit.sparse().as_ref().map(convert::sparse_json)).flatten(),
-            metadata: with_metadata.then(|| convert::metadata_json(&hit.metadata())).flatten(),
-        });
+        let bytes = found.hits.iter().map(|(_, hit)| hit.bytes(with_values, with_metadata)).sum();
+        engine.check_answer(bytes)?;
+        lend_for_answer(bytes)?;
+        let matches =
+            found.hits.iter().map(|(score, hit)| match_json(*score, hit, with_values, with_metadata));
         Ok((seen, (!found.is_partial).then(|| matches.collect())))
     });
     let (seen, matches) = found.await?;
@@ -110,6 +111,16 @@ pub(super) async fn query(app: &App, index: Arc<Index>, body: QueryRequest) -> D
     let matches = matches.ok_or_else(late)?;
     let response = QueryResponse { results: [], matches, namespace: body.namespace, usage: Usage::ONE };
     Ok((response, Position::Seen(seen)))
+}
+
+fn match_json(score: Score, hit: &Hit, with_values: bool, with_metadata: bool) -> MatchJson {
+    MatchJson {
+        id: hit.id().to_string(),
+        score: Some(score.get()),
+        values: if with_values { hit.vector().as_slice().to_vec() } else { Vec::new() },
+        sparse_values: with_values.then(|| hit.sparse().as_ref().map(convert::sparse_json)).flatten(),
+        metadata: with_metadata.then(|| convert::metadata_json(&hit.metadata())).flatten(),
+    }
 }
 
 /// Refuses vectors of the kind that an index cannot be asked with, in the vendor's words.
@@ -150,10 +161,11 @@ pub(super) async fn fetch(app: &App, index: Arc<Index>, body: FetchRequest) -> D
     let namespace = convert::namespace(&body.namespace)?.to_owned();
     let found = app.run_in(index, move |engine| {
         let seen = engine.visible_seq(&namespace)?;
-        Ok((seen, engine.fetch(&namespace, &ids)?))
+        let found = engine.find(&namespace, &ids)?;
+        lend_for_answer(engine.check_fetched(&found)?)?;
+        Ok((seen, found.iter().map(|one| convert::fetched(&one.stored())).collect()))
     });
-    let (seen, found) = found.await?;
-    let vectors = found.iter().map(convert::fetched).collect();
+    let (seen, vectors) = found.await?;
     let response = FetchResponse { vectors, namespace: body.namespace, usage: Usage::ONE, pagination: None };
     Ok((response, Position::Seen(seen)))
 }
@@ -172,12 +184,14 @@ pub(super) async fn fetch_by_metadata(
     let after = after(&question, body.pagination_token.as_deref())?;
     let found = app.run_in(index, move |engine| {
         let seen = engine.visible_seq(&namespace)?;
-        Ok((seen, engine.fetch_matching(&namespace, &filter, after.as_ref(), limit)?))
+        let (found, has_more) =
+            engine.find_matching(&namespace, &filter, after.as_ref(), (limit, room_for_answer()))?;
+        lend_for_answer(engine.check_fetched(&found)?)?;
+        let last = found.last().filter(|_| has_more).map(Located::id);
+        Ok((seen, found.iter().map(|one| convert::fetched(&one.stored())).collect(), last))
     });
-    let (seen, (found, has_more)) = found.await?;
-    let last = found.last().filter(|_| has_more).map(|stored| stored.record.id.as_str());
-    let pagination = last.map(|last| Pagination { next: tokens::token(&question, last) });
-    let vectors = found.iter().map(convert::fetched).collect();
+    let (seen, vectors, last) = found.await?;
+    let pagination = last.map(|last| Pagination { next: tokens::token(&question, last.as_str()) });
     let response = FetchResponse { vectors, namespace: body.namespace, usage: Usage::ONE, pagination };
     Ok((response, Position::Seen(seen)))
 }

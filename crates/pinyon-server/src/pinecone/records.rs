@@ -10,7 +10,7 @@ use super::{
     operations::Vectors,
     position::{Position, WRITTEN_AT},
 };
-use crate::http::{App, body_bytes, read_json};
+use crate::http::{App, body_bytes, lend_for_answer, read_json};
 use axum::{
     Extension, Router,
     extract::{Path, Request, State},
@@ -243,6 +243,9 @@ async fn find(
         let timeout = Some(SEARCH_TIME_MAX);
         let query = VectorQuery { sparse, required, filter, timeout, ..query };
         let hits = engine.query_records(query)?.hits;
+        let bytes = hits.iter().map(|(_, hit)| hit.bytes(false, true)).sum();
+        engine.check_answer(bytes)?;
+        lend_for_answer(bytes)?;
         let hit = |(score, hit): &(pinyon_types::Score, pinyon_core::Hit)| SearchHit {
             id: hit.id().to_string(),
             score: score.get(),

@@ -114,6 +114,11 @@ impl Hit {
         self.place.metadata().to_metadata()
     }
 
+    /// How many bytes it takes in an answer, about, with its vectors and its metadata where these are wanted.
+    pub fn bytes(&self, with_values: bool, with_metadata: bool) -> usize {
+        read::bytes(&self.place, with_values, with_metadata)
+    }
+
     /// Its vector.
     pub fn vector(&self) -> Vector {
         Vector::stored(self.place.row().vector)

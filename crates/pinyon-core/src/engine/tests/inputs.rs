@@ -118,7 +118,7 @@ fn reading_and_removing_place_nobody() {
         assert_eq!(engine.write("nobody", change).unwrap().records, 0);
     }
     engine.fetch("nobody", &[id]).unwrap();
-    engine.fetch_matching("nobody", &filter, None, 10).unwrap();
+    engine.find_matching("nobody", &filter, None, (10, 1)).unwrap();
     engine.list("nobody", "", None, 10).unwrap();
     engine.shard_of("nobody").unwrap();
     engine.visible_seq("nobody").unwrap();

@@ -5,7 +5,7 @@ use super::super::{
     operations::{NAMESPACES, random_filter},
     random_sparse, random_vector,
 };
-use crate::{Namespace, Query, Scope, Shard};
+use crate::{Located, Namespace, Query, Scope, Shard};
 use pinyon_types::{Metric, SeededRng, SparseVector, TopK, Vector};
 
 const LIST_PAGE: usize = 7;
@@ -44,7 +44,8 @@ fn records(shard: &Shard, space: &Namespace, answers: &mut Vec<String>) {
 
 fn filtered(shard: &Shard, space: &Namespace, rng: &mut SeededRng, answers: &mut Vec<String>) {
     let filter = random_filter(rng);
-    let found = shard.fetch_matching(space, &filter, None, LIST_PAGE).unwrap();
+    let (found, has_more) = shard.find_matching(space, &filter, None, LIST_PAGE).unwrap();
+    let found = (found.iter().map(Located::stored).collect::<Vec<_>>(), has_more);
     answers.push(format!("{filter:?}: {} of them, {found:?}", shard.count(space, Some(&filter))));
 }
 
