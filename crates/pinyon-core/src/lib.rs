@@ -47,8 +47,9 @@ pub use cross_shard::{CrossShardCounts, CrossShardSettings};
 pub use doctor::{Diagnosis, Finding, FindingKind};
 pub use engine::{
     Document, DroppedShard, Engine, EngineServices, EngineStats, IngestReport, MadeWith, Match,
-    NamespaceReport, Quarantine, QuarantineReason, QuarantinedShard, QueryAnswer, RecordAnswer, Settling,
-    SettlingStage, ShardOutcome, ShardReport, StoredDocument, TenantReport, TextQuery, VectorQuery,
+    NamespaceReport, Quarantine, QuarantineReason, QuarantinedShard, QueryAnswer, RecordAnswer,
+    ReopenedShard, Settling, SettlingStage, ShardOutcome, ShardReport, StoredDocument, TenantReport,
+    TextQuery, VectorQuery,
 };
 pub use error::{EngineError, ErrorCode, of_record};
 pub use fan_out::Reach;

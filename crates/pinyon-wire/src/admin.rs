@@ -231,6 +231,19 @@ pub struct FindingInfo {
     pub repairable: bool,
 }
 
+/// Answer of `POST /admin/v1/indexes/{name}/shards/{shard}/reopen`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReopenedShard {
+    /// The index it is of.
+    pub index: String,
+    /// Its name.
+    pub shard: String,
+    /// `serving`; a shard that is kept out still is an error.
+    pub state: String,
+    /// Whether it was opened again: one that is well is left as it is.
+    pub was_opened: bool,
+}
+
 /// Answer of `GET /admin/v1/doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DoctorResponse {

@@ -256,7 +256,7 @@ pub struct QuarantinedShard {
     pub index: String,
     /// Its name.
     pub shard: String,
-    /// `damaged`, `missing`, `foreign` or `unreadable`.
+    /// `damaged`, `missing`, `foreign`, `stale` or `unreadable`.
     pub reason: String,
     /// What was found; names the file, relative to the data directory.
     pub problem: String,

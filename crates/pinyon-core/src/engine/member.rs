@@ -116,6 +116,11 @@ impl Member {
         Self { state: ArcSwap::from_pointee(state), latency, load: LoadMeter::default() }
     }
 
+    /// Takes another's state; what was measured stays.
+    pub(super) fn become_as(&self, other: &Self) {
+        self.state.store(other.state.load_full());
+    }
+
     /// The shard, if it is served.
     pub(crate) fn serving(&self) -> Option<Shard> {
         match &**self.state.load() {

@@ -15,6 +15,7 @@ mod open;
 mod pools;
 mod query;
 mod records;
+mod reopen;
 mod reports;
 mod settle;
 mod shards;
@@ -34,6 +35,7 @@ pub(crate) use older::{keep_older_out, write_format};
 pub(crate) use open::{lock_dir, took_writes};
 pub(crate) use pools::Pools;
 pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
+pub use reopen::ReopenedShard;
 pub use reports::{EngineServices, EngineStats, QuarantinedShard, TenantReport};
 pub use settle::{Settling, SettlingStage};
 pub use stored::MadeWith;
@@ -76,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) lost: Option<Quarantine>,
     /// What it and its shards are called, unless it is kept out.
     places: Option<Places>,
+    /// Held while a shard is opened again.
+    reopening: Mutex<()>,
     /// Held as long as the engine is open, or one that took its place.
     lock: Arc<dyn LockGuard>,
 }
@@ -107,6 +111,11 @@ impl Engine {
 }
 
 impl Inner {
+    /// A panic under it leaves nothing half way.
+    fn lock_reopening(&self) -> MutexGuard<'_, ()> {
+        self.reopening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn index_name(&self, shard: ShardId) -> String {
         self.fleet.index_name(shard)
     }
@@ -121,7 +130,7 @@ impl Inner {
 #[derive(Debug)]
 struct Upkeep {
     work: Mutex<Option<Work>>,
-    _keepers: Arc<Keepers>,
+    keepers: Arc<Keepers>,
 }
 
 #[derive(Debug)]
@@ -132,16 +141,12 @@ struct Work {
 
 impl Upkeep {
     fn begin(inner: &Arc<Inner>, keepers: &Arc<Keepers>) -> Self {
-        let shards: Vec<Shard> = inner.fleet.serving().map(|(_, shard)| shard).collect();
-        let keepings = shards.iter().map(|shard| keepers.keep(shard)).collect();
-        let weak = Arc::downgrade(inner);
-        let rest = move || {
-            if let Some(inner) = weak.upgrade() {
-                inner.routing.rest();
-            }
-        };
-        let work = Work { deriving: keepers.derive(shards, rest), _keepings: keepings };
-        Self { work: Mutex::new(Some(work)), _keepers: Arc::clone(keepers) }
+        Self { work: Mutex::new(Some(Work::begin(inner, keepers))), keepers: Arc::clone(keepers) }
+    }
+
+    /// Goes on with the shards that are served now.
+    fn begin_again(&self, inner: &Arc<Inner>) {
+        *self.lock() = Some(Work::begin(inner, &self.keepers));
     }
 
     /// Waits for the steps that run; there are no more.
@@ -151,5 +156,19 @@ impl Upkeep {
 
     fn lock(&self) -> MutexGuard<'_, Option<Work>> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Work {
+    fn begin(inner: &Arc<Inner>, keepers: &Arc<Keepers>) -> Self {
+        let shards: Vec<Shard> = inner.fleet.serving().map(|(_, shard)| shard).collect();
+        let keepings = shards.iter().map(|shard| keepers.keep(shard)).collect();
+        let weak = Arc::downgrade(inner);
+        let rest = move || {
+            if let Some(inner) = weak.upgrade() {
+                inner.routing.rest();
+            }
+        };
+        Self { deriving: keepers.derive(shards, rest), _keepings: keepings }
     }
 }

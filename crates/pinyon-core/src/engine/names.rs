@@ -110,7 +110,7 @@ pub(super) fn places(
         placement: settings.placement.name().into(),
         embedder: settings.embedder.model_id().into(),
     };
-    Ok(Places { identity, made_with, witness: Arc::new(witness) })
+    Ok(Places { identity, made_with, witness: Arc::new(witness), home: home.to_owned() })
 }
 
 /// The names that shards have, whose catalog is lost or is not believed; new ones for those that have none.

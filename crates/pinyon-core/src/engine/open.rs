@@ -121,10 +121,8 @@ impl Engine {
         let mut lock = lock_dir(dir)?;
         let home = Generation::read(dir)?.home(dir);
         let pools = Pools::new(&settings)?;
-        let opened = open_catalog(&home, &settings).and_then(|routing| match routing.settings() {
-            Some(found) => check_own(&home, &found).map(|()| routing),
-            None => Ok(routing),
-        });
+        let opened =
+            open_catalog(&home, &settings).and_then(|routing| check_own(&home, &routing).map(|()| routing));
         let found = match opened {
             Err(error) if error.is_damage() => None,
             opened => Some(opened?),
@@ -214,7 +212,7 @@ impl Engine {
             tenant_loads: Default::default(),
         });
         let cross_shard = CrossShard::new(settings.cross_shard, &clock);
-        let inner = Inner {
+        let inner = Arc::new(Inner {
             scan_factor: settings.scan_factor.to_bits().into(),
             settings,
             clock,
@@ -226,9 +224,9 @@ impl Engine {
             cross_shard,
             lost,
             places,
+            reopening: Default::default(),
             lock,
-        };
-        let inner = Arc::new(inner);
+        });
         let upkeep = Upkeep::begin(&inner, &pools.keepers);
         Ok(Self { inner, upkeep: Arc::new(upkeep) })
     }

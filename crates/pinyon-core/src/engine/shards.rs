@@ -3,7 +3,7 @@
 use super::{Member, Pools, QuarantineReason, open::catalog_dir};
 use crate::{
     EngineError, EngineSettings, ErrorCode,
-    catalog::{Identity, RoutingTable, StoredSettings, list_dirs},
+    catalog::{Identity, RoutingTable, list_dirs},
     settings::Contradiction,
 };
 use pinyon_shard::{Birth, Shard, ShardError, ShardOptions, ShardPlace, ShardShape};
@@ -13,7 +13,7 @@ use pinyon_storage::{
     manifest::{MANIFEST_FILE_NAME, MadeWith},
     witness::Witness,
 };
-use pinyon_types::{ShardId, limits::SHARDS_MAX};
+use pinyon_types::{Clock, ShardId, UniqueId, limits::SHARDS_MAX};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -34,9 +34,25 @@ pub(super) struct Places {
     pub(super) identity: Identity,
     pub(super) made_with: MadeWith,
     pub(super) witness: Arc<Witness>,
+    /// Where they lie.
+    pub(super) home: PathBuf,
 }
 
 impl Places {
+    /// Opens a shard in its place.
+    pub(super) fn open(
+        &self,
+        settings: &EngineSettings,
+        clock: &Arc<dyn Clock>,
+        number: u32,
+        birth: Birth,
+    ) -> Result<Shard, ShardError> {
+        let io: SharedIo = Arc::new(RealIo);
+        let shape = ShardShape { shard: ShardId::new(number), dim: settings.dim, metric: settings.metric };
+        let options = ShardOptions { clock: Some(Arc::clone(clock)), ..settings.shard_options.clone() };
+        Shard::open_in(&io, &shard_dir(&self.home, number), (shape, self.of(number, birth)), options)
+    }
+
     /// Has the catalog remember that all shards are there, if they are.
     pub(super) fn made_known(
         mut self,
@@ -123,12 +139,7 @@ impl Opening<'_> {
     }
 
     fn shard(&self, number: u32, birth: Birth) -> Result<Shard, ShardError> {
-        let Self { home, settings, pools, places } = self;
-        let io: SharedIo = Arc::new(RealIo);
-        let shape = ShardShape { shard: ShardId::new(number), dim: settings.dim, metric: settings.metric };
-        let options =
-            ShardOptions { clock: Some(Arc::clone(&pools.clock)), ..settings.shard_options.clone() };
-        Shard::open_in(&io, &shard_dir(home, number), (shape, places.of(number, birth)), options)
+        self.places.open(self.settings, &self.pools.clock, number, birth)
     }
 }
 
@@ -142,22 +153,32 @@ pub(super) fn check_settings(
     match Contradiction::between(&found, &settings.stored()) {
         None => Ok(()),
         Some(contradiction) => {
-            check_own(home, &found)?;
+            check_own(home, routing)?;
             Err(contradiction.refusal(home, settings.shape_source))
         }
     }
 }
 
-/// Checks that a catalog's settings are those that shards beside it were made with: else it is of other data.
-pub(super) fn check_own(home: &Path, found: &StoredSettings) -> Result<(), EngineError> {
-    let on_disk = |number| ShardShape::on_disk(&RealIo, &shard_dir(home, number)).ok().flatten();
-    let shapes: Vec<ShardShape> = (0..found.shards.min(SHARDS_MAX)).filter_map(on_disk).collect();
-    let is_own =
-        |shape: &ShardShape| shape.dim.get() == found.dimension && shape.metric.name() == found.metric;
-    let Some(shape) = shapes.first().filter(|_| !shapes.iter().any(is_own)) else { return Ok(()) };
+/// Checks that a catalog is that of the shards beside it: of their shape and, as far as they have names, of their index.
+pub(super) fn check_own(home: &Path, routing: &RoutingTable) -> Result<(), EngineError> {
+    let Some(found) = routing.settings() else { return Ok(()) };
+    let index = routing.identity().map(|identity| identity.index).unwrap_or_default();
+    let on_disk = |number| {
+        let dir = shard_dir(home, number);
+        let shape = ShardShape::on_disk(&RealIo, &dir).ok().flatten()?;
+        let (owner, _) = ShardShape::owner_on_disk(&RealIo, &dir).ok().flatten()?;
+        Some((shape, owner.index))
+    };
+    let shards: Vec<(ShardShape, UniqueId)> = (0..found.shards.min(SHARDS_MAX)).filter_map(on_disk).collect();
+    let is_own = |(shape, of): &(ShardShape, UniqueId)| {
+        let is_of = index.is_none() || of.is_none() || *of == index;
+        is_of && shape.dim.get() == found.dimension && shape.metric.name() == found.metric
+    };
+    let Some((shape, of)) = shards.first().filter(|_| !shards.iter().any(is_own)) else { return Ok(()) };
     let message = format!(
-        "the catalog in {} is of other data: it says VECTOR_DIMENSION={} and METRIC={}, the shards beside it were made \
-         with {} and {}. Put it back from a backup, or let `pinyon doctor --repair` make it anew; nothing was changed",
+        "the catalog in {} is of other data: it says VECTOR_DIMENSION={} and METRIC={}, of index {index}, the shards beside it \
+         were made with {} and {}, of index {of}. Put it back from a backup, or let `pinyon doctor --repair` make it anew; \
+         nothing was changed",
         catalog_dir(home).display(),
         found.dimension,
         found.metric,

@@ -50,8 +50,9 @@ impl Engine {
 fn in_catalog(home: &Path) -> Option<MadeWith> {
     let catalog_dir = open::catalog_dir(home);
     let catalog = CatalogKind::present_in(&catalog_dir)?;
-    let stored = RoutingTable::open(&catalog_dir, catalog).ok()?.settings()?;
-    shards::check_own(home, &stored).ok()?;
+    let routing = RoutingTable::open(&catalog_dir, catalog).ok()?;
+    let stored = routing.settings()?;
+    shards::check_own(home, &routing).ok()?;
     Some(MadeWith {
         shards: Some(stored.shards),
         dimension: Some(stored.dimension),

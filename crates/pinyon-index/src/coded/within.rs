@@ -33,6 +33,8 @@ pub(super) struct Within<'a> {
     candidates: Candidates,
     /// Rows by their lower bounds, whose bytes are to be read.
     waiting: Vec<(f32, u32)>,
+    /// Kept for its memory.
+    near: Vec<u32>,
     scored: u64,
 }
 
@@ -50,7 +52,8 @@ impl<'a> Within<'a> {
             query,
             error_most,
             candidates: Candidates::new(k, limit),
-            waiting: Vec::new(),
+            waiting: Vec::with_capacity(CHUNK),
+            near: Vec::with_capacity(CHUNK),
             scored: 0,
         }
     }
@@ -77,19 +80,20 @@ impl<'a> Within<'a> {
 
     /// Reads the bytes of rows that wait, those that are within the limit still.
     pub(super) fn read_waiting(&mut self, bits: &SignQuery) {
-        let mut waiting = std::mem::take(&mut self.waiting);
+        let (mut waiting, mut near) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.near));
         let first = FIRST_MIN.max(self.candidates.k());
         if self.candidates.limit() == f32::INFINITY && waiting.len() > first {
             waiting.select_nth_unstable_by(first, |a, b| a.0.total_cmp(&b.0));
-            let nearest: Vec<u32> = waiting.drain(..first).map(|(_, row)| row).collect();
-            self.score(&nearest);
+            near.extend(waiting.drain(..first).map(|(_, row)| row));
+            self.score(&near);
+            near.clear();
         }
         let limit = bits.of_distance(self.candidates.limit());
-        let near: Vec<u32> =
-            waiting.iter().filter(|(bound, _)| !is_beyond(*bound, limit)).map(|(_, row)| *row).collect();
+        near.extend(waiting.iter().filter(|(bound, _)| !is_beyond(*bound, limit)).map(|(_, row)| *row));
         self.score(&near);
+        near.clear();
         waiting.clear();
-        self.waiting = waiting;
+        (self.waiting, self.near) = (waiting, near);
     }
 
     fn score(&mut self, rows: &[u32]) {

@@ -162,7 +162,7 @@ settings! {
         memory_mib: u64 = |_| "three quarters of the memory there is".into();
         /// MiB that bodies of requests, and what is made of them, may take at once; more get 429.
         requests_mib: u64 = |_| "an eighth of the memory there is, 16 to 1024".into();
-        /// MiB of records in the answer to a query, 1 to 64; more is refused as in Pinecone's cloud. Fetched by id may be 16 times as much.
+        /// MiB of records in the answer to a query, 1 to 64; records fetched by id may take 16 times as much.
         answer_mib: u64 = |settings| (settings.engine.answer_bytes_max >> 20).to_string();
         /// KiB of a shard's memtable at which a segment is written.
         seal_kib: usize = |settings| (settings.engine.shard_options.seal_bytes >> 10).to_string();

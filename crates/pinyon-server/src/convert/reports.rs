@@ -4,8 +4,8 @@ use super::{recall, tenant::millis};
 use crate::ApiError;
 use pinyon_core::{
     Advice, AdviceInput, DerivedBytes, Diagnosis, Engine, EngineServices, EngineSettings, EngineStats,
-    GivenNumbers, Index, Indexes, MappedBytes, Quantiles, QueryLoad, SegmentStats, ShardStatus, TenantShare,
-    Thresholds,
+    GivenNumbers, Index, Indexes, MappedBytes, Quantiles, QueryLoad, ReopenedShard, SegmentStats,
+    ShardStatus, TenantShare, Thresholds,
 };
 use pinyon_wire::{admin, recall::PartRecall, tenant};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -49,6 +49,12 @@ pub fn quarantined(indexes: &Indexes) -> Vec<tenant::QuarantinedShard> {
         })
     };
     indexes.all().into_iter().flat_map(of_index).collect()
+}
+
+/// A shard that was to be opened again.
+pub fn reopened(index: &str, reopened: ReopenedShard) -> admin::ReopenedShard {
+    let ReopenedShard { index_name, was_opened } = reopened;
+    admin::ReopenedShard { index: index.to_owned(), shard: index_name, state: "serving".into(), was_opened }
 }
 
 /// An index, as administration sees it.

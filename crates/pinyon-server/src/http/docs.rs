@@ -142,6 +142,19 @@ operation!(
     )
 );
 operation!(
+    reopen,
+    post,
+    "/admin/v1/indexes/{name}/shards/{shard}/reopen",
+    "Open a shard again that is quarantined or takes no writes; one that is well is left as it is",
+    params(("name" = String, Path), ("shard" = String, Path)),
+    responses(
+        (status = 200, body = admin::ReopenedShard),
+        (status = 404, body = tenant::ErrorBody),
+        (status = 409, body = tenant::ErrorBody),
+        (status = 503, body = tenant::ErrorBody)
+    )
+);
+operation!(
     shards,
     get,
     "/admin/v1/shards",
@@ -186,7 +199,7 @@ operation!(
         description = "Self-hosted, multi-tenant, sharded vector engine: tenant API and administration. Routes of Pinecone's \
                        API (indexes, records, inference) are served as Pinecone's own documentation describes them."
     ),
-    paths(ingest, query, fetch, delete, health, metrics, shard, tenants, place, assign, indexes, index, configure_index, shards, advise, doctor, livez, readyz),
+    paths(ingest, query, fetch, delete, health, metrics, shard, tenants, place, assign, indexes, index, configure_index, reopen, shards, advise, doctor, livez, readyz),
     modifiers(&CommonAnswers)
 )]
 struct Document;

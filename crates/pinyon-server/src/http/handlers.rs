@@ -48,6 +48,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/v1/tenants/{tenant_id}", put(assign))
         .route("/admin/v1/indexes", get(indexes))
         .route("/admin/v1/indexes/{name}", get(index).put(configure_index))
+        .route("/admin/v1/indexes/{name}/shards/{shard}/reopen", post(reopen))
         .route("/admin/v1/shards", get(shards))
         .route("/admin/v1/advise", post(advise))
         .route("/admin/v1/doctor", get(doctor))
@@ -309,6 +310,16 @@ async fn configure_index(
         })
     });
     Ok(Json(reports::index(&*changed.await?)).into_response())
+}
+
+async fn reopen(
+    State(app): State<App>,
+    Path((name, shard)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let missing = || ApiError::new(404, "NOT_FOUND", format!("Index {name} not found."));
+    let index = app.indexes().get(&name).ok_or_else(missing)?;
+    let reopened = app.run_in(index, move |engine| engine.reopen(&shard)).await?;
+    Ok(Json(reports::reopened(&name, reopened)).into_response())
 }
 
 async fn shards(State(app): State<App>) -> Result<Response, ApiError> {

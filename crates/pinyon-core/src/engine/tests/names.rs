@@ -83,6 +83,14 @@ fn what_another_index_of_the_same_shape_wrote_is_kept_out() {
             assert!(matches!(reason, Foreign | Damaged), "{reason:?}");
             put(&whole, &dir);
         }
+        // A catalog of another index is made anew by a repair.
+        put(&other.join("catalog"), &dir.join("catalog"));
+        let engine = Engine::open_for_repair(&dir, settings()).unwrap();
+        assert!(engine.repair().unwrap().1.findings.is_empty());
+        engine.close().unwrap();
+        drop(engine);
+        assert_eq!(kept_out(&dir), []);
+        put(&whole, &dir);
         put(&dir.join("shards/shard-0002"), &dir.join(SHARD));
         assert_eq!(kept_out(&dir), [(1, Foreign)]);
         put(&whole, &dir);

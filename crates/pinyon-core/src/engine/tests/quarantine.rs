@@ -151,6 +151,55 @@ fn a_shard_of_another_number_is_foreign() {
 }
 
 #[test]
+fn a_shard_whose_files_were_put_back_is_opened_again_without_a_restart() {
+    let dir = damaged("reopen-damaged", &settings());
+    let engine = Engine::open(&dir, settings()).unwrap();
+    let kept_out = tenants_of(&engine, 1);
+    for _ in 0..2 {
+        is_kept_out(engine.reopen("tenant-shard-1"));
+        assert!(!engine.reopen("tenant-shard-2").unwrap().was_opened, "it is well");
+    }
+    assert_eq!(engine.reopen("tenant-shard-9").unwrap_err().code, ErrorCode::NotFound);
+    flip(&dir.join("shards/shard-0001/MANIFEST"));
+    assert!(engine.reopen("tenant-shard-1").unwrap().was_opened);
+    assert!(!engine.reopen("tenant-shard-1").unwrap().was_opened);
+    for tenant in &kept_out {
+        assert_eq!(engine.count(tenant, None).unwrap(), 3);
+        engine.write(tenant, Change::DeleteAll).unwrap();
+    }
+    assert!(engine.settle(Duration::from_secs(60), &mut |_| ()).unwrap());
+    assert!(engine.quarantined().is_empty() && engine.diagnose().findings.is_empty());
+    drop(engine);
+    let engine = Engine::open(&dir, settings()).unwrap();
+    assert!(kept_out.iter().all(|tenant| engine.count(tenant, None).unwrap() == 0));
+    drop(engine);
+    remove(&dir);
+}
+
+#[test]
+fn a_shard_that_takes_no_writes_is_opened_again_beside_its_readers() {
+    let dir = scratch("reopen-poisoned");
+    let engine = Engine::open(&dir, settings()).unwrap();
+    fill(&engine, TENANTS, 3);
+    let tenant = tenants_of(&engine, 1).swap_remove(0);
+    let old = engine.inner.fleet.shard(ShardId::new(1)).unwrap();
+    // Whatever a shard refuses writes for, it is read again from its files.
+    old.close().unwrap();
+    assert_eq!(engine.write(&tenant, Change::DeleteAll).unwrap_err().code, ErrorCode::WritesRefused);
+    assert_eq!(engine.count(&tenant, None).unwrap(), 3);
+    assert!(engine.reopen("tenant-shard-1").unwrap().was_opened);
+    engine.write(&tenant, Change::DeleteAll).unwrap();
+    assert_eq!(engine.count(&tenant, None).unwrap(), 0);
+    // Who held the shard before sees what it saw.
+    assert_eq!(old.records(), old.namespaces().values().map(|(_, records)| records).sum::<u64>());
+    drop((old, engine));
+    let engine = Engine::open(&dir, settings()).unwrap();
+    assert_eq!(engine.count(&tenant, None).unwrap(), 0);
+    drop(engine);
+    remove(&dir);
+}
+
+#[test]
 fn looking_at_a_damaged_routing_table_sets_nothing_aside() {
     let dir = scratch("quarantine-look");
     let engine = Engine::open(&dir, settings()).unwrap();
