@@ -12,6 +12,7 @@ mod damage;
 mod effort;
 mod empties;
 mod examples;
+mod foreign;
 mod frames;
 mod ingest;
 mod kill;

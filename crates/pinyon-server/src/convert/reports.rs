@@ -3,9 +3,9 @@
 use super::{recall, tenant::millis};
 use crate::ApiError;
 use pinyon_core::{
-    Advice, AdviceInput, DerivedBytes, Diagnosis, Engine, EngineServices, EngineSettings, EngineStats,
-    GivenNumbers, Index, Indexes, MappedBytes, Quantiles, QueryLoad, ReopenedShard, SegmentStats,
-    ShardStatus, TenantShare, Thresholds,
+    Advice, AdviceInput, DerivedBytes, Diagnosis, Engine, EngineError, EngineServices, EngineSettings,
+    EngineStats, ErrorCode, GivenNumbers, Index, Indexes, MappedBytes, Quantiles, QueryLoad, ReopenedShard,
+    SegmentStats, ShardStatus, TenantShare, Thresholds,
 };
 use pinyon_wire::{admin, recall::PartRecall, tenant};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -37,13 +37,16 @@ pub fn health(settings: &EngineSettings, services: EngineServices) -> tenant::He
 
 /// The shards of all indexes that are kept out.
 pub fn quarantined(indexes: &Indexes) -> Vec<tenant::QuarantinedShard> {
-    let of_index = |index: Arc<Index>| {
+    // Of an index that is kept out as a whole the problem is told with its directory.
+    let relative =
+        |problem| EngineError::new(ErrorCode::Quarantined, problem).relative_to(indexes.data_dir()).message;
+    let of_index = move |index: Arc<Index>| {
         let kept_out = index.engine.quarantined();
         kept_out.into_iter().map(move |one| tenant::QuarantinedShard {
             index: index.description.name.clone(),
             shard: one.index_name,
             reason: one.quarantine.reason.name().into(),
-            problem: one.quarantine.problem,
+            problem: relative(one.quarantine.problem),
             tenants: one.assigned_tenants,
             since: one.quarantine.since_us / 1_000_000,
         })
