@@ -141,7 +141,10 @@ impl Indexes {
         known.retain(|one| one.id != TENANTS_ID);
         let mut open = open_all(&home, &settings, known, &pools, &tenants.lock())?;
         registry.enter_names(&mut open)?;
-        write_format(dir)?;
+        if let Err(error) = write_format(dir) {
+            // It says what every file says of itself; a full disk is no reason not to start.
+            tracing::warn!(error = %error, "FORMAT not written");
+        }
         tenants.set_scan_factor(named.scan_factor);
         let own = Index { description: named, engine: tenants.clone() };
         open.insert(own.description.name.clone(), Arc::new(own));
