@@ -175,7 +175,9 @@ impl RoutingTable {
     pub fn store_settings(&self, settings: &StoredSettings) -> Result<(), CatalogError> {
         let mut writer = lock(&self.writer);
         let encoded = codec::encode(settings).map_err(|problem| writer.failed(problem))?;
-        self.store_value(&mut writer, SETTINGS_KEY, encoded)?;
+        let epoch = writer.store.epoch().next();
+        writer.store.commit(&[Change { key: SETTINGS_KEY.to_vec(), value: Some(encoded) }], epoch)?;
+        self.publish(|view| view.epoch = epoch);
         *lock(&self.settings) = Some(settings.clone());
         Ok(())
     }
@@ -185,18 +187,14 @@ impl RoutingTable {
         lock(&self.identity).clone()
     }
 
-    /// Stores these names; durable when this returns.
+    /// Stores these names; durable when this returns. The epoch stays: a table that went back to an earlier state would come up to what the
+    /// shards have seen.
     pub(crate) fn store_identity(&self, identity: &Identity) -> Result<(), CatalogError> {
         let mut writer = lock(&self.writer);
-        self.store_value(&mut writer, IDENTITY_KEY, identity::encode(identity))?;
+        let change = Change { key: IDENTITY_KEY.to_vec(), value: Some(identity::encode(identity)) };
+        let epoch = writer.store.epoch();
+        writer.store.commit(&[change], epoch)?;
         *lock(&self.identity) = Some(identity.clone());
-        Ok(())
-    }
-
-    fn store_value(&self, writer: &mut Writer, key: &[u8], value: Vec<u8>) -> Result<(), CatalogError> {
-        let epoch = writer.store.epoch().next();
-        writer.store.commit(&[Change { key: key.to_vec(), value: Some(value) }], epoch)?;
-        self.publish(|view| view.epoch = epoch);
         Ok(())
     }
 

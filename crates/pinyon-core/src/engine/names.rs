@@ -56,11 +56,13 @@ fn birth_of_unnamed(
     if routing.settings().is_none() {
         return Ok(Birth::Making);
     }
-    if settings.shape_source.index().is_none() {
+    let shards_have_names = owners_on_disk(home, settings.shards)
+        .is_ok_and(|owners| owners.iter().flatten().any(|owner| !owner.index.is_none()));
+    if settings.shape_source.index().is_none() && !shards_have_names {
         return Ok(Birth::Upgrading);
     }
     let message = format!(
-        "the catalog in {} went back to an earlier state: it is of a version without names, and its index has one. Put it \
+        "the catalog in {} went back to an earlier state: it has no names, and its index or its shards have. Put it \
          back from a backup; nothing was changed",
         home.display()
     );

@@ -237,3 +237,46 @@ fn newest(dir: &Path) -> std::time::SystemTime {
     };
     others.map(changed).max().unwrap_or(std::time::UNIX_EPOCH)
 }
+
+/// A table that went back to an earlier state has an earlier epoch than the shards have seen, and giving it names does not change that.
+#[test]
+fn names_do_not_carry_a_table_that_went_back_over_what_the_shards_have_seen() {
+    let dir = scratch("names-epoch");
+    let engine = Engine::open(&dir, settings()).unwrap();
+    let before = engine.inner.routing.epoch();
+    let identity = engine.inner.routing.identity().unwrap();
+    for _ in 0..5 {
+        engine.inner.routing.store_identity(&identity).unwrap();
+    }
+    assert_eq!(engine.inner.routing.epoch(), before);
+    engine.close().unwrap();
+    drop(engine);
+    let engine = Engine::open(&dir, settings()).unwrap();
+    assert_eq!(engine.inner.routing.epoch(), before);
+    drop(engine);
+    remove(&dir);
+}
+
+/// A catalog of the version before names, put back beside shards that have some.
+#[test]
+fn a_catalog_without_names_beside_shards_that_have_some_went_back() {
+    let dir = made("names-unnamed", true);
+    let old = scratch("names-unnamed-old");
+    drop(crate::catalog::RoutingTable::open(&empty(&old.join("catalog")), crate::CatalogKind::Sled).map(
+        |table| {
+            table.store_settings(&settings().stored()).unwrap();
+        },
+    ));
+    put(&old.join("catalog"), &dir.join("catalog"));
+    fs::remove_file(dir.join("WITNESS")).unwrap();
+    for _ in 0..2 {
+        let refused = Engine::open(&dir, settings()).map(drop).unwrap_err();
+        assert!(refused.code == ErrorCode::DataDamaged && refused.message.contains("no names"), "{refused}");
+    }
+    [dir, old].iter().for_each(|dir| remove(dir));
+}
+
+fn empty(dir: &Path) -> PathBuf {
+    fs::create_dir_all(dir).unwrap();
+    dir.to_owned()
+}
