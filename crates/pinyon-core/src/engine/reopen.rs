@@ -1,13 +1,9 @@
 //! Opening a shard again while everything else is served: one that is kept out, whose files were put back, or one that takes no writes
 //! since its log failed.
 
-use super::{
-    Engine, Member,
-    shards::{check_there, shard_dir},
-};
+use super::{Engine, Member, shards::check_there};
 use crate::{EngineError, ErrorCode};
-use pinyon_storage::io::{Io, RealIo};
-use pinyon_types::ShardId;
+use pinyon_types::{Epoch, ShardId};
 
 /// What became of a shard that was to be opened again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,15 +32,20 @@ impl Engine {
         if member.serving().is_some_and(|shard| shard.poisoned().is_none()) {
             return Ok(ReopenedShard { index_name: name.to_owned(), was_opened: false });
         }
-        let dir = shard_dir(&places.home, number.get());
-        if RealIo.exists(&dir).map_err(|error| EngineError::io(&dir, &error))? {
-            check_there(&places.home, number.get()).map_err(|error| error.relative_to(&places.home))?;
-        }
+        check_there(&places.home, number.get()).map_err(|error| {
+            let message = format!("shard {name}: {}", error.relative_to(&places.home).message);
+            EngineError::new(ErrorCode::Quarantined, message)
+        })?;
         // Nobody merges or seals what another opens.
         self.upkeep.end();
         let opened =
             places.open(&self.inner.settings, &self.inner.clock, number.get(), places.identity.birth);
-        let became = Member::of(opened, &places.home, &self.inner.clock);
+        let became = Member::of(opened, &places.home, &self.inner.clock).and_then(|became| {
+            let seen = became.serving().map_or(Epoch::ZERO, |shard| shard.epoch_seen());
+            // It was not there when the others were asked.
+            self.inner.routing.check_epoch(seen)?;
+            Ok(became)
+        });
         if let Ok(became) = became.as_ref() {
             member.become_as(became);
         }

@@ -160,6 +160,12 @@ fn a_shard_whose_files_were_put_back_is_opened_again_without_a_restart() {
         assert!(!engine.reopen("tenant-shard-2").unwrap().was_opened, "it is well");
     }
     assert_eq!(engine.reopen("tenant-shard-9").unwrap_err().code, ErrorCode::NotFound);
+    let (shard, away) = (dir.join("shards/shard-0001"), dir.join("away"));
+    std::fs::rename(&shard, &away).unwrap();
+    let refused = engine.reopen("tenant-shard-1").unwrap_err();
+    assert!(refused.code == ErrorCode::Quarantined && refused.message.contains("missing"), "{refused}");
+    assert!(!shard.exists(), "what is missing is not begun anew");
+    std::fs::rename(away, shard).unwrap();
     flip(&dir.join("shards/shard-0001/MANIFEST"));
     assert!(engine.reopen("tenant-shard-1").unwrap().was_opened);
     assert!(!engine.reopen("tenant-shard-1").unwrap().was_opened);
