@@ -3,7 +3,7 @@
 
 use crate::server::{Server, binary, scratch};
 use flate2::read::GzDecoder;
-use pinyon_shard::{Shard, ShardOptions, ShardShape};
+use pinyon_shard::{Shard, ShardOnDisk, ShardOptions};
 use pinyon_storage::io::{RealIo, SharedIo};
 use serde_json::Value;
 use std::{
@@ -92,7 +92,7 @@ fn compact(dir: &Path) {
     let io: SharedIo = Arc::new(RealIo);
     for shards in [dir.to_owned()].into_iter().chain(below(&dir.join("indexes"))) {
         for shard in below(&shards.join("shards")) {
-            let shape = ShardShape::on_disk(&*io, &shard).unwrap().unwrap();
+            let shape = ShardOnDisk::read(&*io, &shard).unwrap().unwrap().shape.unwrap();
             let shard = Shard::open(&io, &shard, shape, ShardOptions::server()).unwrap();
             shard.compact().unwrap();
             assert!(shard.stats().segments.len() <= 1);

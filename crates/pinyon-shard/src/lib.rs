@@ -63,7 +63,7 @@ pub use recall::{PartRecall, Tier};
 pub use search::{
     BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Reason, Scope, SharedSearch, Way,
 };
-pub use settings::{GraphEngine, Prices, QuestionsKept, ShardOptions, ShardShape};
+pub use settings::{GraphEngine, Prices, QuestionsKept, ShardOnDisk, ShardOptions, ShardShape};
 pub use shard::Shard;
 pub use stats::{NamespaceStats, SegmentStats, ShardStats};
 pub use write::{Change, Receipt};

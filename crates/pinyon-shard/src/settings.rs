@@ -20,24 +20,31 @@ pub struct ShardShape {
     pub metric: Metric,
 }
 
-impl ShardShape {
-    /// Reads the shape that a shard was made with from its manifest; `None` without one. Changes nothing.
+/// What a shard's manifest says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardOnDisk {
+    /// What it is; nothing that this program knows, perhaps.
+    pub shape: Option<ShardShape>,
+    /// Whose it is; without names where a version without them made it.
+    pub owner: Owner,
+    /// What its index is made with, if it says.
+    pub made_with: Option<MadeWith>,
+}
+
+impl ShardOnDisk {
+    /// Reads a shard's manifest; `None` without one. Changes nothing.
     ///
     /// # Errors
     /// A manifest that is damaged, the system's.
-    pub fn on_disk(io: &dyn Io, dir: &Path) -> Result<Option<Self>, ShardError> {
+    pub fn read(io: &dyn Io, dir: &Path) -> Result<Option<Self>, ShardError> {
         let Some(manifest) = manifest::load(io, dir)? else { return Ok(None) };
-        let (dim, metric) = (Dim::stored(manifest.dim), metric_of(manifest.metric));
-        let shape = dim.ok().zip(metric);
-        Ok(shape.map(|(dim, metric)| Self { shard: ShardId::new(manifest.owner.number), dim, metric }))
-    }
-
-    /// Reads whose the shard in a directory is, and what its index is made with; no names in one that a version without them made.
-    ///
-    /// # Errors
-    /// As [`Self::on_disk`].
-    pub fn owner_on_disk(io: &dyn Io, dir: &Path) -> Result<Option<(Owner, Option<MadeWith>)>, ShardError> {
-        Ok(manifest::load(io, dir)?.map(|manifest| (manifest.owner, manifest.made_with)))
+        let shape = Dim::stored(manifest.dim).ok().zip(metric_of(manifest.metric));
+        let shard = ShardId::new(manifest.owner.number);
+        Ok(Some(Self {
+            shape: shape.map(|(dim, metric)| ShardShape { shard, dim, metric }),
+            owner: manifest.owner,
+            made_with: manifest.made_with,
+        }))
     }
 }
 

@@ -42,7 +42,7 @@ impl Engine {
         self.inner.routing.store_identity(&identity)?;
         let (settings, places) = (&self.inner.settings, Places { identity, ..places.clone() });
         let pools = Pools::new(settings)?;
-        Opening { home: &home, settings, pools: &pools, places: &places }.empty_shard(found.shard)?;
+        Opening { settings, pools: &pools, places: &places }.empty_shard(found.shard)?;
         Ok(DroppedShard { index_name: found.index_name, assigned_tenants: found.assigned_tenants, aside })
     }
 

@@ -9,7 +9,7 @@ use crate::{
     EngineError, EngineSettings, ErrorCode,
     catalog::{Identity, RoutingTable, draw},
 };
-use pinyon_shard::{Birth, ShardShape};
+use pinyon_shard::{Birth, ShardOnDisk};
 use pinyon_storage::{
     Owner,
     io::{LockGuard, RealIo, SharedIo},
@@ -145,7 +145,7 @@ fn owners_on_disk(home: &Path, shards: u32) -> Result<Vec<Option<Owner>>, Engine
     let mut owners = Vec::new();
     for number in 0..shards {
         let dir = shard_dir(home, number);
-        let owner = ShardShape::owner_on_disk(&RealIo, &dir)?.map(|(owner, _)| owner);
+        let owner = ShardOnDisk::read(&RealIo, &dir)?.map(|found| found.owner);
         owners.push(owner);
         let Some(owner) = owner.filter(|owner| !owner.index.is_none()) else { continue };
         match first {

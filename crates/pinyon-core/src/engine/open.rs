@@ -84,7 +84,7 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         check_settings(home, &settings, &routing)?;
         let places = names::establish((dir, home), &settings, &routing, &mut lock)?;
-        let opening = Opening { home, settings: &settings, pools, places: &places };
+        let opening = Opening { settings: &settings, pools, places: &places };
         let shards = opening.known_shards(&routing)?;
         Self::assemble(settings, (routing, places), shards, lock, pools)
     }
@@ -136,7 +136,7 @@ impl Engine {
             Some(identity) => names::places(&home, &settings, identity)?,
             None => names::of_shards((dir, &home), &settings, &mut lock)?,
         };
-        let opening = Opening { home: &home, settings: &settings, pools: &pools, places: &places };
+        let opening = Opening { settings: &settings, pools: &pools, places: &places };
         let shards = match believed {
             Some(routing) => opening.known_shards(routing)?,
             None => opening.all_shards()?,

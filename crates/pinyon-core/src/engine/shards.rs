@@ -6,7 +6,7 @@ use crate::{
     catalog::{Identity, RoutingTable, list_dirs},
     settings::Contradiction,
 };
-use pinyon_shard::{Birth, Shard, ShardError, ShardOptions, ShardPlace, ShardShape};
+use pinyon_shard::{Birth, Shard, ShardError, ShardOnDisk, ShardOptions, ShardPlace, ShardShape};
 use pinyon_storage::{
     Owner,
     io::{Io, RealIo, SharedIo},
@@ -80,7 +80,6 @@ impl Places {
 
 /// What it takes to open shards.
 pub(super) struct Opening<'a> {
-    pub(super) home: &'a Path,
     pub(super) settings: &'a EngineSettings,
     pub(super) pools: &'a Pools,
     pub(super) places: &'a Places,
@@ -89,7 +88,8 @@ pub(super) struct Opening<'a> {
 impl Opening<'_> {
     /// Opens the shards; one that is damaged is kept out by itself. One that was made and has no files was lost.
     pub(super) fn known_shards(&self, routing: &RoutingTable) -> Result<Vec<Member>, EngineError> {
-        let Self { home, settings, pools, places } = self;
+        let Self { settings, pools, places } = self;
+        let home = &places.home;
         self.name_others()?;
         let was_made = match places.identity.birth {
             Birth::Making => return self.all_shards(),
@@ -112,13 +112,13 @@ impl Opening<'_> {
 
     /// Says which directories among the shards are none: copies, perhaps, that somebody put there.
     fn name_others(&self) -> Result<(), EngineError> {
-        let shards = self.home.join("shards");
+        let home = &self.places.home;
+        let shards = home.join("shards");
         if !RealIo.exists(&shards).map_err(|error| EngineError::io(&shards, &error))? {
             return Ok(());
         }
         let dirs = list_dirs(&shards).map_err(|error| EngineError::io(&shards, &error))?;
-        let own =
-            |dir: &PathBuf| (0..self.settings.shards).any(|number| *dir == shard_dir(self.home, number));
+        let own = |dir: &PathBuf| (0..self.settings.shards).any(|number| *dir == shard_dir(home, number));
         for dir in dirs.iter().filter(|dir| !own(dir)) {
             tracing::warn!(dir = %dir.display(), "it is no shard of this index: nothing reads it, and nothing removes it");
         }
@@ -127,7 +127,7 @@ impl Opening<'_> {
 
     /// Opens every shard, or none.
     pub(super) fn all_shards(&self) -> Result<Vec<Member>, EngineError> {
-        let Self { settings, pools, places, .. } = self;
+        let Self { settings, pools, places } = self;
         on_all_shards(settings, pools, |number| {
             Ok(Member::serving_at_first(self.shard(number, places.identity.birth)?, &pools.clock))
         })
@@ -164,10 +164,8 @@ pub(super) fn check_own(home: &Path, routing: &RoutingTable) -> Result<(), Engin
     let Some(found) = routing.settings() else { return Ok(()) };
     let index = routing.identity().map(|identity| identity.index).unwrap_or_default();
     let on_disk = |number| {
-        let dir = shard_dir(home, number);
-        let shape = ShardShape::on_disk(&RealIo, &dir).ok().flatten()?;
-        let (owner, _) = ShardShape::owner_on_disk(&RealIo, &dir).ok().flatten()?;
-        Some((shape, owner.index))
+        let found = ShardOnDisk::read(&RealIo, &shard_dir(home, number)).ok().flatten()?;
+        Some((found.shape?, found.owner.index))
     };
     let shards: Vec<(ShardShape, UniqueId)> = (0..found.shards.min(SHARDS_MAX)).filter_map(on_disk).collect();
     let is_own = |(shape, of): &(ShardShape, UniqueId)| {

@@ -5,7 +5,7 @@ use crate::{
     EngineError,
     catalog::{CatalogKind, RoutingTable},
 };
-use pinyon_shard::ShardShape;
+use pinyon_shard::ShardOnDisk;
 use pinyon_storage::io::RealIo;
 use pinyon_types::Metric;
 use std::path::Path;
@@ -68,14 +68,14 @@ pub(super) fn in_shards(dir: &Path) -> Result<MadeWith, EngineError> {
     let catalog = CatalogKind::present_in(&open::catalog_dir(dir));
     let mut found = MadeWith { catalog, ..MadeWith::default() };
     for number in 0..pinyon_types::limits::SHARDS_MAX {
-        let Some(shape) = ShardShape::on_disk(&RealIo, &shards::shard_dir(dir, number))? else { continue };
+        let Some(shard) = ShardOnDisk::read(&RealIo, &shards::shard_dir(dir, number))? else { continue };
+        let Some(shape) = shard.shape else { continue };
         if found.shards.unwrap_or(0) < number {
             shards::check_there(dir, number - 1)?;
         }
         let dimension = Some(shape.dim.get());
         found = MadeWith { shards: Some(number + 1), dimension, metric: Some(shape.metric), ..found };
-        let names = ShardShape::owner_on_disk(&RealIo, &shards::shard_dir(dir, number))?;
-        if let Some(made_with) = names.and_then(|(_, made_with)| made_with) {
+        if let Some(made_with) = shard.made_with {
             found.placement = Some(made_with.placement);
             found.embedder = Some(made_with.embedder);
         }
