@@ -20,7 +20,7 @@ const TENANTS: [(&str, usize); 4] = [("vectors", 200), ("bytes", 2_000), ("bits"
 const GRAPH: usize = 3;
 const GRAPH_ROWS_MIN: u32 = 8_000;
 /// Makes a walk the cheaper way for the rows of one tenant, and not for those of the others in the graph of all.
-const GRAPH_ROWS_PER_EFFORT: usize = 260;
+const GRAPH_ROWS_PER_EFFORT: usize = 208;
 /// Links of a row in the graph, of four bytes each.
 const LINKS: u64 = 32;
 const SPARSE_ROWS: usize = 4_000;

@@ -376,8 +376,8 @@ impl Int8Errors {
     fn of_scales(&self, [scale, norm_squared]: [f32; 2]) -> f32 {
         // Codes that are coarse on a large scale are right on a small one, up to what single precision rounds away.
         let rounded = 4.0 * f32::EPSILON * (self.norm_squared + norm_squared);
-        let variance = self.norm_squared.mul_add(scale * scale, self.unit_squared * norm_squared) / 12.0;
-        (2.0 * DEVIATIONS).mul_add(variance.sqrt(), rounded)
+        let variance = (self.norm_squared * scale * scale + self.unit_squared * norm_squared) / 12.0;
+        2.0 * DEVIATIONS * variance.sqrt() + rounded
     }
 }
 

@@ -6,6 +6,9 @@ use pinyon_types::Distance;
 /// Rows beyond those that were there when it was last done, after which those that are too far by now are left out.
 const GROWTH_MIN: usize = 256;
 
+/// So many have their place from the first on.
+const FEW: usize = 64;
+
 /// Keeps every row whose least distance is not beyond the `k`-th least of the greatest ones.
 #[derive(Debug)]
 pub(super) struct Candidates {
@@ -20,7 +23,7 @@ pub(super) struct Candidates {
 impl Candidates {
     /// No row yet; what is farther than `limit` is no result.
     pub(super) fn new(k: usize, limit: f32) -> Self {
-        Self { limit, farthest: TopK::new(k), rows: Vec::new(), look_at: GROWTH_MIN }
+        Self { limit, farthest: TopK::new(k), rows: Vec::with_capacity(FEW), look_at: GROWTH_MIN }
     }
 
     pub(super) const fn k(&self) -> usize {
@@ -39,14 +42,20 @@ impl Candidates {
             return;
         }
         self.rows.push((least, row));
-        let farthest = f64::from(estimate + error);
-        self.farthest.push(Distance::new(if farthest.is_nan() { f64::INFINITY } else { farthest }));
-        if let Some(kth) = self.farthest.worst() {
-            self.limit = self.limit.min(kth.get() as f32);
-        }
+        self.take_farthest(estimate + error);
         if self.rows.len() >= self.look_at {
             self.leave_out();
             self.look_at = 2 * self.rows.len().max(GROWTH_MIN / 2);
+        }
+    }
+
+    /// A row that may be as far as the limit draws it no nearer.
+    fn take_farthest(&mut self, farthest: f32) {
+        if farthest < self.limit {
+            self.farthest.push(Distance::new(f64::from(farthest)));
+            if let Some(kth) = self.farthest.worst() {
+                self.limit = self.limit.min(kth.get() as f32);
+            }
         }
     }
 

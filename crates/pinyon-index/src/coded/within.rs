@@ -15,10 +15,12 @@ use pinyon_types::{Distance, SlotId};
 
 /// Estimates that are compared at once.
 const LANES: usize = 32;
-/// Rows that wait until their bytes are read: together, because one alone would be waited for.
-const WAITING: usize = 64;
-/// Rows, nearest by their bits, that give the first limit, if `k` are fewer.
+/// Rows that wait, at least, until bytes are read of the nearest of them: these draw the limit so near that most others are left out.
+const WAITING: usize = 256;
+/// The nearest by their bits that are read before the others that wait, if `k` are fewer.
 const FIRST_MIN: usize = 24;
+/// Rows that are read at once, because one alone would be waited for.
+const AT_ONCE: usize = 64;
 /// Rows beyond `k` among which `k` wanted ones are looked for: dead ones are few.
 const SPARE: usize = 16;
 /// Rows whose vectors are fetched ahead.
@@ -33,8 +35,6 @@ pub(super) struct Within<'a> {
     candidates: Candidates,
     /// Rows by their lower bounds, whose bytes are to be read.
     waiting: Vec<(f32, u32)>,
-    /// Kept for its memory.
-    near: Vec<u32>,
     scored: u64,
 }
 
@@ -52,8 +52,7 @@ impl<'a> Within<'a> {
             query,
             error_most,
             candidates: Candidates::new(k, limit),
-            waiting: Vec::with_capacity(CHUNK),
-            near: Vec::with_capacity(CHUNK),
+            waiting: Vec::new(),
             scored: 0,
         }
     }
@@ -67,43 +66,69 @@ impl<'a> Within<'a> {
         is_wanted: impl Fn(u32) -> bool,
     ) {
         let limit = bits.of_distance(self.candidates.limit());
+        self.waiting.reserve(bounds.len());
         each_near(bounds, limit, |at| {
             let row = row(at);
             if is_wanted(row) {
                 self.waiting.push((bounds[at], row));
             }
         });
-        if self.waiting.len() >= WAITING {
-            self.read_waiting(bits);
+        let most = WAITING.max(2 * self.first());
+        if self.waiting.len() >= most {
+            self.read_nearest(bits);
+            if self.waiting.len() >= most {
+                self.read_waiting(bits);
+            }
         }
+    }
+
+    /// How many of those that wait draw the limit nearer.
+    fn first(&self) -> usize {
+        FIRST_MIN.max(self.candidates.k())
+    }
+
+    /// Reads the bytes of those that are nearest of the rows that wait, and lets those go that are beyond the limit then.
+    fn read_nearest(&mut self, bits: &SignQuery) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let first = self.first();
+        if waiting.len() > first {
+            waiting.select_nth_unstable_by(first, |a, b| a.0.total_cmp(&b.0));
+            self.read(&waiting[..first], bits);
+            waiting.drain(..first);
+            let limit = bits.of_distance(self.candidates.limit());
+            waiting.retain(|(bound, _)| !is_beyond(*bound, limit));
+        }
+        self.waiting = waiting;
     }
 
     /// Reads the bytes of rows that wait, those that are within the limit still.
     pub(super) fn read_waiting(&mut self, bits: &SignQuery) {
-        let (mut waiting, mut near) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.near));
-        let first = FIRST_MIN.max(self.candidates.k());
-        if self.candidates.limit() == f32::INFINITY && waiting.len() > first {
-            waiting.select_nth_unstable_by(first, |a, b| a.0.total_cmp(&b.0));
-            near.extend(waiting.drain(..first).map(|(_, row)| row));
-            self.score(&near);
-            near.clear();
-        }
-        let limit = bits.of_distance(self.candidates.limit());
-        near.extend(waiting.iter().filter(|(bound, _)| !is_beyond(*bound, limit)).map(|(_, row)| *row));
-        self.score(&near);
-        near.clear();
+        self.read_nearest(bits);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.read(&waiting, bits);
         waiting.clear();
-        (self.waiting, self.near) = (waiting, near);
+        self.waiting = waiting;
+    }
+
+    fn read(&mut self, waiting: &[(f32, u32)], bits: &SignQuery) {
+        let mut near = [0; AT_ONCE];
+        for waiting in waiting.chunks(AT_ONCE) {
+            let limit = bits.of_distance(self.candidates.limit());
+            let mut count = 0;
+            for (_, row) in waiting.iter().filter(|(bound, _)| !is_beyond(*bound, limit)) {
+                near[count] = *row;
+                count += 1;
+            }
+            self.score(&near[..count]);
+        }
     }
 
     fn score(&mut self, rows: &[u32]) {
-        let mut estimates = [0.0; WAITING];
-        for rows in rows.chunks(WAITING) {
-            let estimates = &mut estimates[..rows.len()];
-            self.query.bytes.distances_at(self.rows, rows, estimates);
-            for (row, estimate) in rows.iter().zip(estimates) {
-                self.take(*row, *estimate);
-            }
+        let mut estimates = [0.0; AT_ONCE];
+        let estimates = &mut estimates[..rows.len()];
+        self.query.bytes.distances_at(self.rows, rows, estimates);
+        for (row, estimate) in rows.iter().zip(estimates) {
+            self.take(*row, *estimate);
         }
         self.scored += rows.len() as u64;
     }
@@ -145,12 +170,17 @@ impl<'a> Within<'a> {
         if estimates.len() <= nearest {
             return f32::INFINITY;
         }
-        let mut keys: Vec<u64> = estimates.iter().zip(0..).map(|(estimate, at)| key(*estimate, at)).collect();
+        let mut keys = [0; CHUNK];
+        let keys = &mut keys[..estimates.len()];
+        keys.iter_mut()
+            .zip(estimates)
+            .zip(0..)
+            .for_each(|((at_key, estimate), at)| *at_key = key(*estimate, at));
         keys.select_nth_unstable(nearest);
         let keys = &mut keys[..nearest];
         keys.sort_unstable();
         let mut wanted = keys.iter().map(|key| *key as u32 as usize).filter(|at| is_wanted(row(*at)));
-        wanted.nth(k - 1).map_or(f32::INFINITY, |kth| 2.0f32.mul_add(self.error_most, estimates[kth]))
+        wanted.nth(k - 1).map_or(f32::INFINITY, |kth| 2.0 * self.error_most + estimates[kth])
     }
 
     /// Adds what is nearest by the vectors of `block` to `best`, having read at most so many.
