@@ -14,6 +14,7 @@ mod empties;
 mod examples;
 mod foreign;
 mod frames;
+mod full;
 mod ingest;
 mod kill;
 mod load;

@@ -128,6 +128,7 @@ impl From<ShardError> for EngineError {
             ShardError::Invalid(invalid) => return invalid.clone().into(),
             ShardError::Poisoned { .. } => ErrorCode::WritesRefused,
             ShardError::NotWritten { .. } => ErrorCode::StorageFull,
+            error if error.is_disk_full() => ErrorCode::StorageFull,
             ShardError::Backlog { .. } | ShardError::MemoryFull { .. } | ShardError::StaleRoute { .. } => {
                 ErrorCode::Overloaded
             }

@@ -58,13 +58,14 @@ pub use indexes::{INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexRequest, I
 pub use latency::Quantiles;
 pub use load::QueryLoad;
 pub use pinyon_shard::{
-    Asked, BytesRead, Change, DerivedBytes, Explanation, GraphEngine, Hit, KeptTest, Located, MappedBytes,
-    MemoryBudget, Page, PartExplanation, PartPlace, PartRecall, Pressure, Prices, QuestionsKept, Reason,
-    Recall, Receipt, SegmentStats, ShardOptions, Stored, Tier, Way, Work,
+    Asked, BytesRead, Change, DerivedBytes, DiskBudget, DiskLevel, DiskMarks, DiskState, Explanation,
+    GraphEngine, Hit, KeptTest, Located, MappedBytes, MemoryBudget, Page, PartExplanation, PartPlace,
+    PartRecall, Pressure, Prices, QuestionsKept, Reason, Recall, Receipt, SegmentStats, ShardOptions, Stored,
+    Tier, WantedRoom, Way, Work,
 };
 pub use pinyon_storage::{
     SystemClock,
-    io::{FileAccess, limit_new_files, mapped_resident_bytes, port_holder},
+    io::{FileAccess, RealIo, limit_new_files, mapped_resident_bytes, port_holder},
 };
 pub use placement::PlacementPolicy;
 pub use settings::{ANSWER_BYTES_MAX, EngineSettings, MissingFields, ShapeSource, Thresholds};

@@ -123,6 +123,12 @@ impl MissingFields {
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 impl EngineSettings {
+    /// Lets in what needs room on the disk, unless there is none.
+    pub(crate) fn check_disk(&self) -> Result<(), EngineError> {
+        let disk = self.shard_options.disk.as_ref();
+        Ok(disk.map_or(Ok(()), |disk| disk.check())?)
+    }
+
     /// Settings that need nothing: cosine, the hashing embedder, sled, the reference placement.
     ///
     /// # Errors

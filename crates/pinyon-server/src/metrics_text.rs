@@ -6,7 +6,8 @@ use crate::{
     strangers::Strangers,
 };
 use pinyon_core::{
-    DerivedBytes, Engine, EngineStats, HealthReport, MappedBytes, ShardStatus, mapped_resident_bytes,
+    DerivedBytes, DiskLevel, DiskState, Engine, EngineStats, HealthReport, MappedBytes, ShardStatus,
+    mapped_resident_bytes,
 };
 use pinyon_wire::{recall::PartRecall, tenant::QuarantinedShard};
 use prometheus_client::{
@@ -90,6 +91,35 @@ fn register_memory(shards: &[EngineStats], registry: &mut Registry) {
 }
 
 /// Nothing where the system does not say.
+fn register_machine(disk: Option<DiskState>, registry: &mut Registry) {
+    register_mapped_resident(registry);
+    if let Some(disk) = disk {
+        register_disk(disk, registry);
+    }
+}
+
+fn register_disk(disk: DiskState, registry: &mut Registry) {
+    let numbers = [
+        ("pinyon_disk_total_bytes", "Bytes of the disk below the data directory", disk.room.total),
+        ("pinyon_disk_free_bytes", "Bytes that are free on it", disk.room.free),
+        ("pinyon_disk_reserve_bytes", "Bytes that are kept for deletions and what makes room", disk.reserve),
+        ("pinyon_disk_low_below_bytes", "Free bytes below which people are warned", disk.low_below),
+        ("pinyon_disk_full_below_bytes", "Free bytes below which only deletions are let in", disk.full_below),
+    ];
+    for (name, help, value) in numbers {
+        let family = Floats::default();
+        family.get_or_create(&Vec::new()).set(value as f64);
+        registry.register(name, help, family);
+    }
+    let level = Floats::default();
+    for one in DiskLevel::ALL {
+        level
+            .get_or_create(&vec![("level", one.name().to_owned())])
+            .set(f64::from(u8::from(one == disk.level)));
+    }
+    registry.register("pinyon_disk_level", "1 for the level that the disk is at", level);
+}
+
 fn register_mapped_resident(registry: &mut Registry) {
     let Some(bytes) = mapped_resident_bytes() else { return };
     let family = Floats::default();
@@ -238,7 +268,7 @@ fn register_quarantined(shards: &[QuarantinedShard], registry: &mut Registry) {
 /// Writes every shard's numbers, and the server's own.
 pub(crate) fn render(
     engine: &Engine,
-    quarantined: &[QuarantinedShard],
+    (quarantined, disk): (&[QuarantinedShard], Option<DiskState>),
     (recalls, below): &Recalls,
     door: &Door,
 ) -> Result<String, std::fmt::Error> {
@@ -268,7 +298,7 @@ pub(crate) fn render(
     );
     register_health(&health, quarantined, &mut registry);
     register_tenant_loads(engine, &mut registry);
-    register_mapped_resident(&mut registry);
+    register_machine(disk, &mut registry);
     register_recalls(recalls, *below, &mut registry);
     register_strangers(&door.strangers, &mut registry);
     register_sockets(&door.sockets, &mut registry);

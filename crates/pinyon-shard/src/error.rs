@@ -48,6 +48,15 @@ pub enum ShardError {
         /// The limit.
         bytes_max: u64,
     },
+    /// The disk has no room for what is not a deletion.
+    #[error(
+        "there is no room on the disk ({free_mib} MiB free): delete records or indexes, or make the disk larger; reads and deletions go on \
+             (setting disk_full_mib)"
+    )]
+    DiskFull {
+        /// MiB that are free.
+        free_mib: u64,
+    },
     /// The data on disk have another shape than the caller expects.
     #[error("{path} holds {setting} {found}, but {expected} was asked for", path = .path.display())]
     OtherShape {
@@ -114,6 +123,19 @@ pub enum ShardError {
 }
 
 impl ShardError {
+    /// Whether the disk had no room for it.
+    pub fn is_disk_full(&self) -> bool {
+        let source = match self {
+            Self::DiskFull { .. } | Self::Log(WalError::Full { .. }) => return true,
+            Self::Segment(SegmentError::Io { source, .. })
+            | Self::Manifest(ManifestError::Io { source, .. })
+            | Self::Log(WalError::Io { source, .. })
+            | Self::Io { source, .. } => source,
+            _ => return false,
+        };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     /// Whether bytes are not as they were written, or not those that belong here: trouble of this shard alone.
     pub fn is_damage(&self) -> bool {
         matches!(

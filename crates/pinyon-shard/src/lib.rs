@@ -16,6 +16,7 @@
 mod bell;
 mod budget;
 mod codes;
+mod disk;
 mod error;
 mod fields;
 mod frozen;
@@ -50,11 +51,13 @@ mod write;
 mod tests;
 
 pub use budget::MemoryBudget;
+pub use disk::{DiskBudget, DiskLevel, DiskMarks, DiskState};
 pub use error::ShardError;
 pub use graphs::KeptTest;
 pub use keepers::{Deriving, Keepers, KeepersOptions, Keeping};
 pub use maintain::Step;
 pub use memory::{DerivedBytes, MappedBytes};
+pub use merge::WantedRoom;
 pub use namespace::Namespace;
 pub use place::{Birth, ShardPlace};
 pub use pressure::Pressure;

@@ -1,7 +1,7 @@
 //! Background steps: which one is next. Seals come first, because writers wait for them; then merges; and what can wait is left
 //! for when nobody writes.
 
-use crate::{ShardError, merge, seal, segment::Segment, shard::Inner, snapshot::Snapshot};
+use crate::{DiskLevel, ShardError, merge, seal, segment::Segment, shard::Inner, snapshot::Snapshot};
 use pinyon_storage::{
     Owner,
     manifest::{self, Manifest, SegmentEntry},
@@ -11,6 +11,9 @@ use std::{
     path::PathBuf,
     sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
 };
+
+/// A smaller log takes less than a segment's file and what else a seal writes.
+const LOG_WORTH_BYTES: u64 = 256 << 10;
 
 /// What a background step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +57,7 @@ impl Maintenance {
 impl Inner {
     pub(crate) fn step(&self) -> Result<Step, ShardError> {
         self.run(|maintenance| match self.take_seal() {
-            true => seal::seal(self, maintenance),
+            true => self.seal_or_make_room(maintenance),
             false => merge::merge_next(self, maintenance),
         })
     }
@@ -62,16 +65,44 @@ impl Inner {
     /// The next step if it is a seal.
     pub(crate) fn seal_step(&self) -> Result<Step, ShardError> {
         self.run(|maintenance| match self.take_seal() {
-            true => seal::seal(self, maintenance),
+            true => self.seal_or_make_room(maintenance),
             false => Ok(Step::Idle),
         })
+    }
+
+    /// A seal needs room before it makes some.
+    fn seal_or_make_room(&self, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
+        match merge::reclaim(self, maintenance)? {
+            Step::Idle => seal::seal(self, maintenance),
+            made => Ok(made),
+        }
     }
 
     /// Whether a memtable is full or is to be sealed early, or a seal was begun and not finished.
     pub(crate) fn wants_seal(&self) -> bool {
         let bytes = self.snapshot.load().memtable.bytes;
         let is_early = bytes > 0 && self.seals_early.load(Ordering::Acquire);
-        is_early || bytes >= self.options.seal_bytes || seal::has_frozen(self)
+        is_early || self.is_full(bytes) || seal::has_frozen(self) || self.has_log_to_give()
+    }
+
+    /// Whether a memtable of so many bytes is to be sealed: where there is little room a smaller one.
+    pub(crate) fn is_full(&self, bytes: usize) -> bool {
+        let by_disk = self.options.disk.as_ref().map_or(usize::MAX, |disk| disk.memtable_bytes_max());
+        bytes >= self.options.seal_bytes.min(by_disk)
+    }
+
+    /// Whether the disk has no room for what is not a deletion.
+    pub(crate) fn has_no_room(&self) -> bool {
+        self.options.disk.as_ref().is_some_and(|disk| disk.level() == DiskLevel::Full)
+    }
+
+    /// Whether a seal would let go of a log that is worth it, while there is no room.
+    fn has_log_to_give(&self) -> bool {
+        let is_worth = || {
+            let writer = self.writer.try_lock();
+            writer.is_ok_and(|writer| writer.log.file_bytes() >= LOG_WORTH_BYTES)
+        };
+        self.has_no_room() && !self.snapshot.load().memtable.is_empty() && is_worth()
     }
 
     fn take_seal(&self) -> bool {
@@ -153,6 +184,12 @@ impl Inner {
             // There may be more to do, and room for who waits.
             self.bell.note();
             self.bell.ring();
+        }
+        if let (Err(error), Some(disk)) = (&done, &self.options.disk)
+            && error.is_disk_full()
+        {
+            // The next try finds it.
+            disk.make_room();
         }
         let failure = done.as_ref().err().map(ToString::to_string);
         *self.step_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;

@@ -2,7 +2,7 @@
 //! when there are enough of them, so a row is rewritten about as often as the data has size classes.
 
 use crate::{
-    ShardError, Step, codes, graphs,
+    DiskLevel, ShardError, Step, codes, graphs,
     layer::{Layer, LayerView, NamespaceRows, Row, Rows},
     maintain::{Maintenance, entry},
     memtable::Kills,
@@ -27,13 +27,28 @@ const SCATTERED_PART_MIN: u64 = 4;
 /// The same while nobody writes: what lies outside is searched beside the graph, a tenth of the rows for a quarter of the
 /// time, and a graph that begins with the largest one costs no more than the rows that come to it.
 const GATHERED_PART_MIN: u64 = 16;
+/// One over the share of a segment's bytes that are to be dead for it to be rewritten where room is scarce.
+const RECLAIMED_PART_MIN: u64 = 20;
 
 /// Merges what most deserves it, if anything does.
 pub(crate) fn merge_next(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
     let state = inner.snapshot.load_full();
+    match reclaim(inner, maintenance)? {
+        // Without room only what makes some is merged.
+        Step::Idle if !inner.has_no_room() => {}
+        made => return Ok(made),
+    }
     match choose(inner, &state) {
-        inputs if inputs.is_empty() => Ok(Step::Idle),
+        inputs if inputs.is_empty() || !has_room_for(inner, &inputs) => Ok(Step::Idle),
         inputs => merge(inner, maintenance, &inputs),
+    }
+}
+
+/// Where room is scarce: rewrites the segment that gives back most for what it takes.
+pub(crate) fn reclaim(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
+    match reclaimed(inner, &inner.snapshot.load_full()) {
+        Some(input) => merge(inner, maintenance, &[input]),
+        None => Ok(Step::Idle),
     }
 }
 
@@ -56,13 +71,57 @@ pub(crate) fn gather(inner: &Inner, maintenance: &mut Maintenance) -> Result<Ste
     sealed(&state).for_each(|view| spread.add(view.live_rows(&(0..view.layer.len()))));
     if has_whole_codes && spread.is_scattered(options.coded_whole_rows_min, GATHERED_PART_MIN) {
         let all: Vec<LayerView> = sealed(&state).cloned().collect();
-        return merge(inner, maintenance, &all);
+        if has_room_for(inner, &all) {
+            return merge(inner, maintenance, &all);
+        }
     }
     Ok(Step::Idle)
 }
 
 fn sealed(state: &Snapshot) -> impl Iterator<Item = &LayerView> {
     state.layers.iter().filter(|view| view.layer.segment().is_some())
+}
+
+/// A segment whose dead rows would make room where that is scarce, and that cannot be rewritten because there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WantedRoom {
+    /// Which segment.
+    pub segment: SegmentId,
+    /// Bytes that its live rows take, for a while beside those that are there.
+    pub bytes: u64,
+    /// Bytes that its dead rows give back.
+    pub gain: u64,
+}
+
+/// The one, of those whose live rows find room.
+fn reclaimed(inner: &Inner, state: &Snapshot) -> Option<LayerView> {
+    let room = scarce_room(inner)?;
+    let gain = |view: &LayerView| dead_bytes(view) as f64 / (live_bytes(view) + 1) as f64;
+    let fitting = decayed(state).filter(|view| live_bytes(view) < room);
+    let best = fitting.max_by(|a, b| gain(a).total_cmp(&gain(b)));
+    best.cloned()
+}
+
+/// Where room is scarce and no segment can be rewritten for want of it: the one that needs least.
+pub(crate) fn wanted_room(inner: &Inner) -> Option<WantedRoom> {
+    let (room, state) = (scarce_room(inner)?, inner.snapshot.load());
+    let least = decayed(&state).min_by_key(|view| live_bytes(view))?;
+    let wanted = WantedRoom { segment: least.layer.id, bytes: live_bytes(least), gain: dead_bytes(least) };
+    (wanted.bytes >= room).then_some(wanted)
+}
+
+/// Bytes that a merge may take where room is scarce.
+fn scarce_room(inner: &Inner) -> Option<u64> {
+    let disk = inner.options.disk.as_ref()?;
+    (disk.level() != DiskLevel::Ample).then(|| disk.room_for_files())
+}
+
+/// Segments with enough dead bytes for it to be worth while to rewrite them where room is scarce.
+fn decayed(state: &Snapshot) -> impl Iterator<Item = &LayerView> {
+    sealed(state).filter(|view| {
+        let dead = dead_bytes(view);
+        dead > 0 && dead * RECLAIMED_PART_MIN >= file_bytes(view)
+    })
 }
 
 fn choose(inner: &Inner, state: &Snapshot) -> Vec<LayerView> {
@@ -119,10 +178,25 @@ impl Spread {
     }
 }
 
+/// Whether what a merge writes leaves room for what is taken in meanwhile.
+fn has_room_for(inner: &Inner, inputs: &[LayerView]) -> bool {
+    let bytes: u64 = inputs.iter().map(live_bytes).sum();
+    inner.options.disk.as_ref().is_none_or(|disk| bytes <= disk.spare_bytes())
+}
+
 fn live_bytes(view: &LayerView) -> u64 {
+    file_bytes(view) - dead_bytes(view)
+}
+
+/// Those of dead rows, if all rows are of one size.
+fn dead_bytes(view: &LayerView) -> u64 {
     let rows = u64::from(view.layer.len()).max(1);
-    let bytes = view.layer.segment().map_or(0, |segment| segment.file().bytes());
-    bytes * (rows - view.dead.len().min(rows)) / rows
+    let share = u128::from(file_bytes(view)) * u128::from(view.dead.len().min(rows)) / u128::from(rows);
+    share as u64
+}
+
+fn file_bytes(view: &LayerView) -> u64 {
+    view.layer.segment().map_or(0, |segment| segment.file().bytes())
 }
 
 /// Writes one segment with the inputs' live rows, makes it durable, and puts it in their place.

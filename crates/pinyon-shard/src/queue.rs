@@ -19,6 +19,8 @@ pub(crate) type Outcome = Result<Receipt, ShardError>;
 pub(crate) struct Pending {
     pub(crate) namespace: Namespace,
     pub(crate) work: Mutex<Option<Work>>,
+    /// Whether it makes room in the end.
+    pub(crate) is_deletion: bool,
     bytes: usize,
     turn: Mutex<Option<Turn>>,
     told: Condvar,
@@ -41,9 +43,10 @@ pub(crate) struct Queue {
 }
 
 impl Pending {
-    pub(crate) fn new(namespace: Namespace, work: Work) -> Self {
+    pub(crate) fn new(namespace: Namespace, work: Work, is_deletion: bool) -> Self {
         let bytes = work.bytes();
-        Self { namespace, work: Mutex::new(Some(work)), bytes, turn: Mutex::new(None), told: Condvar::new() }
+        let (work, turn, told) = (Mutex::new(Some(work)), Mutex::new(None), Condvar::new());
+        Self { namespace, work, is_deletion, bytes, turn, told }
     }
 
     pub(crate) fn tell(&self, turn: Turn) {
@@ -110,7 +113,7 @@ mod tests {
     fn request() -> Arc<Pending> {
         let name = TenantId::new("t").unwrap();
         let namespace = Namespace::routed(NamespaceId::new(1), name, Epoch::new(1));
-        Arc::new(Pending::new(namespace, Work::Resolve(Change::DeleteAll)))
+        Arc::new(Pending::new(namespace, Work::Resolve(Change::DeleteAll), true))
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
 };
 use pinyon_storage::{
     manifest::LogEntry,
-    segment::SegmentHead,
+    segment::{SegmentHead, unfinished_path},
     wal::{self, LogHead, Wal, WalOptions},
 };
 use pinyon_types::{SegmentId, SlotId};
@@ -118,7 +118,9 @@ fn write(
     // An earlier try may have got as far as the manifest, and may even have made it durable before it failed. So a
     // finished file is never written again: it is the same bytes, and something may already name it.
     if !inner.io.exists(&path).map_err(ShardError::io(&path))? {
-        write_segment(&inner.io, &path, head, frozen, &frozen.kills)?;
+        write_segment(&inner.io, &path, head, frozen, &frozen.kills).inspect_err(|_| {
+            let _ = inner.io.remove(&unfinished_path(&path));
+        })?;
     }
     inner.io.sync_dir(&inner.dir).map_err(ShardError::io(&inner.dir))?;
     let segment = Segment::open(&inner.io, &path, inner.shape, head)?;

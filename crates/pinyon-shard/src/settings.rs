@@ -1,6 +1,6 @@
 //! What a shard is (its shape, fixed at creation) and how it behaves (options, free to change at every start).
 
-use crate::{MemoryBudget, ShardError, recover::metric_of};
+use crate::{DiskBudget, MemoryBudget, ShardError, recover::metric_of};
 use pinyon_storage::{
     Owner,
     io::Io,
@@ -146,6 +146,8 @@ pub struct ShardOptions {
     pub clock: Option<Arc<dyn Clock>>,
     /// A limit on memory, shared with other shards.
     pub memory: Option<Arc<MemoryBudget>>,
+    /// The disk, shared with other shards.
+    pub disk: Option<Arc<DiskBudget>>,
 }
 
 impl ShardOptions {
@@ -174,6 +176,7 @@ impl ShardOptions {
             questions_kept: QuestionsKept::Memory,
             clock: None,
             memory: None,
+            disk: None,
         }
     }
 

@@ -6,13 +6,14 @@ use crate::{
     bell::Bell,
     codes, graphs,
     maintain::{Maintenance, Step},
+    merge::{self, WantedRoom},
     part::Part,
     place::ShardPlace,
     pressure::Pressure,
     questions::{self, Questions},
     queue::Queue,
     read::{self, ListRequest},
-    recall, search,
+    recall, recover, search,
     snapshot::Snapshot,
     stats::{self, ShardStats},
 };
@@ -89,7 +90,15 @@ impl Shard {
         shape_and_place: (ShardShape, ShardPlace),
         options: ShardOptions,
     ) -> Result<Self, ShardError> {
-        let inner = Arc::new(crate::recover::open(io, dir, shape_and_place, options)?);
+        let made_room = || options.disk.as_ref().is_some_and(|disk| disk.make_room());
+        let inner = match recover::open(io, dir, shape_and_place.clone(), options.clone()) {
+            // What a start writes is little, and deletions have to be let in.
+            Err(error) if error.is_disk_full() && made_room() => {
+                recover::open(io, dir, shape_and_place, options)?
+            }
+            opened => opened?,
+        };
+        let inner = Arc::new(inner);
         if let Some(budget) = &inner.options.memory {
             budget.join(&inner);
         }
@@ -101,7 +110,7 @@ impl Shard {
     /// # Errors
     /// A damaged manifest, the disk's.
     pub fn took_writes(io: &SharedIo, dir: &Path) -> Result<bool, ShardError> {
-        crate::recover::took_writes(io, dir)
+        recover::took_writes(io, dir)
     }
 
     /// Makes a change of one namespace durable and visible; all of it or nothing.
@@ -245,6 +254,11 @@ impl Shard {
     /// Why the last background step failed, until one succeeds.
     pub fn step_failure(&self) -> Option<String> {
         self.inner.step_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where room on the disk is scarce: what would make some, and finds none to be rewritten in.
+    pub fn wants_room(&self) -> Option<WantedRoom> {
+        merge::wanted_room(&self.inner)
     }
 
     /// Whose name stands in its files.

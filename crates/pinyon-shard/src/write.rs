@@ -51,6 +51,13 @@ pub enum Change {
     DeleteAll,
 }
 
+impl Change {
+    /// Whether it makes room in the end.
+    const fn is_deletion(&self) -> bool {
+        matches!(self, Self::DeleteIds(_) | Self::DeleteAll | Self::DeleteMatching(_))
+    }
+}
+
 /// What a durable write did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
@@ -62,7 +69,7 @@ pub struct Receipt {
 
 /// Requests that name their records are encoded by the thread that brings them; the others only once it is their
 /// turn, because what they mean depends on what was written before them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Work {
     Ready { operations: Vec<Operation>, encoded: Vec<u8> },
     Resolve(Change),
@@ -82,9 +89,13 @@ impl Inner {
     /// Makes a change durable and visible.
     pub(crate) fn write(&self, namespace: &Namespace, change: Change) -> Result<Receipt, ShardError> {
         check_lengths(&change, self.shape.metric)?;
-        self.refuse_without_memory(&change)?;
+        let is_deletion = change.is_deletion();
+        if !is_deletion {
+            self.refuse_without_memory()?;
+            self.refuse_without_disk()?;
+        }
         self.wait_for_room()?;
-        let pending = Arc::new(Pending::new(namespace.clone(), prepare(change)?));
+        let pending = Arc::new(Pending::new(namespace.clone(), prepare(change)?, is_deletion));
         lock(&self.queue).push(&pending);
         loop {
             match pending.wait() {
@@ -115,18 +126,41 @@ impl Inner {
         }
     }
 
-    /// Deletions make room, so they are let in.
-    fn refuse_without_memory(&self, change: &Change) -> Result<(), ShardError> {
-        let is_deletion =
-            matches!(change, Change::DeleteIds(_) | Change::DeleteAll | Change::DeleteMatching(_));
-        let Some(budget) = self.options.memory.as_ref().filter(|_| !is_deletion) else { return Ok(()) };
+    /// For what is no deletion: those make room.
+    fn refuse_without_disk(&self) -> Result<(), ShardError> {
+        self.options.disk.as_ref().map_or(Ok(()), |disk| disk.check())
+    }
+
+    /// For what is no deletion: those make room.
+    fn refuse_without_memory(&self) -> Result<(), ShardError> {
+        let Some(budget) = &self.options.memory else { return Ok(()) };
         let Some(used) = budget.refuses_puts() else { return Ok(()) };
         self.ask_for_seal();
         Err(ShardError::MemoryFull { used, bytes_max: budget.bytes_max() })
     }
 
-    /// Appends every request's entry, makes them durable together, and publishes the state after them.
+    /// Commits what waits together; of what the disk has no room for the deletions alone, in the room that was kept for them.
     fn commit(&self, writer: &mut Writer, group: &[Arc<Pending>]) -> Vec<Outcome> {
+        let mut outcomes = self.commit_together(writer, group);
+        let is_full = |outcome: &Outcome| matches!(outcome, Err(ShardError::NotWritten { .. }));
+        let Some(disk) = self.options.disk.as_ref().filter(|_| outcomes.iter().any(is_full)) else {
+            return outcomes;
+        };
+        let deletions = || (0..group.len()).filter(|at| group[*at].is_deletion);
+        let again: Vec<Arc<Pending>> = deletions().map(|at| Arc::clone(&group[at])).collect();
+        if again.is_empty() {
+            disk.note_full();
+            return outcomes;
+        }
+        disk.make_room();
+        for (at, outcome) in deletions().zip(self.commit_together(writer, &again)) {
+            outcomes[at] = outcome;
+        }
+        outcomes
+    }
+
+    /// Appends every request's entry, makes them durable together, and publishes the state after them.
+    fn commit_together(&self, writer: &mut Writer, group: &[Arc<Pending>]) -> Vec<Outcome> {
         if self.poisoned.load(Ordering::Acquire) {
             return group.iter().map(|_| Err(self.poisoned_error())).collect();
         }
@@ -145,9 +179,9 @@ impl Inner {
             };
             return receipts.into_iter().map(|outcome| outcome.and(Err(failure()))).collect();
         }
-        let full = state.memtable.bytes >= self.options.seal_bytes;
+        let full = self.is_full(state.memtable.bytes);
         self.snapshot.store(Arc::new(state));
-        if full {
+        if full || self.has_no_room() {
             self.ask_for_seal();
         } else {
             self.bell.note();
@@ -237,8 +271,10 @@ fn append(writer: &mut Writer, state: &mut Snapshot, request: &Pending) -> Resul
     if namespace.epoch() < seen {
         return Err(ShardError::StaleRoute { given: namespace.epoch(), seen });
     }
-    let work = lock(&request.work).take();
-    let (operations, encoded) = match work.expect("invariant: a request is taken from the queue once") {
+    // A deletion that finds no room is tried again.
+    let mut work = lock(&request.work);
+    let work = if request.is_deletion { work.clone() } else { work.take() };
+    let (operations, encoded) = match work.expect("invariant: what is no deletion is appended once") {
         Work::Ready { operations, encoded } => (operations, encoded),
         Work::Resolve(change) => {
             let operations = resolve(state, namespace, change)?;

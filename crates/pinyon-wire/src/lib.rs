@@ -10,6 +10,7 @@ pub mod bounded;
 pub mod codec;
 pub mod control;
 mod decimal;
+pub mod disk;
 pub mod documents;
 pub mod explain;
 pub mod floats;

@@ -1,11 +1,11 @@
 //! `/ingest`, `/query`, `/health`, `/metrics`, `/shard/{tenant_id}`.
 
-use crate::recall::PartRecall;
 use crate::{
     bounded::{self, BATCH_MAX, COMPONENTS_MAX, Small, SmallFields},
     explain::QueryExplanation,
     object, unique,
 };
+use crate::{disk::Disk, recall::PartRecall};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -244,6 +244,9 @@ pub struct HealthResponse {
     /// Shards that are kept out because of damage, for who has a key; everything else is served.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<QuarantinedShard>,
+    /// The disk below the data, for who has a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Disk>,
     /// What is wrong with these, and what to do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -6,7 +6,7 @@ use crate::{
     health::{self, ShardLoadSample},
     latency::LatencyMeter,
 };
-use pinyon_shard::{PartRecall, Shard, ShardStats};
+use pinyon_shard::{PartRecall, Shard, ShardStats, WantedRoom};
 use pinyon_types::{NamespaceId, ShardId, TenantId};
 use std::{
     cmp::Reverse,
@@ -102,6 +102,13 @@ impl Engine {
     pub fn takes_writes(&self) -> bool {
         let refuses = |shard: &Shard| shard.poisoned().or_else(|| shard.step_failure()).is_some();
         self.inner.routing.takes_changes() && !self.inner.fleet.serving().any(|(_, shard)| refuses(&shard))
+    }
+
+    /// Where room on the disk is scarce: what would make some and finds none to be rewritten in, by shard.
+    pub(crate) fn wanted_room(&self) -> Vec<(String, WantedRoom)> {
+        let inner = &self.inner;
+        let of_shard = |(id, shard): (ShardId, Shard)| Some((inner.index_name(id), shard.wants_room()?));
+        inner.fleet.serving().filter_map(of_shard).collect()
     }
 
     /// The settings it was opened with.

@@ -33,6 +33,7 @@ impl Engine {
     /// As [`Engine::place`]; none was placed.
     pub fn place_all(&self, tenants: &[String]) -> Result<Vec<Assignment>, EngineError> {
         let inner = &self.inner;
+        inner.settings.check_disk()?;
         let mut loads = inner.shard_loads();
         let mut requests = Vec::with_capacity(tenants.len());
         for (at, tenant) in tenants.iter().enumerate() {
@@ -58,6 +59,7 @@ impl Engine {
     pub fn assign(&self, tenant: &str, shard: u32) -> Result<Assignment, EngineError> {
         let tenant = TenantId::new(tenant)?;
         let inner = &self.inner;
+        inner.settings.check_disk()?;
         if shard >= inner.settings.shards {
             let problem = format!("must be 0 to {}, is {shard}", inner.settings.shards - 1);
             return Err(Invalid::new("shard_id", problem).into());
@@ -131,6 +133,7 @@ impl Inner {
         if let Some(resolved) = self.resolve(tenant)? {
             return Ok(resolved);
         }
+        self.settings.check_disk()?;
         let shard = self.choose_shard(tenant, &self.shard_loads())?;
         let request = AssignRequest { tenant: tenant.clone(), shard, pin: Pin::Placed };
         let assignment = self.routing.assign(vec![request])?[0];

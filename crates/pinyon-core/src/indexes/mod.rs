@@ -6,6 +6,7 @@ mod names;
 mod registry;
 #[cfg(test)]
 mod rollback_tests;
+mod room;
 mod tenants;
 #[cfg(test)]
 mod tenants_tests;
@@ -15,13 +16,12 @@ mod tests;
 use crate::{
     Engine, EngineError, EngineServices, EngineSettings, ErrorCode, catalog,
     engine::{Pools, keep_older_out, lock_dir, new_index_name, write_format},
-    error::NO_DESCRIPTORS,
     settings::ShapeSource,
 };
 use arc_swap::ArcSwap;
 pub use names::{INDEX_NAME_BYTES_MAX, check_index_name};
 use pinyon_embed::HashEmbedder;
-use pinyon_storage::io::{LockGuard, descriptors_left};
+use pinyon_storage::io::LockGuard;
 use pinyon_types::{Dim, Effort, Metric, UniqueId};
 use registry::Registry;
 use std::{
@@ -32,8 +32,6 @@ use std::{
 
 /// Indexes that a start opens at once.
 const OPENED_AT_ONCE: usize = 16;
-/// Descriptors that are kept when indexes are made: for connections, health among them, and background steps.
-const DESCRIPTORS_KEPT: u64 = 64;
 
 /// The tenants' index has this number, and its data lie in the data directory itself.
 const TENANTS_ID: u64 = 0;
@@ -180,7 +178,7 @@ impl Indexes {
 
     /// Whether every shard that is served, and every routing store, takes changes.
     pub fn takes_writes(&self) -> bool {
-        self.all().iter().all(|index| index.engine.takes_writes())
+        self.settings.check_disk().is_ok() && self.all().iter().all(|index| index.engine.takes_writes())
     }
 
     /// An index by its name. Takes no lock.
@@ -224,7 +222,7 @@ impl Indexes {
             attributes,
             scan_factor: None,
         };
-        check_descriptors()?;
+        room::check(&self.settings)?;
         let dir = index_dir(&self.dir, description.id);
         let made = settings_of(&self.settings, &description);
         let engine = Engine::open_under(&dir, made, &self.pools, self.tenants().lock());
@@ -345,19 +343,6 @@ fn open_all(
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))?;
     pool.install(|| known.into_par_iter().map(open).collect())
-}
-
-/// Whether another index may be made: connections and background steps want descriptors too.
-fn check_descriptors() -> Result<(), EngineError> {
-    match descriptors_left() {
-        Some(left) if left < DESCRIPTORS_KEPT => {
-            let message = format!(
-                "the index was not made, because no file descriptor is left for it: {NO_DESCRIPTORS}"
-            );
-            Err(EngineError::new(ErrorCode::NoDescriptors, message))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Opens an engine; one whose routing table is damaged is kept out, so that others are served.

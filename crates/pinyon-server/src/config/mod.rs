@@ -2,6 +2,7 @@
 //! before. Unknown keys are refused. Resolved once.
 
 mod access;
+mod disk;
 mod environment;
 mod machine;
 mod memory;
@@ -315,6 +316,7 @@ fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
         return Err(ConfigError(format!("setting recall_min: must be {RECALL_MIN} to 1, is {recall_min}")));
     }
     let memory = memory::budget(merged.memory_mib)?;
+    let disk = Some(disk::budget(&data_dir(merged), merged.disk_low_mib, merged.disk_full_mib)?);
     let scan_ms_max = merged.scan_ms_max.unwrap_or(SCAN_MS_MAX_DEFAULT);
     let scan_ms_max = usize::try_from(scan_ms_max).unwrap_or(usize::MAX);
     let questions_kept = match merged.questions_kept.as_deref() {
@@ -323,7 +325,7 @@ fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
             ConfigError(format!("setting questions_kept: must be memory, disk or none, is {name:?}"))
         })?,
     };
-    let options = ShardOptions { recall_min, scan_ms_max, questions_kept, memory, ..options };
+    let options = ShardOptions { recall_min, scan_ms_max, questions_kept, memory, disk, ..options };
     let graph = merged.graph.as_deref().unwrap_or_default();
     match GraphEngine::named(graph) {
         Some(graph) => Ok(options.with_graph(graph)),

@@ -167,6 +167,12 @@ settings! {
         /// KiB of a shard's memtable at which a segment is written.
         seal_kib: usize = |settings| (settings.engine.shard_options.seal_bytes >> 10).to_string();
     }
+    "Disk" {
+        /// MiB free below which `/health`, metrics and the log warn; 0 never.
+        disk_low_mib: u64 = |_| "a tenth of the disk, at most 2048".into();
+        /// MiB free below which only deletions are let in; 0 never.
+        disk_full_mib: u64 = |_| "a twentieth of the disk, at most 1024".into();
+    }
     "Thresholds of health and advice" {
         /// Vectors above which a shard is overloaded.
         max_vectors_per_shard: u64 = |settings| settings.engine.thresholds.vectors_per_shard_max.to_string();

@@ -1,5 +1,6 @@
 //! Between wire shapes and engine types, both ways.
 
+pub mod disk;
 pub mod documents;
 mod explain;
 pub mod filter;

@@ -31,6 +31,7 @@ pub fn health(settings: &EngineSettings, services: EngineServices) -> tenant::He
         recall: Vec::new(),
         recall_below_target: None,
         quarantined: Vec::new(),
+        disk: None,
         warnings: Vec::new(),
     }
 }

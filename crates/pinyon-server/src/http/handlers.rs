@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     ApiError,
-    convert::{documents, recall, reports, tenant},
+    convert::{disk, documents, recall, reports, tenant},
     metrics_text, pinecone,
 };
 use axum::{
@@ -193,10 +193,11 @@ async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
         return Json(health).into_response();
     }
     health.quarantined = reports::quarantined(&indexes);
+    (health.disk, health.warnings) = disk::report(&indexes);
     if let Ok(_place) = app.gate().enter(Purpose::Read, None)
         && let Ok((parts, below)) = app.run(move |_| Ok(recall::of_all(&indexes))).await
     {
-        health.warnings = recall::warnings(&parts);
+        health.warnings.extend(recall::warnings(&parts));
         (health.recall, health.recall_below_target) = (parts, Some(below));
     }
     Json(health).into_response()
@@ -232,8 +233,14 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
     }
     let door = app.door().clone();
     let text = app.run(move |engine| {
-        metrics_text::render(engine, &reports::quarantined(&indexes), &recall::of_all(&indexes), &door)
-            .map_err(|error| EngineError::new(pinyon_core::ErrorCode::Internal, error.to_string()))
+        let disk = indexes.disk().and_then(|disk| disk.look());
+        metrics_text::render(
+            engine,
+            (&reports::quarantined(&indexes), disk),
+            &recall::of_all(&indexes),
+            &door,
+        )
+        .map_err(|error| EngineError::new(pinyon_core::ErrorCode::Internal, error.to_string()))
     });
     let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
     Ok((kind, text.await?).into_response())

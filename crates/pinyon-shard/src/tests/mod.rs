@@ -3,6 +3,7 @@
 mod budget;
 mod coding;
 mod crash;
+mod disk;
 mod effort;
 mod explain;
 mod flips;

@@ -1,6 +1,6 @@
 //! A file system in memory, for tests and for an engine that must leave no trace.
 
-use super::{File, Io, LockGuard, SealedBytes};
+use super::{File, Io, LockGuard, Room, SealedBytes};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -22,10 +22,22 @@ struct State {
     files: BTreeMap<PathBuf, Contents>,
     dirs: BTreeSet<PathBuf>,
     locked: BTreeSet<PathBuf>,
+    /// Bytes that all files may have together, if there is a limit.
+    bytes_max: Option<u64>,
 }
 
+impl State {
+    fn bytes(&self) -> u64 {
+        self.files.values().map(|contents| lock(contents).len() as u64).sum()
+    }
+}
+
+/// An open file, and the file system that has to have room for it.
 #[derive(Debug)]
-struct MemoryFile(Contents);
+struct MemoryFile {
+    contents: Contents,
+    of: MemoryIo,
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -39,6 +51,27 @@ impl MemoryIo {
     /// An empty file system.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty file system that holds so many bytes.
+    pub fn holding(bytes_max: u64) -> Self {
+        let io = Self::default();
+        lock(&io.state).bytes_max = Some(bytes_max);
+        io
+    }
+
+    fn file(&self, contents: Contents) -> Box<dyn File> {
+        Box::new(MemoryFile { contents, of: self.clone() })
+    }
+
+    /// Makes sure that a file may grow to a length.
+    fn check_room(&self, contents: &Contents, length: usize) -> io::Result<()> {
+        let state = lock(&self.state);
+        let Some(bytes_max) = state.bytes_max else { return Ok(()) };
+        let before = lock(contents).len();
+        let grows = length.saturating_sub(before) as u64;
+        let fits = grows == 0 || state.bytes() + grows <= bytes_max;
+        if fits { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
     }
 
     /// Puts a file there, in place of what was there.
@@ -72,11 +105,12 @@ impl Io for MemoryIo {
         }
         let contents = Contents::default();
         state.files.insert(path.to_owned(), Arc::clone(&contents));
-        Ok(Box::new(MemoryFile(contents)))
+        drop(state);
+        Ok(self.file(contents))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        Ok(Box::new(MemoryFile(self.contents(path)?)))
+        Ok(self.file(self.contents(path)?))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -130,6 +164,12 @@ impl Io for MemoryIo {
         Ok(state.files.contains_key(path) || state.dirs.contains(path))
     }
 
+    fn room(&self, _dir: &Path) -> Option<Room> {
+        let state = lock(&self.state);
+        let total = state.bytes_max?;
+        Some(Room { total, free: total.saturating_sub(state.bytes()) })
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
         let mut state = lock(&self.state);
         if !path.parent().is_some_and(|dir| state.dirs.contains(dir)) {
@@ -159,11 +199,13 @@ impl Drop for MemoryLock {
 
 impl File for MemoryFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        write_into(&mut lock(&self.0), bytes, offset)
+        let end = usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(bytes.len());
+        self.of.check_room(&self.contents, end)?;
+        write_into(&mut lock(&self.contents), bytes, offset)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let contents = lock(&self.0);
+        let contents = lock(&self.contents);
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(contents.len());
         let there = contents.get(start..).unwrap_or_default();
         let length = there.len().min(buffer.len());
@@ -180,12 +222,13 @@ impl File for MemoryFile {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         let length = usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        lock(&self.0).resize(length, 0);
+        self.of.check_room(&self.contents, length)?;
+        lock(&self.contents).resize(length, 0);
         Ok(())
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(lock(&self.0).len() as u64)
+        Ok(lock(&self.contents).len() as u64)
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -115,6 +115,20 @@ pub trait Io: Debug + Send + Sync {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when somebody else holds it; otherwise the system's.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>>;
+
+    /// How much room there is where a directory lies; `None` where nobody knows.
+    fn room(&self, _dir: &Path) -> Option<Room> {
+        None
+    }
+}
+
+/// The room of a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// All of it.
+    pub total: u64,
+    /// What this process may still fill.
+    pub free: u64,
 }
 
 /// An open file. Positions are explicit, so that a file can be shared.

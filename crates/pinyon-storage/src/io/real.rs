@@ -1,6 +1,6 @@
 //! The machine's file system.
 
-use super::{File, Io, LockGuard, SealedBytes};
+use super::{File, Io, LockGuard, Room, SealedBytes};
 use rustix::{fs::FallocateFlags, io::Errno};
 use std::{
     fs, io,
@@ -111,6 +111,12 @@ impl Io for RealIo {
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
         path.try_exists().map_err(naming(path))
+    }
+
+    fn room(&self, dir: &Path) -> Option<Room> {
+        let found = rustix::fs::statvfs(dir).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Some(Room { total: bytes(found.f_blocks), free: bytes(found.f_bavail) })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {

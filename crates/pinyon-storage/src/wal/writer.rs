@@ -37,6 +37,8 @@ pub struct WalOptions {
 
 /// The first step in which space is reserved; each of the next is four times as large.
 const FIRST_STEP_BYTES: u64 = 64 << 10;
+/// In so small steps a log grows on a disk that is nearly full.
+const LEAST_STEP_BYTES: u64 = 4 << 10;
 /// Memory for entries that is kept between groups when the last of them needed much less.
 const BUFFER_KEPT_BYTES: usize = 1 << 20;
 
@@ -215,10 +217,18 @@ impl Wal {
         let length = length_to_reserve(self.allocated, needed, self.options.preallocate_bytes);
         let has_room = length == self.allocated;
         let file = self.open()?;
-        if !has_room {
-            file.allocate(length)?;
-            self.allocated = length;
+        if has_room {
+            return Ok(());
         }
+        // Where a whole step does not fit any more, what is needed may.
+        let least = needed.next_multiple_of(LEAST_STEP_BYTES).min(length);
+        self.allocated = match file.allocate(length) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                file.allocate(least)?;
+                least
+            }
+            allocated => allocated.map(|()| length)?,
+        };
         Ok(())
     }
 

@@ -1,0 +1,42 @@
+//! The disk: where little room begins, and where none is left.
+
+use super::ConfigError;
+use pinyon_core::{DiskBudget, DiskMarks, RealIo, SystemClock};
+use std::{path::Path, sync::Arc};
+
+/// The disk below a data directory, with marks in MiB that were asked for.
+pub(super) fn budget(
+    data_dir: &Path,
+    low_mib: Option<u64>,
+    full_mib: Option<u64>,
+) -> Result<Arc<DiskBudget>, ConfigError> {
+    if let (Some(low), Some(full)) = (low_mib, full_mib)
+        && low < full
+    {
+        return Err(ConfigError(format!(
+            "setting disk_low_mib: must be at least disk_full_mib, which is {full}, is {low}"
+        )));
+    }
+    let bytes = |mib: Option<u64>| mib.map(|mib| mib.saturating_mul(1 << 20));
+    let marks = DiskMarks { low: bytes(low_mib), full: bytes(full_mib) };
+    Ok(Arc::new(DiskBudget::new(Arc::new(RealIo), data_dir, marks, Arc::new(SystemClock::new()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_room_begins_before_there_is_none() {
+        let budget = |low, full| budget(Path::new("/"), low, full);
+        let refused = budget(Some(1), Some(2)).unwrap_err().0;
+        assert!(refused.contains("disk_low_mib") && refused.ends_with("is 1"), "{refused}");
+        for (low, full) in
+            [(None, None), (Some(2), Some(2)), (Some(1), None), (None, Some(9)), (Some(0), Some(0))]
+        {
+            assert!(budget(low, full).is_ok(), "{low:?} {full:?}");
+        }
+        let everything = budget(None, Some(u64::MAX)).unwrap();
+        assert_eq!(everything.level().name(), "full");
+    }
+}
