@@ -76,11 +76,11 @@ impl Inner {
         self.bell.ask(Need::Seal);
     }
 
-    /// Waits until sealing has made room.
-    pub(crate) fn wait_for_seal(&self) -> Result<(), ShardError> {
+    /// Waits until sealing has made room: until the memtable has fewer bytes than this.
+    pub(crate) fn wait_for_seal(&self, bytes_max: usize) -> Result<(), ShardError> {
         self.ask_for_seal();
         let failure = || self.step_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let has_room = || self.snapshot.load().memtable.bytes < self.options.backlog_bytes_max;
+        let has_room = || self.snapshot.load().memtable.bytes < bytes_max;
         let is_settled = || has_room() || self.poisoned.load(Ordering::Acquire) || failure().is_some();
         if self.bell.has_keepers() && self.bell.wait_until(is_settled, ROOM_WAIT) && has_room() {
             return Ok(());

@@ -70,11 +70,18 @@ impl Inner {
         })
     }
 
-    /// A seal needs room before it makes some.
+    /// A seal needs room before it makes some: what gives some back goes first where that is scarce, or where the seal finds none.
     fn seal_or_make_room(&self, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
         match merge::reclaim(self, maintenance)? {
-            Step::Idle => seal::seal(self, maintenance),
-            made => Ok(made),
+            Step::Idle => {}
+            made => return Ok(made),
+        }
+        match seal::seal(self, maintenance) {
+            Err(error) if error.is_disk_full() => match merge::reclaim_anyhow(self, maintenance)? {
+                Step::Idle => Err(error),
+                made => Ok(made),
+            },
+            sealed => sealed,
         }
     }
 

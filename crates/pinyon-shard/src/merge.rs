@@ -46,7 +46,17 @@ pub(crate) fn merge_next(inner: &Inner, maintenance: &mut Maintenance) -> Result
 
 /// Where room is scarce: rewrites the segment that gives back most for what it takes.
 pub(crate) fn reclaim(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
-    match reclaimed(inner, &inner.snapshot.load_full()) {
+    scarce_room(inner).map_or(Ok(Step::Idle), |room| reclaim_within(inner, maintenance, room))
+}
+
+/// The same where something found no room, however much there is.
+pub(crate) fn reclaim_anyhow(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
+    let disk = inner.options.disk.as_ref();
+    disk.map_or(Ok(Step::Idle), |disk| reclaim_within(inner, maintenance, disk.room_for_files()))
+}
+
+fn reclaim_within(inner: &Inner, maintenance: &mut Maintenance, room: u64) -> Result<Step, ShardError> {
+    match reclaimed(&inner.snapshot.load_full(), room) {
         Some(input) => merge(inner, maintenance, &[input]),
         None => Ok(Step::Idle),
     }
@@ -94,8 +104,7 @@ pub struct WantedRoom {
 }
 
 /// The one, of those whose live rows find room.
-fn reclaimed(inner: &Inner, state: &Snapshot) -> Option<LayerView> {
-    let room = scarce_room(inner)?;
+fn reclaimed(state: &Snapshot, room: u64) -> Option<LayerView> {
     let gain = |view: &LayerView| dead_bytes(view) as f64 / (live_bytes(view) + 1) as f64;
     let fitting = decayed(state).filter(|view| live_bytes(view) < room);
     let best = fitting.max_by(|a, b| gain(a).total_cmp(&gain(b)));

@@ -94,7 +94,7 @@ impl Inner {
             self.refuse_without_memory()?;
             self.refuse_without_disk()?;
         }
-        self.wait_for_room()?;
+        self.wait_for_room(is_deletion)?;
         let pending = Arc::new(Pending::new(namespace.clone(), prepare(change)?, is_deletion));
         lock(&self.queue).push(&pending);
         loop {
@@ -189,15 +189,19 @@ impl Inner {
         receipts
     }
 
-    /// Waits while the memtable is far over its size because sealing is behind (LIM-1).
-    fn wait_for_room(&self) -> Result<(), ShardError> {
+    /// Waits while the memtable is far over its size because sealing is behind (LIM-1). Where the disk has little room its size is
+    /// less, but not for deletions.
+    fn wait_for_room(&self, is_deletion: bool) -> Result<(), ShardError> {
         if self.poisoned.load(Ordering::Acquire) {
             return Err(self.poisoned_error());
         }
-        if self.snapshot.load().memtable.bytes < self.options.backlog_bytes_max {
+        let by_disk = self.options.disk.as_ref().filter(|_| !is_deletion);
+        let by_disk = by_disk.map_or(usize::MAX, |disk| disk.memtable_bytes_max().saturating_mul(2));
+        let bytes_max = self.options.backlog_bytes_max.min(by_disk);
+        if self.snapshot.load().memtable.bytes < bytes_max {
             return Ok(());
         }
-        self.wait_for_seal()
+        self.wait_for_seal(bytes_max)
     }
 }
 
