@@ -103,6 +103,14 @@ impl Inner {
         self.options.disk.as_ref().is_some_and(|disk| disk.level() == DiskLevel::Full)
     }
 
+    /// Lets in a file of so many bytes that can be done without, where that leaves room for what cannot.
+    pub(crate) fn check_spare(&self, bytes: u64) -> Result<(), ShardError> {
+        match self.options.disk.as_ref().map(|disk| disk.spare_bytes()) {
+            Some(spare) if bytes > spare => Err(ShardError::DiskFull { free_mib: spare >> 20 }),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a seal would let go of a log that is worth it, while there is no room.
     fn has_log_to_give(&self) -> bool {
         let is_worth = || {

@@ -103,6 +103,7 @@ impl<'a> Place<'a> {
     fn write(&self, graph: &CodeGraph, built: &Built) -> Result<(), ShardError> {
         let io = &self.site.inner.io;
         remove_leftover(io, &self.path)?;
+        self.site.inner.check_spare(pinyon_index::Graph::bytes(graph) as u64)?;
         let mut writer = SegmentWriter::create(io, &self.path, self.head())?;
         writer.begin(tag::PURPOSE)?;
         writer.write(&self.purpose.encode(built.test, built.since_us))?;

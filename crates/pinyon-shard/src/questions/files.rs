@@ -79,6 +79,7 @@ fn write(inner: &Inner, part: Part, questions: &[Vec<f32>]) -> Result<(), ShardE
     remove(inner, part);
     remove_leftover(&inner.io, &path)?;
     let head = SegmentHead { owner: inner.place.owner, segment: NO_SEGMENT };
+    inner.check_spare(questions.iter().map(|question| size_of_val(&question[..]) as u64).sum())?;
     let mut writer = SegmentWriter::create(&inner.io, &path, head)?;
     writer.begin(tag::PURPOSE)?;
     writer.write(bytemuck::cast_slice(&purpose(inner, part)))?;
