@@ -64,6 +64,11 @@ fn one_graph(set: &Dataset, recall_min: f64) -> Option<Point> {
 
 fn measure(fixture: &Fixture, set: &Dataset, reach: &Reach, layout: &str) -> (Point, Work) {
     let (mut recalls, mut work) = (Vec::new(), Work::default());
+    // Graphs are tested again by what is asked: that is done once, and not what queries cost.
+    for at in 0..set.queries.len() {
+        ask(fixture, set, at, reach.clone(), &mut work);
+    }
+    fixture.settle();
     let round = rounds_of(Cpu::Process, || {
         work = Work::default();
         recalls = (0..set.queries.len()).map(|at| ask(fixture, set, at, reach.clone(), &mut work)).collect();

@@ -262,6 +262,7 @@ fn hide_times(value: &mut Value) {
                 if name.ends_with("_us")
                     || name.ends_with("_ms") && name != "p95_warn_ms"
                     || name == "disk_bytes"
+                    || name == "disk"
                     || name == "queries"
                     || name == "queries_per_second"
                     || name == "load_share"

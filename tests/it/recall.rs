@@ -64,6 +64,7 @@ fn health_metrics_and_explanations_tell_how_good_answers_are() {
     let is_told = (&found["asked"], &found["queries"], &texts["meets_target"]);
     assert_eq!(is_told, (&json!("probes"), &json!(64), &json!(true)));
     assert!(texts["cost_rows"].as_u64().unwrap() > 0, "{texts}");
+    assert!(texts["since"].as_u64().is_some_and(|since| since > 1_700_000_000), "{texts}");
     // All but a few of these lie in one direction, as far as codes tell: vectors are cheaper, and exact.
     let movies = part(&server, "movies", "ns");
     assert_eq!(

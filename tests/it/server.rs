@@ -95,6 +95,17 @@ impl Server {
         self.child.id()
     }
 
+    /// Whether this process listens on a port, which another test's server may have taken since.
+    pub fn listens_on(&self, port: u16) -> bool {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let listening = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let of_port = listening.filter(|row| row[1].ends_with(&format!(":{port:04X}")) && row[3] == "0A");
+        let sockets: Vec<String> = of_port.map(|row| format!("socket:[{}]", row[9])).collect();
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
+        let links = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        links.into_iter().any(|link| sockets.iter().any(|socket| link.as_os_str() == socket.as_str()))
+    }
+
     /// Ends the process as a crash would.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

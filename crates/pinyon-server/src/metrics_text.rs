@@ -185,7 +185,7 @@ const RECALLS: [RecallMetric; 7] = [
     ("pinyon_recall_cost_rows", "Cost of an answer, in rows scanned by their bits", |part| {
         Some(part.cost_rows as f64)
     }),
-    ("pinyon_recall_tested_seconds", "When a graph was tested, in seconds since 1970", |part| {
+    ("pinyon_recall_tested_seconds", "When codes or a graph were tested, in seconds since 1970", |part| {
         Some(part.since? as f64)
     }),
 ];

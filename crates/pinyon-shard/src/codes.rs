@@ -112,7 +112,7 @@ fn build(inner: &Inner, segment: &Segment, span: &Span, stop: &dyn Fn() -> bool)
         all.part(span.slots.start as usize..span.slots.end as usize)
     };
     match CodedRows::build(bytes, block, metric, stop) {
-        Coding::Done(coded) => Some(Arc::new(coded)),
+        Coding::Done(coded) => Some(Arc::new(coded.since(inner.now_us()))),
         Coding::Stopped => None,
     }
 }

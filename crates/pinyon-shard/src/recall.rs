@@ -58,7 +58,7 @@ pub struct PartRecall {
     pub deviations: Option<f32>,
     /// Why a graph that there is does not answer, or does though it is not sure to reach the target.
     pub reason: Option<Reason>,
-    /// When the graph was tested, in microseconds since 1970.
+    /// When the codes or the graph were tested, in microseconds since 1970.
     pub since_us: Option<u64>,
 }
 
@@ -104,7 +104,7 @@ fn of_codes(coded: &CodedRows, view: &LayerView, span: &Span, target: f64) -> Pa
         ef: None,
         deviations: coded.deviations(Effort::NORMAL).filter(|_| is_used),
         reason: None,
-        since_us: None,
+        since_us: Some(coded.since_us()).filter(|since| *since > 0),
     }
 }
 

@@ -53,7 +53,7 @@ pub struct PartRecall {
     /// `graph_below_target`, `scan_is_too_long`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When the graph was tested, in seconds since 1970.
+    /// When its codes or its graph were tested, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
 }

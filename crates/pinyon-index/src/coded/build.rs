@@ -49,7 +49,7 @@ impl CodedRows {
             None => None,
         };
         let coarsest = bytes.coarsest();
-        let coded = Self { bytes: Arc::new(bytes), coarsest, signs, test: CodesTest::NONE };
+        let coded = Self { bytes: Arc::new(bytes), coarsest, signs, test: CodesTest::NONE, since_us: 0 };
         self_test::tested(coded, block, metric, stop)
     }
 }

@@ -45,6 +45,8 @@ pub struct CodedRows {
     coarsest: [f32; 2],
     signs: Option<SignRows>,
     test: CodesTest,
+    /// See [`CodedRows::since_us`].
+    since_us: u64,
 }
 
 /// What of the rows a search is about.
@@ -65,6 +67,17 @@ impl CodedRows {
     /// What the self-test found.
     pub const fn test(&self) -> CodesTest {
         self.test
+    }
+
+    /// The same, made and tested at a time, in microseconds since 1970.
+    #[must_use]
+    pub fn since(self, since_us: u64) -> Self {
+        Self { since_us, ..self }
+    }
+
+    /// When they were made and tested; 0 if nobody told the time.
+    pub const fn since_us(&self) -> u64 {
+        self.since_us
     }
 
     /// How many standard deviations below its estimate by bits a row's bound lies; `None` where there are no bits.

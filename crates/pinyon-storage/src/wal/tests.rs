@@ -328,12 +328,23 @@ fn a_full_disk_costs_the_write_and_not_the_log() {
     let (mut wal, _) = write_batches(&disk, &[2]);
     let big = vec![5; 9000];
     wal.append(1, &[&big]).unwrap();
-    disk.fail(Some(Fault { call: disk.calls(), kind: FaultKind::Full, lasting: false }));
+    disk.fail(Some(Fault { call: disk.calls(), kind: FaultKind::Full, lasting: true }));
     assert!(wal.commit().unwrap_err().to_string().contains("no space left"));
     assert!(!wal.is_poisoned());
+    disk.fail(None);
     assert_eq!(wal.append(1, &[&payload(3)]).unwrap(), SeqNo::new(3));
     wal.commit().unwrap();
     assert_eq!(read_back(&disk, 0).unwrap().0, expected(3));
+}
+
+#[test]
+fn where_a_whole_step_does_not_fit_what_is_needed_may() {
+    let disk = FaultDisk::new();
+    let (mut wal, _) = write_batches(&disk, &[2]);
+    wal.append(1, &[&vec![5; 9000]]).unwrap();
+    disk.fail(Some(Fault { call: disk.calls(), kind: FaultKind::Full, lasting: false }));
+    wal.commit().unwrap();
+    assert_eq!(read_back(&disk, 2).unwrap().0, [(3, vec![5; 9000])]);
 }
 
 #[test]
