@@ -200,7 +200,7 @@ mod tests {
         let path = Path::new("/d/log");
         let of_shard = ShardError::Io { path: path.to_owned(), source: full() };
         let of_catalog = CatalogError::Store { path: path.to_owned(), problem: full().to_string() };
-        let of_log = ShardError::NotWritten { reason: full().to_string() };
+        let of_log = ShardError::NotWritten { reason: full().to_string(), is_disk_full: false };
         let all = [EngineError::io(path, &full()), of_shard.into(), of_catalog.into(), of_log.into()];
         for error in all {
             assert_eq!(error.code, ErrorCode::NoDescriptors, "{error}");

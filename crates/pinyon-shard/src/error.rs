@@ -1,6 +1,6 @@
 //! What can go wrong in a shard.
 
-use pinyon_storage::{Owner, manifest::ManifestError, segment::SegmentError, wal::WalError};
+use pinyon_storage::{Owner, io::is_full, manifest::ManifestError, segment::SegmentError, wal::WalError};
 use pinyon_types::{Epoch, Invalid, SegmentId};
 use std::{io, path::PathBuf};
 
@@ -30,6 +30,8 @@ pub enum ShardError {
     NotWritten {
         /// What the disk said.
         reason: String,
+        /// Whether that was that it has no room.
+        is_disk_full: bool,
     },
     /// Sealing does not keep up with writing, or cannot proceed.
     #[error("the shard's memtable is full and sealing is behind{}", .reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default())]
@@ -127,13 +129,14 @@ impl ShardError {
     pub fn is_disk_full(&self) -> bool {
         let source = match self {
             Self::DiskFull { .. } | Self::Log(WalError::Full { .. }) => return true,
+            Self::NotWritten { is_disk_full, .. } => return *is_disk_full,
             Self::Segment(SegmentError::Io { source, .. })
             | Self::Manifest(ManifestError::Io { source, .. })
             | Self::Log(WalError::Io { source, .. })
             | Self::Io { source, .. } => source,
             _ => return false,
         };
-        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        is_full(source)
     }
 
     /// Whether bytes are not as they were written, or not those that belong here: trouble of this shard alone.

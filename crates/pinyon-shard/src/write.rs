@@ -142,7 +142,7 @@ impl Inner {
     /// Commits what waits together; of what the disk has no room for the deletions alone, in the room that was kept for them.
     fn commit(&self, writer: &mut Writer, group: &[Arc<Pending>]) -> Vec<Outcome> {
         let mut outcomes = self.commit_together(writer, group);
-        let is_full = |outcome: &Outcome| matches!(outcome, Err(ShardError::NotWritten { .. }));
+        let is_full = |outcome: &Outcome| outcome.as_ref().is_err_and(ShardError::is_disk_full);
         let Some(disk) = self.options.disk.as_ref().filter(|_| outcomes.iter().any(is_full)) else {
             return outcomes;
         };
@@ -169,13 +169,14 @@ impl Inner {
             group.iter().map(|request| append(writer, &mut state, request)).collect();
         if let Err(error) = writer.log.commit() {
             let reason = error.to_string();
+            let is_disk_full = ShardError::from(error).is_disk_full();
             let poisoned = writer.log.is_poisoned();
             if poisoned {
                 self.poison(&reason);
             }
             let failure = || match poisoned {
                 true => ShardError::Poisoned { reason: reason.clone() },
-                false => ShardError::NotWritten { reason: reason.clone() },
+                false => ShardError::NotWritten { reason: reason.clone(), is_disk_full },
             };
             return receipts.into_iter().map(|outcome| outcome.and(Err(failure()))).collect();
         }

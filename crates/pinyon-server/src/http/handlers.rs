@@ -184,7 +184,7 @@ async fn delete(
 }
 
 /// Looks at flags only, so it needs no place among the requests: a server that is busy is not ill. Who has a key, or needs none,
-/// is told as well the shape of the data, and how good answers are if there is a place to find that out in.
+/// is told as well the shape of the data, how good answers are and how full the disk is if there is a place to find that out in.
 async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
     let indexes = app.shared_indexes();
     let mut health = reports::health(indexes.tenants().settings(), indexes.services());
@@ -193,10 +193,11 @@ async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
         return Json(health).into_response();
     }
     health.quarantined = reports::quarantined(&indexes);
-    (health.disk, health.warnings) = disk::report(&indexes);
     if let Ok(_place) = app.gate().enter(Purpose::Read, None)
-        && let Ok((parts, below)) = app.run(move |_| Ok(recall::of_all(&indexes))).await
+        && let Ok(((parts, below), (disk, warnings))) =
+            app.run(move |_| Ok((recall::of_all(&indexes), disk::report(&indexes)))).await
     {
+        (health.disk, health.warnings) = (disk, warnings);
         health.warnings.extend(recall::warnings(&parts));
         (health.recall, health.recall_below_target) = (parts, Some(below));
     }

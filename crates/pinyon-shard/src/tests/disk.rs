@@ -7,7 +7,7 @@ use crate::{
     read::{self, ListRequest},
 };
 use pinyon_storage::{
-    io::{MemoryIo, SharedIo},
+    io::{Fault, FaultDisk, FaultKind, MemoryIo, SharedIo},
     segment::segment_file_name,
 };
 use pinyon_types::{Dim, ManualClock, Metric, Record, SeededRng, ShardId, Vector};
@@ -112,7 +112,7 @@ fn deletions_are_let_in_and_their_room_comes_back_without_a_restart() {
         let mut world = World::new(seed);
         for round in 0..4 {
             let refused = world.fill();
-            assert!(refused.is_disk_full() || matches!(refused, ShardError::NotWritten { .. }), "{refused}");
+            assert!(refused.is_disk_full(), "{refused}");
             assert!(world.there.len() > 2_500, "{} records in round {round}", world.there.len());
             if round % 2 == 1 {
                 // Until the reserve is there again, which merges may have taken.
@@ -152,6 +152,26 @@ fn what_finds_no_room_to_be_rewritten_is_named() {
     let file = world.io.len(&Path::new(DIR).join(segment_file_name(wanted.segment))).unwrap();
     let free = world.disk.look().unwrap().room.free;
     assert!(wanted.bytes > free && wanted.bytes + wanted.gain == file, "{wanted:?}, {free} free, {file}");
+    world.check();
+}
+
+#[test]
+fn what_fails_for_another_reason_is_no_full_disk() {
+    let faulty = FaultDisk::new();
+    let io: SharedIo = Arc::new(faulty.clone());
+    let clock = Arc::new(ManualClock::default());
+    let disk =
+        Arc::new(DiskBudget::new(Arc::clone(&io), Path::new(DIR), DiskMarks::default(), clock.clone()));
+    let shard = open(&io, &disk);
+    let mut world = World { io, shard, disk, clock, rng: SeededRng::new(1), there: BTreeSet::new() };
+    world.put(0, 1).unwrap();
+    // A resting log has to be opened again, which a process without descriptors cannot do.
+    world.shard.inner.rest();
+    faulty.fail(Some(Fault { call: faulty.calls(), kind: FaultKind::Broken, lasting: false }));
+    let refused = world.put(1, 1).unwrap_err();
+    assert!(matches!(refused, ShardError::NotWritten { .. }) && !refused.is_disk_full(), "{refused}");
+    assert_eq!(world.disk.level(), DiskLevel::Ample);
+    world.put(1, 1).unwrap();
     world.check();
 }
 

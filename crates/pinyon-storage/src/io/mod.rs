@@ -122,6 +122,11 @@ pub trait Io: Debug + Send + Sync {
     }
 }
 
+/// Whether a failure is one of a disk, or of somebody's share of it, that has no room.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// The room of a file system, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {

@@ -21,7 +21,7 @@ pub use recover::{ExpectedLog, LogFile, Plan, RecoverRequest, Recovered, TornTai
 pub use removal::remove_logs_below;
 pub use writer::{LogHead, Wal, WalOptions};
 
-use crate::Owner;
+use crate::{Owner, io::is_full};
 use pinyon_types::SeqNo;
 use std::{
     io,
@@ -95,9 +95,9 @@ pub enum WalError {
 impl WalError {
     fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, source },
-            _ => Self::Io { path, source },
+        match is_full(&source) {
+            true => Self::Full { path, source },
+            false => Self::Io { path, source },
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Owner,
-    io::{File, Io, SharedIo},
+    io::{File, Io, SharedIo, is_full},
 };
 use pinyon_types::SeqNo;
 use std::{
@@ -223,7 +223,7 @@ impl Wal {
         // Where a whole step does not fit any more, what is needed may.
         let least = needed.next_multiple_of(LEAST_STEP_BYTES).min(length);
         self.allocated = match file.allocate(length) {
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            Err(error) if is_full(&error) => {
                 file.allocate(least)?;
                 least
             }
