@@ -8,9 +8,12 @@ use crate::{
 };
 use pinyon_distance::QueryScorer;
 use pinyon_types::{Distance, Effort, Metric, SlotId};
-use std::sync::OnceLock;
+use std::{ops::RangeInclusive, sync::OnceLock};
 
-const QUERIES: usize = 64;
+/// Probes: each is held against all rows, and the more there are, the less one result tells that is missed by chance.
+const QUERIES: RangeInclusive<usize> = 64..=256;
+/// Distances of rows to probes that are computed, if [`QUERIES`] allows it.
+const DISTANCES: usize = 1 << 21;
 const SEED: u64 = 0x5eed;
 /// How many standard deviations below their estimates rows are bounded, as tried one after the other. On 100,000 to 3,000,000
 /// embeddings of texts 2.5 missed at most 2 of 10,000 results; small steps, because a step reads half as many rows more.
@@ -57,7 +60,7 @@ pub(super) fn tested(
     metric: Metric,
     stop: &dyn Fn() -> bool,
 ) -> Coding {
-    let probes = classes(block, Some(&coded.bytes), &[], QUERIES, SEED);
+    let probes = classes(block, Some(&coded.bytes), &[], probes_for(&coded), SEED);
     let queries: Vec<Vec<f32>> = probes.into_iter().map(|(_, query)| query).collect();
     let Some(nearest) = nearest_of_each(block, metric, &queries, None, stop) else { return Coding::Stopped };
     let first = if has_crowds(&coded.bytes, SEED) { CROWDS_FROM } else { 0 };
@@ -72,6 +75,12 @@ pub(super) fn tested(
         }
     }
     Coding::Done(coded)
+}
+
+/// How many probes: bounds by bits are chosen by them, those by bytes leave nothing to choose.
+fn probes_for(coded: &CodedRows) -> usize {
+    let (least, most) = QUERIES.into_inner();
+    if coded.has_signs() { (DISTANCES / coded.bytes.len()).clamp(least, most) } else { least }
 }
 
 fn test(
