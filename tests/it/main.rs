@@ -11,6 +11,7 @@ mod contract;
 mod damage;
 mod effort;
 mod empties;
+mod erase;
 mod examples;
 mod foreign;
 mod frames;

@@ -143,6 +143,23 @@ impl Access {
         }
     }
 
+    /// Erases a tenant, of the tenants' index if no other is named.
+    ///
+    /// # Errors
+    /// What the engine or the server says.
+    pub fn erase(&self, tenant_id: &str, index: Option<&str>) -> anyhow::Result<admin::ErasedTenant> {
+        match self {
+            Self::Remote(client) => {
+                let index = index.map_or_else(String::new, |index| format!("?index={}", escape(index)));
+                client.send("POST", &format!("/admin/v1/tenants/{}/erase{index}", escape(tenant_id)), &())
+            }
+            Self::Local(engine) => {
+                let names = (tenant_id.to_owned(), config::TENANTS_INDEX.to_owned());
+                Ok(reports::erased(names, engine.erase(tenant_id)?, None))
+            }
+        }
+    }
+
     /// Every shard.
     ///
     /// # Errors

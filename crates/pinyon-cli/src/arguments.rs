@@ -247,13 +247,38 @@ pub struct Delete {
 
 /// `pinyon tenants`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Tenants {
+    /// What to do with one, if it is more than to list or assign it.
+    #[command(subcommand)]
+    pub verb: Option<TenantVerb>,
     /// Assign this tenant (needs `--shard`).
     #[arg(long, value_name = "NAME", requires = "shard")]
     pub assign: Option<String>,
     /// The shard to assign to.
     #[arg(long, value_name = "N", requires = "assign")]
     pub shard: Option<u32>,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `pinyon tenants VERB`.
+#[derive(Debug, Subcommand)]
+pub enum TenantVerb {
+    /// Delete a tenant with its records for good: no file that is in use holds anything of it afterwards.
+    Erase(EraseTenant),
+}
+
+/// `pinyon tenants erase`.
+#[derive(Debug, Args)]
+pub struct EraseTenant {
+    /// Which tenants.
+    #[arg(value_name = "NAME", required = true)]
+    pub tenants: Vec<String>,
+    /// The index whose namespaces these are, if it is not the tenants' own; asks a running server.
+    #[arg(long, value_name = "NAME", conflicts_with = "data_dir")]
+    pub index: Option<String>,
     /// Where.
     #[command(flatten)]
     pub target: Target,

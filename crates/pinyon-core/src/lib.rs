@@ -46,8 +46,8 @@ pub use catalog::{Assignment, CatalogKind, Pin};
 pub use cross_shard::{CrossShardCounts, CrossShardSettings};
 pub use doctor::{Diagnosis, Finding, FindingKind};
 pub use engine::{
-    Document, DroppedShard, Engine, EngineServices, EngineStats, IngestReport, MadeWith, Match,
-    NamespaceReport, Quarantine, QuarantineReason, QuarantinedShard, QueryAnswer, RecordAnswer,
+    Document, DroppedShard, Engine, EngineServices, EngineStats, ErasureReport, IngestReport, MadeWith,
+    Match, NamespaceReport, Quarantine, QuarantineReason, QuarantinedShard, QueryAnswer, RecordAnswer,
     ReopenedShard, Settling, SettlingStage, ShardOutcome, ShardReport, StoredDocument, TenantReport,
     TextQuery, VectorQuery,
 };
@@ -58,10 +58,10 @@ pub use indexes::{INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexRequest, I
 pub use latency::Quantiles;
 pub use load::QueryLoad;
 pub use pinyon_shard::{
-    Asked, BytesRead, Change, DerivedBytes, DiskBudget, DiskLevel, DiskMarks, DiskState, Explanation,
-    GraphEngine, Hit, KeptTest, Located, MappedBytes, MemoryBudget, Page, PartExplanation, PartPlace,
-    PartRecall, Pressure, Prices, QuestionsKept, Reason, Recall, Receipt, SegmentStats, ShardOptions, Stored,
-    Tier, WantedRoom, Way, Work,
+    Asked, BytesRead, Change, DerivedBytes, DiskBudget, DiskLevel, DiskMarks, DiskState, ErasureTimes,
+    Explanation, GraphEngine, Hit, KeptTest, Located, MappedBytes, MemoryBudget, Page, PartExplanation,
+    PartPlace, PartRecall, Pressure, Prices, QuestionsKept, Reason, Recall, Receipt, SegmentStats,
+    ShardOptions, Stored, Tier, WantedRoom, Way, Work,
 };
 pub use pinyon_storage::{
     SystemClock,

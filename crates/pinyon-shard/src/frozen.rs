@@ -30,6 +30,11 @@ impl FrozenRows {
         Self { namespaces, kills: memtable.kills.clone(), last_seq, rows }
     }
 
+    /// Whether there is nothing that a segment would say.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.kills.is_empty()
+    }
+
     pub(crate) fn len(&self) -> u32 {
         u32::try_from(self.rows.len()).expect("invariant: a memtable is sealed long before it has 2^32 rows")
     }

@@ -12,6 +12,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use pinyon_storage::{io::SharedIo, manifest::Manifest, wal::Wal};
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -39,7 +40,7 @@ impl Inner {
             dir: dir.to_owned(),
             snapshot: ArcSwap::from_pointee(state),
             queue: Mutex::default(),
-            writer: Mutex::new(Writer { log }),
+            writer: Mutex::new(Writer { log, closed: BTreeMap::new() }),
             poisoned: AtomicBool::new(false),
             poison_reason: Mutex::new(None),
             maintenance: Mutex::new(Maintenance { manifest }),
@@ -48,6 +49,7 @@ impl Inner {
             bell: Bell::default(),
             seals_early: AtomicBool::new(false),
             questions: Default::default(),
+            owed: Default::default(),
         }
     }
 

@@ -17,6 +17,7 @@ mod bell;
 mod budget;
 mod codes;
 mod disk;
+mod erase;
 mod error;
 mod fields;
 mod frozen;
@@ -52,6 +53,7 @@ mod tests;
 
 pub use budget::MemoryBudget;
 pub use disk::{DiskBudget, DiskLevel, DiskMarks, DiskState};
+pub use erase::{Erased, ErasureTimes};
 pub use error::ShardError;
 pub use graphs::KeptTest;
 pub use keepers::{Deriving, Keepers, KeepersOptions, Keeping};

@@ -58,7 +58,10 @@ impl Inner {
     pub(crate) fn step(&self) -> Result<Step, ShardError> {
         self.run(|maintenance| match self.take_seal() {
             true => self.seal_or_make_room(maintenance),
-            false => merge::merge_next(self, maintenance),
+            false => match merge::merge_next(self, maintenance)? {
+                Step::Idle => self.erase_due(maintenance),
+                merged => Ok(merged),
+            },
         })
     }
 
@@ -186,7 +189,7 @@ impl Inner {
         })
     }
 
-    fn run(
+    pub(crate) fn run(
         &self,
         step: impl FnOnce(&mut Maintenance) -> Result<Step, ShardError>,
     ) -> Result<Step, ShardError> {

@@ -187,10 +187,14 @@ impl Spread {
     }
 }
 
+/// Refuses a merge that leaves no room for what is taken in meanwhile.
+pub(crate) fn check_room_for(inner: &Inner, inputs: &[LayerView]) -> Result<(), ShardError> {
+    inner.check_spare(inputs.iter().map(live_bytes).sum())
+}
+
 /// Whether what a merge writes leaves room for what is taken in meanwhile.
 fn has_room_for(inner: &Inner, inputs: &[LayerView]) -> bool {
-    let bytes: u64 = inputs.iter().map(live_bytes).sum();
-    inner.options.disk.as_ref().is_none_or(|disk| bytes <= disk.spare_bytes())
+    check_room_for(inner, inputs).is_ok()
 }
 
 fn live_bytes(view: &LayerView) -> u64 {
@@ -209,7 +213,11 @@ fn file_bytes(view: &LayerView) -> u64 {
 }
 
 /// Writes one segment with the inputs' live rows, makes it durable, and puts it in their place.
-fn merge(inner: &Inner, maintenance: &mut Maintenance, inputs: &[LayerView]) -> Result<Step, ShardError> {
+pub(crate) fn merge(
+    inner: &Inner,
+    maintenance: &mut Maintenance,
+    inputs: &[LayerView],
+) -> Result<Step, ShardError> {
     let gone: BTreeSet<SegmentId> = inputs.iter().map(|view| view.layer.id).collect();
     let rows = MergedRows::gather(inputs);
     let kills = inherited_kills(inputs, &gone, &inner.snapshot.load());

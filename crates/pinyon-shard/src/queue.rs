@@ -21,6 +21,8 @@ pub(crate) struct Pending {
     pub(crate) work: Mutex<Option<Work>>,
     /// Whether it makes room in the end.
     pub(crate) is_deletion: bool,
+    /// Whether it removes every record of the namespace.
+    pub(crate) empties: bool,
     bytes: usize,
     turn: Mutex<Option<Turn>>,
     told: Condvar,
@@ -44,9 +46,9 @@ pub(crate) struct Queue {
 
 impl Pending {
     pub(crate) fn new(namespace: Namespace, work: Work, is_deletion: bool) -> Self {
-        let bytes = work.bytes();
+        let (bytes, empties) = (work.bytes(), work.empties());
         let (work, turn, told) = (Mutex::new(Some(work)), Mutex::new(None), Condvar::new());
-        Self { namespace, work, is_deletion, bytes, turn, told }
+        Self { namespace, work, is_deletion, empties, bytes, turn, told }
     }
 
     pub(crate) fn tell(&self, turn: Turn) {

@@ -4,7 +4,7 @@
 use crate::{
     ShardError, ShardOptions, ShardShape, graphs,
     layer::{Layer, LayerView, Rows},
-    log_entry,
+    log_entry::{self, Operation},
     place::{Birth, ShardPlace},
     questions,
     segment::Segment,
@@ -17,7 +17,7 @@ use pinyon_storage::{
     segment::{SegmentHead, segment_file_name},
     wal::{self, ExpectedLog, LogHead, RecoverRequest, Recovered, Wal, WalOptions},
 };
-use pinyon_types::{Epoch, Metric, SegmentId, SeqNo};
+use pinyon_types::{Epoch, Metric, NamespaceId, SegmentId, SeqNo};
 use roaring::RoaringBitmap;
 use std::{collections::HashMap, path::Path, sync::Arc};
 
@@ -41,14 +41,17 @@ pub(crate) fn open(
     graphs::inherit_files(&options, &state.layers, &names);
     state.seq = SeqNo::new(manifest.log_floor);
     state.epoch_seen = highest_epoch(&manifest, &state);
-    let plan = replay(io, dir, (shape, &place), &manifest, &mut state)?;
+    let mut emptied = Vec::new();
+    let plan = replay(io, dir, (shape, &place), &manifest, (&mut state, &mut emptied))?;
     tidy(io, dir, &manifest, &names, plan.recovered().is_closed)?;
     let recovered = plan.carry_out(&**io)?;
     let log = begin_log(io, dir, &mut manifest, &recovered, (&place, &options))?;
     place.raise_manifest(&manifest);
     place.raise_position(recovered.last_seq);
+    let log_floor = SeqNo::new(manifest.log_floor);
     let inner = Inner::new((shape, place), options, (io, dir), (state, log, manifest));
     questions::restore(&inner, &names);
+    inner.owe_what_is_dead(log_floor, &emptied);
     Ok(inner)
 }
 
@@ -237,7 +240,7 @@ fn replay(
     dir: &Path,
     (shape, place): (ShardShape, &ShardPlace),
     manifest: &Manifest,
-    state: &mut Snapshot,
+    (state, emptied): (&mut Snapshot, &mut Vec<NamespaceId>),
 ) -> Result<wal::Plan, ShardError> {
     let expected = |log: &LogEntry| ExpectedLog { first_seq: SeqNo::new(log.first_seq), owner: log.owner };
     let expected_logs: Vec<ExpectedLog> = manifest.logs.iter().map(expected).collect();
@@ -249,6 +252,9 @@ fn replay(
     };
     let mut apply = |frame: wal::Frame<'_>| {
         let (namespace, operations) = log_entry::decode(&frame, shape.dim, dir)?;
+        if operations.contains(&Operation::Clear) {
+            emptied.push(namespace.id());
+        }
         state.apply(&namespace, operations, frame.seq);
         Ok::<(), ShardError>(())
     };

@@ -17,7 +17,7 @@ use pinyon_storage::{
     segment::{SegmentHead, unfinished_path},
     wal::{self, LogHead, Wal, WalOptions},
 };
-use pinyon_types::{SegmentId, SlotId};
+use pinyon_types::{SegmentId, SeqNo, SlotId};
 use roaring::RoaringBitmap;
 use std::sync::Arc;
 
@@ -28,22 +28,37 @@ pub(crate) fn has_frozen(inner: &Inner) -> bool {
 
 /// Finishes an unfinished seal, or seals the memtable, or finds nothing to seal.
 pub(crate) fn seal(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
-    if !has_frozen(inner) && !freeze(inner, maintenance)? {
+    if !has_frozen(inner) && !freeze(inner, maintenance, Freeze::Something)? {
         return Ok(Step::Idle);
     }
+    finish(inner, maintenance)
+}
+
+/// Seals what there is so that no log holds an entry from before, not even of what was deleted before it was sealed.
+pub(crate) fn seal_all(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
+    let begun = if has_frozen(inner) { finish(inner, maintenance)? } else { Step::Idle };
+    let step =
+        if freeze(inner, maintenance, Freeze::Anything)? { finish(inner, maintenance)? } else { begun };
+    // A crash, or a call that failed, may have left some that are not needed any more.
+    remove_logs_to(inner, SeqNo::new(maintenance.manifest.log_floor))?;
+    Ok(step)
+}
+
+/// Writes what is frozen, and lets its logs go.
+fn finish(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
     let state = inner.snapshot.load_full();
     let Some(layer) = frozen_layer(&state).map(|view| Arc::clone(&view.layer)) else { return Ok(Step::Idle) };
     let Rows::Frozen(frozen) = &layer.rows else { return Ok(Step::Idle) };
     let segment = write(inner, maintenance, layer.id, frozen)?;
-    let sealed = Arc::new(Layer { id: layer.id, rows: Rows::Sealed(segment) });
-    inner.replace_snapshot(|state| {
-        for view in &mut state.layers {
-            if view.layer.id == sealed.id {
-                view.layer = Arc::clone(&sealed);
-            }
+    let sealed = segment.map(|segment| Arc::new(Layer { id: layer.id, rows: Rows::Sealed(segment) }));
+    inner.replace_snapshot(|state| match &sealed {
+        None => state.layers.retain(|view| view.layer.id != layer.id),
+        Some(sealed) => {
+            let frozen = state.layers.iter_mut().filter(|view| view.layer.id == layer.id);
+            frozen.for_each(|view| view.layer = Arc::clone(sealed));
         }
     })?;
-    remove_old_logs(inner, frozen)?;
+    remove_logs_to(inner, frozen.last_seq)?;
     tracing::info!(
         shard = inner.shape.shard.get(),
         segment = layer.id.get(),
@@ -57,14 +72,24 @@ fn frozen_layer(state: &Snapshot) -> Option<&LayerView> {
     state.layers.iter().find(|view| view.layer.segment().is_none())
 }
 
+/// What is worth a seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Freeze {
+    /// Rows, or what is known of dead ones.
+    Something,
+    /// Entries in a log, though nothing may be left of what they say.
+    Anything,
+}
+
 /// Turns the memtable into a layer in memory and begins a new log. Writers wait for the new log's first sync only.
-fn freeze(inner: &Inner, maintenance: &mut Maintenance) -> Result<bool, ShardError> {
+fn freeze(inner: &Inner, maintenance: &mut Maintenance, what: Freeze) -> Result<bool, ShardError> {
     let mut writer = inner.writer.lock().map_err(|_| inner.poisoned_error())?;
     if inner.poisoned.load(std::sync::atomic::Ordering::Acquire) {
         return Err(inner.poisoned_error());
     }
     let mut state = Snapshot::clone(&inner.snapshot.load());
-    if state.memtable.is_empty() {
+    let has_entries = what == Freeze::Anything && state.seq.get() > maintenance.manifest.log_floor;
+    if state.memtable.is_empty() && !has_entries {
         return Ok(false);
     }
     // After a start all entries may lie in older logs. The current one goes on then: the manifest names it, so it cannot be
@@ -107,12 +132,25 @@ fn new_log(inner: &Inner, head: LogHead, options: WalOptions) -> Result<Wal, Sha
     Ok(Wal::create(&inner.io, &inner.dir, head, options)?)
 }
 
+/// Makes the segment durable, if there is anything to be in it, and the logs' floor.
 fn write(
     inner: &Inner,
     maintenance: &mut Maintenance,
     id: SegmentId,
     frozen: &FrozenRows,
-) -> Result<Segment, ShardError> {
+) -> Result<Option<Segment>, ShardError> {
+    let mut manifest = maintenance.manifest.clone();
+    let segment = if frozen.is_empty() { None } else { Some(write_file(inner, id, frozen)?) };
+    manifest.segments.extend(segment.iter().map(|segment| entry(inner.place.owner, id, segment)));
+    manifest.log_floor = frozen.last_seq.get();
+    let first_seq = frozen.last_seq.next().get();
+    manifest.logs = vec![LogEntry { first_seq, owner: inner.place.owner }];
+    manifest.epoch_seen = manifest.epoch_seen.max(inner.snapshot.load().epoch_seen.get());
+    maintenance.store(inner, manifest)?;
+    Ok(segment)
+}
+
+fn write_file(inner: &Inner, id: SegmentId, frozen: &FrozenRows) -> Result<Segment, ShardError> {
     let path = inner.segment_path(id);
     let head = SegmentHead { owner: inner.place.owner, segment: id };
     // An earlier try may have got as far as the manifest, and may even have made it durable before it failed. So a
@@ -123,22 +161,15 @@ fn write(
         })?;
     }
     inner.io.sync_dir(&inner.dir).map_err(ShardError::io(&inner.dir))?;
-    let segment = Segment::open(&inner.io, &path, inner.shape, head)?;
-    let mut manifest = maintenance.manifest.clone();
-    manifest.segments.push(entry(inner.place.owner, id, &segment));
-    manifest.log_floor = frozen.last_seq.get();
-    let first_seq = frozen.last_seq.next().get();
-    manifest.logs = vec![LogEntry { first_seq, owner: inner.place.owner }];
-    manifest.epoch_seen = manifest.epoch_seen.max(inner.snapshot.load().epoch_seen.get());
-    maintenance.store(inner, manifest)?;
-    Ok(segment)
+    Segment::open(&inner.io, &path, inner.shape, head)
 }
 
-fn remove_old_logs(inner: &Inner, frozen: &FrozenRows) -> Result<(), ShardError> {
+/// Removes the logs whose entries are all at or before a position.
+fn remove_logs_to(inner: &Inner, floor: SeqNo) -> Result<(), ShardError> {
     let writer = inner.writer.lock().map_err(|_| inner.poisoned_error())?;
     let current = writer.log.path().to_owned();
     drop(writer);
-    wal::remove_logs_below(&*inner.io, &inner.dir, frozen.last_seq, &current)?;
+    wal::remove_logs_below(&*inner.io, &inner.dir, floor, &current)?;
     Ok(())
 }
 

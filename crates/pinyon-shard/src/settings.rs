@@ -1,6 +1,6 @@
 //! What a shard is (its shape, fixed at creation) and how it behaves (options, free to change at every start).
 
-use crate::{DiskBudget, MemoryBudget, ShardError, recover::metric_of};
+use crate::{DiskBudget, ErasureTimes, MemoryBudget, ShardError, recover::metric_of};
 use pinyon_storage::{
     Owner,
     io::Io,
@@ -148,6 +148,8 @@ pub struct ShardOptions {
     pub memory: Option<Arc<MemoryBudget>>,
     /// The disk, shared with other shards.
     pub disk: Option<Arc<DiskBudget>>,
+    /// After which times what was deleted is erased, if somebody tells the time; never, if `None`.
+    pub erasure: Option<ErasureTimes>,
 }
 
 impl ShardOptions {
@@ -177,6 +179,7 @@ impl ShardOptions {
             clock: None,
             memory: None,
             disk: None,
+            erasure: Some(ErasureTimes::DEFAULT),
         }
     }
 

@@ -4,7 +4,9 @@ use crate::{
     Change, Found, Located, Namespace, Page, PartRecall, Query, Receipt, Scope, ShardError, ShardOptions,
     ShardShape, Stored,
     bell::Bell,
-    codes, graphs,
+    codes,
+    erase::{Erased, Owed},
+    graphs,
     maintain::{Maintenance, Step},
     merge::{self, WantedRoom},
     part::Part,
@@ -39,6 +41,8 @@ pub struct Shard {
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) log: Wal,
+    /// Namespaces that take no writes that were routed at these epochs or before.
+    pub(crate) closed: BTreeMap<NamespaceId, Epoch>,
 }
 
 #[derive(Debug)]
@@ -64,6 +68,7 @@ pub(crate) struct Inner {
     /// Whether the memtable is to be sealed before it is full.
     pub(crate) seals_early: AtomicBool,
     pub(crate) questions: Questions,
+    pub(crate) owed: Owed,
 }
 
 impl Shard {
@@ -303,6 +308,32 @@ impl Shard {
     /// As [`Self::step`].
     pub fn compact(&self) -> Result<Step, ShardError> {
         self.inner.compact_now()
+    }
+
+    /// Erases what was deleted of a tenant: no log and no segment of the shard holds it when this returns, only what is written
+    /// meanwhile. Takes as long as writing every segment again in which rows of the tenant are dead.
+    ///
+    /// # Errors
+    /// As [`Self::step`], and too little room for a segment's live rows beside it; it can be tried again.
+    pub fn erase(&self, tenant: &TenantId) -> Result<Erased, ShardError> {
+        self.inner.erase(tenant)
+    }
+
+    /// Lets no more writes in that were routed as this handle was or before, unless the namespace has records: says how many.
+    /// They get [`ShardError::StaleRoute`]. Holds until the shard is opened again.
+    ///
+    /// # Errors
+    /// A poisoned shard.
+    pub fn close_namespace(&self, namespace: &Namespace) -> Result<u64, ShardError> {
+        self.inner.close_namespace(namespace)
+    }
+
+    /// Lets them in again.
+    ///
+    /// # Errors
+    /// A poisoned shard.
+    pub fn open_namespace(&self, namespace: &Namespace) -> Result<(), ShardError> {
+        self.inner.open_namespace(namespace)
     }
 
     /// Makes what searches are faster with: the next missing codes, then the next missing graph of a large namespace, which

@@ -83,6 +83,11 @@ impl Work {
             Self::Resolve(_) => 0,
         }
     }
+
+    /// Whether it removes every record of a namespace.
+    pub(crate) fn empties(&self) -> bool {
+        matches!(self, Self::Ready { operations, .. } if operations.contains(&Operation::Clear))
+    }
 }
 
 impl Inner {
@@ -182,6 +187,10 @@ impl Inner {
         }
         let full = self.is_full(state.memtable.bytes);
         self.snapshot.store(Arc::new(state));
+        self.note_written();
+        let emptied =
+            group.iter().zip(&receipts).filter(|(request, receipt)| request.empties && receipt.is_ok());
+        emptied.for_each(|(request, _)| self.note_emptied(request.namespace.id()));
         if full || self.has_no_room() {
             self.ask_for_seal();
         } else {
@@ -273,6 +282,8 @@ fn last_of_each_id(records: Vec<Record>) -> Vec<Operation> {
 fn append(writer: &mut Writer, state: &mut Snapshot, request: &Pending) -> Result<Receipt, ShardError> {
     let namespace = &request.namespace;
     let seen = state.namespace_epoch(namespace.id());
+    let is_closed = writer.closed.get(&namespace.id()).is_some_and(|closed| namespace.epoch() <= *closed);
+    let seen = if is_closed { namespace.epoch().next() } else { seen };
     if namespace.epoch() < seen {
         return Err(ShardError::StaleRoute { given: namespace.epoch(), seen });
     }

@@ -44,6 +44,25 @@ pub struct AssignRequest {
     pub shard_id: u32,
 }
 
+/// Answer of `POST /admin/v1/tenants/{tenant_id}/erase`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErasedTenant {
+    /// Its name.
+    pub tenant_id: String,
+    /// The index.
+    pub index: String,
+    /// Whether it had a place; `false` where there was nothing of that name, or an earlier erasure had begun.
+    pub was_known: bool,
+    /// Records that it still had.
+    pub records: u64,
+    /// Segments that were written again without its rows, or removed.
+    pub segments: u64,
+    /// Whether a query still reads from a file that has no name any more; its room is given back at the end of the query.
+    pub held_by_readers: bool,
+    /// Files that may hold some of it and were not touched: quarantined shards, and what was set aside for people to look at.
+    pub not_touched: Vec<String>,
+}
+
 /// Body of `POST /admin/v1/tenants`: places tenants that are new, all with one durable commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,12 +1,21 @@
 //! `pinyon tenants`.
 
-use crate::{access::Access, arguments::Tenants, exit::Outcome, output};
+use crate::{
+    access::Access,
+    arguments::{EraseTenant, TenantVerb, Tenants},
+    exit::Outcome,
+    output,
+};
+use pinyon_wire::admin::ErasedTenant;
 
-/// Lists tenants, or assigns one.
+/// Lists tenants, assigns one, or erases some.
 ///
 /// # Errors
 /// What the engine says.
 pub fn run(command: &Tenants) -> anyhow::Result<Outcome> {
+    if let Some(TenantVerb::Erase(command)) = &command.verb {
+        return erase(command);
+    }
     let access = Access::to(&command.target)?;
     if let (Some(tenant), Some(shard)) = (&command.assign, command.shard) {
         let assigned = access.assign(tenant, shard)?;
@@ -38,4 +47,34 @@ pub fn run(command: &Tenants) -> anyhow::Result<Outcome> {
     let rows: Vec<Vec<String>> = list.tenants.iter().map(row).collect();
     output::table(&["tenant", "shard", "vectors", "bytes", "queries", "p95 ms", "load"], &rows)?;
     Ok(Outcome::Good)
+}
+
+fn erase(command: &EraseTenant) -> anyhow::Result<Outcome> {
+    let access = Access::to(&command.target)?;
+    let index = command.index.as_deref();
+    let erased: Vec<ErasedTenant> =
+        command.tenants.iter().map(|tenant| access.erase(tenant, index)).collect::<anyhow::Result<_>>()?;
+    access.close()?;
+    if command.target.json {
+        output::json(&erased)?;
+        return Ok(Outcome::Good);
+    }
+    erased.iter().for_each(say);
+    Ok(Outcome::Good)
+}
+
+fn say(erased: &ErasedTenant) {
+    let ErasedTenant { tenant_id, records, segments, not_touched, .. } = erased;
+    if erased.was_known {
+        println!("{tenant_id}: {records} records deleted, {segments} segments written again without it");
+    } else {
+        println!("{tenant_id} is not known here: what was left of the name is erased ({segments} segments)");
+    }
+    if erased.held_by_readers {
+        println!("  a query still reads from a file of it; its room is given back when the query ends");
+    }
+    for path in not_touched {
+        println!("  not touched, may hold some of it: {path}");
+    }
+    println!("  blocks of the disk that are free, swap and backups were not touched");
 }

@@ -3,6 +3,7 @@
 
 use super::{
     redb_store::RedbStore,
+    rewrite,
     sled_store::SledStore,
     store::{CatalogError, CatalogKind, CatalogStore, Change, VALUE_BYTES_MAX, guarded},
 };
@@ -62,6 +63,7 @@ impl CheckedStore {
     /// # Errors
     /// A damaged store, another kind of store than the one that is there, the store's own.
     pub(crate) fn open_in(dir: &Path, kind: CatalogKind) -> Result<(Self, Entries), CatalogError> {
+        rewrite::end_copying(dir, kind)?;
         if let Some(found) = CatalogKind::present_in(dir).filter(|found| *found != kind) {
             return Err(CatalogError::OtherStore { path: dir.to_owned(), found, asked: kind });
         }
@@ -224,6 +226,24 @@ impl CheckedStore {
         Ok(())
     }
 
+    /// Puts a copy in the place of the files, in which nothing is that was removed or replaced. The store is closed by it.
+    ///
+    /// # Errors
+    /// The store's; it goes on as it was.
+    pub(super) fn rewrite(&mut self) -> Result<(), CatalogError> {
+        if let Some(reason) = &self.poisoned {
+            return Err(CatalogError::Poisoned { reason: reason.clone() });
+        }
+        self.wake()?;
+        // One that cannot be opened again stands in for a file only in tests.
+        let (Some(kind), Some(raw)) = (self.kind, &mut self.raw) else { return Ok(()) };
+        let entries = guarded(&self.path, || raw.load_all())?;
+        self.raw = None;
+        rewrite::replace(&self.path, kind, entries)?;
+        // What was copied must be what is known.
+        self.wake()
+    }
+
     fn poison(&mut self, error: CatalogError) -> CatalogError {
         self.poisoned = Some(error.to_string());
         self.takes_changes.store(false, Ordering::Relaxed);
@@ -231,7 +251,7 @@ impl CheckedStore {
     }
 }
 
-fn open_raw(kind: CatalogKind, path: &Path) -> Result<Box<dyn CatalogStore>, CatalogError> {
+pub(super) fn open_raw(kind: CatalogKind, path: &Path) -> Result<Box<dyn CatalogStore>, CatalogError> {
     Ok(match kind {
         CatalogKind::Sled => Box::new(SledStore::open(path)?),
         CatalogKind::Redb => Box::new(RedbStore::open(path)?),

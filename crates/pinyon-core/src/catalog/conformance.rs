@@ -291,3 +291,104 @@ fn copy_all(files: &Files, to: &Path) {
         fs::write(to.join(name), bytes).unwrap();
     }
 }
+
+/// Whether a text is in any file below a directory.
+fn is_in_files(dir: &Path, text: &str) -> bool {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+        if path.is_dir() {
+            return is_in_files(&path, text);
+        }
+        let bytes = fs::read(&path).unwrap();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    })
+}
+
+#[test]
+fn what_was_forgotten_is_in_no_file_after_a_rewrite_and_the_rest_is_there() {
+    for kind in KINDS {
+        let dir = scratch("rewrite", kind);
+        let table = RoutingTable::open(&dir, kind).unwrap();
+        table.assign(requests(0..300)).unwrap();
+        let gone = [request(77, 1, Pin::Placed).tenant, request(200, 1, Pin::Placed).tenant];
+        table.declare(&gone[0], Some(vec!["secret-field".into()]), 5).unwrap();
+        table.declare(&gone[0], None, 7).unwrap();
+        let kept = table.lookup(&name(78)).unwrap();
+        for tenant in &gone {
+            let seen = table.lookup(tenant.as_str()).unwrap();
+            assert!(
+                !table.forget(tenant, Assignment { shard: ShardId::new(9), ..seen }).unwrap(),
+                "it moved"
+            );
+            assert!(table.forget(tenant, seen).unwrap());
+            assert!(!table.forget(tenant, seen).unwrap(), "it is gone");
+        }
+        // As people see the name, and as values hold it.
+        let shown = [r#"\"77\""#, r#""77""#, "secret-field"];
+        table.close().unwrap();
+        table.rewrite_removed(6).unwrap();
+        // redb may have used the page again already.
+        assert!(kind == CatalogKind::Redb || is_in_files(&dir, "secret-field"), "not before its time");
+        table.rewrite().unwrap();
+        assert!(shown.iter().all(|text| !is_in_files(&dir, text)), "{kind:?}");
+        assert!(is_in_files(&dir, r#"\"78\""#), "{kind:?}: the search finds what is there");
+        // It goes on, here and after a reopen.
+        let again = table.assign(requests(0..301)).unwrap();
+        assert_eq!((table.len(), again[78]), (301, kept));
+        assert!(again[77].namespace > again[299].namespace, "a name that comes back is another namespace");
+        drop(table);
+        let table = RoutingTable::open(&dir, kind).unwrap();
+        assert_eq!((table.len(), table.lookup(&name(77))), (301, Some(again[77])));
+        drop(table);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
+
+#[test]
+fn fields_that_were_removed_are_in_no_file_some_time_later_also_after_a_reopen() {
+    for (kind, reopens) in KINDS.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+        let dir = scratch("removed", kind);
+        let mut table = RoutingTable::open(&dir, kind).unwrap();
+        table.assign(requests(0..3)).unwrap();
+        let tenant = request(1, 0, Pin::Placed).tenant;
+        table.declare(&tenant, Some(vec!["secret-field".into()]), 5).unwrap();
+        table.declare(&tenant, None, 1_000).unwrap();
+        if reopens {
+            drop(table);
+            table = RoutingTable::open(&dir, kind).unwrap();
+        }
+        table.rewrite_removed(999).unwrap();
+        assert!(kind == CatalogKind::Redb || is_in_files(&dir, "secret-field"), "not before its time");
+        table.rewrite_removed(1_000).unwrap();
+        assert!(!is_in_files(&dir, "secret-field"), "{kind:?}");
+        assert_eq!((table.len(), table.declared().len()), (3, 0));
+        drop(table);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
+
+#[test]
+fn a_rewrite_that_a_crash_cut_off_is_begun_again_or_was_done() {
+    for kind in KINDS {
+        let dir = scratch("cut", kind);
+        let table = RoutingTable::open(&dir, kind).unwrap();
+        table.assign(requests(0..5)).unwrap();
+        drop(table);
+        let path = dir.join(kind.file_name());
+        let beside = |ending: &str| dir.join(format!("{}.{ending}", kind.file_name()));
+        // While the copy is made; between the two renames; before the old one is removed.
+        for (moves, leaves) in [(None, Some("copy")), (Some("old"), Some("copy")), (None, Some("old"))] {
+            if let Some(ending) = moves {
+                fs::rename(&path, beside(ending)).unwrap();
+            }
+            if let Some(ending) = leaves {
+                fs::create_dir_all(beside(ending)).unwrap();
+                fs::write(beside(ending).join("db"), b"half").unwrap();
+            }
+            let table = RoutingTable::open(&dir, kind).unwrap();
+            assert_eq!(table.len(), 5, "{kind:?} {moves:?} {leaves:?}");
+            drop(table);
+            assert!(!beside("copy").exists() && !beside("old").exists());
+        }
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -4,6 +4,7 @@
 use super::{
     checked::Image,
     codec,
+    layout::REMOVED_KEY,
     routing_table::{RoutingTable, lock},
     store::{CatalogError, Change},
 };
@@ -32,17 +33,27 @@ impl RoutingTable {
         self.declared.load_full()
     }
 
-    /// Remembers or forgets that a namespace was made explicitly; durable when this returns.
+    /// Remembers or forgets that a namespace was made explicitly; durable when this returns. What is forgotten stays in the store's files
+    /// until [`Self::rewrite`] or, some time after `now_us`, [`Self::rewrite_removed`].
     ///
     /// # Errors
     /// The store's.
-    pub(crate) fn declare(&self, name: &TenantId, fields: Option<Vec<String>>) -> Result<(), CatalogError> {
+    pub(crate) fn declare(
+        &self,
+        name: &TenantId,
+        fields: Option<Vec<String>>,
+        now_us: u64,
+    ) -> Result<(), CatalogError> {
         let mut writer = lock(&self.writer);
         let value = fields.as_ref().map(codec::encode_fields).transpose();
         let value = value.map_err(|problem| writer.failed(problem))?;
-        let change = Change { key: [PREFIX, name.as_str().as_bytes()].concat(), value };
+        let mut changes = vec![Change { key: [PREFIX, name.as_str().as_bytes()].concat(), value }];
+        let removed_since = writer.removed_since.or_else(|| fields.is_none().then_some(now_us));
+        let removed = removed_since.map(|since| since.to_le_bytes().to_vec());
+        changes.extend(removed.map(|since| Change { key: REMOVED_KEY.to_vec(), value: Some(since) }));
         let epoch = writer.store.epoch().next();
-        writer.store.commit(&[change], epoch)?;
+        writer.store.commit(&changes, epoch)?;
+        writer.removed_since = removed_since;
         self.publish(|view| view.epoch = epoch);
         let mut declared = Declared::clone(&self.declared.load());
         match fields {

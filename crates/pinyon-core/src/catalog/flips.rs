@@ -62,7 +62,7 @@ fn golden(dir: &Path) -> Kept {
     for number in 5..8 {
         table.assign(vec![request(number)]).unwrap();
         let fields = vec!["colour".into(), "size".into()];
-        table.declare(&request(number).tenant, Some(fields)).unwrap();
+        table.declare(&request(number).tenant, Some(fields), 1).unwrap();
     }
     raw
 }

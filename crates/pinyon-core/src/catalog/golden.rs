@@ -34,7 +34,7 @@ fn format_md_shows_a_routing_table_as_it_is_written() {
     table.replace_all(vec![(tenant("acme"), NamespaceId::new(7), ShardId::new(2))], Epoch::ZERO).unwrap();
     let placed = AssignRequest { tenant: tenant("zoe"), shard: ShardId::new(3), pin: Pin::Placed };
     table.assign(vec![placed]).unwrap();
-    table.declare(&tenant("acme"), Some(vec!["year".into()])).unwrap();
+    table.declare(&tenant("acme"), Some(vec!["year".into()]), 1).unwrap();
     assert_format_shows(raw.clone().load_all().unwrap().iter().map(|(key, value)| (key, value)));
     std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -8,6 +8,8 @@ use pinyon_types::Epoch;
 pub(super) const SETTINGS_KEY: &[u8] = b"settings";
 /// Key of the names of the index and its shards.
 pub(super) const IDENTITY_KEY: &[u8] = b"identity";
+/// Key of the time, in microseconds since 1970, since when something that was removed may be in the store's files.
+pub(super) const REMOVED_KEY: &[u8] = b"removed";
 /// Key of the state.
 pub(super) const STATE_KEY: &[u8] = b"state";
 /// Prefix of all bases' keys.

@@ -19,6 +19,7 @@ mod identity;
 mod layout;
 mod packing;
 mod redb_store;
+mod rewrite;
 mod routing_table;
 mod sled_store;
 mod store;

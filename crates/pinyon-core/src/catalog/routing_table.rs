@@ -10,8 +10,8 @@ use super::{
     export::export_pieces,
     identity::{self, Identity},
     layout::{
-        BASES, DELTAS, IDENTITY_KEY, SETTINGS_KEY, STATE_KEY, base_key, base_prefix, decode_state, delta_key,
-        encode_state,
+        BASES, DELTAS, IDENTITY_KEY, REMOVED_KEY, SETTINGS_KEY, STATE_KEY, base_key, base_prefix,
+        decode_state, delta_key, encode_state,
     },
     packing::{pack, unpack},
     store::{CatalogError, CatalogKind, Change},
@@ -50,7 +50,7 @@ pub struct AssignRequest {
 /// Where every tenant lives.
 #[derive(Debug)]
 pub struct RoutingTable {
-    view: ArcSwap<View>,
+    pub(super) view: ArcSwap<View>,
     queue: Mutex<VecDeque<Arc<Pending>>>,
     pub(super) declared: ArcSwap<Declared>,
     pub(super) writer: Mutex<Writer>,
@@ -69,6 +69,8 @@ struct Pending {
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) store: CheckedStore,
+    /// See [`REMOVED_KEY`].
+    pub(super) removed_since: Option<u64>,
     generation: u64,
     next_namespace: u64,
     base_keys: Vec<Vec<u8>>,
@@ -117,6 +119,7 @@ impl RoutingTable {
             delta_keys: Vec::new(),
             delta_bytes: 0,
             changes_since_export: 0,
+            removed_since: image.entries.get(REMOVED_KEY).and_then(|bytes| removed_since(bytes)),
             store,
         };
         writer.read_base_and_deltas(image, &mut view)?;
@@ -326,7 +329,7 @@ impl RoutingTable {
         self.view.store(Arc::new(view));
     }
 
-    fn export(&self, writer: &mut Writer) -> Result<(), CatalogError> {
+    pub(super) fn export(&self, writer: &mut Writer) -> Result<(), CatalogError> {
         let path = &self.export_path;
         let mut pieces = export_pieces(self.all(), self.epoch());
         io::write_pieces_atomically(&io::RealIo, path, &mut pieces)
@@ -334,6 +337,10 @@ impl RoutingTable {
         writer.changes_since_export = 0;
         Ok(())
     }
+}
+
+fn removed_since(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
 /// What a request means; `None` when it changes nothing.
@@ -426,7 +433,7 @@ impl Writer {
     }
 
     /// Writes a new base in bounded commits that nothing names yet, then switches to it in one, then drops the old.
-    fn fold(&mut self, view: &View, epoch: Epoch) -> Result<(), CatalogError> {
+    pub(super) fn fold(&mut self, view: &View, epoch: Epoch) -> Result<(), CatalogError> {
         let generation = self.generation + 1;
         let chunks = pack(view.iter().map(|(tenant, assignment)| (tenant, Some(*assignment))));
         let mut base_keys = Vec::new();

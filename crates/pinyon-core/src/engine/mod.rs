@@ -4,6 +4,7 @@ mod advice;
 mod answers;
 mod documents;
 mod drop;
+mod erase;
 mod generation;
 #[cfg(test)]
 mod load_tests;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use documents::{Document, IngestReport, StoredDocument};
 pub use drop::DroppedShard;
+pub use erase::ErasureReport;
 pub(crate) use generation::Generation;
 pub(crate) use member::Member;
 pub use member::{Quarantine, QuarantineReason};
@@ -167,6 +169,7 @@ impl Work {
         let rest = move || {
             if let Some(inner) = weak.upgrade() {
                 inner.routing.rest();
+                inner.erase_removed_names();
             }
         };
         Self { deriving: keepers.derive(shards, rest), _keepings: keepings }

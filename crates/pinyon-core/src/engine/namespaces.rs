@@ -63,7 +63,7 @@ impl Engine {
         }
         let name = TenantId::new(name)?;
         self.inner.resolve_or_place(&name)?;
-        self.inner.routing.declare(&name, Some(fields))?;
+        self.inner.routing.declare(&name, Some(fields), self.inner.clock.now_us())?;
         Ok(self.inner.namespace_report(name, 0))
     }
 
@@ -79,7 +79,7 @@ impl Engine {
         // Records first: a crash in between leaves an empty namespace, not records without one.
         self.write(name, Change::DeleteAll)?;
         if self.inner.routing.declared().contains_key(&report.name) {
-            self.inner.routing.declare(&report.name, None)?;
+            self.inner.routing.declare(&report.name, None, self.inner.clock.now_us())?;
         }
         Ok(())
     }

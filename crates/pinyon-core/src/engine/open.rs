@@ -309,11 +309,14 @@ fn check_not_lost(dir: &Path, home: &Path, routing: &RoutingTable) -> Result<(),
     Err(EngineError::new(ErrorCode::DataDamaged, message))
 }
 
+/// How the names of routing tables begin that a repair set aside.
+pub(super) const CATALOG_ASIDE: &str = "catalog-damaged-";
+
 fn set_catalog_aside(dir: &Path) -> Result<(), EngineError> {
     let catalog = catalog_dir(dir);
     let failed = |error: io::Error| EngineError::io(&catalog, &error);
     for number in 1.. {
-        let aside = dir.join(format!("catalog-damaged-{number}"));
+        let aside = dir.join(format!("{CATALOG_ASIDE}{number}"));
         if !RealIo.exists(&aside).map_err(failed)? {
             RealIo.rename(&catalog, &aside).map_err(failed)?;
             break;

@@ -186,6 +186,11 @@ impl Indexes {
         self.open.load().get(name).cloned()
     }
 
+    /// The tenants' own.
+    pub fn tenants_index(&self) -> Option<Arc<Index>> {
+        self.open.load().values().find(|index| index.description.id == TENANTS_ID).cloned()
+    }
+
     /// Every index, ordered by name.
     pub fn all(&self) -> Vec<Arc<Index>> {
         self.open.load().values().cloned().collect()

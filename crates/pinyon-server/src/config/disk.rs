@@ -1,8 +1,8 @@
 //! The disk: where little room begins, and where none is left.
 
 use super::ConfigError;
-use pinyon_core::{DiskBudget, DiskMarks, RealIo, SystemClock};
-use std::{path::Path, sync::Arc};
+use pinyon_core::{DiskBudget, DiskMarks, ErasureTimes, RealIo, SystemClock};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// The disk below a data directory, with marks in MiB that were asked for.
 pub(super) fn budget(
@@ -20,6 +20,17 @@ pub(super) fn budget(
     let bytes = |mib: Option<u64>| mib.map(|mib| mib.saturating_mul(1 << 20));
     let marks = DiskMarks { low: bytes(low_mib), full: bytes(full_mib) };
     Ok(Arc::new(DiskBudget::new(Arc::new(RealIo), data_dir, marks, Arc::new(SystemClock::new()))))
+}
+
+/// After how many seconds what was deleted is erased; 0 means never.
+pub(super) fn erasure(namespaces: Option<u64>, records: Option<u64>) -> ErasureTimes {
+    let time = |seconds: Option<u64>, default| match seconds {
+        None => default,
+        Some(0) => Duration::MAX,
+        Some(seconds) => Duration::from_secs(seconds),
+    };
+    let ErasureTimes { namespaces: of_namespaces, records: of_records } = ErasureTimes::DEFAULT;
+    ErasureTimes { namespaces: time(namespaces, of_namespaces), records: time(records, of_records) }
 }
 
 #[cfg(test)]

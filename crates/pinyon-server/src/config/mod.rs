@@ -325,7 +325,8 @@ fn shard_options(merged: &Partial) -> Result<ShardOptions, ConfigError> {
             ConfigError(format!("setting questions_kept: must be memory, disk or none, is {name:?}"))
         })?,
     };
-    let options = ShardOptions { recall_min, scan_ms_max, questions_kept, memory, disk, ..options };
+    let erasure = Some(disk::erasure(merged.erase_namespaces_seconds, merged.erase_records_seconds));
+    let options = ShardOptions { recall_min, scan_ms_max, questions_kept, memory, disk, erasure, ..options };
     let graph = merged.graph.as_deref().unwrap_or_default();
     match GraphEngine::named(graph) {
         Some(graph) => Ok(options.with_graph(graph)),

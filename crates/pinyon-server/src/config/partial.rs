@@ -2,11 +2,16 @@
 //! and README's table are made from it, so a setting is added here and nowhere else.
 
 use super::{
-    ConfigError, OPENAI_BASE_URL_DEFAULT, OPENAI_MODEL_DEFAULT, SCAN_MS_MAX_DEFAULT, Setting,
+    ConfigError, OPENAI_BASE_URL_DEFAULT, OPENAI_MODEL_DEFAULT, SCAN_MS_MAX_DEFAULT, Setting, Settings,
     environment::Variables,
 };
+use pinyon_core::ErasureTimes;
 use serde::Deserialize;
 use std::path::PathBuf;
+
+fn erasure_of(settings: &Settings) -> ErasureTimes {
+    settings.engine.shard_options.erasure.unwrap_or(ErasureTimes::DEFAULT)
+}
 
 /// Makes everything from the list. A doc comment is the setting's meaning in README's table: one line, the file's key and
 /// no default in it. The default is written by a function of the settings that a start without any layer resolves.
@@ -172,6 +177,10 @@ settings! {
         disk_low_mib: u64 = |_| "a tenth of the disk, at most 2048".into();
         /// MiB free below which only deletions are let in; 0 never.
         disk_full_mib: u64 = |_| "a twentieth of the disk, at most 1024".into();
+        /// Seconds after which a namespace whose records were all deleted at once is gone from the files; 0 never.
+        erase_namespaces_seconds: u64 = |settings| erasure_of(settings).namespaces.as_secs().to_string();
+        /// Seconds after which records that were deleted or overwritten are gone from the files; 0 never.
+        erase_records_seconds: u64 = |settings| erasure_of(settings).records.as_secs().to_string();
     }
     "Thresholds of health and advice" {
         /// Vectors above which a shard is overloaded.

@@ -4,11 +4,16 @@ use super::{recall, tenant::millis};
 use crate::ApiError;
 use pinyon_core::{
     Advice, AdviceInput, DerivedBytes, Diagnosis, Engine, EngineError, EngineServices, EngineSettings,
-    EngineStats, ErrorCode, GivenNumbers, Index, Indexes, MappedBytes, Quantiles, QueryLoad, ReopenedShard,
-    SegmentStats, ShardStatus, TenantShare, Thresholds,
+    EngineStats, ErasureReport, ErrorCode, GivenNumbers, Index, Indexes, MappedBytes, Quantiles, QueryLoad,
+    ReopenedShard, SegmentStats, ShardStatus, TenantShare, Thresholds,
 };
 use pinyon_wire::{admin, recall::PartRecall, tenant};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Tenants listed per shard in `/metrics`; the rest is counted.
 const TENANTS_LISTED_MAX: usize = 1_000;
@@ -59,6 +64,27 @@ pub fn quarantined(indexes: &Indexes) -> Vec<tenant::QuarantinedShard> {
 pub fn reopened(index: &str, reopened: ReopenedShard) -> admin::ReopenedShard {
     let ReopenedShard { index_name, was_opened } = reopened;
     admin::ReopenedShard { index: index.to_owned(), shard: index_name, state: "serving".into(), was_opened }
+}
+
+/// A tenant that was erased; files are named relative to the data directory, where that is known.
+pub fn erased(
+    (tenant_id, index): (String, String),
+    report: ErasureReport,
+    data_dir: Option<&Path>,
+) -> admin::ErasedTenant {
+    let relative = |path: PathBuf| {
+        let within = data_dir.and_then(|dir| path.strip_prefix(dir).ok());
+        within.unwrap_or(&path).display().to_string()
+    };
+    admin::ErasedTenant {
+        tenant_id,
+        index,
+        was_known: report.was_known,
+        records: report.records,
+        segments: report.segments,
+        held_by_readers: report.is_held_by_readers,
+        not_touched: report.not_touched.into_iter().map(relative).collect(),
+    }
 }
 
 /// An index, as administration sees it.

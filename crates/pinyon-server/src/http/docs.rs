@@ -114,6 +114,22 @@ operation!(
     )
 );
 operation!(
+    erase,
+    post,
+    "/admin/v1/tenants/{tenant_id}/erase",
+    "Delete a tenant with its records for good: no file that is in use holds anything of it afterwards",
+    params(
+        ("tenant_id" = String, Path),
+        ("index" = Option<String>, Query, description = "The index whose namespace it is; the tenants' own if none is named")
+    ),
+    responses(
+        (status = 200, body = admin::ErasedTenant),
+        (status = 400, body = tenant::ErrorBody),
+        (status = 404, body = tenant::ErrorBody),
+        (status = 409, body = tenant::ErrorBody)
+    )
+);
+operation!(
     indexes,
     get,
     "/admin/v1/indexes",
@@ -199,7 +215,7 @@ operation!(
         description = "Self-hosted, multi-tenant, sharded vector engine: tenant API and administration. Routes of Pinecone's \
                        API (indexes, records, inference) are served as Pinecone's own documentation describes them."
     ),
-    paths(ingest, query, fetch, delete, health, metrics, shard, tenants, place, assign, indexes, index, configure_index, reopen, shards, advise, doctor, livez, readyz),
+    paths(ingest, query, fetch, delete, health, metrics, shard, tenants, place, assign, erase, indexes, index, configure_index, reopen, shards, advise, doctor, livez, readyz),
     modifiers(&CommonAnswers)
 )]
 struct Document;
@@ -207,11 +223,12 @@ struct Document;
 /// Routes that need no key and do no work.
 const OPEN: [&str; 3] = ["/health", "/livez", "/readyz"];
 /// Routes that a catalog or a shard may refuse to write for.
-const WRITING: [(&str, &str); 5] = [
+const WRITING: [(&str, &str); 6] = [
     ("post", "/ingest"),
     ("post", "/delete"),
     ("post", "/admin/v1/tenants"),
     ("put", "/admin/v1/tenants/{tenant_id}"),
+    ("post", "/admin/v1/tenants/{tenant_id}/erase"),
     ("put", "/admin/v1/indexes/{name}"),
 ];
 /// Routes that embed.

@@ -46,6 +46,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/shard/{tenant_id}", get(shard))
         .route("/admin/v1/tenants", get(tenants).post(place))
         .route("/admin/v1/tenants/{tenant_id}", put(assign))
+        .route("/admin/v1/tenants/{tenant_id}/erase", post(erase))
         .route("/admin/v1/indexes", get(indexes))
         .route("/admin/v1/indexes/{name}", get(index).put(configure_index))
         .route("/admin/v1/indexes/{name}/shards/{shard}/reopen", post(reopen))
@@ -294,6 +295,31 @@ async fn assign(
         Ok(shard_response(engine, tenant_id, assignment.shard))
     });
     Ok(Json(response.await?).into_response())
+}
+
+/// Which index a request is about.
+#[derive(serde::Deserialize)]
+struct OfIndex {
+    /// The tenants' own if none is named.
+    index: Option<String>,
+}
+
+async fn erase(
+    State(app): State<App>,
+    Path(tenant_id): Path<String>,
+    UrlQuery(of): UrlQuery<OfIndex>,
+) -> Result<Response, ApiError> {
+    let indexes = app.shared_indexes();
+    let found = of.index.as_deref().map_or_else(|| indexes.tenants_index(), |name| indexes.get(name));
+    let named = || of.index.as_deref().unwrap_or("of the tenants").to_owned();
+    let missing = || ApiError::new(404, "NOT_FOUND", format!("Index {} not found.", named()));
+    let index = found.ok_or_else(missing)?;
+    let names = (tenant_id, index.description.name.clone());
+    let erased = app.run_in(index, move |engine| {
+        let report = engine.erase(&names.0)?;
+        Ok(reports::erased(names, report, Some(indexes.data_dir())))
+    });
+    Ok(Json(erased.await?).into_response())
 }
 
 async fn indexes(State(app): State<App>) -> Response {

@@ -52,8 +52,8 @@ pub(super) enum Ended {
     Did(Need),
     /// There was nothing to do, as of this position.
     Idle(SeqNo),
-    /// There was nothing to do either that is left for when nobody writes.
-    Rested,
+    /// There was nothing to do either that is left for when nobody writes; something is at this time.
+    Rested(Option<u64>),
     /// It failed.
     Failed,
 }
@@ -111,7 +111,7 @@ impl Agenda {
             seat.wants_seal |= need == Need::Seal;
         } else if need == Need::Seal {
             self.put(number, need, now);
-        } else if seat.ticket.is_none() {
+        } else if seat.ticket.is_none_or(|(_, (due, _))| due > now + QUIET_US) {
             seat.quiet_since = Some(seat.shard.last_seq());
             self.put(number, need, now + QUIET_US);
         }
@@ -151,7 +151,8 @@ impl Agenda {
                 seat.quiet_since = Some(seq);
                 self.put(number, Need::Look, now + QUIET_US);
             }
-            Ended::Rested => {}
+            Ended::Rested(None) => {}
+            Ended::Rested(Some(due)) => self.put(number, Need::Look, due.max(now)),
         }
     }
 

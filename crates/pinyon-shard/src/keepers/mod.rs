@@ -247,7 +247,7 @@ impl Shared {
         match ended {
             Ended::Did(_) | Ended::Failed => bell.ring(),
             Ended::Idle(_) => {}
-            Ended::Rested => {
+            Ended::Rested(_) => {
                 bell.forget_notes();
                 // Whoever has written meanwhile may have found the note of an earlier write.
                 if turn.quiet_since != Some(shard.last_seq()) {
@@ -275,7 +275,7 @@ fn step(turn: &Turn, any: bool) -> Ended {
             Err(error) => failed(turn, &error),
             Ok(Step::Idle) if inner.snapshot.load().seq == since => {
                 inner.rest();
-                Ended::Rested
+                Ended::Rested(inner.erasure_due_us())
             }
             Ok(Step::Idle) => Ended::Idle(inner.snapshot.load().seq),
             Ok(_) => Ended::Did(Need::Look),

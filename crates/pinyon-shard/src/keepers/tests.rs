@@ -151,10 +151,36 @@ fn what_is_written_while_a_shard_is_about_to_rest_is_seen() {
     let now = world.clock.now_us();
     let turn = world.keepers.shared.lock().agenda.next(true, now).unwrap();
     let ended = step(&turn, true);
-    assert_eq!(ended, Ended::Rested);
+    assert_eq!(ended, Ended::Rested(None));
     world.write(&shard, &namespace(1));
     world.keepers.shared.end(&turn, ended);
     assert_eq!(world.keepers.busy(), 1);
     world.clock.advance(Duration::from_secs(2));
     assert!(world.settle() > 0 && segments(&shard) == 1);
+}
+
+#[test]
+fn a_shard_that_rests_is_looked_at_again_when_something_is_to_be_erased() {
+    let mut world = World::new();
+    world.clock.advance(Duration::from_secs(1));
+    let clock: Arc<dyn Clock> = world.clock.clone();
+    let shard =
+        world.shard(ShardOptions { quiet_seal_bytes: 1, clock: Some(clock), ..ShardOptions::server() });
+    let _keeping = world.keepers.keep(&shard);
+    world.write(&shard, &namespace(1));
+    shard.write(&namespace(1), Change::DeleteAll).unwrap();
+    for _ in 0..4 {
+        world.clock.advance(Duration::from_secs(2));
+        world.settle();
+    }
+    assert_eq!(world.settle(), 0, "it rests");
+    // A write meanwhile is met as soon as ever.
+    world.write(&shard, &namespace(2));
+    world.clock.advance(Duration::from_secs(2));
+    assert!(world.settle() > 0);
+    assert_eq!(segments(&shard), 1);
+    world.clock.advance(Duration::from_mins(10));
+    assert!(world.settle() > 0, "what was emptied is erased");
+    let owed = shard.inner.erasure_due_us();
+    assert!(owed.is_some_and(|due| due > world.clock.now_us() + 1_000_000), "records have a day: {owed:?}");
 }

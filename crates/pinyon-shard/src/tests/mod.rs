@@ -5,6 +5,7 @@ mod coding;
 mod crash;
 mod disk;
 mod effort;
+mod erase;
 mod explain;
 mod flips;
 mod inherit;

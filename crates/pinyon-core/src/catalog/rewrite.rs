@@ -1,0 +1,154 @@
+//! Stores keep what was removed in pages that they have not used again. So a store that is to forget is copied into a new one, which
+//! takes its place.
+
+use super::{
+    checked::open_raw,
+    layout::REMOVED_KEY,
+    routing_table::{RoutingTable, Writer, lock},
+    store::{CatalogError, CatalogKind, Change, Entry, remove_tree},
+    view::{Assignment, View},
+};
+use pinyon_storage::io::{Io, RealIo};
+use pinyon_types::TenantId;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// Values in one commit of the copy.
+const VALUES_PER_COMMIT: usize = 64;
+
+const REMOVE_TRIES: u32 = 50;
+const REMOVE_PAUSE: Duration = Duration::from_millis(20);
+
+/// The copy while it is made, and the store while the copy takes its place.
+fn copy_and_old(path: &Path) -> [PathBuf; 2] {
+    ["copy", "old"].map(|ending| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".");
+        name.push(ending);
+        PathBuf::from(name)
+    })
+}
+
+/// After a crash: puts the store back that a copy was to take the place of, and removes what is left over.
+pub(super) fn end_copying(dir: &Path, kind: CatalogKind) -> Result<(), CatalogError> {
+    let path = dir.join(kind.file_name());
+    let [copy, old] = copy_and_old(&path);
+    let ended = || {
+        if RealIo.exists(&old)? && !RealIo.exists(&path)? {
+            RealIo.rename(&old, &path)?;
+            RealIo.sync_dir(dir)?;
+        }
+        [&copy, &old].into_iter().try_for_each(|leftover| remove(leftover))
+    };
+    ended().map_err(|error| failed(&path, &error))
+}
+
+/// Makes a copy with these entries durable, and puts it in the place of the store, which is closed.
+pub(super) fn replace(path: &Path, kind: CatalogKind, entries: Vec<Entry>) -> Result<(), CatalogError> {
+    let [copy, old] = copy_and_old(path);
+    let copied =
+        remove(&copy).map_err(|error| failed(path, &error)).and_then(|()| fill(&copy, kind, entries));
+    if let Err(error) = copied {
+        let _ = remove(&copy);
+        return Err(error);
+    }
+    let dir = path.parent().unwrap_or(path);
+    let replaced = || {
+        RealIo.rename(path, &old)?;
+        RealIo.rename(&copy, path).or_else(|error| RealIo.rename(&old, path).and(Err(error)))?;
+        RealIo.sync_dir(dir)?;
+        remove(&old)?;
+        RealIo.sync_dir(dir)
+    };
+    replaced().map_err(|error| failed(path, &error))
+}
+
+fn fill(path: &Path, kind: CatalogKind, entries: Vec<Entry>) -> Result<(), CatalogError> {
+    let mut store = open_raw(kind, path)?;
+    let changes: Vec<Change> =
+        entries.into_iter().map(|(key, value)| Change { key, value: Some(value) }).collect();
+    changes.chunks(VALUES_PER_COMMIT).try_for_each(|changes| store.commit(changes))
+}
+
+/// A store that was closed may put another file into its directory a moment later.
+fn remove(path: &Path) -> io::Result<()> {
+    for _ in 0..REMOVE_TRIES {
+        match remove_once(path) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                std::thread::park_timeout(REMOVE_PAUSE);
+            }
+            removed => return removed,
+        }
+    }
+    remove_once(path)
+}
+
+fn remove_once(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        remove_tree(path)
+    } else if RealIo.exists(path)? {
+        RealIo.remove(path)
+    } else {
+        Ok(())
+    }
+}
+
+fn failed(path: &Path, error: &io::Error) -> CatalogError {
+    CatalogError::Store { path: path.to_owned(), problem: error.to_string() }
+}
+
+impl RoutingTable {
+    /// Forgets where a tenant lives, durably, if that is still where it was when somebody looked; says whether it did. Its name stays in
+    /// the store's files until [`Self::rewrite`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn forget(&self, tenant: &TenantId, seen: Assignment) -> Result<bool, CatalogError> {
+        let mut writer = lock(&self.writer);
+        if self.lookup(tenant.as_str()) != Some(seen) {
+            return Ok(false);
+        }
+        let mut view = View::clone(&self.view.load());
+        view.remove(tenant.as_str());
+        view.epoch = writer.store.epoch().next();
+        // A delta would name it again.
+        writer.fold(&view, view.epoch)?;
+        self.view.store(Arc::new(view));
+        Ok(true)
+    }
+
+    /// Writes the store and `catalog.json` anew, without anything of what was ever removed.
+    ///
+    /// # Errors
+    /// The store's; it goes on as it was.
+    pub(crate) fn rewrite(&self) -> Result<(), CatalogError> {
+        self.rewrite_by(&mut lock(&self.writer))
+    }
+
+    /// The same, if something was removed at `before_us` or earlier and nobody is at work in it.
+    ///
+    /// # Errors
+    /// The store's; it goes on as it was.
+    pub(crate) fn rewrite_removed(&self, before_us: u64) -> Result<(), CatalogError> {
+        let Ok(mut writer) = self.writer.try_lock() else { return Ok(()) };
+        match writer.removed_since {
+            Some(since) if since <= before_us => self.rewrite_by(&mut writer),
+            _ => Ok(()),
+        }
+    }
+
+    fn rewrite_by(&self, writer: &mut Writer) -> Result<(), CatalogError> {
+        // What fails now is tried again with the next removal or start, not many times a second.
+        let removed_since = writer.removed_since.take();
+        writer.store.rewrite()?;
+        if removed_since.is_some() {
+            let epoch = writer.store.epoch();
+            writer.store.commit(&[Change { key: REMOVED_KEY.to_vec(), value: None }], epoch)?;
+        }
+        self.export(writer)
+    }
+}

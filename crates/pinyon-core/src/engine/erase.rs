@@ -1,0 +1,127 @@
+//! Erasure on demand: a tenant's records and its name leave the files now, and not only after a time.
+
+use super::{
+    Engine, Inner,
+    open::CATALOG_ASIDE,
+    shards::{dropped_dir, shard_dir},
+};
+use crate::{
+    EngineError, ErrorCode,
+    catalog::{Assignment, list_dirs},
+};
+use pinyon_shard::{Change, Erased};
+use pinyon_storage::io::{Io, RealIo};
+use pinyon_types::TenantId;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Writers that come between the deletion and the end of the tenant's route are met again this often.
+const TRIES: usize = 3;
+/// How long readers of files that have no name any more are waited for.
+const READERS_WAIT_US: u64 = 60_000_000;
+const READERS_LOOK: Duration = Duration::from_millis(20);
+
+/// What an erasure did, and what it left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasureReport {
+    /// Whether the tenant had a place in the routing table.
+    pub was_known: bool,
+    /// Records that it still had.
+    pub records: u64,
+    /// Segments that were written again without its rows, or removed.
+    pub segments: u64,
+    /// Whether a query still reads from a file that has no name any more.
+    pub is_held_by_readers: bool,
+    /// What may hold some of it and was not touched: shards that are kept out, and what was set aside for people to look at.
+    pub not_touched: Vec<PathBuf>,
+}
+
+impl Engine {
+    /// Erases a tenant: its records, its namespace and its place in the routing table are gone, and no file of the index that is in use
+    /// holds anything of them when this returns. Who writes to the name later is a new tenant. A name that is not known is no error:
+    /// what an earlier erasure left half way is finished.
+    ///
+    /// # Errors
+    /// The name is not one a tenant can have; somebody goes on writing to it; a shard or the catalog that takes no changes; too little
+    /// room to write a segment again. It can be tried again after all of them.
+    pub fn erase(&self, tenant: &str) -> Result<ErasureReport, EngineError> {
+        let (inner, tenant) = (&self.inner, TenantId::new(tenant)?);
+        let was_known = inner.resolve(&tenant)?.is_some();
+        let records = self.end_tenant(&tenant)?;
+        let mut erased = Erased::default();
+        for (_, shard) in inner.fleet.serving() {
+            erased = erased.and(shard.erase(&tenant)?);
+        }
+        inner.routing.rewrite()?;
+        let is_held_by_readers = self.wait_for_readers(&erased);
+        let not_touched = inner.not_touched();
+        Ok(ErasureReport { was_known, records, segments: erased.segments, is_held_by_readers, not_touched })
+    }
+
+    /// Deletes a tenant's records and its route, so that none comes after the last one that was deleted. Says how many there were.
+    fn end_tenant(&self, tenant: &TenantId) -> Result<u64, EngineError> {
+        let (inner, mut records) = (&self.inner, 0);
+        for _ in 0..TRIES {
+            let Some((namespace, assignment)) = inner.resolve(tenant)? else { return Ok(records) };
+            let shard = inner.shard(assignment.shard)?;
+            records += shard.write(&namespace, Change::DeleteAll)?.records;
+            if shard.close_namespace(&namespace)? > 0 {
+                continue;
+            }
+            let forgotten = inner.end_route(tenant, assignment);
+            if !matches!(forgotten, Ok(true)) {
+                shard.open_namespace(&namespace)?;
+            }
+            if forgotten? {
+                return Ok(records);
+            }
+        }
+        let message = format!("tenant {tenant} is being written to: stop its writers, then erase it again");
+        Err(EngineError::new(ErrorCode::FailedPrecondition, message))
+    }
+
+    /// Whether some reader holds a file longer than is waited for.
+    fn wait_for_readers(&self, erased: &Erased) -> bool {
+        let until = self.inner.clock.now_us() + READERS_WAIT_US;
+        while erased.is_held() && self.inner.clock.now_us() < until {
+            std::thread::park_timeout(READERS_LOOK);
+        }
+        erased.is_held()
+    }
+}
+
+impl Inner {
+    /// Forgets the route, if it is still this one, and what was said about the namespace.
+    fn end_route(&self, tenant: &TenantId, seen: Assignment) -> Result<bool, EngineError> {
+        if self.routing.declared().contains_key(tenant) {
+            self.routing.declare(tenant, None, self.clock.now_us())?;
+        }
+        Ok(self.routing.forget(tenant, seen)?)
+    }
+
+    /// Writes the catalog again some time after fields of a namespace were removed from it.
+    pub(super) fn erase_removed_names(&self) {
+        let Some(times) = self.settings.shard_options.erasure else { return };
+        let after = u64::try_from(times.namespaces.as_micros()).unwrap_or(u64::MAX);
+        if let Err(error) = self.routing.rewrite_removed(self.clock.now_us().saturating_sub(after)) {
+            tracing::warn!(error = %error, "the routing table was not written again");
+        }
+    }
+
+    /// What lies in the index's directory and belongs to no shard that is served.
+    fn not_touched(&self) -> Vec<PathBuf> {
+        let Some(places) = &self.places else { return Vec::new() };
+        let kept_out = self.fleet.quarantined().map(|(shard, _)| shard_dir(&places.home, shard.get()));
+        let aside = catalogs_aside(&places.home).into_iter().chain([dropped_dir(&places.home)]);
+        kept_out.chain(aside).filter(|path| RealIo.exists(path).unwrap_or(true)).collect()
+    }
+}
+
+/// Routing tables that a repair set aside.
+fn catalogs_aside(home: &Path) -> Vec<PathBuf> {
+    let is_aside =
+        |dir: &PathBuf| dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with(CATALOG_ASIDE));
+    list_dirs(home).unwrap_or_default().into_iter().filter(is_aside).collect()
+}

@@ -1,0 +1,323 @@
+//! Erasure: what was deleted or overwritten leaves the files too, after a time or when somebody asks. Until then it can be read in the
+//! log and in the segments by whoever has the files. Log first: once the memtable is sealed no log holds an entry from before.
+//! Then every segment in which rows died is written again without them.
+
+use crate::{
+    ShardError, Step,
+    layer::{Layer, LayerView},
+    maintain::Maintenance,
+    merge,
+    namespace::Namespace,
+    seal,
+    shard::Inner,
+    snapshot::Snapshot,
+};
+use pinyon_storage::{io::is_aside, segment::segment_file_name};
+use pinyon_types::{NamespaceId, SegmentId, SeqNo, TenantId};
+use roaring::RoaringBitmap;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Between two tries to erase where there is no room.
+const NO_ROOM_REST_US: u64 = 60_000_000;
+
+/// How long what was deleted may stay in the files. Single records longer than namespaces: a deletion a minute would otherwise have
+/// a segment of gigabytes written again every few minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErasureTimes {
+    /// After all records of a namespace were deleted at once.
+    pub namespaces: Duration,
+    /// After records were deleted or overwritten.
+    pub records: Duration,
+}
+
+impl ErasureTimes {
+    /// Ten minutes, and a day.
+    pub const DEFAULT: Self = Self { namespaces: Duration::from_mins(10), records: Duration::from_hours(24) };
+}
+
+/// What an erasure did.
+#[derive(Debug, Default)]
+pub struct Erased {
+    /// Segments that were written again, or removed because nothing in them was alive.
+    pub segments: u64,
+    /// Files that had been set aside or left over, and were removed.
+    pub leftovers: u64,
+    /// What readers may still read from.
+    leaving: Vec<Weak<Layer>>,
+}
+
+impl Erased {
+    /// Whether some reader still holds a file that has no name any more: its bytes are given back when the last one lets go.
+    pub fn is_held(&self) -> bool {
+        self.leaving.iter().any(|layer| layer.strong_count() > 0)
+    }
+
+    /// This and another shard's.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.leaving.extend(other.leaving);
+        let (segments, leftovers) = (self.segments + other.segments, self.leftovers + other.leftovers);
+        Self { segments, leftovers, leaving: self.leaving }
+    }
+}
+
+/// What is to be erased.
+#[derive(Debug)]
+enum Wanted {
+    /// Everything that is dead.
+    All,
+    /// The dead rows of these namespaces.
+    Namespaces(Vec<NamespaceId>),
+    /// The dead rows of every namespace of a tenant, also of one that was erased before.
+    Tenant(TenantId),
+}
+
+/// An erasure on its way, one step after the other.
+#[derive(Debug)]
+pub(crate) struct Erasing {
+    wanted: Wanted,
+    /// Segments that are to be written again; `None` before the log was let go.
+    left: Option<VecDeque<SegmentId>>,
+    done: Erased,
+}
+
+/// What is owed, and since when, in microseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Owed {
+    /// The first change since everything was erased; 0 if there was none.
+    records_since: AtomicU64,
+    namespaces: Mutex<BTreeMap<NamespaceId, u64>>,
+    running: Mutex<Option<Erasing>>,
+    /// Not tried before this time, because there was no room.
+    rests_until: AtomicU64,
+}
+
+impl Owed {
+    fn namespaces(&self) -> MutexGuard<'_, BTreeMap<NamespaceId, u64>> {
+        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Erasing>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_change(&self, now_us: u64) {
+        if self.records_since.load(Ordering::Relaxed) == 0 {
+            self.records_since.store(now_us, Ordering::Relaxed);
+        }
+    }
+
+    fn note_namespace(&self, namespace: NamespaceId, now_us: u64) {
+        self.namespaces().entry(namespace).or_insert(now_us);
+    }
+
+    /// What is due by now, which is owed no more once this was called.
+    fn take_due(&self, times: ErasureTimes, now_us: u64) -> Option<Wanted> {
+        let is_due = |since: u64, after: Duration| now_us.saturating_sub(since) >= micros(after);
+        let records_since = self.records_since.load(Ordering::Relaxed);
+        let mut namespaces = self.namespaces();
+        if records_since > 0 && is_due(records_since, times.records) {
+            self.records_since.store(0, Ordering::Relaxed);
+            namespaces.clear();
+            return Some(Wanted::All);
+        }
+        let due: Vec<NamespaceId> = namespaces
+            .extract_if(.., |_, since| is_due(*since, times.namespaces))
+            .map(|(one, _)| one)
+            .collect();
+        (!due.is_empty()).then_some(Wanted::Namespaces(due))
+    }
+
+    /// When something is due; now if it has begun.
+    fn due_us(&self, times: ErasureTimes) -> Option<u64> {
+        if self.running().is_some() {
+            return Some(self.rests_until.load(Ordering::Relaxed));
+        }
+        let records_since = self.records_since.load(Ordering::Relaxed);
+        let records = (records_since > 0).then(|| records_since.saturating_add(micros(times.records)));
+        let first = self.namespaces().values().min().copied();
+        let namespaces = first.map(|since| since.saturating_add(micros(times.namespaces)));
+        records.into_iter().chain(namespaces).min()
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Inner {
+    /// After a commit: everything that was written may have replaced something.
+    pub(crate) fn note_written(&self) {
+        if self.options.erasure.is_some() {
+            self.owed.note_change(self.now_us());
+        }
+    }
+
+    /// After a namespace was emptied.
+    pub(crate) fn note_emptied(&self, namespace: NamespaceId) {
+        if self.options.erasure.is_some() {
+            self.owed.note_namespace(namespace, self.now_us());
+        }
+    }
+
+    /// After a start, which knows of no deletion when it was: what is dead is taken as dead since now, and what lies dead as a whole
+    /// as emptied.
+    pub(crate) fn owe_what_is_dead(&self, log_floor: SeqNo, emptied: &[NamespaceId]) {
+        let state = self.snapshot.load();
+        if state.seq > log_floor || state.layers.iter().any(|view| !view.dead.is_empty()) {
+            self.note_written();
+        }
+        let is_dead = |view: &&LayerView| !view.dead.is_empty();
+        for view in state.layers.iter().filter(is_dead) {
+            let dead = view.layer.namespaces().iter().filter(|entry| view.live_rows(&entry.slots) == 0);
+            dead.for_each(|entry| self.note_emptied(entry.namespace.id()));
+        }
+        emptied.iter().for_each(|namespace| self.note_emptied(*namespace));
+    }
+
+    /// When something is to be erased, if anything is.
+    pub(crate) fn erasure_due_us(&self) -> Option<u64> {
+        let times = self.options.erasure.filter(|_| self.options.clock.is_some())?;
+        self.owed.due_us(times)
+    }
+
+    /// The next step of an erasure that is due.
+    pub(crate) fn erase_due(&self, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
+        let Some(times) = self.options.erasure.filter(|_| self.options.clock.is_some()) else {
+            return Ok(Step::Idle);
+        };
+        if self.now_us() < self.owed.rests_until.load(Ordering::Relaxed) {
+            return Ok(Step::Idle);
+        }
+        let mut running = self.owed.running();
+        if running.is_none() {
+            *running = self.owed.take_due(times, self.now_us()).map(Erasing::new);
+        }
+        let Some(erasing) = running.as_mut() else { return Ok(Step::Idle) };
+        let step = match erasing.step(self, maintenance) {
+            Err(error) if error.is_disk_full() => {
+                self.owed.rests_until.store(self.now_us() + NO_ROOM_REST_US, Ordering::Relaxed);
+                tracing::warn!(shard = self.shape.shard.get(), error = %error, "what was deleted is not erased yet");
+                return Ok(Step::Idle);
+            }
+            step => step?,
+        };
+        if step == Step::Idle {
+            erasing.tell(self);
+            *running = None;
+        }
+        Ok(step)
+    }
+
+    /// Erases what was deleted of a tenant.
+    pub(crate) fn erase(&self, tenant: &TenantId) -> Result<Erased, ShardError> {
+        let mut erasing = Erasing::new(Wanted::Tenant(tenant.clone()));
+        while self.run(|maintenance| erasing.step(self, maintenance))? != Step::Idle {}
+        erasing.tell(self);
+        Ok(erasing.done)
+    }
+
+    /// Lets no more writes in that were routed as this one or earlier, unless the namespace has records: says how many.
+    pub(crate) fn close_namespace(&self, namespace: &Namespace) -> Result<u64, ShardError> {
+        let mut writer = self.writer.lock().map_err(|_| self.poisoned_error())?;
+        let records = self.snapshot.load().count(namespace.id());
+        if records == 0 {
+            writer.closed.insert(namespace.id(), namespace.epoch());
+        }
+        Ok(records)
+    }
+
+    /// Lets them in again.
+    pub(crate) fn open_namespace(&self, namespace: &Namespace) -> Result<(), ShardError> {
+        let mut writer = self.writer.lock().map_err(|_| self.poisoned_error())?;
+        writer.closed.remove(&namespace.id());
+        Ok(())
+    }
+}
+
+impl Erasing {
+    fn new(wanted: Wanted) -> Self {
+        Self { wanted, left: None, done: Erased::default() }
+    }
+
+    fn step(&mut self, inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
+        let Some(left) = &mut self.left else { return self.let_the_log_go(inner, maintenance) };
+        while let Some(id) = left.front() {
+            let state = inner.snapshot.load_full();
+            // Another merge may have been there first.
+            let Some(view) = state.layer(*id).filter(|view| !view.dead.is_empty()) else {
+                left.pop_front();
+                continue;
+            };
+            merge::check_room_for(inner, std::slice::from_ref(view))?;
+            let step = merge::merge(inner, maintenance, std::slice::from_ref(view))?;
+            self.done.leaving.push(Arc::downgrade(&view.layer));
+            self.done.segments += 1;
+            left.pop_front();
+            return Ok(step);
+        }
+        self.done.leftovers += remove_leftovers(inner, maintenance)?;
+        Ok(Step::Idle)
+    }
+
+    fn let_the_log_go(&mut self, inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
+        let step = seal::seal_all(inner, maintenance)?;
+        let state = inner.snapshot.load();
+        self.left = Some(self.wanted.segments(&state).collect());
+        // A step was done even if there was no log to let go: the next one looks at the segments.
+        Ok(if step == Step::Idle { Step::Merged(None) } else { step })
+    }
+
+    fn tell(&self, inner: &Inner) {
+        let (segments, leftovers) = (self.done.segments, self.done.leftovers);
+        tracing::info!(shard = inner.shape.shard.get(), segments, leftovers, "what was deleted is erased");
+    }
+}
+
+impl Wanted {
+    /// The segments that hold some of it.
+    fn segments<'a>(&'a self, state: &'a Snapshot) -> impl Iterator<Item = SegmentId> + 'a {
+        state.layers.iter().filter(|view| self.is_in(view)).map(|view| view.layer.id)
+    }
+
+    fn is_in(&self, view: &LayerView) -> bool {
+        let of = |is_of: &dyn Fn(&Namespace) -> bool| {
+            let mut entries = view.layer.namespaces().iter().filter(|entry| is_of(&entry.namespace));
+            entries.any(|entry| view.live_rows(&entry.slots) < u64::from(entry.len()))
+        };
+        match self {
+            Self::All => !RoaringBitmap::is_empty(&view.dead),
+            Self::Namespaces(ids) => of(&|namespace| ids.contains(&namespace.id())),
+            Self::Tenant(name) => of(&|namespace| namespace.name() == name),
+        }
+    }
+}
+
+/// What was set aside, and what a crash or a call that failed has left, holds bytes of whoever they were.
+fn remove_leftovers(inner: &Inner, maintenance: &mut Maintenance) -> Result<u64, ShardError> {
+    let mut names = inner.io.list(&inner.dir).map_err(ShardError::io(&inner.dir))?;
+    let state = inner.snapshot.load_full();
+    let is_used = |name: &str| state.layers.iter().any(|view| name == segment_file_name(view.layer.id));
+    names.retain(|name| {
+        is_aside(name) || name.ends_with(".seg.tmp") || (name.ends_with(".seg") && !is_used(name))
+    });
+    if names.is_empty() {
+        return Ok(0);
+    }
+    // A manifest that could not be made durable may yet be the one that is there, and name them.
+    let manifest = maintenance.manifest.clone();
+    maintenance.store(inner, manifest)?;
+    for name in &names {
+        let path = inner.dir.join(name);
+        inner.io.remove(&path).map_err(ShardError::io(path))?;
+    }
+    inner.io.sync_dir(&inner.dir).map_err(ShardError::io(&inner.dir))?;
+    Ok(names.len() as u64)
+}
