@@ -3,7 +3,8 @@
 use crate::server::{Server, binary, scratch};
 use serde_json::{Value, json};
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -96,6 +97,50 @@ fn check_command_and_explanation(server: &Server) {
     let (_, answer) = server.post("/query", &body).unwrap();
     let parts = answer["explain"]["shards"][0]["parts"].as_array().unwrap();
     assert!(parts.iter().any(|part| part["recall"]["queries"] == 64), "{answer}");
+}
+
+/// What a directory's files are, with what they hold.
+fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found: Vec<(PathBuf, Vec<u8>)> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn inspect_finds_out_what_codes_find_and_changes_nothing() {
+    let dir = scratch("recall-inspect");
+    let server = filled(&dir);
+    part(&server, "tenants", "naïve/客 1");
+    drop(server);
+    let shard = dir.join("shards/shard-0000");
+    let inspect = || {
+        let shown = Command::new(binary()).arg("inspect").arg(&shard).arg("--json").output().unwrap();
+        let reports = String::from_utf8_lossy(&shown.stdout).into_owned();
+        let reports: Vec<Value> = reports.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        (shown.status.code(), reports)
+    };
+    let before = files(&shard);
+    let (code, reports) = inspect();
+    let part = reports.iter().find(|report| report["namespace"] == "naïve/客 1").unwrap();
+    assert_eq!(
+        (code, &part["kind"], &part["tier"], &part["rows"]),
+        (Some(0), &json!("part"), &json!("codes"), &json!(400))
+    );
+    assert!(part["recall"]["queries"] == 64 && part["recall"]["lower"].as_f64() > Some(0.9), "{part}");
+    assert!(part["cost_rows"].as_u64() > Some(0), "{part}");
+    assert_eq!(files(&shard), before);
+    let segment =
+        before.iter().find(|(path, _)| path.extension().is_some_and(|ending| ending == "seg")).unwrap();
+    let mut bytes = segment.1.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&segment.0, bytes).unwrap();
+    let (code, reports) = inspect();
+    assert_eq!((code, reports.iter().filter(|report| report["error"].is_string()).count()), (Some(3), 2));
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! How good the answers are that a shard gives, part by part: what answers there, the recall that its test found, and what it costs.
 
 use crate::{
-    codes,
+    ShardError, Step, codes,
     graphs::{Built, Walk},
     layer::LayerView,
     part::{Part, Span},
+    recover,
     search::{self, Reason},
     shard::Inner,
 };
 use pinyon_index::{CodedRows, Recall};
+use pinyon_storage::io::SharedIo;
 use pinyon_types::{Effort, SegmentId, TenantId};
+use std::path::Path;
 
 /// What answers a question for ten records without a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +63,21 @@ pub struct PartRecall {
     pub reason: Option<Reason>,
     /// When the codes or the graph were tested, in microseconds since 1970.
     pub since_us: Option<u64>,
+}
+
+impl PartRecall {
+    /// What codes of the segments in a directory find: they are made and tested as after a start, in memory, and nothing is written. What
+    /// graphs find stands in their files ([`crate::KeptTest`]).
+    ///
+    /// # Errors
+    /// Files that do not read back.
+    pub fn of_codes_in(io: &SharedIo, dir: &Path) -> Result<Vec<Self>, ShardError> {
+        let Some(inner) = recover::open_to_look(io, dir)? else { return Ok(Vec::new()) };
+        if !inner.shape.dim.is_none() {
+            while codes::build_next(&inner, &|| false) == Step::BuiltCodes {}
+        }
+        Ok(collect(&inner))
+    }
 }
 
 /// Every part that has codes or a graph.

@@ -2,7 +2,7 @@
 //! a manifest that came back older than the segments would make leftovers of them. Every step can be cut off by a crash and begun again.
 
 use crate::{
-    ShardError, ShardOptions, ShardShape, graphs,
+    QuestionsKept, ShardError, ShardOnDisk, ShardOptions, ShardShape, graphs,
     layer::{Layer, LayerView, Rows},
     log_entry::{self, Operation},
     place::{Birth, ShardPlace},
@@ -12,7 +12,7 @@ use crate::{
     snapshot::Snapshot,
 };
 use pinyon_storage::{
-    io::{SharedIo, is_aside, set_aside},
+    io::{MemoryIo, SharedIo, is_aside, set_aside},
     manifest::{self, LogEntry, Manifest, SegmentEntry},
     segment::{SegmentHead, segment_file_name},
     wal::{self, ExpectedLog, LogHead, RecoverRequest, Recovered, Wal, WalOptions},
@@ -53,6 +53,23 @@ pub(crate) fn open(
     questions::restore(&inner, &names);
     inner.owe_what_is_dead(log_floor, &emptied);
     Ok(inner)
+}
+
+/// The sealed rows in a directory, to look at: the log is not read, and nothing is written. `None` where there is no shard, or one
+/// whose vectors are compared in a way that is not known.
+pub(crate) fn open_to_look(io: &SharedIo, dir: &Path) -> Result<Option<Inner>, ShardError> {
+    let Some(manifest) = manifest::load(&**io, dir)? else { return Ok(None) };
+    let Some(shape) = ShardOnDisk::read(&**io, dir)?.and_then(|found| found.shape) else { return Ok(None) };
+    let options = ShardOptions { questions_kept: QuestionsKept::None, ..ShardOptions::server() };
+    let mut state = Snapshot::empty();
+    state.layers = open_segments(io, dir, shape, &manifest)?;
+    let place = ShardPlace::unknown(manifest.owner.number);
+    // Where a log would be written if anybody wrote.
+    let nowhere: SharedIo = Arc::new(MemoryIo::new());
+    nowhere.create_dir_all(dir).map_err(ShardError::io(dir))?;
+    let head = LogHead { owner: place.owner, first_seq: SeqNo::new(manifest.log_floor).next() };
+    let log = Wal::create(&nowhere, dir, head, WalOptions { preallocate_bytes: 0 })?;
+    Ok(Some(Inner::new((shape, place), options, (&nowhere, dir), (state, log, manifest))))
 }
 
 /// Whether the shard in a directory ever took a write.

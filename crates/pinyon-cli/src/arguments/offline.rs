@@ -33,6 +33,9 @@ pub struct Settings {
 pub struct Inspect {
     /// A log (`wal-….log`), a segment (`segment-….seg`), a MANIFEST, or a shard's directory.
     pub path: PathBuf,
+    /// Do not find out what codes find: that makes them, in memory, as a start does, and takes seconds for a million rows.
+    #[arg(long)]
+    pub no_recall: bool,
     /// Write JSON.
     #[arg(long)]
     pub json: bool,

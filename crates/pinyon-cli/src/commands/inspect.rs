@@ -5,7 +5,7 @@ use crate::{
     exit::{Outcome, Usage},
     output,
 };
-use pinyon_core::{DerivedBytes, KeptTest, MappedBytes, Recall};
+use pinyon_core::{DerivedBytes, KeptTest, MappedBytes, PartRecall, Recall};
 use pinyon_storage::{
     io::{Io, RealIo, SharedIo},
     manifest,
@@ -23,7 +23,9 @@ pub fn run(command: &Inspect) -> anyhow::Result<Outcome> {
     let path = &command.path;
     let reports: Vec<Value> = if path.is_dir() {
         let names = RealIo.list(path)?;
-        names.iter().filter_map(|name| inspect(&path.join(name))).collect()
+        let files = names.iter().filter_map(|name| inspect(&path.join(name)));
+        let codes = if command.no_recall { Vec::new() } else { inspect_codes(path) };
+        files.chain(codes).collect()
     } else {
         inspect(path).into_iter().collect()
     };
@@ -104,6 +106,38 @@ fn inspect_log(path: &Path) -> Result<Value, String> {
     Ok(shown)
 }
 
+/// Codes are in no file: what they find is found out here, as a start does.
+fn inspect_codes(dir: &Path) -> Vec<Value> {
+    let io: SharedIo = Arc::new(RealIo);
+    match PartRecall::of_codes_in(&io, dir) {
+        Ok(parts) => parts.iter().map(codes_of).collect(),
+        Err(error) => vec![json!({"kind": "part", "error": error.to_string()})],
+    }
+}
+
+fn codes_of(part: &PartRecall) -> Value {
+    let namespace = part.namespace.as_ref().map(|name| name.as_str());
+    let mut shown = json!({
+        "kind": "part", "segment": part.segment.get(), "namespace": namespace, "rows": part.rows,
+        "tier": part.tier.name(), "cost_rows": part.cost,
+    });
+    if let Some(deviations) = part.deviations {
+        shown["deviations"] = json!(deviations);
+    }
+    if let Some(recall) = part.recall {
+        shown["recall"] = found(recall, part.target, part.is_enough);
+    }
+    shown
+}
+
+fn found(recall: Recall, target: f64, is_enough: bool) -> Value {
+    let Recall { mean, lower, upper, queries, asked } = recall;
+    json!({
+        "recall": mean, "lower": lower, "upper": upper, "queries": queries, "asked": asked.name(),
+        "target": target, "meets_target": is_enough,
+    })
+}
+
 /// A graph that is kept beside its segment; damage to it costs only the time to build it again.
 fn inspect_graph(path: &Path) -> Result<Value, String> {
     let io: SharedIo = Arc::new(RealIo);
@@ -113,15 +147,12 @@ fn inspect_graph(path: &Path) -> Result<Value, String> {
     // Of another version nobody knows what it says.
     if let Ok(kept) = KeptTest::of(&file) {
         let KeptTest { namespace, rows, target, test, since_us } = kept;
-        let Recall { mean, lower, upper, queries, asked } = test.recall;
         shown["namespace_number"] = json!(namespace);
         shown["rows"] = json!(rows);
         shown["tier"] = json!("graph");
         shown["ef"] = json!(test.ef);
-        shown["recall"] = json!({
-            "recall": mean, "lower": lower, "upper": upper, "queries": queries, "asked": asked.name(),
-            "target": target, "meets_target": test.is_enough, "since": since_us / 1_000_000,
-        });
+        shown["recall"] = found(test.recall, target, test.is_enough);
+        shown["recall"]["since"] = json!(since_us / 1_000_000);
     }
     Ok(shown)
 }
