@@ -4,6 +4,12 @@ use super::{Engine, Inner};
 use crate::EngineError;
 use pinyon_shard::{Change, Located, Namespace, Page, Receipt, Shard, ShardError, Stored};
 use pinyon_types::{Filter, Invalid, Record, RecordId, SeqNo, TenantId};
+use std::time::Duration;
+
+/// Times that a write is routed again, because its tenant's route changed meanwhile: a change is a commit of the catalog, which may
+/// take long on a slow disk.
+const REROUTES: usize = 2_000;
+const REROUTE_PAUSE: Duration = Duration::from_millis(1);
 
 impl Engine {
     /// Makes a change of one tenant's records durable; all of it or nothing. Records place a new tenant; a change of records
@@ -21,17 +27,17 @@ impl Engine {
             }
             _ => {}
         }
-        let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
-        let shard = self.inner.shard(assignment.shard)?;
-        match shard.write(&namespace, change.clone()) {
-            // The routing changed between look-up and write; what is looked up now is what the shard has seen.
-            Err(ShardError::StaleRoute { .. }) => {
-                let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
-                let shard = self.inner.shard(assignment.shard)?;
-                Ok(shard.write(&namespace, change)?)
+        for _ in 0..REROUTES {
+            let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
+            let shard = self.inner.shard(assignment.shard)?;
+            match shard.write(&namespace, change.clone()) {
+                // The routing changed between look-up and write, or is about to.
+                Err(ShardError::StaleRoute { .. }) => std::thread::park_timeout(REROUTE_PAUSE),
+                written => return Ok(written?),
             }
-            written => Ok(written?),
         }
+        let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
+        Ok(self.inner.shard(assignment.shard)?.write(&namespace, change)?)
     }
 
     /// The records with these ids, in the order asked; what does not exist is left out.

@@ -6,7 +6,7 @@ use crate::{
     catalog::{AssignRequest, Assignment, Pin},
     placement::{PlacementPolicy, ShardLoad},
 };
-use pinyon_shard::Namespace;
+use pinyon_shard::{Namespace, Shard};
 use pinyon_types::{Invalid, ShardId, TenantId};
 
 impl Engine {
@@ -64,23 +64,17 @@ impl Engine {
             let problem = format!("must be 0 to {}, is {shard}", inner.settings.shards - 1);
             return Err(Invalid::new("shard_id", problem).into());
         }
-        if let Some(old) = inner.routing.lookup(tenant.as_str()).filter(|old| old.shard.get() != shard) {
-            let namespace = Namespace::routed(old.namespace, tenant.clone(), old.epoch);
-            let records = inner.shard(old.shard)?.count(&namespace, None);
-            if records > 0 {
-                let message = format!(
-                    "tenant {tenant} has {records} records on {}; assigning it to {} would lose sight of them. Delete \
-                     them there and ingest again, or leave the tenant where it is",
-                    inner.index_name(old.shard),
-                    inner.index_name(ShardId::new(shard))
-                );
-                return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
-            }
-        }
+        let shard = ShardId::new(shard);
         // Nobody is sent to a shard that cannot take them in.
-        inner.shard(ShardId::new(shard))?;
-        let request = AssignRequest { tenant, shard: ShardId::new(shard), pin: Pin::Explicit };
-        Ok(inner.routing.assign(vec![request])?[0])
+        inner.shard(shard)?;
+        let old = inner.routing.lookup(tenant.as_str()).filter(|old| old.shard != shard);
+        let left = old.map(|old| inner.leave(&tenant, old, shard)).transpose()?;
+        let request = AssignRequest { tenant, shard, pin: Pin::Explicit };
+        let assigned = inner.routing.assign(vec![request]);
+        if let (Err(_), Some((shard, namespace))) = (&assigned, &left) {
+            shard.open_namespace(namespace)?;
+        }
+        Ok(assigned?[0])
     }
 
     /// Every tenant with its assignment, ordered by name.
@@ -111,6 +105,28 @@ impl Engine {
 }
 
 impl Inner {
+    /// Ends a tenant's stay on a shard on which it has no records: what was routed there before is refused from here on, and routed again.
+    fn leave(
+        &self,
+        tenant: &TenantId,
+        old: Assignment,
+        to: ShardId,
+    ) -> Result<(Shard, Namespace), EngineError> {
+        let namespace = Namespace::routed(old.namespace, tenant.clone(), old.epoch);
+        let shard = self.shard(old.shard)?;
+        let records = shard.close_namespace(&namespace)?;
+        if records == 0 {
+            return Ok((shard, namespace));
+        }
+        let message = format!(
+            "tenant {tenant} has {records} records on {}; assigning it to {} would lose sight of them. Delete them \
+             there and ingest again, or leave the tenant where it is",
+            self.index_name(old.shard),
+            self.index_name(to)
+        );
+        Err(EngineError::new(ErrorCode::FailedPrecondition, message))
+    }
+
     /// The handle of a tenant that was placed before.
     ///
     /// # Errors

@@ -133,3 +133,38 @@ fn what_is_kept_out_is_named_and_not_touched() {
     drop(engine);
     remove(&dir);
 }
+
+#[test]
+fn a_write_beside_an_assignment_of_an_empty_tenant_is_never_lost_from_sight() {
+    let dir = scratch("assign-beside");
+    let engine = Engine::open(&dir, settings()).unwrap();
+    engine.assign("busy", 0).unwrap();
+    let (is_over, written) = (AtomicBool::new(false), AtomicU64::new(0));
+    let mut moved = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                if is_over.load(Ordering::Acquire) {
+                    return;
+                }
+                put(&engine, "busy", &format!("d{number}"), "beer");
+                assert_eq!(engine.count("busy", None).unwrap(), 1, "an answered write is there");
+                engine.write("busy", Change::DeleteAll).unwrap();
+                written.store(number, Ordering::Release);
+            }
+        });
+        for round in 0..400 {
+            std::thread::park_timeout(Duration::from_millis(2));
+            match engine.assign("busy", round % 4) {
+                Ok(_) => moved += 1,
+                Err(error) => assert!(error.message.contains("would lose sight"), "{error}"),
+            }
+        }
+        is_over.store(true, Ordering::Release);
+    });
+    assert!(moved > 100 && written.load(Ordering::Acquire) > 20, "{moved} {written:?}");
+    let stored: u64 = engine.shards().iter().map(|shard| shard.stats.records).sum();
+    assert_eq!(stored, engine.count("busy", None).unwrap());
+    drop(engine);
+    remove(&dir);
+}
