@@ -108,9 +108,10 @@ impl Owed {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_change(&self, now_us: u64) {
+    /// Every write comes here: the time is asked for the first only.
+    fn note_change(&self, now_us: impl Fn() -> u64) {
         if self.records_since.load(Ordering::Relaxed) == 0 {
-            self.records_since.store(now_us, Ordering::Relaxed);
+            self.records_since.store(now_us(), Ordering::Relaxed);
         }
     }
 
@@ -156,7 +157,7 @@ impl Inner {
     /// After a commit: everything that was written may have replaced something.
     pub(crate) fn note_written(&self) {
         if self.options.erasure.is_some() {
-            self.owed.note_change(self.now_us());
+            self.owed.note_change(|| self.now_us());
         }
     }
 
@@ -248,7 +249,14 @@ impl Erasing {
     }
 
     fn step(&mut self, inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
-        let Some(left) = &mut self.left else { return self.let_the_log_go(inner, maintenance) };
+        if self.left.is_none() {
+            let sealed = seal::seal_all(inner, maintenance)?;
+            self.left = Some(self.wanted.segments(&inner.snapshot.load()).collect());
+            if sealed != Step::Idle {
+                return Ok(sealed);
+            }
+        }
+        let left = self.left.get_or_insert_default();
         while let Some(id) = left.front() {
             let state = inner.snapshot.load_full();
             // Another merge may have been there first.
@@ -263,16 +271,8 @@ impl Erasing {
             left.pop_front();
             return Ok(step);
         }
-        self.done.leftovers += remove_leftovers(inner, maintenance)?;
+        self.done.leftovers += remove_leftovers(inner, maintenance, self.wanted.takes_aside())?;
         Ok(Step::Idle)
-    }
-
-    fn let_the_log_go(&mut self, inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
-        let step = seal::seal_all(inner, maintenance)?;
-        let state = inner.snapshot.load();
-        self.left = Some(self.wanted.segments(&state).collect());
-        // A step was done even if there was no log to let go: the next one looks at the segments.
-        Ok(if step == Step::Idle { Step::Merged(None) } else { step })
     }
 
     fn tell(&self, inner: &Inner) {
@@ -285,6 +285,12 @@ impl Wanted {
     /// The segments that hold some of it.
     fn segments<'a>(&'a self, state: &'a Snapshot) -> impl Iterator<Item = SegmentId> + 'a {
         state.layers.iter().filter(|view| self.is_in(view)).map(|view| view.layer.id)
+    }
+
+    /// Whether files go that were set aside. People may look for them after a start that found something wrong: a day, or until one
+    /// of them asks for an erasure.
+    const fn takes_aside(&self) -> bool {
+        matches!(self, Self::All | Self::Tenant(_))
     }
 
     fn is_in(&self, view: &LayerView) -> bool {
@@ -300,13 +306,19 @@ impl Wanted {
     }
 }
 
-/// What was set aside, and what a crash or a call that failed has left, holds bytes of whoever they were.
-fn remove_leftovers(inner: &Inner, maintenance: &mut Maintenance) -> Result<u64, ShardError> {
+/// What a call that failed has left holds bytes of whoever they were, and so does what was set aside.
+fn remove_leftovers(
+    inner: &Inner,
+    maintenance: &mut Maintenance,
+    takes_aside: bool,
+) -> Result<u64, ShardError> {
     let mut names = inner.io.list(&inner.dir).map_err(ShardError::io(&inner.dir))?;
     let state = inner.snapshot.load_full();
     let is_used = |name: &str| state.layers.iter().any(|view| name == segment_file_name(view.layer.id));
     names.retain(|name| {
-        is_aside(name) || name.ends_with(".seg.tmp") || (name.ends_with(".seg") && !is_used(name))
+        (takes_aside && is_aside(name))
+            || name.ends_with(".seg.tmp")
+            || (name.ends_with(".seg") && !is_used(name))
     });
     if names.is_empty() {
         return Ok(0);

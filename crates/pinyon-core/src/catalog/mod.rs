@@ -28,6 +28,8 @@ mod view;
 pub(crate) use checked::CheckedStore;
 pub(crate) use codec::{IndexExtras, StoredIndex, decode_index, encode_index};
 #[cfg(test)]
+pub(crate) use conformance::files_with;
+#[cfg(test)]
 pub(crate) use golden::assert_format_shows;
 pub(crate) use identity::{Identity, draw};
 pub(crate) use store::{Change as StoreChange, list_dirs, remove_tree};

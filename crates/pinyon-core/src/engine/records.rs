@@ -27,17 +27,18 @@ impl Engine {
             }
             _ => {}
         }
-        for _ in 0..REROUTES {
+        let mut reroutes = 0..REROUTES;
+        loop {
             let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
             let shard = self.inner.shard(assignment.shard)?;
             match shard.write(&namespace, change.clone()) {
                 // The routing changed between look-up and write, or is about to.
-                Err(ShardError::StaleRoute { .. }) => std::thread::park_timeout(REROUTE_PAUSE),
+                Err(ShardError::StaleRoute { .. }) if reroutes.next().is_some() => {
+                    std::thread::park_timeout(REROUTE_PAUSE);
+                }
                 written => return Ok(written?),
             }
         }
-        let (namespace, assignment) = self.inner.resolve_or_place(&tenant)?;
-        Ok(self.inner.shard(assignment.shard)?.write(&namespace, change)?)
     }
 
     /// The records with these ids, in the order asked; what does not exist is left out.

@@ -204,6 +204,8 @@ fn a_namespace_that_was_emptied_is_gone_after_ten_minutes_and_only_its_segments_
             }
             world.shard = open(&world.io, &world.clock, None).unwrap();
         }
+        let aside = Path::new(DIR).join("segment-0000000000000099.seg.aside");
+        world.io.create(&aside).unwrap().write_at(b"nobody knows", 0).unwrap();
         world.clock.advance(TIMES.namespaces.saturating_sub(Duration::from_secs(1)));
         settle(&world.shard);
         assert!(texts_in(&bytes_of(&*world.io)).len() > 20, "{context}: not before its time");
@@ -214,6 +216,11 @@ fn a_namespace_that_was_emptied_is_gone_after_ten_minutes_and_only_its_segments_
         expected.insert("secret-000001".into());
         assert_eq!(left, expected, "{context}: the replaced record of another namespace has a day");
         world.assert_reads(&world.shard, &context);
+        assert!(world.io.exists(&aside).unwrap(), "{context}: what was set aside has a day as well");
+        world.clock.advance(TIMES.records);
+        settle(&world.shard);
+        assert!(!world.io.exists(&aside).unwrap(), "{context}");
+        world.assert_clean(&context);
     }
 }
 

@@ -1,25 +1,11 @@
 //! Erasure of a tenant as a whole: records, name, place; beside others, twice, under writers, with files that are kept out.
 
 use super::*;
+use crate::catalog::files_with;
 use std::{
     fs,
-    path::Path,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
-
-/// The files below a directory that hold a text.
-fn files_with(dir: &Path, text: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files_with(&path, text));
-        } else if fs::read(&path).unwrap().windows(text.len()).any(|window| window == text.as_bytes()) {
-            found.push(path);
-        }
-    }
-    found
-}
 
 fn put(engine: &Engine, tenant: &str, id: &str, text: &str) {
     engine.ingest(tenant, vec![document(id, text, 1.0)]).unwrap();
