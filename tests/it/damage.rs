@@ -15,6 +15,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 /// What is done to a file.
@@ -72,9 +73,21 @@ fn kind(path: &Path) -> String {
 struct Case {
     file: PathBuf,
     damage: Damage,
-    /// Whether a witness knows what was acknowledged.
-    is_witnessed: bool,
+    found: Found,
 }
+
+/// In which state damage finds the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// As an earlier version left them: no witness knows what was acknowledged.
+    Older,
+    /// This version ran, and was killed.
+    Killed,
+    /// This version serves them.
+    Running,
+}
+
+const STATES: [Found; 3] = [Found::Older, Found::Killed, Found::Running];
 
 /// A run of this version over what an earlier one wrote.
 fn upgrade(dir: &Path) {
@@ -98,7 +111,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 impl Case {
-    fn choose(rng: &mut SeededRng, dir: &Path, is_witnessed: bool) -> Self {
+    fn choose(rng: &mut SeededRng, dir: &Path, found: Found) -> Self {
         let every = files(dir);
         // `catalog.json` is for people, `LOCK` for whoever wants to know the holder.
         let is_read =
@@ -109,7 +122,7 @@ impl Case {
         let chosen = &kinds[below(rng, kinds.len())];
         let of_kind: Vec<&&PathBuf> = read.iter().filter(|file| kind(file) == *chosen).collect();
         let file = of_kind[below(rng, of_kind.len())].to_path_buf();
-        Self { file, damage: DAMAGES[below(rng, DAMAGES.len())], is_witnessed }
+        Self { file, damage: DAMAGES[below(rng, DAMAGES.len())], found }
     }
 
     /// Whether anything is different now.
@@ -199,7 +212,7 @@ fn check_namespace(
                 }
                 // Not told from a write that was never known to be synced (FORMAT.md): the end of a log that no witness knows.
                 let is_of_log = case.file.extension().is_some_and(|extension| extension == "log");
-                if record.is_null() && is_of_log && !case.is_witnessed {
+                if record.is_null() && is_of_log && case.found == Found::Older {
                     continue;
                 }
                 if record != *expected {
@@ -222,6 +235,58 @@ fn directory_of(index: &str) -> String {
     made.iter().position(|name| *name == index).map_or_else(String::new, |at| format!("index-{:08}", at + 1))
 }
 
+/// Asks for records of every namespace of every index.
+fn check_records(
+    server: &Server,
+    case: &Case,
+    dir: &Path,
+    expected: &Value,
+    seen: &mut Checked,
+) -> Result<(), String> {
+    for (index, namespaces) in expected.as_object().unwrap() {
+        let is_damaged = case.index(dir).is_none_or(|damaged| damaged == directory_of(index));
+        for (namespace, held) in namespaces.as_object().unwrap() {
+            let Checked { right, refused } = check_namespace(server, case, index, namespace, held)?;
+            if refused > 0 && !is_damaged {
+                return Err(format!("{index}/{namespace} is not served, {right} records right"));
+            }
+            seen.right += right;
+            seen.refused += refused;
+        }
+    }
+    Ok(())
+}
+
+/// Damages a file of a server that runs, and asks once the look has come that comes each second.
+fn damage_running(
+    case: &mut Case,
+    rng: &mut SeededRng,
+    dir: &Path,
+    expected: &Value,
+    seen: &mut Checked,
+) -> Result<bool, String> {
+    let log = scratch("damage-running-log");
+    let errors = fs::File::create(&log).map_err(|error| error.to_string())?;
+    let mut server =
+        Starting::new(dir, &[], &[], Stdio::from(errors)).try_wait().ok_or("it did not start")?;
+    *case = Case::choose(rng, dir, Found::Running);
+    let is_changed = case.carry_out(rng, dir);
+    std::thread::park_timeout(Duration::from_millis(2_500));
+    let checked = check_records(&server, case, dir, expected, seen);
+    let ended = server.exit_code(Duration::from_millis(300));
+    drop(server);
+    let said = fs::read_to_string(&log).unwrap();
+    fs::remove_file(&log).unwrap();
+    let name = case.file.file_name().unwrap().to_str().unwrap();
+    match ended {
+        // It was read behind its end before anybody looked.
+        Some(74) if said.lines().last().is_some_and(|line| line.contains(name)) => Ok(is_changed),
+        Some(code) => Err(format!("it ended with {code}: {said}")),
+        None if said.contains("panicked") => Err(said),
+        None => checked.map(|()| is_changed),
+    }
+}
+
 /// Starts on what is there and asks for everything.
 fn check(dir: &Path, case: &Case, expected: &Value, seen: &mut Checked) -> Result<(), String> {
     let before = files(dir);
@@ -238,17 +303,7 @@ fn check(dir: &Path, case: &Case, expected: &Value, seen: &mut Checked) -> Resul
             Err(format!("refused: {said}"))
         };
     };
-    for (index, namespaces) in expected.as_object().unwrap() {
-        let is_damaged = case.index(dir).is_none_or(|damaged| damaged == directory_of(index));
-        for (namespace, held) in namespaces.as_object().unwrap() {
-            let Checked { right, refused } = check_namespace(&server, case, index, namespace, held)?;
-            if refused > 0 && !is_damaged {
-                return Err(format!("{index}/{namespace} is not served, {right} records right"));
-            }
-            seen.right += right;
-            seen.refused += refused;
-        }
-    }
+    check_records(&server, case, dir, expected, seen)?;
     let (status, _) = server.get("/livez").ok_or("no answer")?;
     let gone = gone(&before);
     if status != 200 || !gone.is_empty() {
@@ -270,20 +325,24 @@ fn damage_stays_where_it_is_and_is_named() {
     let upgraded = ["sled", "redb"].map(|catalog| unpacked("v1", catalog));
     upgraded.iter().for_each(|dir| upgrade(dir));
     for at in 0..cases {
-        let (catalog, is_witnessed) = ((at % 2) as usize, at % 3 > 0);
+        let (catalog, found) = ((at % 2) as usize, STATES[(at % 3) as usize]);
         let dir = scratch("damaged");
-        if is_witnessed {
-            copy(&upgraded[catalog], &dir);
-        } else {
-            fs::rename(unpacked("v1", ["sled", "redb"][catalog]), &dir).unwrap();
+        match found {
+            Found::Older => fs::rename(unpacked("v1", ["sled", "redb"][catalog]), &dir).unwrap(),
+            Found::Killed | Found::Running => copy(&upgraded[catalog], &dir),
         }
-        let case = Case::choose(&mut rng, &dir, is_witnessed);
-        if case.carry_out(&mut rng, &dir)
-            && let Err(problem) = check(&dir, &case, &expected, &mut seen)
-        {
+        let mut case = Case::choose(&mut rng, &dir, found);
+        let changed = match found {
+            Found::Running => damage_running(&mut case, &mut rng, &dir, &expected, &mut seen),
+            _ => Ok(case.carry_out(&mut rng, &dir)),
+        };
+        let checked = changed
+            .and_then(|changed| if changed { check(&dir, &case, &expected, &mut seen) } else { Ok(()) });
+        if let Err(problem) = checked {
             let file = case.file.strip_prefix(&dir).unwrap();
             failures.push(format!(
-                "seed {seed}, case {at}: {:?} of {}: {problem}",
+                "seed {seed}, case {at}, {:?}: {:?} of {}: {problem}",
+                case.found,
                 case.damage,
                 file.display()
             ));

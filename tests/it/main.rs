@@ -27,6 +27,7 @@ mod pinecone;
 mod pipes;
 mod recall;
 mod rotation;
+mod scrub;
 mod server;
 mod single;
 mod sockets;

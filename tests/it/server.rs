@@ -112,6 +112,17 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// The code with which the process ended, if it has, or does within a time.
+    pub fn exit_code(&mut self, time: Duration) -> Option<i32> {
+        for _ in 0..time.as_millis() / 20 + 1 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status.code().unwrap_or(-1));
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        None
+    }
+
     /// The file with the certificate of the server's own authority, if it has one.
     pub fn authority(&self) -> Option<&Path> {
         self.authority.as_deref()

@@ -26,6 +26,9 @@ fn main() -> ExitCode {
     log::start();
     // Before anything is opened, by whatever verb; a setting may let the group read.
     pinyon_core::limit_new_files(pinyon_core::FileAccess::Owner);
+    if let Err(error) = pinyon_core::name_shortened_files() {
+        tracing::warn!(error = %error, "a file that is shortened while it is read will not be named");
+    }
     let done = match arguments.verb {
         Verb::Serve(command) => commands::serve::run(command),
         Verb::Demo(command) => commands::demo::run(&command),

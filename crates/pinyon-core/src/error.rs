@@ -132,6 +132,7 @@ impl From<ShardError> for EngineError {
             ShardError::Backlog { .. } | ShardError::MemoryFull { .. } | ShardError::StaleRoute { .. } => {
                 ErrorCode::Overloaded
             }
+            ShardError::Suspect { .. } => ErrorCode::Quarantined,
             ShardError::OtherShape { .. } => ErrorCode::FailedPrecondition,
             ShardError::Damaged { .. }
             | ShardError::Foreign { .. }

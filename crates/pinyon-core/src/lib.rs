@@ -38,6 +38,7 @@ mod indexes;
 mod latency;
 mod load;
 mod placement;
+mod scrubber;
 mod settings;
 mod side_files;
 
@@ -48,8 +49,8 @@ pub use doctor::{Diagnosis, Finding, FindingKind};
 pub use engine::{
     Document, DroppedShard, Engine, EngineServices, EngineStats, ErasureReport, IngestReport, MadeWith,
     Match, NamespaceReport, Quarantine, QuarantineReason, QuarantinedShard, QueryAnswer, RecordAnswer,
-    ReopenedShard, Settling, SettlingStage, ShardOutcome, ShardReport, StoredDocument, TenantReport,
-    TextQuery, VectorQuery,
+    ReopenedShard, Scrubbed, Settling, SettlingStage, ShardOutcome, ShardReport, StoredDocument,
+    TenantReport, TextQuery, VectorQuery, reading,
 };
 pub use error::{EngineError, ErrorCode, of_record};
 pub use fan_out::Reach;
@@ -65,10 +66,10 @@ pub use pinyon_shard::{
 };
 pub use pinyon_storage::{
     SystemClock,
-    io::{FileAccess, RealIo, limit_new_files, mapped_resident_bytes, port_holder},
+    io::{FileAccess, RealIo, limit_new_files, mapped_resident_bytes, name_shortened_files, port_holder},
 };
 pub use placement::PlacementPolicy;
-pub use settings::{ANSWER_BYTES_MAX, EngineSettings, MissingFields, ShapeSource, Thresholds};
+pub use settings::{ANSWER_BYTES_MAX, EngineSettings, MissingFields, SCRUB_PERIOD, ShapeSource, Thresholds};
 pub use side_files::{
     Readers, SideFileLock, lock_side_file, read_side_file, tighten_data_dir, write_side_file,
 };

@@ -35,6 +35,9 @@ impl Thresholds {
     }
 }
 
+/// The time in which every byte of every file is read again, if nobody says otherwise.
+pub const SCRUB_PERIOD: Duration = Duration::from_hours(7 * 24);
+
 /// How an engine is opened.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
@@ -66,6 +69,8 @@ pub struct EngineSettings {
     pub scan_factor: f64,
     /// Most bytes of records in an answer to a question.
     pub answer_bytes_max: usize,
+    /// The time in which every byte of every file is read again; `None`: never.
+    pub scrub_period: Option<Duration>,
     /// Who says what the data are.
     pub shape_source: ShapeSource,
 }
@@ -150,6 +155,7 @@ impl EngineSettings {
             missing_fields: MissingFields::default(),
             scan_factor: 1.0,
             answer_bytes_max: ANSWER_BYTES_MAX,
+            scrub_period: Some(SCRUB_PERIOD),
             shape_source: ShapeSource::default(),
         };
         settings.check()?;

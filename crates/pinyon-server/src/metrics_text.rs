@@ -6,8 +6,8 @@ use crate::{
     strangers::Strangers,
 };
 use pinyon_core::{
-    DerivedBytes, DiskLevel, DiskState, Engine, EngineStats, HealthReport, MappedBytes, ShardStatus,
-    mapped_resident_bytes,
+    DerivedBytes, DiskLevel, DiskState, Engine, EngineStats, HealthReport, MappedBytes, Scrubbed,
+    ShardStatus, mapped_resident_bytes,
 };
 use pinyon_wire::{recall::PartRecall, tenant::QuarantinedShard};
 use prometheus_client::{
@@ -265,10 +265,46 @@ fn register_quarantined(shards: &[QuarantinedShard], registry: &mut Registry) {
     registry.register("pinyon_shard_quarantined", "1 for a shard that is kept out because of damage", family);
 }
 
+fn register_scrubbed(found: Scrubbed, registry: &mut Registry) {
+    let numbers = [
+        (
+            "pinyon_scrub_bytes",
+            "Bytes of files of all indexes that were read again since the start",
+            found.bytes,
+        ),
+        ("pinyon_scrub_mended", "Files that were damaged and were written again from memory", found.mended),
+        (
+            "pinyon_scrub_quarantined",
+            "Shards that were found damaged while they were served",
+            found.quarantined,
+        ),
+    ];
+    for (name, help, value) in numbers {
+        let family = Floats::default();
+        family.get_or_create(&Vec::new()).set(value as f64);
+        registry.register(name, help, family);
+    }
+}
+
+fn register_cross_shard(engine: &Engine, registry: &mut Registry) {
+    let counts = engine.cross_shard_counts();
+    let across = Floats::default();
+    for (outcome, count) in
+        [("answered", counts.queries), ("refused", counts.refused), ("cached", counts.cached)]
+    {
+        across.get_or_create(&vec![("outcome", outcome.to_owned())]).set(count as f64);
+    }
+    registry.register(
+        "pinyon_cross_shard_queries",
+        "Cross-shard queries since the start; cached ones are among the answered",
+        across,
+    );
+}
+
 /// Writes every shard's numbers, and the server's own.
 pub(crate) fn render(
     engine: &Engine,
-    (quarantined, disk): (&[QuarantinedShard], Option<DiskState>),
+    (quarantined, scrubbed, disk): (&[QuarantinedShard], Scrubbed, Option<DiskState>),
     (recalls, below): &Recalls,
     door: &Door,
 ) -> Result<String, std::fmt::Error> {
@@ -284,21 +320,11 @@ pub(crate) fn render(
     }
     register_memory(&shards, &mut registry);
     register_latency(&shards, &mut registry);
-    let counts = engine.cross_shard_counts();
-    let across = Floats::default();
-    for (outcome, count) in
-        [("answered", counts.queries), ("refused", counts.refused), ("cached", counts.cached)]
-    {
-        across.get_or_create(&vec![("outcome", outcome.to_owned())]).set(count as f64);
-    }
-    registry.register(
-        "pinyon_cross_shard_queries",
-        "Cross-shard queries since the start; cached ones are among the answered",
-        across,
-    );
+    register_cross_shard(engine, &mut registry);
     register_health(&health, quarantined, &mut registry);
     register_tenant_loads(engine, &mut registry);
     register_machine(disk, &mut registry);
+    register_scrubbed(scrubbed, &mut registry);
     register_recalls(recalls, *below, &mut registry);
     register_strangers(&door.strangers, &mut registry);
     register_sockets(&door.sockets, &mut registry);

@@ -98,6 +98,12 @@ pub enum ShardError {
     /// The manifest could not be written or read.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// Bytes of a file make no sense that did when it was opened; its bytes are being read again.
+    #[error("{path} was changed since it was opened: what was read of it makes no sense. Its bytes are being read again", path = .path.display())]
+    Suspect {
+        /// The file, or the directory in which it is.
+        path: PathBuf,
+    },
     /// Bytes passed their checksum but do not make sense.
     #[error("{path} is damaged: {what}", path = .path.display())]
     Damaged {

@@ -43,13 +43,15 @@ impl Inner {
             writer: Mutex::new(Writer { log, closed: BTreeMap::new() }),
             poisoned: AtomicBool::new(false),
             poison_reason: Mutex::new(None),
-            maintenance: Mutex::new(Maintenance { manifest }),
+            maintenance: Mutex::new(Maintenance::new(&**io, dir, manifest)),
             waiting: 0.into(),
             step_failure: Mutex::new(None),
             bell: Bell::default(),
             seals_early: AtomicBool::new(false),
             questions: Default::default(),
             owed: Default::default(),
+            suspect: AtomicBool::new(false),
+            is_given_up: AtomicBool::new(false),
         }
     }
 

@@ -39,6 +39,7 @@ mod queue;
 mod read;
 mod recall;
 mod recover;
+mod scrub;
 mod seal;
 mod search;
 mod segment;
@@ -46,6 +47,7 @@ mod settings;
 mod shard;
 mod snapshot;
 mod stats;
+mod suspicion;
 mod write;
 
 #[cfg(test)]
@@ -65,12 +67,14 @@ pub use place::{Birth, ShardPlace};
 pub use pressure::Pressure;
 pub use read::{Located, Page, Stored};
 pub use recall::{PartRecall, Tier};
+pub use scrub::{Pace, Verified};
 pub use search::{
     BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Reason, Scope, SharedSearch, Way,
 };
 pub use settings::{GraphEngine, Prices, QuestionsKept, ShardOnDisk, ShardOptions, ShardShape};
 pub use shard::Shard;
 pub use stats::{NamespaceStats, SegmentStats, ShardStats};
+pub use suspicion::Implausible;
 pub use write::{Change, Receipt};
 
 pub use pinyon_index::{Asked, Recall, Work};

@@ -4,11 +4,12 @@
 use crate::{DiskLevel, ShardError, merge, seal, segment::Segment, shard::Inner, snapshot::Snapshot};
 use pinyon_storage::{
     Owner,
-    manifest::{self, Manifest, SegmentEntry},
+    io::{Io, Stamp},
+    manifest::{self, MANIFEST_FILE_NAME, Manifest, SegmentEntry},
 };
 use pinyon_types::{SegmentId, SeqNo};
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
 };
 
@@ -42,14 +43,28 @@ pub enum Step {
 #[derive(Debug)]
 pub(crate) struct Maintenance {
     pub(crate) manifest: Manifest,
+    /// What the file system said of the file when it was stored or read; nothing while that is not known.
+    stamp: Option<Stamp>,
 }
 
 impl Maintenance {
+    /// Of a manifest that was read.
+    pub(crate) fn new(io: &dyn Io, dir: &Path, manifest: Manifest) -> Self {
+        Self { manifest, stamp: io.stamp(&dir.join(MANIFEST_FILE_NAME)).ok() }
+    }
+
+    /// Whether somebody else changed the file, by the file system's word.
+    pub(crate) fn is_changed(&self, inner: &Inner) -> bool {
+        let now = inner.io.stamp(&inner.dir.join(MANIFEST_FILE_NAME)).ok();
+        self.stamp.is_some() && self.stamp != now
+    }
+
     /// Makes a new manifest the durable one. On an error the old one stands.
     pub(crate) fn store(&mut self, inner: &Inner, mut manifest: Manifest) -> Result<(), ShardError> {
+        self.stamp = None;
         manifest::store(&*inner.io, &inner.dir, &mut manifest)?;
         inner.place.raise_manifest(&manifest);
-        self.manifest = manifest;
+        *self = Self::new(&*inner.io, &inner.dir, manifest);
         Ok(())
     }
 }
@@ -196,6 +211,9 @@ impl Inner {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         let mut maintenance = self.lock_maintenance();
         self.waiting.fetch_sub(1, Ordering::AcqRel);
+        if self.is_given_up.load(Ordering::Acquire) {
+            return Ok(Step::Idle);
+        }
         let done = step(&mut maintenance);
         drop(maintenance);
         if done.as_ref().is_ok_and(|step| *step != Step::Idle) {
@@ -221,6 +239,11 @@ impl Inner {
         self.waiting.load(Ordering::Acquire) > 0
             || self.bell.is_ending()
             || self.snapshot.load().memtable.bytes >= self.options.backlog_bytes_max / 2
+    }
+
+    /// Waits for the step that runs.
+    pub(crate) fn wait_for_step(&self) {
+        drop(self.lock_maintenance());
     }
 
     /// A step that panicked has changed nothing durable that its successor would not find in the manifest.

@@ -16,7 +16,7 @@ use pinyon_types::{NamespaceId, SegmentId, SlotId};
 use roaring::RoaringBitmap;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 /// Segments below this many live bytes are one size class: none is too small to be merged with its like.
@@ -231,6 +231,7 @@ pub(crate) fn merge(
         None
     } else {
         let segment = write(inner, inputs, id, &rows, &kills)?;
+        check_inputs(inner, inputs, id)?;
         manifest.segments.push(entry(inner.place.owner, id, &segment));
         Some(Arc::new(Layer { id, rows: Rows::Sealed(segment) }))
     };
@@ -239,11 +240,26 @@ pub(crate) fn merge(
     graphs::remove_of(inner, &gone);
     for input in &gone {
         let path = inner.segment_path(*input);
-        inner.io.remove(&path).map_err(ShardError::io(path))?;
+        match inner.io.remove(&path) {
+            // Somebody was there first.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed.map_err(ShardError::io(path))?,
+        }
     }
     inner.io.sync_dir(&inner.dir).map_err(ShardError::io(&inner.dir))?;
     tracing::info!(shard = inner.shape.shard.get(), segment = id.get(), rows = rows.len(), "segments merged");
     Ok(Step::Merged(merged.map(|layer| layer.id)))
+}
+
+/// Checks that what was merged is what was verified when it was opened: damage that came since would get a checksum that fits.
+fn check_inputs(inner: &Inner, inputs: &[LayerView], merged: SegmentId) -> Result<(), ShardError> {
+    let mut segments = inputs.iter().filter_map(|view| view.layer.segment());
+    segments.try_for_each(|segment| segment.file().check_served()).map_err(|error| {
+        inner.suspect.store(true, Ordering::Release);
+        // Nothing names it.
+        let _ = inner.io.remove(&inner.segment_path(merged));
+        error.into()
+    })
 }
 
 /// Writes the segment, and makes of it what searches should not have to wait for.

@@ -4,9 +4,10 @@ use crate::{
     layer::{LayerView, NamespaceRows, Row},
     search::filtering::{rows_passing, survivors},
     snapshot::{Place, Snapshot},
+    suspicion::implausible,
 };
 use pinyon_types::{Filter, Metadata, NamespaceId, Record, RecordId, SeqNo, SlotId, SparseVector, Vector};
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 /// A record as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +68,8 @@ pub(crate) struct ListRequest<'a> {
 }
 
 pub(crate) fn record_id(stored: &str) -> RecordId {
-    RecordId::new(stored).expect("invariant: ids are checked when written and when a segment is opened")
+    // Ids are checked when written and when a segment is opened.
+    RecordId::new(stored).unwrap_or_else(|_| implausible(Path::new("a segment")))
 }
 
 pub(crate) fn record(row: &Row<'_>) -> Record {

@@ -252,6 +252,22 @@ fn highest_epoch(manifest: &Manifest, state: &Snapshot) -> Epoch {
     highest.unwrap_or(Epoch::ZERO).max(Epoch::new(manifest.epoch_seen))
 }
 
+/// The logs that a manifest names.
+pub(crate) fn expected_logs(manifest: &Manifest) -> Vec<ExpectedLog> {
+    let expected = |log: &LogEntry| ExpectedLog { first_seq: SeqNo::new(log.first_seq), owner: log.owner };
+    manifest.logs.iter().map(expected).collect()
+}
+
+/// What is to be read of the logs beside a manifest.
+pub(crate) const fn request<'a>(
+    manifest: &Manifest,
+    expected_logs: &'a [ExpectedLog],
+    acknowledged: SeqNo,
+) -> RecoverRequest<'a> {
+    let floor = SeqNo::new(manifest.log_floor);
+    RecoverRequest { owner: manifest.owner, floor, expected_logs, acknowledged }
+}
+
 fn replay(
     io: &SharedIo,
     dir: &Path,
@@ -259,14 +275,8 @@ fn replay(
     manifest: &Manifest,
     (state, emptied): (&mut Snapshot, &mut Vec<NamespaceId>),
 ) -> Result<wal::Plan, ShardError> {
-    let expected = |log: &LogEntry| ExpectedLog { first_seq: SeqNo::new(log.first_seq), owner: log.owner };
-    let expected_logs: Vec<ExpectedLog> = manifest.logs.iter().map(expected).collect();
-    let request = RecoverRequest {
-        owner: manifest.owner,
-        floor: SeqNo::new(manifest.log_floor),
-        expected_logs: &expected_logs,
-        acknowledged: place.acknowledged(),
-    };
+    let expected_logs = expected_logs(manifest);
+    let request = request(manifest, &expected_logs, place.acknowledged());
     let mut apply = |frame: wal::Frame<'_>| {
         let (namespace, operations) = log_entry::decode(&frame, shape.dim, dir)?;
         if operations.contains(&Operation::Clear) {

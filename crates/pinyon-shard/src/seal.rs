@@ -44,6 +44,36 @@ pub(crate) fn seal_all(inner: &Inner, maintenance: &mut Maintenance) -> Result<S
     Ok(step)
 }
 
+/// The same where a log is damaged: what is in it is in memory too. Nothing more is written to it, and one without entries is made anew.
+pub(crate) fn leave_logs(inner: &Inner, maintenance: &mut Maintenance) -> Result<(), ShardError> {
+    if has_frozen(inner) {
+        finish(inner, maintenance)?;
+    }
+    if freeze(inner, maintenance, Freeze::FromDamage)? {
+        finish(inner, maintenance)?;
+    }
+    let mut writer = inner.writer.lock().map_err(|_| inner.poisoned_error())?;
+    if writer.log.is_empty() {
+        writer.log = make_log_anew(inner, maintenance)?;
+    }
+    drop(writer);
+    remove_logs_to(inner, SeqNo::new(maintenance.manifest.log_floor))
+}
+
+/// Makes the current log anew, which has no entry. The manifest must stop expecting it before it goes. Called with the writer locked.
+fn make_log_anew(inner: &Inner, maintenance: &mut Maintenance) -> Result<Wal, ShardError> {
+    let first_seq = inner.snapshot.load().seq.next();
+    let named = LogEntry { first_seq: first_seq.get(), owner: inner.place.owner };
+    let mut manifest = maintenance.manifest.clone();
+    manifest.logs.retain(|log| log.first_seq != named.first_seq);
+    maintenance.store(inner, manifest.clone())?;
+    let head = LogHead { owner: inner.place.owner, first_seq };
+    let log = new_log(inner, head, WalOptions { preallocate_bytes: inner.options.log_preallocate_bytes })?;
+    manifest.logs.push(named);
+    maintenance.store(inner, manifest)?;
+    Ok(log)
+}
+
 /// Writes what is frozen, and lets its logs go.
 fn finish(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
     let state = inner.snapshot.load_full();
@@ -79,6 +109,8 @@ enum Freeze {
     Something,
     /// Entries in a log, though nothing may be left of what they say.
     Anything,
+    /// The same, of a log that is not to be written to any more.
+    FromDamage,
 }
 
 /// Turns the memtable into a layer in memory and begins a new log. Writers wait for the new log's first sync only.
@@ -88,14 +120,14 @@ fn freeze(inner: &Inner, maintenance: &mut Maintenance, what: Freeze) -> Result<
         return Err(inner.poisoned_error());
     }
     let mut state = Snapshot::clone(&inner.snapshot.load());
-    let has_entries = what == Freeze::Anything && state.seq.get() > maintenance.manifest.log_floor;
+    let has_entries = what != Freeze::Something && state.seq.get() > maintenance.manifest.log_floor;
     if state.memtable.is_empty() && !has_entries {
         return Ok(false);
     }
     // After a start all entries may lie in older logs. The current one goes on then: the manifest names it, so it cannot be
     // made anew.
     let next_log =
-        if writer.log.is_empty() { None } else { Some(begin_next_log(inner, &mut writer, &state)?) };
+        if writer.log.is_empty() { None } else { Some(begin_next_log(inner, &mut writer, &state, what)?) };
     let id = SegmentId::new(maintenance.manifest.next_segment);
     maintenance.manifest.next_segment += 1;
     let frozen = FrozenRows::new(&state.memtable, state.seq);
@@ -110,10 +142,18 @@ fn freeze(inner: &Inner, maintenance: &mut Maintenance, what: Freeze) -> Result<
 }
 
 /// Creates the next log and ends the current one.
-fn begin_next_log(inner: &Inner, writer: &mut Writer, state: &Snapshot) -> Result<Wal, ShardError> {
+fn begin_next_log(
+    inner: &Inner,
+    writer: &mut Writer,
+    state: &Snapshot,
+    what: Freeze,
+) -> Result<Wal, ShardError> {
     let head = LogHead { owner: inner.place.owner, first_seq: state.seq.next() };
     let options = WalOptions { preallocate_bytes: inner.options.log_preallocate_bytes };
     let log = new_log(inner, head, options)?;
+    if what == Freeze::FromDamage {
+        return Ok(log);
+    }
     // From here on nothing is appended to the old log: a clean end lets later damage of its last entries be noticed.
     if let Err(error) = writer.log.close() {
         inner.poison(&error.to_string());

@@ -69,6 +69,10 @@ pub(crate) struct Inner {
     pub(crate) seals_early: AtomicBool,
     pub(crate) questions: Questions,
     pub(crate) owed: Owed,
+    /// Whether bytes were met that cannot be.
+    pub(crate) suspect: AtomicBool,
+    /// Whether its files are left as they are from now on.
+    pub(crate) is_given_up: AtomicBool,
 }
 
 impl Shard {
@@ -142,7 +146,7 @@ impl Shard {
             let problem = format!("must be at most {}, are {}", limits::BATCH_RECORDS_MAX, ids.len());
             return Err(Invalid::new("ids", problem).into());
         }
-        Ok(read::find(&self.snapshot(), namespace.id(), ids))
+        self.reading(|| Ok(read::find(&self.snapshot(), namespace.id(), ids)))
     }
 
     /// The same with all that they hold.
@@ -150,7 +154,7 @@ impl Shard {
     /// # Errors
     /// As [`Self::find`].
     pub fn fetch(&self, namespace: &Namespace, ids: &[RecordId]) -> Result<Vec<Stored>, ShardError> {
-        Ok(self.find(namespace, ids)?.iter().map(Located::stored).collect())
+        self.reading(|| Ok(self.find(namespace, ids)?.iter().map(Located::stored).collect()))
     }
 
     /// Up to `limit` ids with a prefix that come after `after`, in byte order.
@@ -166,7 +170,7 @@ impl Shard {
     ) -> Result<Page, ShardError> {
         check_page(limit)?;
         let request = ListRequest { prefix, after: after.map(RecordId::as_str), limit };
-        Ok(read::list(&self.snapshot(), namespace.id(), request))
+        self.reading(|| Ok(read::list(&self.snapshot(), namespace.id(), request)))
     }
 
     /// Up to `limit` records that pass a filter and whose ids come after `after`, in byte order of their ids, and
@@ -183,15 +187,20 @@ impl Shard {
     ) -> Result<(Vec<Located>, bool), ShardError> {
         check_page(limit)?;
         let after = after.map(RecordId::as_str);
-        Ok(read::find_matching(&self.snapshot(), namespace.id(), filter, after, limit))
+        self.reading(|| Ok(read::find_matching(&self.snapshot(), namespace.id(), filter, after, limit)))
     }
 
     /// How many records a namespace has; with a filter, how many pass it.
-    pub fn count(&self, namespace: &Namespace, filter: Option<&Filter>) -> u64 {
+    ///
+    /// # Errors
+    /// [`ShardError::Suspect`].
+    pub fn count(&self, namespace: &Namespace, filter: Option<&Filter>) -> Result<u64, ShardError> {
         let state = self.snapshot();
         match filter {
-            None => state.count(namespace.id()),
-            Some(filter) => read::matching(&state, namespace.id(), filter).count() as u64,
+            None => Ok(state.count(namespace.id())),
+            Some(filter) => {
+                self.reading(|| Ok(read::matching(&state, namespace.id(), filter).count() as u64))
+            }
         }
     }
 
@@ -213,7 +222,7 @@ impl Shard {
             graph_rows_min: self.inner.options.graph_rows_min,
             tick: self.inner.options.memory.as_ref().map(|budget| budget.tick()),
         };
-        let found = search::search(&self.snapshot(), settings, scope, query, stop)?;
+        let found = self.reading(|| search::search(&self.snapshot(), settings, scope, query, stop))?;
         if found.met_many {
             self.inner.note_question(scope, query);
         }
@@ -340,7 +349,7 @@ impl Shard {
     /// is read from its file, or built on `pool` and kept in one. `stop` ends it early. A file that cannot be read or written
     /// changes nothing but the time it takes.
     pub fn derive(&self, pool: &rayon::ThreadPool, stop: &dyn Fn() -> bool) -> Step {
-        if self.inner.shape.dim.is_none() {
+        if self.inner.shape.dim.is_none() || self.inner.is_given_up.load(Ordering::Acquire) {
             return Step::Idle;
         }
         let memory = self.inner.options.memory.as_deref();

@@ -5,6 +5,7 @@ use super::Fleet;
 use crate::{EngineError, ErrorCode, latency::LatencyMeter, load::LoadMeter};
 use arc_swap::ArcSwap;
 use pinyon_shard::{Shard, ShardError};
+use pinyon_storage::io::system_code;
 use pinyon_types::{Clock, ShardId};
 use std::{fmt, io, path::Path, sync::Arc};
 
@@ -37,7 +38,7 @@ impl QuarantineReason {
 
     /// Why a shard that does not open is kept out, or nothing where the trouble is not this shard's alone: settings, the disk's room,
     /// rights, a version that is not known.
-    fn of(error: &ShardError) -> Option<Self> {
+    pub(super) fn of(error: &ShardError) -> Option<Self> {
         /// The system's number of an error of the disk itself (EIO).
         const DISK_FAILED: i32 = 5;
         let system = error.system_error();
@@ -46,7 +47,7 @@ impl QuarantineReason {
             ShardError::Stale { .. } => Some(Self::Stale),
             error if error.is_damage() => Some(Self::Damaged),
             _ if system.is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => Some(Self::Missing),
-            _ if system.is_some_and(|error| error.raw_os_error() == Some(DISK_FAILED)) => {
+            _ if system.is_some_and(|error| system_code(error) == Some(DISK_FAILED)) => {
                 Some(Self::Unreadable)
             }
             _ => None,

@@ -18,6 +18,7 @@ mod query;
 mod records;
 mod reopen;
 mod reports;
+mod scrub;
 mod settle;
 mod shards;
 mod stored;
@@ -39,12 +40,18 @@ pub(crate) use pools::Pools;
 pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
 pub use reopen::ReopenedShard;
 pub use reports::{EngineServices, EngineStats, QuarantinedShard, TenantReport};
+pub use scrub::{Scrubbed, reading};
 pub use settle::{Settling, SettlingStage};
 pub use stored::MadeWith;
 
 use crate::{
-    EngineError, EngineSettings, catalog::RoutingTable, cross_shard::CrossShard, fan_out::Searchers,
-    latency::LatencyMeter, load::TenantLoads,
+    EngineError, EngineSettings,
+    catalog::RoutingTable,
+    cross_shard::CrossShard,
+    fan_out::Searchers,
+    latency::LatencyMeter,
+    load::TenantLoads,
+    scrubber::{Scrubber, Watching},
 };
 use pinyon_shard::{Deriving, Keepers, Keeping, Shard};
 use pinyon_storage::io::LockGuard;
@@ -82,6 +89,7 @@ pub(crate) struct Inner {
     places: Option<Places>,
     /// Held while a shard is opened again.
     reopening: Mutex<()>,
+    scrubbed: scrub::Counters,
     /// Held as long as the engine is open, or one that took its place.
     lock: Arc<dyn LockGuard>,
 }
@@ -133,22 +141,25 @@ impl Inner {
 struct Upkeep {
     work: Mutex<Option<Work>>,
     keepers: Arc<Keepers>,
+    scrubber: Arc<Scrubber>,
 }
 
 #[derive(Debug)]
 struct Work {
     deriving: Deriving,
     _keepings: Vec<Keeping>,
+    _watching: Watching,
 }
 
 impl Upkeep {
-    fn begin(inner: &Arc<Inner>, keepers: &Arc<Keepers>) -> Self {
-        Self { work: Mutex::new(Some(Work::begin(inner, keepers))), keepers: Arc::clone(keepers) }
+    fn begin(inner: &Arc<Inner>, pools: &Pools) -> Self {
+        let (keepers, scrubber) = (Arc::clone(&pools.keepers), Arc::clone(&pools.scrubber));
+        Self { work: Mutex::new(Some(Work::begin(inner, &keepers, &scrubber))), keepers, scrubber }
     }
 
     /// Goes on with the shards that are served now.
     fn begin_again(&self, inner: &Arc<Inner>) {
-        *self.lock() = Some(Work::begin(inner, &self.keepers));
+        *self.lock() = Some(Work::begin(inner, &self.keepers, &self.scrubber));
     }
 
     /// Waits for the steps that run; there are no more.
@@ -162,7 +173,7 @@ impl Upkeep {
 }
 
 impl Work {
-    fn begin(inner: &Arc<Inner>, keepers: &Arc<Keepers>) -> Self {
+    fn begin(inner: &Arc<Inner>, keepers: &Keepers, scrubber: &Scrubber) -> Self {
         let shards: Vec<Shard> = inner.fleet.serving().map(|(_, shard)| shard).collect();
         let keepings = shards.iter().map(|shard| keepers.keep(shard)).collect();
         let weak = Arc::downgrade(inner);
@@ -172,6 +183,7 @@ impl Work {
                 inner.erase_removed_names();
             }
         };
-        Self { deriving: keepers.derive(shards, rest), _keepings: keepings }
+        let deriving = keepers.derive(shards, rest);
+        Self { deriving, _keepings: keepings, _watching: scrubber.watch(inner) }
     }
 }

@@ -197,12 +197,7 @@ impl Engine {
         lock: Arc<dyn LockGuard>,
         pools: &Pools,
     ) -> Result<Self, EngineError> {
-        for (number, quarantine) in (0..).zip(shards.iter().map(Member::quarantine)) {
-            if let Some(quarantine) = quarantine {
-                let shard = format!("{}-{}", settings.shard_prefix, ShardId::new(number));
-                tracing::error!(shard, "{quarantine}; everything else is served");
-            }
-        }
+        name_kept_out(&settings, &shards);
         let clock = Arc::clone(&pools.clock);
         let fleet = Arc::new(Fleet {
             began_us: clock.now_us(),
@@ -225,9 +220,10 @@ impl Engine {
             lost,
             places,
             reopening: Default::default(),
+            scrubbed: Default::default(),
             lock,
         });
-        let upkeep = Upkeep::begin(&inner, &pools.keepers);
+        let upkeep = Upkeep::begin(&inner, pools);
         Ok(Self { inner, upkeep: Arc::new(upkeep) })
     }
 
@@ -254,6 +250,16 @@ impl Engine {
 
     pub(crate) fn epoch_seen(&self) -> Epoch {
         self.inner.fleet.serving().map(|(_, shard)| shard.epoch_seen()).max().unwrap_or(Epoch::ZERO)
+    }
+}
+
+/// Says which shards are kept out, and why.
+fn name_kept_out(settings: &EngineSettings, shards: &[Member]) {
+    for (number, quarantine) in (0..).zip(shards.iter().map(Member::quarantine)) {
+        if let Some(quarantine) = quarantine {
+            let shard = format!("{}-{}", settings.shard_prefix, ShardId::new(number));
+            tracing::error!(shard, "{quarantine}; everything else is served");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Threads that engines share.
 
-use crate::{EngineError, EngineSettings, ErrorCode, fan_out::Searchers};
+use crate::{EngineError, EngineSettings, ErrorCode, fan_out::Searchers, scrubber::Scrubber};
 use pinyon_shard::{Keepers, KeepersOptions};
 use pinyon_storage::{SystemClock, give_way};
 use pinyon_types::Clock;
@@ -18,6 +18,7 @@ pub(crate) struct Pools {
     pub(super) open: rayon::ThreadPool,
     pub(super) search: Arc<Searchers>,
     pub(super) keepers: Arc<Keepers>,
+    pub(super) scrubber: Arc<Scrubber>,
 }
 
 impl Pools {
@@ -34,11 +35,13 @@ impl Pools {
             memory: settings.shard_options.memory.clone(),
             graphs: Arc::new(pool("graph", 1, |_| give_way())?),
         };
+        let scrubber = Scrubber::start(Arc::clone(&clock), settings.scrub_period);
         Ok(Self {
             clock,
             open: pool("open", settings.search_threads, |_| ())?,
             search: Arc::new(Searchers::start(settings.search_threads).map_err(|error| internal(&error))?),
             keepers: Arc::new(Keepers::start(keepers).map_err(|error| internal(&error))?),
+            scrubber: Arc::new(scrubber.map_err(|error| internal(&error))?),
         })
     }
 

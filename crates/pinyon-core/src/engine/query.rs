@@ -123,7 +123,7 @@ pub enum ShardOutcome {
     /// The time was up: some of its rows were not considered.
     TimedOut,
     /// It could not answer.
-    Failed(String),
+    Failed(EngineError),
 }
 
 /// One shard's part in an answer.
@@ -198,7 +198,7 @@ impl Engine {
             match report.outcome {
                 ShardOutcome::Answered => {}
                 ShardOutcome::TimedOut => is_partial = true,
-                ShardOutcome::Failed(problem) => return Err(EngineError::new(ErrorCode::Internal, problem)),
+                ShardOutcome::Failed(error) => return Err(error),
             }
         }
         if let Some(meter) = self.inner.tenant_meter(&reach) {

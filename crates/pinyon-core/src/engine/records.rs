@@ -113,7 +113,10 @@ impl Engine {
     pub fn count(&self, tenant: &str, filter: Option<&Filter>) -> Result<u64, EngineError> {
         let home = self.inner.home(tenant)?;
         let filter = filter.map(|filter| self.inner.read_filter(filter.clone())).transpose()?;
-        Ok(home.map_or(0, |(shard, namespace)| shard.count(&namespace, filter.as_ref())))
+        match home {
+            Some((shard, namespace)) => Ok(shard.count(&namespace, filter.as_ref())?),
+            None => Ok(0),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod inputs;
 mod names;
 mod quarantine;
 mod repair;
+mod scrub;
 
 use super::*;
 use crate::{Change, CrossShardCounts, EngineSettings, ErrorCode, FindingKind, PlacementPolicy, Reach};

@@ -7,7 +7,7 @@ mod searchers;
 mod tests;
 
 use crate::{
-    EngineError,
+    EngineError, ErrorCode,
     engine::{Fleet, Inner, ShardOutcome, ShardReport},
     load,
 };
@@ -239,7 +239,7 @@ fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: 
     match found {
         None => Part { report: report(ShardOutcome::TimedOut, Work::default()), hits: Vec::new() },
         Some(Err::<_, EngineError>(error)) => {
-            Part { report: report(ShardOutcome::Failed(error.message), Work::default()), hits: Vec::new() }
+            Part { report: report(ShardOutcome::Failed(error), Work::default()), hits: Vec::new() }
         }
         Some(Ok(found)) => {
             fleet.count(plan, shard, [began_us, ended_us], &found.work);
@@ -264,7 +264,10 @@ impl Fleet {
 
 /// The report of a shard that gave no answer.
 fn missing(inner: &Inner, shard: ShardId, deadline_us: Option<u64>) -> ShardReport {
-    let panicked = || ShardOutcome::Failed("the search panicked: the log says where".to_owned());
+    let panicked = || {
+        let message = "the search panicked: the log says where";
+        ShardOutcome::Failed(EngineError::new(ErrorCode::Internal, message))
+    };
     ShardReport {
         shard,
         index_name: inner.index_name(shard),

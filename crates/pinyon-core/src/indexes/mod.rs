@@ -14,7 +14,7 @@ mod tenants_tests;
 mod tests;
 
 use crate::{
-    Engine, EngineError, EngineServices, EngineSettings, ErrorCode, catalog,
+    Engine, EngineError, EngineServices, EngineSettings, ErrorCode, Scrubbed, catalog,
     engine::{Pools, keep_older_out, lock_dir, new_index_name, write_format},
     settings::ShapeSource,
 };
@@ -168,6 +168,16 @@ impl Indexes {
             shards: sum.shards && one.shards,
             routing: sum.routing && one.routing,
             embedder: sum.embedder,
+        })
+    }
+
+    /// What reading files again has found in all of them.
+    pub fn scrubbed(&self) -> Scrubbed {
+        let of_each = self.all().into_iter().map(|index| index.engine.scrubbed());
+        of_each.fold(Scrubbed::default(), |sum, one| Scrubbed {
+            bytes: sum.bytes + one.bytes,
+            mended: sum.mended + one.mended,
+            quarantined: sum.quarantined + one.quarantined,
         })
     }
 

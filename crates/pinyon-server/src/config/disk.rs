@@ -1,7 +1,7 @@
 //! The disk: where little room begins, and where none is left.
 
 use super::ConfigError;
-use pinyon_core::{DiskBudget, DiskMarks, ErasureTimes, RealIo, SystemClock};
+use pinyon_core::{DiskBudget, DiskMarks, ErasureTimes, RealIo, SCRUB_PERIOD, SystemClock};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// The disk below a data directory, with marks in MiB that were asked for.
@@ -31,6 +31,12 @@ pub(super) fn erasure(namespaces: Option<u64>, records: Option<u64>) -> ErasureT
     };
     let ErasureTimes { namespaces: of_namespaces, records: of_records } = ErasureTimes::DEFAULT;
     ErasureTimes { namespaces: time(namespaces, of_namespaces), records: time(records, of_records) }
+}
+
+/// The time in which every file is read again; 0 means never.
+pub(super) fn scrub_period(hours: Option<u64>) -> Option<Duration> {
+    let period = hours.map_or(SCRUB_PERIOD, |hours| Duration::from_secs(hours.saturating_mul(3_600)));
+    Some(period).filter(|period| !period.is_zero())
 }
 
 #[cfg(test)]

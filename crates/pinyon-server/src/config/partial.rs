@@ -181,6 +181,8 @@ settings! {
         erase_namespaces_seconds: u64 = |settings| erasure_of(settings).namespaces.as_secs().to_string();
         /// Seconds after which records that were deleted or overwritten are gone from the files; 0 never.
         erase_records_seconds: u64 = |settings| erasure_of(settings).records.as_secs().to_string();
+        /// Hours in which every file is read again once, to find what the disk has lost; 0 never.
+        scrub_hours: u64 = |settings| settings.engine.scrub_period.map_or(0, |period| period.as_secs() / 3600).to_string();
     }
     "Thresholds of health and advice" {
         /// Vectors above which a shard is overloaded.

@@ -170,7 +170,7 @@ fn timing(report: pinyon_core::ShardReport) -> ShardTiming {
     let status = status(&report.outcome);
     let reason = match report.outcome {
         ShardOutcome::Answered | ShardOutcome::TimedOut => None,
-        ShardOutcome::Failed(reason) => Some(reason),
+        ShardOutcome::Failed(error) => Some(error.message),
     };
     ShardTiming {
         shard_id: report.shard.get(),

@@ -3,7 +3,7 @@
 use super::{Door, Gate, Limits, Listeners, gate::Ticket};
 use crate::{ApiError, config::StatsFilter, pinecone::Hosts};
 use axum::http::HeaderMap;
-use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes};
+use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes, reading};
 use std::sync::Arc;
 use tokio::{runtime::Handle, sync::Semaphore};
 
@@ -124,7 +124,7 @@ impl App {
         work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
         if index.engine.is_small(namespace) {
-            return work(&index.engine).map_err(|error| self.relative(error));
+            return reading(|| work(&index.engine)).map_err(|error| self.relative(error));
         }
         self.run_in(index, work).await
     }
@@ -158,7 +158,7 @@ impl App {
         let permit = Arc::clone(&self.0.in_flight).acquire_owned().await.map_err(closed)?;
         let work = Ticket::held(work);
         let done = self.0.runtime.spawn_blocking(move || {
-            let result = work();
+            let result = reading(work);
             drop(permit);
             result
         });

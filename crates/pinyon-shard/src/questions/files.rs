@@ -20,6 +20,11 @@ const BEGINNING: &str = "questions.";
 const ENDING: &str = ".sample";
 const ALL: &str = "all";
 
+/// Whether a file of this name holds a sample of questions.
+pub(crate) fn is_sample_file_name(name: &str) -> bool {
+    name.ends_with(ENDING)
+}
+
 /// Forgets everything about a part, in memory and on disk.
 pub(crate) fn forget(inner: &Inner, part: Part) {
     inner.questions.forget(part);

@@ -5,7 +5,7 @@
 mod files;
 mod note;
 
-pub(crate) use files::{forget, keep_all, keep_next, restore};
+pub(crate) use files::{forget, is_sample_file_name, keep_all, keep_next, restore};
 
 use crate::part::Part;
 use pinyon_index::Drift;

@@ -1,10 +1,12 @@
 //! Segment files: what their sections mean. How sections get to disk and back is the storage crate's business.
 
+mod checks;
 mod kills;
 pub(crate) mod layout;
 mod reader;
 mod sparse;
 mod writer;
 
-pub(crate) use reader::{Segment, namespace_rows};
+pub(crate) use checks::namespace_rows;
+pub(crate) use reader::Segment;
 pub(crate) use writer::{RowSource, remove_leftover, write_segment};

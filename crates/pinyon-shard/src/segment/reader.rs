@@ -2,8 +2,9 @@
 //! read without further thought.
 
 use super::{
+    checks::{check_sections, read_namespaces},
     kills,
-    layout::{ROWS_MAX, tag},
+    layout::tag,
     sparse,
 };
 use crate::{
@@ -12,23 +13,25 @@ use crate::{
     graphs::{GraphEntry, Inherited},
     layer::{NamespaceRows, Row},
     memtable::Kills,
-    namespace::Namespace,
     part::Part,
+    suspicion::implausible,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use pinyon_distance::codes::Int8Rows;
 use pinyon_index::{CodedRows, FilterIndex, PostingLists, RowBlock, SparseRows};
 use pinyon_storage::{
-    bytes::Reader,
-    io::SharedIo,
+    io::{SharedIo, Stamp},
     metadata_bytes::MetadataView,
     segment::{SegmentFile, SegmentHead},
 };
-use pinyon_types::{Epoch, NamespaceId, RecordId, SeqNo, SlotId, TenantId};
+use pinyon_types::{NamespaceId, SeqNo, SlotId};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Filter indexes of namespaces, each built when the first filter asks for it.
@@ -48,6 +51,15 @@ pub(crate) struct Segment {
     graphs: ArcSwap<HashMap<Part, GraphEntry>>,
     inherited: Box<Inherited>,
     filter_indexes: FilterIndexes,
+    watch: Box<Watch>,
+}
+
+/// What is known of the file since it was opened.
+#[derive(Debug)]
+struct Watch {
+    /// Whether bytes were met that cannot be.
+    is_suspect: AtomicBool,
+    stamp: Mutex<Option<Stamp>>,
 }
 
 impl Segment {
@@ -61,6 +73,8 @@ impl Segment {
         shape: ShardShape,
         head: SegmentHead,
     ) -> Result<Self, ShardError> {
+        // Before it is read: what is changed from now on is noticed.
+        let stamp = io.stamp(path).ok();
         let file = SegmentFile::open(io, path, head)?;
         let damaged = |what: String| ShardError::damaged(path, what);
         let namespaces = read_namespaces(&file).map_err(damaged)?;
@@ -81,6 +95,7 @@ impl Segment {
             graphs: ArcSwap::default(),
             inherited: Box::default(),
             filter_indexes: Mutex::default(),
+            watch: Box::new(Watch { is_suspect: AtomicBool::new(false), stamp: Mutex::new(stamp) }),
         })
     }
 
@@ -98,6 +113,22 @@ impl Segment {
 
     pub(crate) fn file(&self) -> &SegmentFile {
         &self.file
+    }
+
+    /// Whether bytes of it were met that cannot be, since this was asked last.
+    pub(crate) fn take_suspicion(&self) -> bool {
+        self.watch.is_suspect.swap(false, Ordering::AcqRel)
+    }
+
+    /// Ends whatever came upon bytes that cannot be.
+    fn implausible(&self) -> ! {
+        self.watch.is_suspect.store(true, Ordering::Release);
+        implausible(self.file.path())
+    }
+
+    /// What the file system said of the file when it was opened, or when it was last found to be as it was written.
+    pub(crate) fn stamp(&self) -> &Mutex<Option<Stamp>> {
+        &self.watch.stamp
     }
 
     /// Vectors of consecutive rows, one after the other.
@@ -142,7 +173,8 @@ impl Segment {
     /// A namespace's posting lists; empty if none of its rows has a sparse vector.
     pub(crate) fn posting_lists(&self, namespace: NamespaceId) -> PostingLists<'_> {
         let at = self.namespaces.binary_search_by_key(&namespace, |entry| entry.namespace.id());
-        at.map_or_else(|_| PostingLists::default(), |at| sparse::lists(&self.file, at))
+        let lists = |at| sparse::lists(&self.file, at).unwrap_or_else(|| self.implausible());
+        at.map_or_else(|_| PostingLists::default(), lists)
     }
 
     /// A row's id.
@@ -150,15 +182,18 @@ impl Segment {
         let at = slot.get() as usize;
         let offsets = self.file.u32s(tag::ID_OFFSETS).unwrap_or_default();
         let bytes = self.file.section(tag::IDS).unwrap_or_default();
-        let id = &bytes[offsets[at] as usize..offsets[at + 1] as usize];
-        std::str::from_utf8(id).unwrap_or_default()
+        // They were checked when the file was opened: what is no id now was changed since.
+        let id = bytes.get(offsets[at] as usize..offsets[at + 1] as usize);
+        let id = id.and_then(|id| std::str::from_utf8(id).ok()).filter(|id| !id.is_empty());
+        id.unwrap_or_else(|| self.implausible())
     }
 
     /// A row's metadata.
     pub(crate) fn metadata(&self, at: usize) -> MetadataView<'_> {
         let offsets = self.file.u64s(tag::METADATA_OFFSETS).unwrap_or_default();
         let bytes = self.file.section(tag::METADATA).unwrap_or_default();
-        MetadataView::over_checked(&bytes[offsets[at] as usize..offsets[at + 1] as usize])
+        let metadata = bytes.get(offsets[at] as usize..offsets[at + 1] as usize);
+        MetadataView::over_checked(metadata.unwrap_or_else(|| self.implausible()))
     }
 
     /// The codes of a byte a component of all rows, made now if nobody needed them before; `None` if they were not made. Only
@@ -286,101 +321,4 @@ impl Segment {
 fn without<T: Clone>(map: &HashMap<Part, T>, gone: &BTreeSet<NamespaceId>) -> HashMap<Part, T> {
     let is_gone = |part: &Part| matches!(part, Part::Namespace(namespace) if gone.contains(namespace));
     map.iter().filter(|(part, _)| !is_gone(part)).map(|(part, value)| (*part, value.clone())).collect()
-}
-
-/// Rows of each namespace of a segment file.
-///
-/// # Errors
-/// Entries that do not read.
-pub(crate) fn namespace_rows(file: &SegmentFile) -> Result<Vec<u32>, String> {
-    Ok(read_namespaces(file)?.iter().map(NamespaceRows::len).collect())
-}
-
-fn read_namespaces(file: &SegmentFile) -> Result<Vec<NamespaceRows>, String> {
-    let mut entries = Reader::new(file.section(tag::NAMESPACES).unwrap_or_default());
-    let mut names = Reader::new(file.section(tag::NAMES).unwrap_or_default());
-    let mut namespaces: Vec<NamespaceRows> = Vec::new();
-    while !entries.is_empty() {
-        let entry = read_namespace(&mut entries, &mut names)?;
-        let (slot, id) =
-            namespaces.last().map_or((0, None), |last| (last.slots.end, Some(last.namespace.id())));
-        if entry.slots.start != slot || entry.slots.end <= slot || id >= Some(entry.namespace.id()) {
-            return Err(format!("namespace {} is out of order", entry.namespace.id()));
-        }
-        namespaces.push(entry);
-    }
-    names.finish().map_err(|error| error.to_string())?;
-    Ok(namespaces)
-}
-
-fn read_namespace(entries: &mut Reader<'_>, names: &mut Reader<'_>) -> Result<NamespaceRows, String> {
-    let mut read = || {
-        let id = NamespaceId::new(entries.u64()?);
-        let epoch = Epoch::new(entries.u64()?);
-        let (start, end) = (entries.u32()?, entries.u32()?);
-        let name_bytes = entries.u32()? as usize;
-        entries.u32()?;
-        Ok::<_, pinyon_storage::bytes::BytesError>((id, epoch, start..end, names.str(name_bytes)?))
-    };
-    let (id, epoch, slots, name) = read().map_err(|error| error.to_string())?;
-    let name = TenantId::new(name).map_err(|error| error.to_string())?;
-    Ok(NamespaceRows { namespace: Namespace::routed(id, name, epoch), slots, uses: Arc::default() })
-}
-
-/// Checks that every section has the length that the rows demand, offsets ascend, ids are texts, metadata decodes.
-fn check_sections(file: &SegmentFile, rows: u32, dim: usize) -> Result<(), String> {
-    if rows > ROWS_MAX {
-        return Err(format!("{rows} rows are more than a segment can hold"));
-    }
-    let rows = rows as usize;
-    let say = |error: pinyon_storage::segment::SegmentError| error.to_string();
-    let lengths = [
-        ("vectors", file.f32s(tag::VECTORS).map_err(say)?.len(), rows * dim),
-        ("inverse norms", file.f32s(tag::INVERSE_NORMS).map_err(say)?.len(), rows),
-        ("log positions", file.u64s(tag::SEQS).map_err(say)?.len(), rows),
-        ("id offsets", file.u32s(tag::ID_OFFSETS).map_err(say)?.len(), rows + 1),
-        ("metadata offsets", file.u64s(tag::METADATA_OFFSETS).map_err(say)?.len(), rows + 1),
-    ];
-    for (what, found, expected) in lengths {
-        if found != expected {
-            return Err(format!("{found} {what} where {expected} belong"));
-        }
-    }
-    check_ids(file)?;
-    check_metadata(file)
-}
-
-fn check_ids(file: &SegmentFile) -> Result<(), String> {
-    let offsets = file.u32s(tag::ID_OFFSETS).unwrap_or_default();
-    let bytes = file.section(tag::IDS).unwrap_or_default();
-    let mut spans = offsets.windows(2).enumerate();
-    let bad = spans.find(|(_, span)| {
-        let id = bytes.get(span[0] as usize..span[1] as usize);
-        let id = id.and_then(|id| std::str::from_utf8(id).ok());
-        id.is_none_or(|id| RecordId::check(id).is_err())
-    });
-    match bad {
-        Some((row, _)) => Err(format!("the id of row {row} is not an id")),
-        None if offsets.last().map(|&end| end as usize) != Some(bytes.len()) => {
-            Err("the ids do not end where their section ends".into())
-        }
-        None => Ok(()),
-    }
-}
-
-fn check_metadata(file: &SegmentFile) -> Result<(), String> {
-    let offsets = file.u64s(tag::METADATA_OFFSETS).unwrap_or_default();
-    let bytes = file.section(tag::METADATA).unwrap_or_default();
-    for (row, span) in offsets.windows(2).enumerate() {
-        let metadata = usize::try_from(span[0])
-            .ok()
-            .zip(usize::try_from(span[1]).ok())
-            .and_then(|(start, end)| bytes.get(start..end))
-            .ok_or_else(|| format!("the metadata of row {row} lies outside its section"))?;
-        MetadataView::parse(metadata).map_err(|error| format!("the metadata of row {row}: {error}"))?;
-    }
-    if offsets.last().copied() != Some(bytes.len() as u64) {
-        return Err("the metadata do not end where their section ends".into());
-    }
-    Ok(())
 }

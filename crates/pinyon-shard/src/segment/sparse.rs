@@ -71,17 +71,20 @@ pub(super) fn rows(file: &SegmentFile) -> SparseRows<'_> {
     }
 }
 
-/// The posting lists of the namespace that comes `at`-th; empty if no row of the segment has a sparse vector.
-pub(super) fn lists(file: &SegmentFile, at: usize) -> PostingLists<'_> {
+/// The posting lists of the namespace that comes `at`-th; empty if no row of the segment has a sparse vector. `None` if what says where
+/// they are makes no sense any more.
+pub(super) fn lists(file: &SegmentFile, at: usize) -> Option<PostingLists<'_>> {
     let first = file.u64s(tag::FIRST_LISTS).unwrap_or_default();
-    let (Some(from), Some(to)) = (first.get(at), first.get(at + 1)) else { return PostingLists::default() };
+    let (Some(from), Some(to)) = (first.get(at), first.get(at + 1)) else {
+        return Some(PostingLists::default());
+    };
     let (from, to) = (*from as usize, *to as usize);
-    PostingLists {
-        indices: &file.u32s(tag::LIST_INDICES).unwrap_or_default()[from..to],
-        starts: &file.u64s(tag::LIST_STARTS).unwrap_or_default()[from..=to],
-        bounds: &file.f32_pairs(tag::LIST_BOUNDS).unwrap_or_default()[from..to],
+    Some(PostingLists {
+        indices: file.u32s(tag::LIST_INDICES).unwrap_or_default().get(from..to)?,
+        starts: file.u64s(tag::LIST_STARTS).unwrap_or_default().get(from..=to)?,
+        bounds: file.f32_pairs(tag::LIST_BOUNDS).unwrap_or_default().get(from..to)?,
         postings: file.u32_pairs(tag::POSTINGS).unwrap_or_default(),
-    }
+    })
 }
 
 /// Checks that the sections fit each other and the rows, so that nothing read from them can lie outside.

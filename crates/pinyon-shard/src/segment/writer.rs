@@ -39,7 +39,7 @@ pub(crate) fn write_segment(
 ) -> Result<(), ShardError> {
     check_size(head, source)?;
     remove_leftover(io, path)?;
-    let mut writer = SegmentWriter::create(io, path, head)?;
+    let mut writer = SegmentWriter::create(io, path, head)?.with_blocks();
     write_namespaces(&mut writer, source.namespaces())?;
     writer.begin(tag::VECTORS)?;
     for row in rows(source) {

@@ -250,7 +250,7 @@ fn what_the_process_has_decides_near_the_limit_what_is_built_dropped_and_refused
     look(&world, 95);
     assert!(matches!(world.write(), Err(ShardError::MemoryFull { .. })));
     world.shard.write(&namespace(0), Change::DeleteIds(vec![id("r0000")])).unwrap();
-    assert_eq!(world.shard.count(&namespace(0), None), ROWS as u64 - 1);
+    assert_eq!(world.shard.count(&namespace(0), None).unwrap(), ROWS as u64 - 1);
     look(&world, 60);
     world.write().unwrap();
     world.derive();

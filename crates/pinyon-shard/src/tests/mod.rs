@@ -16,6 +16,7 @@ mod older_manifest;
 mod operations;
 mod questions;
 mod recall;
+mod scrub;
 mod sizes;
 
 use crate::{

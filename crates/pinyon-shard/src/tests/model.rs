@@ -82,7 +82,7 @@ fn concurrent_writers_are_all_heard_and_readers_see_whole_batches() {
                         ..record
                     });
                     shard.write(&namespace(writer), Change::Upsert(named.collect())).unwrap();
-                    assert_eq!(shard.count(&namespace(writer), None), (round + 1) * 8);
+                    assert_eq!(shard.count(&namespace(writer), None).unwrap(), (round + 1) * 8);
                 }
             });
         }
@@ -90,7 +90,8 @@ fn concurrent_writers_are_all_heard_and_readers_see_whole_batches() {
         scope.spawn(move || {
             for _ in 0..500 {
                 for space in 0..4 {
-                    assert_eq!(reader.count(&namespace(space), None) % 8, 0, "half a batch was seen");
+                    let seen = reader.count(&namespace(space), None).unwrap();
+                    assert_eq!(seen % 8, 0, "half a batch was seen");
                 }
             }
         });
@@ -98,7 +99,7 @@ fn concurrent_writers_are_all_heard_and_readers_see_whole_batches() {
     drop(keeping);
     let reopened = open(&io, Metric::Cosine).unwrap();
     for space in 0..4 {
-        assert_eq!(reopened.count(&namespace(space), None), 480);
+        assert_eq!(reopened.count(&namespace(space), None).unwrap(), 480);
     }
 }
 

@@ -52,7 +52,7 @@ fn history() -> (SharedIo, Vec<(Files, u64)>) {
             shard.compact().unwrap();
         }
         shard.close().unwrap();
-        states.push((files(&io), shard.count(&namespace(1), None)));
+        states.push((files(&io), shard.count(&namespace(1), None).unwrap()));
     }
     (io, states)
 }
@@ -72,7 +72,7 @@ fn a_start_with_an_older_manifest_loses_nothing() {
             assert_eq!(files(&io), changed, "a start that is refused changes nothing");
         }
         put_back(&io, MANIFEST_FILE_NAME, &latest[MANIFEST_FILE_NAME]);
-        assert_eq!(open(&io).unwrap().count(&namespace(1), None), *records);
+        assert_eq!(open(&io).unwrap().count(&namespace(1), None).unwrap(), *records);
     }
 }
 
@@ -88,13 +88,13 @@ fn a_segment_that_nothing_names_is_set_aside_until_a_later_clean_start() {
     drop(shard);
     before.iter().for_each(|(name, bytes)| put_back(&io, name, bytes));
     let killed = open(&io).unwrap();
-    assert_eq!(killed.count(&namespace(1), None), 10);
+    assert_eq!(killed.count(&namespace(1), None).unwrap(), 10);
     assert_eq!(asides(&io), [format!("{name}.aside")]);
     drop(killed);
     // The run before this start was killed.
     open(&io).unwrap().close().unwrap();
     assert_eq!(files(&io)[&format!("{name}.aside")], bytes);
     // The run before this one was not.
-    assert_eq!(open(&io).unwrap().count(&namespace(1), None), 10);
+    assert_eq!(open(&io).unwrap().count(&namespace(1), None).unwrap(), 10);
     assert_eq!(asides(&io), [] as [String; 0]);
 }

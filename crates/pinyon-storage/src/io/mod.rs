@@ -8,9 +8,11 @@ mod descriptors;
 mod fault;
 mod holders;
 mod memory;
+mod pieces;
 mod real;
 mod residency;
 mod sealed;
+mod shortened;
 
 pub use access::{FileAccess, limit_new_files, tighten_dir};
 pub(crate) use aside::aside_path;
@@ -20,9 +22,12 @@ pub use descriptors::descriptors_left;
 pub use fault::{Fault, FaultDisk, FaultKind, Keep};
 pub use holders::{lock_holder, port_holder};
 pub use memory::MemoryIo;
-pub use real::RealIo;
+pub(crate) use pieces::PieceReader;
+pub use pieces::{Stamp, Through};
+pub use real::{RealIo, system_code};
 pub use residency::{anonymous_resident_bytes, mapped_resident_bytes};
 pub use sealed::SealedBytes;
+pub use shortened::name_shortened_files;
 
 use std::{
     fmt::Debug,
@@ -56,6 +61,14 @@ pub trait Io: Debug + Send + Sync {
     /// The system's.
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>>;
 
+    /// Opens a file for reading alone. Whoever reads the disk itself reads with [`PieceReader`].
+    ///
+    /// # Errors
+    /// The system's.
+    fn open_to_read(&self, path: &Path, _through: Through) -> io::Result<Box<dyn File>> {
+        self.open(path)
+    }
+
     /// Reads a whole file into memory. Whoever does not trust the file asks [`Io::len`] first.
     ///
     /// # Errors
@@ -73,6 +86,14 @@ pub trait Io: Debug + Send + Sync {
     /// # Errors
     /// The system's.
     fn len(&self, path: &Path) -> io::Result<u64>;
+
+    /// What tells whether a file was changed since.
+    ///
+    /// # Errors
+    /// The system's.
+    fn stamp(&self, path: &Path) -> io::Result<Stamp> {
+        Ok(Stamp { bytes: self.len(path)?, changed_ns: 0, inode: 0 })
+    }
 
     /// The names of the files in a directory, sorted; directories are left out.
     ///

@@ -1,10 +1,16 @@
 //! The machine's file system.
 
-use super::{File, Io, LockGuard, Room, SealedBytes};
-use rustix::{fs::FallocateFlags, io::Errno};
+use super::{
+    File, Io, LockGuard, Room, SealedBytes, Stamp, Through,
+    pieces::{BLOCK_BYTES, aligned},
+};
+use rustix::{
+    fs::{FallocateFlags, OFlags},
+    io::Errno,
+};
 use std::{
-    fs, io,
-    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    fmt, fs, io,
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -25,9 +31,34 @@ struct RealFile {
     path: PathBuf,
 }
 
-/// Puts the path into the message and keeps the kind.
+/// An error of the system with the path that it is about.
+#[derive(Debug)]
+struct Named {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.source)
+    }
+}
+
+impl std::error::Error for Named {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Puts the path into the message, and keeps the kind and the system's number.
 fn naming(path: &Path) -> impl Fn(io::Error) -> io::Error + '_ {
-    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    move |source| io::Error::new(source.kind(), Named { path: path.to_owned(), source })
+}
+
+/// The system's number of an error, if the system made it.
+pub fn system_code(error: &io::Error) -> Option<i32> {
+    let named = || error.get_ref()?.downcast_ref::<Named>()?.source.raw_os_error();
+    error.raw_os_error().or_else(named)
 }
 
 impl RealFile {
@@ -57,13 +88,38 @@ impl Io for RealIo {
         Ok(RealFile::boxed(file, path))
     }
 
+    fn open_to_read(&self, path: &Path, through: Through) -> io::Result<Box<dyn File>> {
+        let past_cache = || {
+            let flags = OFlags::DIRECT.bits().cast_signed();
+            let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+            // Some file systems say only now that they have no such way.
+            let mut buffer = Vec::new();
+            file.read_at(aligned(&mut buffer, BLOCK_BYTES), 0)?;
+            Ok(file)
+        };
+        let file = match through {
+            Through::Cache => fs::File::open(path),
+            Through::Disk => past_cache().or_else(|error: io::Error| match error.kind() {
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => fs::File::open(path),
+                _ => Err(error),
+            }),
+        };
+        Ok(RealFile::boxed(file.map_err(naming(path))?, path))
+    }
+
+    fn stamp(&self, path: &Path) -> io::Result<Stamp> {
+        let found = fs::metadata(path).map_err(naming(path))?;
+        let changed_ns = i128::from(found.ctime()) * 1_000_000_000 + i128::from(found.ctime_nsec());
+        Ok(Stamp { bytes: found.len(), changed_ns, inode: found.ino() })
+    }
+
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path).map_err(naming(path))
     }
 
     fn map(&self, path: &Path) -> io::Result<SealedBytes> {
         let file = fs::File::open(path).map_err(naming(path))?;
-        SealedBytes::map(&file).map_err(naming(path))
+        SealedBytes::map(&file, path).map_err(naming(path))
     }
 
     fn len(&self, path: &Path) -> io::Result<u64> {

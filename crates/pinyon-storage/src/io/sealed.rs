@@ -1,8 +1,9 @@
-//! The bytes of a file that is never written again, readable in place. The one module of this crate with unsafe code.
+//! The bytes of a file that is never written again, readable in place.
 
 #![allow(unsafe_code)] // mapping a file is unsafe by nature; the reasons why it is sound here stand at the block
 
-use std::{fmt, fs, io, ops::Deref, sync::Arc};
+use super::shortened::Entry;
+use std::{fmt, fs, io, ops::Deref, path::Path, sync::Arc};
 
 /// Bytes that start at a multiple of 64. Cheap to clone.
 #[derive(Clone)]
@@ -11,12 +12,13 @@ pub struct SealedBytes(Arc<Source>);
 const ALIGNMENT: usize = 64;
 
 enum Source {
-    Mapped(memmap2::Mmap),
-    /// Heap bytes with room to begin at an aligned address, which a mapping does anyway. Never resized.
-    Heap {
-        bytes: Vec<u8>,
-        start: usize,
+    Mapped {
+        // Before the mapping: fields are dropped in order.
+        _entry: Entry,
+        bytes: memmap2::Mmap,
     },
+    /// Heap bytes with room to begin at an aligned address, which a mapping does anyway. Never resized.
+    Heap { bytes: Vec<u8>, start: usize },
 }
 
 impl SealedBytes {
@@ -24,7 +26,7 @@ impl SealedBytes {
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn map(file: &fs::File) -> io::Result<Self> {
+    pub(super) fn map(file: &fs::File, path: &Path) -> io::Result<Self> {
         // An empty file cannot be mapped.
         if file.metadata()?.len() == 0 {
             return Ok(Self::copy(&[]));
@@ -33,13 +35,13 @@ impl SealedBytes {
         // finished, synced and renamed into place before, this program never opens them for writing again (SEG-1), and
         // the data directory is locked against other processes of this program.
         let mapped = unsafe { memmap2::Mmap::map(file)? };
-        Ok(Self(Arc::new(Source::Mapped(mapped))))
+        Ok(Self(Arc::new(Source::Mapped { _entry: Entry::of(&mapped, path), bytes: mapped })))
     }
 
     /// Lets the system take the bytes out of this process's memory; whoever reads them again gets them from the system's
     /// cache, or from the disk. Bytes that were copied stay.
     pub(crate) fn give_back(&self) {
-        if let Source::Mapped(mapped) = &*self.0 {
+        if let Source::Mapped { bytes: mapped, .. } = &*self.0 {
             // SAFETY: the mapping is shared and read-only, so no page of it holds anything that is not in the file, and the
             // file does not change (see `map`): whoever reads it meanwhile, or has a reference to it, finds the same bytes.
             // What stays because the system refuses is as right as what goes.
@@ -62,7 +64,7 @@ impl Deref for SealedBytes {
 
     fn deref(&self) -> &[u8] {
         match &*self.0 {
-            Source::Mapped(mapped) => mapped,
+            Source::Mapped { bytes, .. } => bytes,
             Source::Heap { bytes, start } => bytes.get(*start..).unwrap_or_default(),
         }
     }

@@ -20,6 +20,11 @@ pub(super) const ALIGNMENT: u64 = 64;
 /// Most sections of a file: far more than any writer has, and few enough to search them one by one.
 pub(super) const SECTIONS_MAX: usize = 1024;
 
+/// The section with a checksum of each block before it, always the last.
+pub(super) const BLOCKS_TAG: u32 = 19;
+/// Bytes of such a block.
+pub(super) const BLOCK_BYTES: u64 = 64 << 10;
+
 const HEADER_MAGIC: &[u8; 8] = b"PNYSEG\0\0";
 const FOOTER_MAGIC: &[u8; 8] = b"PNYSEGF\0";
 

@@ -2,8 +2,13 @@
 //!
 //! What a section means is its caller's business. Opening a file verifies every byte of it (SEG-2).
 
+mod blocks;
+mod check;
 mod layout;
 mod reader;
+mod rescue;
+#[cfg(test)]
+mod rescue_tests;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -11,6 +16,7 @@ mod writer;
 pub use crate::io::unfinished_path;
 pub use layout::segment_file_name;
 pub use reader::SegmentFile;
+pub use rescue::RescuedFile;
 pub use writer::{SegmentSummary, SegmentWriter};
 
 use crate::Owner;

@@ -2,21 +2,17 @@
 
 use super::{
     SegmentError, SegmentHead,
-    layout::{
-        ALIGNMENT, ENTRY_BYTES, FOOTER_BYTES, Footer, HEADER_BYTES, SECTIONS_MAX, Section, VERSION,
-        decode_footer, decode_header, decode_table,
-    },
+    check::{Checked, Halt, check_file, head_of},
+    layout::Section,
 };
-use crate::{
-    bytes::BytesError,
-    io::{SealedBytes, SharedIo},
-};
+use crate::io::{SealedBytes, SharedIo, Through};
 use std::path::{Path, PathBuf};
 
 /// An opened segment file, all of whose bytes were verified.
 #[derive(Debug)]
 pub struct SegmentFile {
     path: PathBuf,
+    head: SegmentHead,
     bytes: SealedBytes,
     sections: Vec<Section>,
     checksum: u32,
@@ -28,13 +24,15 @@ impl SegmentFile {
     /// # Errors
     /// Any byte that is not as it was written, another shard's or segment's file, the system's.
     pub fn open(io: &SharedIo, path: &Path, expect: SegmentHead) -> Result<Self, SegmentError> {
+        // Mapped first: what is checked then is not what comes in its place later.
         let bytes = io.map(path).map_err(SegmentError::io(path))?;
-        let check = Check { path, bytes: &bytes };
-        check.header(expect)?;
-        let footer = check.footer()?;
-        let sections = check.table(footer)?;
-        check.sections(&sections, footer.table_offset)?;
-        Ok(Self { path: path.to_owned(), bytes, sections, checksum: footer.checksum })
+        let checked = check_file(&**io, path, expect, (Through::Cache, &mut |_| true));
+        let Checked { sections, checksum, bytes: found } = checked.map_err(|halt| halt.error(path))?;
+        if found != bytes.len() as u64 {
+            let (offset, expected) = (found, "the length that it had when it was mapped");
+            return Err(SegmentError::Damaged { path: path.to_owned(), offset, expected });
+        }
+        Ok(Self { path: path.to_owned(), head: expect, bytes, sections, checksum })
     }
 
     /// Opens and verifies a file whatever its number, for a look at it, and tells what it says of itself.
@@ -42,12 +40,46 @@ impl SegmentFile {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_any(io: &SharedIo, path: &Path) -> Result<(Self, SegmentHead), SegmentError> {
-        let bytes = io.map(path).map_err(SegmentError::io(path))?;
-        let check = Check { path, bytes: &bytes };
-        let header = check.slice(0, HEADER_BYTES as u64, "a whole header")?;
-        let (_, head) = decode_header(header).map_err(|error| check.inside(0, &error))?;
-        drop(bytes);
+        let head = head_of(&**io, path)?;
         Ok((Self::open(io, path, head)?, head))
+    }
+
+    /// Reads the file again from the disk, and tells whether it still is as it was written; `None` if it was ended before. `pace` is
+    /// asked before so many more bytes are read: it may wait, and end it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn verify(
+        &self,
+        io: &SharedIo,
+        pace: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<Option<()>, SegmentError> {
+        match check_file(&**io, &self.path, self.head, (Through::Disk, pace)) {
+            Err(Halt::Stopped) => Ok(None),
+            Err(Halt::Failed(error)) => Err(error),
+            Ok(checked) if checked.checksum == self.checksum => Ok(Some(())),
+            Ok(checked) => Err(SegmentError::OtherFile {
+                path: self.path.clone(),
+                what: "checksum",
+                expected: self.checksum.into(),
+                found: checked.checksum.into(),
+            }),
+        }
+    }
+
+    /// Whether what is served of the file is what was verified when it was opened: somebody may have written to it since.
+    ///
+    /// # Errors
+    /// A section that is another.
+    pub fn check_served(&self) -> Result<(), SegmentError> {
+        for Section { tag, checksum: expected, offset, .. } in &self.sections {
+            let found = crc32c::crc32c(self.section(*tag).unwrap_or_default());
+            if found != *expected {
+                let (path, tag, offset, expected) = (self.path.clone(), *tag, *offset, *expected);
+                return Err(SegmentError::Checksum { path, tag, offset, expected, found });
+            }
+        }
+        Ok(())
     }
 
     /// The bytes of a section, which begin at a multiple of 64; nothing if the file has no such section.
@@ -138,104 +170,4 @@ fn slice(bytes: &[u8], offset: u64, length: u64) -> Option<&[u8]> {
     let start = usize::try_from(offset).ok()?;
     let end = start.checked_add(usize::try_from(length).ok()?)?;
     bytes.get(start..end)
-}
-
-/// The checks, in the order in which one makes the next safe.
-struct Check<'a> {
-    path: &'a Path,
-    bytes: &'a [u8],
-}
-
-impl<'a> Check<'a> {
-    fn header(&self, expect: SegmentHead) -> Result<(), SegmentError> {
-        let header = self.slice(0, HEADER_BYTES as u64, "a whole header")?;
-        let (version, head) = decode_header(header).map_err(|error| self.inside(0, &error))?;
-        let path = || self.path.to_owned();
-        if version > VERSION {
-            let (what, expected, found) = ("format version", u64::from(VERSION), u64::from(version));
-            return Err(SegmentError::OtherFile { path: path(), what, expected, found });
-        }
-        if head.owner != expect.owner {
-            return Err(SegmentError::Foreign { path: path(), found: head.owner, expected: expect.owner });
-        }
-        if head.segment != expect.segment {
-            let (expected, found) = (expect.segment.get(), head.segment.get());
-            return Err(SegmentError::OtherFile { path: path(), what: "segment number", expected, found });
-        }
-        Ok(())
-    }
-
-    fn footer(&self) -> Result<Footer, SegmentError> {
-        let length = self.bytes.len() as u64;
-        let offset = length.saturating_sub(FOOTER_BYTES as u64);
-        let footer = self.slice(offset, FOOTER_BYTES as u64, "a whole footer")?;
-        let footer = decode_footer(footer).map_err(|error| self.inside(offset, &error))?;
-        self.expect(footer.file_length == length, offset + 8, "the file's length")?;
-        self.expect(footer.sections as usize <= SECTIONS_MAX, offset + 16, "a count of sections")?;
-        let table_bytes = u64::from(footer.sections) * ENTRY_BYTES as u64;
-        self.expect(
-            footer.table_offset.checked_add(table_bytes) == Some(offset),
-            offset,
-            "the table's offset",
-        )?;
-        Ok(footer)
-    }
-
-    fn table(&self, footer: Footer) -> Result<Vec<Section>, SegmentError> {
-        let table_bytes = u64::from(footer.sections) * ENTRY_BYTES as u64;
-        let header = self.slice(0, HEADER_BYTES as u64, "a whole header")?;
-        // The footer's own bytes before its checksum follow the table without a gap.
-        let covered = self.slice(footer.table_offset, table_bytes + 20, "a whole table")?;
-        let found = crc32c::crc32c_append(crc32c::crc32c(header), covered);
-        self.expect(found == footer.checksum, footer.table_offset, "the footer's checksum")?;
-        let table = self.slice(footer.table_offset, table_bytes, "a whole table")?;
-        decode_table(table).map_err(|error| self.inside(footer.table_offset, &error))
-    }
-
-    /// Sections follow each other with zeros up to the next multiple of 64 between them, so that no byte of the file
-    /// belongs to two of them or to none.
-    fn sections(&self, sections: &[Section], table_offset: u64) -> Result<(), SegmentError> {
-        let mut end = HEADER_BYTES as u64;
-        for (at, section) in sections.iter().enumerate() {
-            let is_repeated = sections.iter().take(at).any(|before| before.tag == section.tag);
-            self.expect(!is_repeated, table_offset, "every section once")?;
-            self.padding(end, section.offset)?;
-            let bytes = self.slice(section.offset, section.length, "a whole section")?;
-            let found = crc32c::crc32c(bytes);
-            if found != section.checksum {
-                let Section { tag, checksum: expected, offset, .. } = *section;
-                return Err(SegmentError::Checksum {
-                    path: self.path.to_owned(),
-                    tag,
-                    offset,
-                    expected,
-                    found,
-                });
-            }
-            end = section.offset + section.length;
-        }
-        self.padding(end, table_offset)
-    }
-
-    fn padding(&self, from: u64, to: u64) -> Result<(), SegmentError> {
-        self.expect(from.checked_next_multiple_of(ALIGNMENT) == Some(to), from, "the next section")?;
-        let padding = self.slice(from, to - from, "zeros")?;
-        self.expect(padding.iter().all(|&byte| byte == 0), from, "zeros")
-    }
-
-    fn slice(&self, offset: u64, length: u64, expected: &'static str) -> Result<&'a [u8], SegmentError> {
-        slice(self.bytes, offset, length).ok_or_else(|| self.damaged(offset, expected))
-    }
-
-    fn expect(&self, holds: bool, offset: u64, expected: &'static str) -> Result<(), SegmentError> {
-        if holds { Ok(()) } else { Err(self.damaged(offset, expected)) }
-    }
-
-    fn inside(&self, start: u64, error: &BytesError) -> SegmentError {
-        self.damaged(start + error.offset as u64, error.expected)
-    }
-
-    fn damaged(&self, offset: u64, expected: &'static str) -> SegmentError {
-        SegmentError::Damaged { path: self.path.to_owned(), offset, expected }
-    }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     SegmentError, SegmentHead,
-    layout::{ALIGNMENT, HEADER_BYTES, SECTIONS_MAX, Section, encode_header, encode_tail},
+    blocks::BlockSums,
+    layout::{ALIGNMENT, BLOCKS_TAG, HEADER_BYTES, SECTIONS_MAX, Section, encode_header, encode_tail},
     unfinished_path,
 };
 use crate::io::{File, SharedIo, dir_of};
@@ -34,6 +35,8 @@ pub struct SegmentWriter {
     /// Bytes of the file before the buffer.
     written: u64,
     sections: Vec<Section>,
+    /// Of what was handed to the system, if somebody wants them.
+    blocks: Option<BlockSums>,
 }
 
 impl SegmentWriter {
@@ -58,7 +61,14 @@ impl SegmentWriter {
             header,
             written: 0,
             sections: Vec::new(),
+            blocks: None,
         })
+    }
+
+    /// Has the file keep a checksum of each block of 64 KiB, so that damage costs what lies in the block and not the section.
+    #[must_use]
+    pub fn with_blocks(self) -> Self {
+        Self { blocks: Some(BlockSums::default()), ..self }
     }
 
     /// Begins the next section; the one before ends.
@@ -97,6 +107,7 @@ impl SegmentWriter {
     /// # Errors
     /// The system's. Then the file is unfinished and garbage, unless only the last sync failed: the file is whole.
     pub fn finish(mut self) -> Result<SegmentSummary, SegmentError> {
+        self.write_blocks()?;
         self.align();
         let table_offset = self.position();
         let (tail, checksum) = encode_tail(&self.header, table_offset, &self.sections);
@@ -123,8 +134,23 @@ impl SegmentWriter {
     /// On an error the buffer stays, so that what follows cannot end up in the wrong place.
     fn flush(&mut self) -> Result<(), SegmentError> {
         self.file.write_at(&self.buffer, self.written).map_err(SegmentError::io(&self.path))?;
+        if let Some(blocks) = &mut self.blocks {
+            blocks.add(&self.buffer);
+        }
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
+        Ok(())
+    }
+
+    /// The last section: it says what is before it.
+    fn write_blocks(&mut self) -> Result<(), SegmentError> {
+        self.align();
+        self.flush()?;
+        let Some(blocks) = self.blocks.take() else { return Ok(()) };
+        self.begin(BLOCKS_TAG)?;
+        for sum in blocks.end() {
+            self.write(&sum.to_le_bytes())?;
+        }
         Ok(())
     }
 }

@@ -58,6 +58,7 @@ const CONFINED: [Confined; 9] = [
             "crates/pinyon-distance/src/kernels/",
             "crates/pinyon-distance/src/memory.rs",
             "crates/pinyon-storage/src/io/sealed.rs",
+            "crates/pinyon-storage/src/io/shortened.rs",
         ],
         remedy: "only kernels and what speaks to the system of memory may",
     },

@@ -81,7 +81,7 @@ fn an_answer_across_shards_without_one_says_so_and_is_not_kept() {
         let failed: Vec<ShardId> = answer
             .shards
             .iter()
-            .filter(|report| matches!(&report.outcome, ShardOutcome::Failed(problem) if problem.contains("quarantined")))
+            .filter(|report| matches!(&report.outcome, ShardOutcome::Failed(problem) if problem.message.contains("quarantined")))
             .map(|report| report.shard)
             .collect();
         assert_eq!(failed, [ShardId::new(1)]);

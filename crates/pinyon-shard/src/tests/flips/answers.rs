@@ -38,7 +38,7 @@ fn records(shard: &Shard, space: &Namespace, answers: &mut Vec<String>) {
             break;
         }
     }
-    answers.push(format!("{} has {}: {ids:?}", space.name(), shard.count(space, None)));
+    answers.push(format!("{} has {}: {ids:?}", space.name(), shard.count(space, None).unwrap()));
     answers.push(format!("{:?}", shard.fetch(space, &ids).unwrap()));
 }
 
@@ -46,7 +46,7 @@ fn filtered(shard: &Shard, space: &Namespace, rng: &mut SeededRng, answers: &mut
     let filter = random_filter(rng);
     let (found, has_more) = shard.find_matching(space, &filter, None, LIST_PAGE).unwrap();
     let found = (found.iter().map(Located::stored).collect::<Vec<_>>(), has_more);
-    answers.push(format!("{filter:?}: {} of them, {found:?}", shard.count(space, Some(&filter))));
+    answers.push(format!("{filter:?}: {} of them, {found:?}", shard.count(space, Some(&filter)).unwrap()));
 }
 
 fn search(shard: &Shard, number: u64, rng: &mut SeededRng, answers: &mut Vec<String>) {

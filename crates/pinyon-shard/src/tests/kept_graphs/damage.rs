@@ -156,15 +156,15 @@ fn a_leftover_that_cannot_be_removed_stays_for_the_next_start() {
     let io: SharedIo = Arc::new(disk.clone());
     let before = found(&with_graph(&io, Metric::Cosine));
     for leftover in ["segment-0000000000000009.all.graph", "segment-0000000000000001.all.graph.tmp"] {
-        put(&io, leftover, b"left over");
         let opens_with_it = |call: u64| {
+            put(&io, leftover, b"left over");
             disk.fail(Some(Fault { call: disk.calls() + call, kind: FaultKind::Broken, lasting: false }));
             let shard = Shard::open(&io, Path::new(DIR), shape(Metric::Cosine), options());
             disk.fail(None);
             let is_left = io.exists(&Path::new(DIR).join(leftover)).unwrap();
             shard.ok().filter(|_| is_left)
         };
-        let shard = (0..20).find_map(opens_with_it).expect("a shard that opened and could not remove it");
+        let shard = (0..60).find_map(opens_with_it).expect("a shard that opened and could not remove it");
         derive(&shard);
         assert_eq!(found(&shard), before);
         drop(shard);

@@ -1,0 +1,194 @@
+//! The thread that reads files again, for all engines of a process: it looks each second for files that somebody changed, and reads all
+//! of them once in a settable time, so slowly that nobody notices.
+
+use crate::engine::Inner;
+use pinyon_shard::Shard;
+use pinyon_storage::give_way;
+use pinyon_types::{Clock, ShardId};
+use std::{
+    fmt, io,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+/// Between two looks for files that were changed.
+const LOOK: Duration = Duration::from_secs(1);
+/// Bytes a second that a pass reads at least, and at most.
+const BYTES_A_SECOND: std::ops::RangeInclusive<u64> = 1 << 20..=50 << 20;
+
+/// The thread. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Scrubber {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    clock: Arc<dyn Clock>,
+    /// The time in which everything is read once.
+    period: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    watched: Vec<Arc<Watched>>,
+    is_over: bool,
+}
+
+/// An engine whose files are read again. Dropping it waits until nothing is done with them.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    watched: Arc<Watched>,
+    shared: Arc<Shared>,
+}
+
+struct Watched {
+    inner: Weak<Inner>,
+    is_ending: AtomicBool,
+    /// Held while something is done with the engine: it locks its directory.
+    gate: Mutex<()>,
+}
+
+impl Scrubber {
+    /// Starts it. Without a period it only looks for what was changed.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub(crate) fn start(clock: Arc<dyn Clock>, period: Option<Duration>) -> io::Result<Self> {
+        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), clock, period });
+        let work = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("scrub".into()).spawn(move || {
+            give_way();
+            work.work();
+        })?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Reads the files of an engine again, until what this returns is dropped.
+    pub(crate) fn watch(&self, inner: &Arc<Inner>) -> Watching {
+        let watched =
+            Watched { inner: Arc::downgrade(inner), is_ending: AtomicBool::new(false), gate: Mutex::new(()) };
+        let watched = Arc::new(watched);
+        self.shared.lock().watched.push(Arc::clone(&watched));
+        Watching { watched, shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Drop for Scrubber {
+    fn drop(&mut self) {
+        self.shared.lock().is_over = true;
+        self.shared.wake.notify_all();
+        // A panic was printed.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.watched.is_ending.store(true, Ordering::Release);
+        self.shared.lock().watched.retain(|one| !Arc::ptr_eq(one, &self.watched));
+        drop(self.watched.gate.lock());
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").field("is_ending", &self.is_ending).finish_non_exhaustive()
+    }
+}
+
+impl Watched {
+    fn goes_on(&self) -> bool {
+        !self.is_ending.load(Ordering::Acquire)
+    }
+
+    /// Does something with the engine, if it is there.
+    fn with<T>(&self, work: impl FnOnce(&Inner) -> T) -> Option<T> {
+        let _gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner.upgrade().filter(|_| self.goes_on())?;
+        Some(work(&inner))
+    }
+
+    fn look(&self) {
+        self.with(|inner| inner.look_at_files(&mut |_| self.goes_on()));
+    }
+
+    /// Reads all files again. While it rests it holds nothing but a shard.
+    fn read_all(&self, pace: &mut dyn FnMut(u64) -> bool) {
+        let shards: Option<Vec<(ShardId, Shard)>> = self.with(|inner| inner.fleet.serving().collect());
+        let mut pace = |bytes: u64| {
+            let goes_on = pace(bytes) && self.goes_on();
+            goes_on && self.with(|inner| inner.count_scrubbed(bytes)).is_some()
+        };
+        for (number, shard) in shards.into_iter().flatten() {
+            let is_whole = shard.segments().into_iter().all(|segment| {
+                let found = shard.verify_segment(segment, &mut pace);
+                self.with(|inner| inner.judge_segment((number, &shard), segment, found)).unwrap_or(false)
+            });
+            if is_whole {
+                self.with(|inner| inner.verify_others((number, &shard), &mut |_| self.goes_on()));
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        let mut next_pass_us = self.clock.now_us();
+        while self.rest(LOOK) {
+            self.look();
+            if let Some(period) = self.period.filter(|_| self.clock.now_us() >= next_pass_us) {
+                next_pass_us += micros(period);
+                self.pass(period);
+            }
+        }
+    }
+
+    fn look(&self) {
+        self.watched().iter().for_each(|watched| watched.look());
+    }
+
+    /// Reads everything once.
+    fn pass(&self, period: Duration) {
+        let bytes: u64 = self.watched().iter().filter_map(|one| one.with(Inner::file_bytes)).sum();
+        let a_second = bytes / period.as_secs().max(1);
+        let a_second = a_second.clamp(*BYTES_A_SECOND.start(), *BYTES_A_SECOND.end());
+        let mut looked_us = self.clock.now_us();
+        let mut pace = |bytes: u64| {
+            let goes_on = self.rest(Duration::from_micros(bytes.saturating_mul(1_000_000) / a_second));
+            if self.clock.now_us() >= looked_us + micros(LOOK) {
+                self.look();
+                looked_us = self.clock.now_us();
+            }
+            goes_on
+        };
+        for watched in self.watched() {
+            watched.read_all(&mut pace);
+        }
+    }
+
+    fn watched(&self) -> Vec<Arc<Watched>> {
+        self.lock().watched.clone()
+    }
+
+    /// Waits; whether there is more to do.
+    fn rest(&self, time: Duration) -> bool {
+        let waited = self.wake.wait_timeout_while(self.lock(), time, |state| !state.is_over);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.is_over
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,104 @@
+//! Whether the sections of a segment fit each other: afterwards no offset in them leads astray.
+
+use super::layout::{ROWS_MAX, tag};
+use crate::{layer::NamespaceRows, namespace::Namespace};
+use pinyon_storage::{bytes::Reader, metadata_bytes::MetadataView, segment::SegmentFile};
+use pinyon_types::{Epoch, NamespaceId, RecordId, TenantId};
+use std::sync::Arc;
+
+/// Rows of each namespace of a segment file.
+///
+/// # Errors
+/// Entries that do not read.
+pub(crate) fn namespace_rows(file: &SegmentFile) -> Result<Vec<u32>, String> {
+    Ok(read_namespaces(file)?.iter().map(NamespaceRows::len).collect())
+}
+
+pub(super) fn read_namespaces(file: &SegmentFile) -> Result<Vec<NamespaceRows>, String> {
+    let mut entries = Reader::new(file.section(tag::NAMESPACES).unwrap_or_default());
+    let mut names = Reader::new(file.section(tag::NAMES).unwrap_or_default());
+    let mut namespaces: Vec<NamespaceRows> = Vec::new();
+    while !entries.is_empty() {
+        let entry = read_namespace(&mut entries, &mut names)?;
+        let (slot, id) =
+            namespaces.last().map_or((0, None), |last| (last.slots.end, Some(last.namespace.id())));
+        if entry.slots.start != slot || entry.slots.end <= slot || id >= Some(entry.namespace.id()) {
+            return Err(format!("namespace {} is out of order", entry.namespace.id()));
+        }
+        namespaces.push(entry);
+    }
+    names.finish().map_err(|error| error.to_string())?;
+    Ok(namespaces)
+}
+
+fn read_namespace(entries: &mut Reader<'_>, names: &mut Reader<'_>) -> Result<NamespaceRows, String> {
+    let mut read = || {
+        let id = NamespaceId::new(entries.u64()?);
+        let epoch = Epoch::new(entries.u64()?);
+        let (start, end) = (entries.u32()?, entries.u32()?);
+        let name_bytes = entries.u32()? as usize;
+        entries.u32()?;
+        Ok::<_, pinyon_storage::bytes::BytesError>((id, epoch, start..end, names.str(name_bytes)?))
+    };
+    let (id, epoch, slots, name) = read().map_err(|error| error.to_string())?;
+    let name = TenantId::new(name).map_err(|error| error.to_string())?;
+    Ok(NamespaceRows { namespace: Namespace::routed(id, name, epoch), slots, uses: Arc::default() })
+}
+
+/// Checks that every section has the length that the rows demand, offsets ascend, ids are texts, metadata decodes.
+pub(super) fn check_sections(file: &SegmentFile, rows: u32, dim: usize) -> Result<(), String> {
+    if rows > ROWS_MAX {
+        return Err(format!("{rows} rows are more than a segment can hold"));
+    }
+    let rows = rows as usize;
+    let say = |error: pinyon_storage::segment::SegmentError| error.to_string();
+    let lengths = [
+        ("vectors", file.f32s(tag::VECTORS).map_err(say)?.len(), rows * dim),
+        ("inverse norms", file.f32s(tag::INVERSE_NORMS).map_err(say)?.len(), rows),
+        ("log positions", file.u64s(tag::SEQS).map_err(say)?.len(), rows),
+        ("id offsets", file.u32s(tag::ID_OFFSETS).map_err(say)?.len(), rows + 1),
+        ("metadata offsets", file.u64s(tag::METADATA_OFFSETS).map_err(say)?.len(), rows + 1),
+    ];
+    for (what, found, expected) in lengths {
+        if found != expected {
+            return Err(format!("{found} {what} where {expected} belong"));
+        }
+    }
+    check_ids(file)?;
+    check_metadata(file)
+}
+
+fn check_ids(file: &SegmentFile) -> Result<(), String> {
+    let offsets = file.u32s(tag::ID_OFFSETS).unwrap_or_default();
+    let bytes = file.section(tag::IDS).unwrap_or_default();
+    let mut spans = offsets.windows(2).enumerate();
+    let bad = spans.find(|(_, span)| {
+        let id = bytes.get(span[0] as usize..span[1] as usize);
+        let id = id.and_then(|id| std::str::from_utf8(id).ok());
+        id.is_none_or(|id| RecordId::check(id).is_err())
+    });
+    match bad {
+        Some((row, _)) => Err(format!("the id of row {row} is not an id")),
+        None if offsets.last().map(|&end| end as usize) != Some(bytes.len()) => {
+            Err("the ids do not end where their section ends".into())
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_metadata(file: &SegmentFile) -> Result<(), String> {
+    let offsets = file.u64s(tag::METADATA_OFFSETS).unwrap_or_default();
+    let bytes = file.section(tag::METADATA).unwrap_or_default();
+    for (row, span) in offsets.windows(2).enumerate() {
+        let metadata = usize::try_from(span[0])
+            .ok()
+            .zip(usize::try_from(span[1]).ok())
+            .and_then(|(start, end)| bytes.get(start..end))
+            .ok_or_else(|| format!("the metadata of row {row} lies outside its section"))?;
+        MetadataView::parse(metadata).map_err(|error| format!("the metadata of row {row}: {error}"))?;
+    }
+    if offsets.last().copied() != Some(bytes.len() as u64) {
+        return Err("the metadata do not end where their section ends".into());
+    }
+    Ok(())
+}
