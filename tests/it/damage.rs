@@ -8,6 +8,7 @@ use crate::{
     older::{golden, name_of, unpacked},
     server::{Server, Starting, scratch},
 };
+use pinyon_storage::{io::RealIo, manifest};
 use pinyon_types::SeededRng;
 use serde_json::Value;
 use std::{
@@ -179,7 +180,16 @@ fn gone(before: &[PathBuf]) -> Vec<&PathBuf> {
         name.push(".aside");
         fs::metadata(name).is_ok()
     };
-    before.iter().filter(is_data).filter(|path| !set_aside(path)).collect()
+    before.iter().filter(is_data).filter(|path| !set_aside(path) && !was_merged(path)).collect()
+}
+
+/// Whether a manifest that was stored after a segment was written names it no longer.
+fn was_merged(path: &Path) -> bool {
+    let number =
+        path.file_stem().and_then(|name| name.to_str()?.strip_prefix("segment-")?.parse::<u64>().ok());
+    let manifest = manifest::load(&RealIo, path.parent().unwrap());
+    let (Some(number), Ok(Some(manifest))) = (number, manifest) else { return false };
+    number < manifest.next_segment && manifest.segments.iter().all(|entry| entry.id != number)
 }
 
 struct Checked {

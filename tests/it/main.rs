@@ -9,6 +9,7 @@ mod auth;
 mod bodies;
 mod contract;
 mod damage;
+mod doctor;
 mod effort;
 mod empties;
 mod erase;

@@ -205,7 +205,9 @@ impl Access {
     pub fn doctor(&self) -> anyhow::Result<admin::DoctorResponse> {
         match self {
             Self::Remote(client) => client.get("/admin/v1/doctor"),
-            Self::Local(engine) => Ok(reports::diagnosis(engine.diagnose())),
+            Self::Local(engine) => {
+                Ok(reports::diagnosis(vec![(config::TENANTS_INDEX.to_owned(), engine.diagnose())]))
+            }
         }
     }
 

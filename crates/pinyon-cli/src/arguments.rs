@@ -52,7 +52,7 @@ pub enum Verb {
     Advise(Advise),
     /// Measure.
     Bench(Bench),
-    /// Compare routing with what the shards hold; exit code 3 when they differ.
+    /// Read every file, compare routing with what the shards hold, say what can be done; exit code 3 when something is wrong.
     Doctor(Doctor),
     /// List every setting with its names, its default and its meaning.
     Settings(Settings),

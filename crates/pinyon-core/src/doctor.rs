@@ -51,8 +51,16 @@ pub struct Finding {
     pub kind: FindingKind,
     /// Whose, if it is one tenant's.
     pub tenant: Option<TenantId>,
+    /// The shard's name, if it is one that is kept out.
+    pub shard: Option<String>,
     /// What was found, in a sentence.
     pub message: String,
+}
+
+impl Finding {
+    const fn of(kind: FindingKind, message: String) -> Self {
+        Self { kind, tenant: None, shard: None, message }
+    }
 }
 
 /// What the doctor found.
@@ -73,8 +81,7 @@ impl Engine {
     /// Compares the routing table with the shards. Changes nothing.
     pub fn diagnose(&self) -> Diagnosis {
         if let Some(lost) = &self.inner.lost {
-            let unreadable =
-                Finding { kind: FindingKind::Unreadable, tenant: None, message: lost.problem.clone() };
+            let unreadable = Finding::of(FindingKind::Unreadable, lost.problem.clone());
             return Diagnosis { tenants: 0, namespaces: 0, findings: vec![unreadable] };
         }
         let homes = self.homes();
@@ -82,7 +89,7 @@ impl Engine {
         let (have, seen) = (self.inner.routing.epoch(), self.epoch_seen());
         if seen > have {
             let message = format!("the routing table is at epoch {have}, the shards have seen epoch {seen}");
-            findings.push(Finding { kind: FindingKind::RolledBack, tenant: None, message });
+            findings.push(Finding::of(FindingKind::RolledBack, message));
         }
         findings.extend(self.quarantined().iter().map(kept_out));
         findings.extend(homes.iter().filter_map(|(tenant, homes)| self.examine(tenant, homes)));
@@ -128,7 +135,9 @@ impl Engine {
 
     fn examine(&self, tenant: &TenantId, homes: &[Home]) -> Option<Finding> {
         let name = |shard: ShardId| self.inner.index_name(shard);
-        let found = |kind, message: String| Some(Finding { kind, tenant: Some(tenant.clone()), message });
+        let found = |kind, message: String| {
+            Some(Finding { tenant: Some(tenant.clone()), ..Finding::of(kind, message) })
+        };
         let [(shard, namespace, records)] = homes else {
             let places: Vec<String> =
                 homes.iter().map(|(shard, _, records)| format!("{records} on {}", name(*shard))).collect();
@@ -177,7 +186,7 @@ fn kept_out(one: &QuarantinedShard) -> Finding {
     };
     let message =
         format!("shard {index_name}, where {assigned_tenants} tenants live, is {quarantine}{way_out}");
-    Finding { kind: FindingKind::Quarantined, tenant: None, message }
+    Finding { shard: Some(index_name.clone()), ..Finding::of(FindingKind::Quarantined, message) }
 }
 
 /// A tenant without records may have been given, after a roll-back, a number that another tenant's records carry: it

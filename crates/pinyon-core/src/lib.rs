@@ -47,22 +47,24 @@ pub use catalog::{Assignment, CatalogKind, Pin};
 pub use cross_shard::{CrossShardCounts, CrossShardSettings};
 pub use doctor::{Diagnosis, Finding, FindingKind};
 pub use engine::{
-    Document, DroppedShard, Engine, EngineServices, EngineStats, ErasureReport, IngestReport, MadeWith,
-    Match, NamespaceReport, Quarantine, QuarantineReason, QuarantinedShard, QueryAnswer, RecordAnswer,
-    ReopenedShard, Scrubbed, Settling, SettlingStage, ShardOutcome, ShardReport, StoredDocument,
-    TenantReport, TextQuery, VectorQuery, reading,
+    DataLock, Document, DroppedShard, Engine, EngineServices, EngineStats, ErasureReport, IngestReport,
+    MadeWith, Match, NamespaceReport, Quarantine, QuarantineReason, QuarantinedShard, QueryAnswer,
+    RecordAnswer, ReopenedShard, SalvagedShard, Scrubbed, Settling, SettlingStage, ShardOutcome, ShardReport,
+    StoredDocument, TenantReport, TextQuery, VectorQuery, lock_to_look, reading,
 };
 pub use error::{EngineError, ErrorCode, of_record};
 pub use fan_out::Reach;
 pub use health::{HealthReport, ShardHealth, ShardStatus, TenantShare};
-pub use indexes::{INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexRequest, Indexes, check_index_name};
+pub use indexes::{
+    INDEX_NAME_BYTES_MAX, Index, IndexDescription, IndexPlace, IndexRequest, Indexes, check_index_name,
+};
 pub use latency::Quantiles;
 pub use load::QueryLoad;
 pub use pinyon_shard::{
     Asked, BytesRead, Change, DerivedBytes, DiskBudget, DiskLevel, DiskMarks, DiskState, ErasureTimes,
     Explanation, GraphEngine, Hit, KeptTest, Located, MappedBytes, MemoryBudget, Page, PartExplanation,
-    PartPlace, PartRecall, Pressure, Prices, QuestionsKept, Reason, Recall, Receipt, SegmentStats,
-    ShardOptions, Stored, Tier, WantedRoom, Way, Work,
+    PartPlace, PartRecall, Pressure, Prices, QuestionsKept, Reason, Recall, Receipt, SalvageReport,
+    SalvagedNamespace, SegmentStats, ShardOptions, Stored, Tier, WantedRoom, Way, Work,
 };
 pub use pinyon_storage::{
     SystemClock,

@@ -39,6 +39,7 @@ mod queue;
 mod read;
 mod recall;
 mod recover;
+mod salvage;
 mod scrub;
 mod seal;
 mod search;
@@ -67,6 +68,7 @@ pub use place::{Birth, ShardPlace};
 pub use pressure::Pressure;
 pub use read::{Located, Page, Stored};
 pub use recall::{PartRecall, Tier};
+pub use salvage::{LostRecords, Salvage, SalvageReport, SalvagedNamespace};
 pub use scrub::{Pace, Verified};
 pub use search::{
     BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Reason, Scope, SharedSearch, Way,

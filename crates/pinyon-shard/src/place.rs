@@ -34,12 +34,15 @@ pub struct ShardPlace {
     pub made_with: Option<MadeWith>,
     /// What is known of it from outside.
     pub witness: Option<Arc<Witness>>,
+    /// Where there is no shard yet: the position behind which its log begins.
+    pub starts_after: SeqNo,
 }
 
 impl ShardPlace {
     /// The place of a shard that nobody else knows: its own manifest says whose it is.
     pub(crate) const fn unknown(number: u32) -> Self {
-        Self { owner: Owner::numbered(number), birth: Birth::Making, made_with: None, witness: None }
+        let owner = Owner::numbered(number);
+        Self { owner, birth: Birth::Making, made_with: None, witness: None, starts_after: SeqNo::ZERO }
     }
 
     /// Takes the names that a manifest has, where nobody else knows any.

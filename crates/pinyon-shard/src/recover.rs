@@ -126,7 +126,7 @@ fn create(io: &SharedIo, dir: &Path, shape: ShardShape, place: &ShardPlace) -> R
         generation: 0,
         dim: shape.dim.get(),
         metric: metric_code(shape.metric),
-        log_floor: 0,
+        log_floor: place.starts_after.get(),
         next_segment: 1,
         epoch_seen: 0,
         segments: Vec::new(),
@@ -136,7 +136,7 @@ fn create(io: &SharedIo, dir: &Path, shape: ShardShape, place: &ShardPlace) -> R
     Ok(manifest)
 }
 
-fn check_shape(dir: &Path, shape: ShardShape, manifest: &Manifest) -> Result<(), ShardError> {
+pub(crate) fn check_shape(dir: &Path, shape: ShardShape, manifest: &Manifest) -> Result<(), ShardError> {
     let settings = [
         ("shard", manifest.owner.number.to_string(), shape.shard.to_string()),
         ("dimension", manifest.dim.to_string(), shape.dim.to_string()),

@@ -239,8 +239,14 @@ pub struct AdviceResponse {
 /// One piece of trouble.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FindingInfo {
-    /// `rolled_back`, `unrouted`, `misrouted`, `split` or `renumbered`.
+    /// The index that it is of.
+    #[serde(default)]
+    pub index: String,
+    /// `unreadable`, `rolled_back`, `unrouted`, `misrouted`, `split`, `renumbered` or `quarantined`.
     pub kind: String,
+    /// The shard's name, if it is one that is quarantined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
     /// Whose, if it is one tenant's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
@@ -248,6 +254,39 @@ pub struct FindingInfo {
     pub message: String,
     /// Whether a repair mends it.
     pub repairable: bool,
+    /// What is left of a quarantined shard; only where its files were read for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<LeftOfShard>,
+}
+
+/// What is left of a quarantined shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LeftOfShard {
+    /// Records that can be read.
+    pub records: u64,
+    /// Records that cannot, of namespaces that are known.
+    pub lost_records: u64,
+    /// Rows of segments of which nothing can be read; some of them may have been deleted.
+    pub unknown_rows: u64,
+    /// Writes of logs that cannot be read.
+    pub lost_writes: u64,
+    /// Namespaces of which records are lost.
+    pub namespaces: Vec<LeftOfNamespace>,
+    /// What was found, a sentence for each damaged file.
+    pub problems: Vec<String>,
+}
+
+/// What is left of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LeftOfNamespace {
+    /// Whose it is.
+    pub tenant_id: String,
+    /// Records that can be read.
+    pub records: u64,
+    /// Records that cannot.
+    pub lost_records: u64,
+    /// The ids of the first thousand of those, as far as they can be read.
+    pub lost_ids: Vec<String>,
 }
 
 /// Answer of `POST /admin/v1/indexes/{name}/shards/{shard}/reopen`.
@@ -263,7 +302,7 @@ pub struct ReopenedShard {
     pub was_opened: bool,
 }
 
-/// Answer of `GET /admin/v1/doctor`.
+/// Answer of `GET /admin/v1/doctor`, of all indexes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DoctorResponse {
     /// Whether routing and shards agree.

@@ -7,17 +7,33 @@ use std::path::PathBuf;
 /// `pinyon doctor`.
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// Rebuild the routing table from the shards; needs `--data-dir`.
+    /// Rebuild the routing table from the shards, of every index or the one that `--index` names; needs `--data-dir`.
     #[arg(long, requires = "data_dir")]
     pub repair: bool,
-    /// Give up a shard that is quarantined: an empty one takes its place, its files are set aside; needs `--data-dir`.
+    /// Only this index, for `--repair`.
+    #[arg(long, value_name = "NAME", requires = "repair")]
+    pub index: Option<String>,
+    /// Save what can still be read of a shard that is quarantined: it takes its place, the old files are set aside; needs `--data-dir`.
     #[arg(long, value_name = "SHARD", requires = "data_dir", conflicts_with = "repair")]
+    pub salvage: Option<String>,
+    /// Give up a shard that is quarantined: an empty one takes its place, its files are set aside; needs `--data-dir`.
+    #[arg(long, value_name = "SHARD", requires = "data_dir", conflicts_with_all = ["repair", "salvage"])]
     pub drop: Option<String>,
     /// Go on with a shard that went back to an earlier state, without what was written since; needs `--data-dir`.
-    #[arg(long, value_name = "SHARD", requires = "data_dir", conflicts_with_all = ["repair", "drop"])]
+    #[arg(long, value_name = "SHARD", requires = "data_dir", conflicts_with_all = ["repair", "salvage", "drop"])]
     pub accept_older: Option<String>,
+    /// Show what would be done and what would be left, and change nothing; needs `--data-dir`.
+    #[arg(long, requires = "data_dir")]
+    pub dry_run: bool,
     #[command(flatten)]
     pub target: Target,
+}
+
+impl Doctor {
+    /// Whether it asks for more than a look.
+    pub const fn changes_anything(&self) -> bool {
+        self.repair || self.salvage.is_some() || self.drop.is_some() || self.accept_older.is_some()
+    }
 }
 
 /// `pinyon settings`.

@@ -32,10 +32,9 @@ impl Engine {
     ///
     /// # Errors
     /// No shard of that name is kept out, or the system's.
-    pub fn drop_shard(&self, dir: &Path, name: &str) -> Result<DroppedShard, EngineError> {
+    pub fn drop_shard(&self, name: &str) -> Result<DroppedShard, EngineError> {
         let (found, places) = self.kept_out_shard(name)?;
-        let home = super::Generation::read(dir)?.home(dir);
-        let aside = set_aside(&home, found.shard)?;
+        let aside = set_aside(&places.home, found.shard)?;
         // Files of the one that is given up are not those of the one that begins.
         let renamed = places.identity.clone().renamed(found.shard.get());
         let identity = renamed.map_err(|problem| EngineError::new(ErrorCode::Internal, problem))?;
@@ -58,7 +57,7 @@ impl Engine {
         Ok(found)
     }
 
-    fn kept_out_shard(&self, name: &str) -> Result<(QuarantinedShard, &Places), EngineError> {
+    pub(super) fn kept_out_shard(&self, name: &str) -> Result<(QuarantinedShard, &Places), EngineError> {
         let Some(found) = self.quarantined().into_iter().find(|one| one.index_name == name) else {
             let kept_out: Vec<String> = self.quarantined().into_iter().map(|one| one.index_name).collect();
             let which = if kept_out.is_empty() {
@@ -79,7 +78,7 @@ impl Engine {
     }
 }
 
-fn set_aside(home: &Path, shard: ShardId) -> Result<Option<PathBuf>, EngineError> {
+pub(super) fn set_aside(home: &Path, shard: ShardId) -> Result<Option<PathBuf>, EngineError> {
     let from = shard_dir(home, shard.get());
     let failed = |error: io::Error| EngineError::io(&from, &error);
     if !RealIo.exists(&from).map_err(failed)? {

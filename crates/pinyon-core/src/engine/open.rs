@@ -270,15 +270,38 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<Arc<dyn LockGuard>, EngineError> {
     check_format(dir)?;
     let path = lock_file(dir);
     RealIo.create_dir_all(path.parent().unwrap_or(dir)).map_err(|error| EngineError::io(dir, &error))?;
-    RealIo.lock(&path).map(Arc::from).map_err(|error| match error.kind() {
+    RealIo.lock(&path).map(Arc::from).map_err(|error| locked(dir, &path, &error))
+}
+
+/// Keeps a data directory from being opened as long as it lives.
+#[derive(Debug)]
+pub struct DataLock(#[allow(dead_code)] Box<dyn LockGuard>); // held, never read
+
+/// Locks a data directory to look at its files, and changes none; nothing where nobody ever locked it.
+///
+/// # Errors
+/// Another process has it open, data of a later format, the system's.
+pub fn lock_to_look(dir: &Path) -> Result<Option<DataLock>, EngineError> {
+    let dir = data_dir_of_index(dir).unwrap_or(dir);
+    check_format(dir)?;
+    let path = lock_file(dir);
+    if !RealIo.exists(&path).map_err(|error| EngineError::io(&path, &error))? {
+        return Ok(None);
+    }
+    let lock = pinyon_storage::io::lock_to_look(&path).map_err(|error| locked(dir, &path, &error))?;
+    Ok(Some(DataLock(lock)))
+}
+
+fn locked(dir: &Path, path: &Path, error: &io::Error) -> EngineError {
+    match error.kind() {
         io::ErrorKind::WouldBlock => {
-            let holder = lock_holder(&path).map_or_else(String::new, |holder| format!(", {holder}"));
+            let holder = lock_holder(path).map_or_else(String::new, |holder| format!(", {holder}"));
             let remedy = "stop that one, or talk to it with --server";
             let message = format!("{} is open in another process{holder}: {remedy}", dir.display());
             EngineError::new(ErrorCode::Locked, message)
         }
-        _ => EngineError::io(dir, &error),
-    })
+        _ => EngineError::io(dir, error),
+    }
 }
 
 /// The data directory in which the directory of an index lies, if it is one.

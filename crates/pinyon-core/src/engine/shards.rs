@@ -13,7 +13,7 @@ use pinyon_storage::{
     manifest::{MANIFEST_FILE_NAME, MadeWith},
     witness::Witness,
 };
-use pinyon_types::{Clock, ShardId, UniqueId, limits::SHARDS_MAX};
+use pinyon_types::{Clock, SeqNo, ShardId, UniqueId, limits::SHARDS_MAX};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -67,13 +67,14 @@ impl Places {
         Ok(self)
     }
 
-    fn of(&self, number: u32, birth: Birth) -> ShardPlace {
+    pub(super) fn of(&self, number: u32, birth: Birth) -> ShardPlace {
         let shard = self.identity.shards.get(number as usize).copied().unwrap_or_default();
         ShardPlace {
             owner: Owner { number, index: self.identity.index, shard },
             birth,
             made_with: Some(self.made_with.clone()),
             witness: Some(Arc::clone(&self.witness)),
+            starts_after: SeqNo::ZERO,
         }
     }
 }

@@ -5,6 +5,7 @@ mod inputs;
 mod names;
 mod quarantine;
 mod repair;
+mod salvage;
 mod scrub;
 
 use super::*;

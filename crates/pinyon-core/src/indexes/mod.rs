@@ -3,10 +3,12 @@
 
 mod leftovers;
 mod names;
+mod offline;
 mod registry;
 #[cfg(test)]
 mod rollback_tests;
 mod room;
+mod state;
 mod tenants;
 #[cfg(test)]
 mod tenants_tests;
@@ -14,12 +16,13 @@ mod tenants_tests;
 mod tests;
 
 use crate::{
-    Engine, EngineError, EngineServices, EngineSettings, ErrorCode, Scrubbed, catalog,
+    Engine, EngineError, EngineSettings, ErrorCode, catalog,
     engine::{Pools, keep_older_out, lock_dir, new_index_name, write_format},
     settings::ShapeSource,
 };
 use arc_swap::ArcSwap;
 pub use names::{INDEX_NAME_BYTES_MAX, check_index_name};
+pub use offline::IndexPlace;
 use pinyon_embed::HashEmbedder;
 use pinyon_storage::io::LockGuard;
 use pinyon_types::{Dim, Effort, Metric, UniqueId};
@@ -159,36 +162,6 @@ impl Indexes {
     /// The index that the tenant API speaks to.
     pub fn tenants(&self) -> Arc<Engine> {
         self.tenants.load_full()
-    }
-
-    /// Whether the parts work that all indexes lean on; the embedder is that of the tenants' index.
-    pub fn services(&self) -> EngineServices {
-        let of_each = self.all().into_iter().map(|index| index.engine.services());
-        of_each.fold(self.tenants().services(), |sum, one| EngineServices {
-            shards: sum.shards && one.shards,
-            routing: sum.routing && one.routing,
-            embedder: sum.embedder,
-        })
-    }
-
-    /// What reading files again has found in all of them.
-    pub fn scrubbed(&self) -> Scrubbed {
-        let of_each = self.all().into_iter().map(|index| index.engine.scrubbed());
-        of_each.fold(Scrubbed::default(), |sum, one| Scrubbed {
-            bytes: sum.bytes + one.bytes,
-            mended: sum.mended + one.mended,
-            quarantined: sum.quarantined + one.quarantined,
-        })
-    }
-
-    /// Whether any shard of any index is served.
-    pub fn answers_reads(&self) -> bool {
-        self.all().iter().any(|index| index.engine.serves())
-    }
-
-    /// Whether every shard that is served, and every routing store, takes changes.
-    pub fn takes_writes(&self) -> bool {
-        self.settings.check_disk().is_ok() && self.all().iter().all(|index| index.engine.takes_writes())
     }
 
     /// An index by its name. Takes no lock.

@@ -5,7 +5,7 @@ use crate::ApiError;
 use pinyon_core::{
     Advice, AdviceInput, DerivedBytes, Diagnosis, Engine, EngineError, EngineServices, EngineSettings,
     EngineStats, ErasureReport, ErrorCode, GivenNumbers, Index, Indexes, MappedBytes, Quantiles, QueryLoad,
-    ReopenedShard, SegmentStats, ShardStatus, TenantShare, Thresholds,
+    ReopenedShard, SalvageReport, SegmentStats, ShardStatus, TenantShare, Thresholds,
 };
 use pinyon_wire::{admin, recall::PartRecall, tenant};
 use std::{
@@ -261,20 +261,42 @@ pub fn advice((input, advice): (AdviceInput, Advice)) -> admin::AdviceResponse {
     admin::AdviceResponse { should_shard, reasons, against, summary, shards, alerts, input }
 }
 
-/// What the doctor found.
-pub fn diagnosis(diagnosis: Diagnosis) -> admin::DoctorResponse {
-    let findings = diagnosis.findings.into_iter().map(|one| admin::FindingInfo {
-        kind: one.kind.name().into(),
-        tenant_id: one.tenant.map(|tenant| tenant.to_string()),
-        message: one.message,
-        repairable: one.kind.is_repairable(),
+/// What the doctor found in every index.
+pub fn diagnosis(of_indexes: Vec<(String, Diagnosis)>) -> admin::DoctorResponse {
+    let (mut tenants, mut namespaces, mut findings) = (0, 0, Vec::new());
+    for (index, diagnosis) in of_indexes {
+        tenants += diagnosis.tenants;
+        namespaces += diagnosis.namespaces;
+        findings.extend(diagnosis.findings.into_iter().map(|one| admin::FindingInfo {
+            index: index.clone(),
+            kind: one.kind.name().into(),
+            shard: one.shard,
+            tenant_id: one.tenant.map(|tenant| tenant.to_string()),
+            message: one.message,
+            repairable: one.kind.is_repairable(),
+            left: None,
+        }));
+    }
+    admin::DoctorResponse { healthy: findings.is_empty(), tenants, namespaces, findings }
+}
+
+/// What is left of a quarantined shard.
+pub fn left(report: SalvageReport) -> admin::LeftOfShard {
+    let (records, lost_records) = (report.kept(), report.lost());
+    let damaged = report.namespaces.into_iter().filter(|one| one.lost.count > 0);
+    let namespaces = damaged.map(|one| admin::LeftOfNamespace {
+        tenant_id: one.tenant.to_string(),
+        records: one.kept,
+        lost_records: one.lost.count,
+        lost_ids: one.lost.ids.iter().map(ToString::to_string).collect(),
     });
-    let findings: Vec<admin::FindingInfo> = findings.collect();
-    admin::DoctorResponse {
-        healthy: findings.is_empty(),
-        tenants: diagnosis.tenants,
-        namespaces: diagnosis.namespaces,
-        findings,
+    admin::LeftOfShard {
+        records,
+        lost_records,
+        unknown_rows: report.unknown,
+        lost_writes: report.lost_entries,
+        namespaces: namespaces.collect(),
+        problems: report.problems,
     }
 }
 

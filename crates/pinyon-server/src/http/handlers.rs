@@ -371,6 +371,12 @@ async fn advise(
 }
 
 async fn doctor(State(app): State<App>) -> Result<Response, ApiError> {
-    let diagnosis = app.run(|engine| Ok(reports::diagnosis(engine.diagnose()))).await?;
+    let indexes = app.shared_indexes();
+    let diagnose = move |_: &Engine| {
+        let of_each = indexes.all().into_iter();
+        let of_each = of_each.map(|index| (index.description.name.clone(), index.engine.diagnose()));
+        Ok(reports::diagnosis(of_each.collect()))
+    };
+    let diagnosis = app.run(diagnose).await?;
     Ok(Json(diagnosis).into_response())
 }

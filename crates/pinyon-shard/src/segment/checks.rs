@@ -15,8 +15,16 @@ pub(crate) fn namespace_rows(file: &SegmentFile) -> Result<Vec<u32>, String> {
 }
 
 pub(super) fn read_namespaces(file: &SegmentFile) -> Result<Vec<NamespaceRows>, String> {
-    let mut entries = Reader::new(file.section(tag::NAMESPACES).unwrap_or_default());
-    let mut names = Reader::new(file.section(tag::NAMES).unwrap_or_default());
+    let section = |tag| file.section(tag).unwrap_or_default();
+    read_namespaces_of(section(tag::NAMESPACES), section(tag::NAMES))
+}
+
+/// Reads the namespaces of a segment from the two sections that tell them.
+///
+/// # Errors
+/// Entries that do not read.
+pub(crate) fn read_namespaces_of(entries: &[u8], names: &[u8]) -> Result<Vec<NamespaceRows>, String> {
+    let (mut entries, mut names) = (Reader::new(entries), Reader::new(names));
     let mut namespaces: Vec<NamespaceRows> = Vec::new();
     while !entries.is_empty() {
         let entry = read_namespace(&mut entries, &mut names)?;

@@ -7,6 +7,8 @@ mod reader;
 mod sparse;
 mod writer;
 
-pub(crate) use checks::namespace_rows;
+pub(crate) use checks::{namespace_rows, read_namespaces_of};
+pub(crate) use kills::decode as decode_kills;
+pub(crate) use layout::tag;
 pub(crate) use reader::Segment;
 pub(crate) use writer::{RowSource, remove_leftover, write_segment};

@@ -16,6 +16,7 @@ mod older_manifest;
 mod operations;
 mod questions;
 mod recall;
+mod salvage;
 mod scrub;
 mod sizes;
 
@@ -25,7 +26,7 @@ use crate::{
 };
 use pinyon_storage::{Owner, io::SharedIo, witness::Witness};
 use pinyon_types::{
-    Dim, Epoch, Metadata, MetadataValue, Metric, NamespaceId, Record, RecordId, SeededRng, ShardId,
+    Dim, Epoch, Metadata, MetadataValue, Metric, NamespaceId, Record, RecordId, SeededRng, SeqNo, ShardId,
     SparseVector, TenantId, UniqueId, Vector,
 };
 use std::{path::Path, sync::Arc};
@@ -65,7 +66,8 @@ fn open_as(io: &SharedIo, shape: ShardShape) -> Result<Shard, ShardError> {
     let owner = Owner { number: shape.shard.get(), index: name, shard: name };
     let witness = Witness::open(io, Path::new("/data"), name).map_err(ShardError::io("/data"))?;
     let (birth, made_with, witness) = (Birth::Making, None, Some(Arc::new(witness)));
-    Shard::open_in(io, Path::new(DIR), (shape, ShardPlace { owner, birth, made_with, witness }), options())
+    let place = ShardPlace { owner, birth, made_with, witness, starts_after: SeqNo::ZERO };
+    Shard::open_in(io, Path::new(DIR), (shape, place), options())
 }
 
 fn keepers() -> Keepers {

@@ -73,10 +73,7 @@ fn concurrent_writers_are_all_heard_and_readers_see_whole_batches() {
                 let mut rng = SeededRng::new(writer);
                 for round in 0..60 {
                     // Twice the same batch of fresh ids: a reader must count 0 or all of them.
-                    let records = match upsert(8, &mut rng) {
-                        Change::Upsert(records) => records,
-                        _ => unreachable!(),
-                    };
+                    let Change::Upsert(records) = upsert(8, &mut rng) else { unreachable!() };
                     let named = records.into_iter().enumerate().map(|(at, record)| pinyon_types::Record {
                         id: super::id(&format!("{writer}-{round}-{at}")),
                         ..record

@@ -24,7 +24,7 @@ pub use holders::{lock_holder, port_holder};
 pub use memory::MemoryIo;
 pub(crate) use pieces::PieceReader;
 pub use pieces::{Stamp, Through};
-pub use real::{RealIo, system_code};
+pub use real::{RealIo, lock_to_look, system_code};
 pub use residency::{anonymous_resident_bytes, mapped_resident_bytes};
 pub use sealed::SealedBytes;
 pub use shortened::name_shortened_files;

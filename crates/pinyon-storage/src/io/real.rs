@@ -130,7 +130,9 @@ impl Io for RealIo {
         let mut names = Vec::new();
         for entry in fs::read_dir(dir).map_err(naming(dir))? {
             let entry = entry.map_err(naming(dir))?;
-            if entry.file_type().map_err(naming(dir))?.is_file() {
+            let kind = entry.file_type().map_err(naming(dir))?;
+            // A link to a file is one: a copy that only looks has links to what is never written.
+            if kind.is_file() || (kind.is_symlink() && entry.path().is_file()) {
                 names.extend(entry.file_name().into_string());
             }
         }
@@ -192,6 +194,21 @@ impl Io for RealIo {
             }
             Err(fs::TryLockError::Error(error)) => Err(naming(path)(error)),
         }
+    }
+}
+
+/// Takes the lock on a file that is there, for a look: it does not say who holds it.
+///
+/// # Errors
+/// As [`Io::lock`].
+pub fn lock_to_look(path: &Path) -> io::Result<Box<dyn LockGuard>> {
+    let file = fs::OpenOptions::new().read(true).open(path).map_err(naming(path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Box::new(RealLock { _file: file })),
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(io::Error::new(io::ErrorKind::WouldBlock, format!("{}: is locked", path.display())))
+        }
+        Err(fs::TryLockError::Error(error)) => Err(naming(path)(error)),
     }
 }
 

@@ -54,7 +54,10 @@ pub(super) fn check_file(
 }
 
 /// Whose a file says that it is, and which. Nothing else of it is looked at.
-pub(super) fn head_of(io: &dyn Io, path: &Path) -> Result<SegmentHead, SegmentError> {
+///
+/// # Errors
+/// A header that does not read, the system's.
+pub fn head_of(io: &dyn Io, path: &Path) -> Result<SegmentHead, SegmentError> {
     let mut always = |_| true;
     let mut look = || Check::open(io, path, Through::Cache, &mut always)?.head();
     look().map(|(_, head)| head).map_err(|halt: Halt| halt.error(path))
@@ -65,13 +68,13 @@ pub(super) fn sections_of(
     io: &dyn Io,
     path: &Path,
     expect: SegmentHead,
-) -> Result<Vec<Section>, SegmentError> {
+) -> Result<(Vec<Section>, u32), SegmentError> {
     let mut always = |_| true;
     let mut look = || {
         let mut check = Check::open(io, path, Through::Cache, &mut always)?;
         check.header(expect)?;
         let footer = check.footer()?;
-        check.table(footer)
+        Ok((check.table(footer)?, footer.checksum))
     };
     look().map_err(|halt: Halt| halt.error(path))
 }

@@ -14,6 +14,7 @@ mod tests;
 mod writer;
 
 pub use crate::io::unfinished_path;
+pub use check::head_of;
 pub use layout::segment_file_name;
 pub use reader::SegmentFile;
 pub use rescue::RescuedFile;

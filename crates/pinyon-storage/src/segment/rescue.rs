@@ -16,6 +16,7 @@ const WINDOW_BYTES: u64 = 256 << 10;
 #[derive(Debug)]
 pub struct RescuedFile {
     sections: Vec<RescuedSection>,
+    checksum: u32,
 }
 
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl RescuedFile {
     /// A header, table or footer that is damaged, without which nothing can be told of the rest; another's file; the system's.
     pub fn open(io: &SharedIo, path: &Path, expect: SegmentHead) -> Result<Self, SegmentError> {
         let failed = SegmentError::io;
-        let found = sections_of(&**io, path, expect)?;
+        let (found, checksum) = sections_of(&**io, path, expect)?;
         let mut sections = Vec::with_capacity(found.len());
         for section in found {
             let file = io.open_to_read(path, Through::Cache).map_err(failed(path))?;
@@ -51,9 +52,14 @@ impl RescuedFile {
             }
             sections.push(one);
         }
-        let mut rescued = Self { sections };
+        let mut rescued = Self { sections, checksum };
         rescued.look_at_blocks();
         Ok(rescued)
+    }
+
+    /// The file's checksum in the manifest, if it is the file that was named there.
+    pub const fn checksum(&self) -> u32 {
+        self.checksum
     }
 
     /// Whether there is such a section, and every byte of it is as it was written.

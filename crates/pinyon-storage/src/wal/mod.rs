@@ -10,6 +10,7 @@ pub(crate) mod layout;
 mod reader;
 mod recover;
 mod removal;
+mod rescue;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -19,6 +20,7 @@ pub use layout::log_file_name;
 pub use reader::{Frame, LogEnd};
 pub use recover::{ExpectedLog, LogFile, Plan, RecoverRequest, Recovered, TornTail, examine};
 pub use removal::remove_logs_below;
+pub use rescue::{LostEntries, RescuedLogs, rescue};
 pub use writer::{LogHead, Wal, WalOptions};
 
 use crate::{Owner, io::is_full};

@@ -195,7 +195,7 @@ fn a_shard_that_was_given_up_does_not_come_back_in_the_place_of_the_new_one() {
     let bytes = fs::read(&manifest).unwrap();
     fs::write(&manifest, &bytes[1..]).unwrap();
     let engine = Engine::open_to_diagnose(&dir, settings()).unwrap();
-    let aside = engine.drop_shard(&dir, "tenant-shard-1").unwrap().aside.unwrap();
+    let aside = engine.drop_shard("tenant-shard-1").unwrap().aside.unwrap();
     engine.close().unwrap();
     drop(engine);
     fs::write(aside.join("MANIFEST"), &bytes).unwrap();

@@ -115,14 +115,10 @@ fn the_doctor_repairs_nothing_while_a_shard_is_kept_out_and_drops_it_by_its_name
     assert_eq!(kinds, [FindingKind::Quarantined]);
     assert_eq!(engine.repair().unwrap_err().code, ErrorCode::FailedPrecondition);
     for wrong in ["", "tenant-shard-", "tenant-shard-0", "tenant-shard-11", "Tenant-shard-1"] {
-        assert_eq!(
-            engine.drop_shard(&dir, wrong).unwrap_err().code,
-            ErrorCode::FailedPrecondition,
-            "{wrong}"
-        );
+        assert_eq!(engine.drop_shard(wrong).unwrap_err().code, ErrorCode::FailedPrecondition, "{wrong}");
     }
     let tenants = tenants_of(&engine, 1);
-    let dropped = engine.drop_shard(&dir, "tenant-shard-1").unwrap();
+    let dropped = engine.drop_shard("tenant-shard-1").unwrap();
     assert_eq!(dropped.assigned_tenants, tenants.len() as u64);
     assert!(dropped.aside.unwrap().join("MANIFEST").exists());
     drop(engine);
@@ -217,7 +213,7 @@ fn looking_at_a_damaged_routing_table_sets_nothing_aside() {
         let engine = Engine::open_to_diagnose(&dir, settings()).unwrap();
         let [finding] = engine.diagnose().findings.try_into().unwrap();
         assert_eq!(finding.kind, FindingKind::Unreadable);
-        assert!(engine.drop_shard(&dir, "tenant-shard-1").is_err());
+        assert!(engine.drop_shard("tenant-shard-1").is_err());
         assert!(engine.resolve_is_refused("tenant-001"));
         engine.close().unwrap();
     }
