@@ -112,6 +112,11 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// Stops the process where it is, and waits until it stands.
+    pub fn stop(&self) {
+        stop(self.pid());
+    }
+
     /// The code with which the process ended, if it has, or does within a time.
     pub fn exit_code(&mut self, time: Duration) -> Option<i32> {
         for _ in 0..time.as_millis() / 20 + 1 {
@@ -199,6 +204,11 @@ impl Starting {
         Some(Server { child: self.0, url, authority, ops, connection })
     }
 
+    /// Stops the process where it is, and waits until it stands.
+    pub fn stop(&self) {
+        stop(self.0.id());
+    }
+
     /// Ends the process as a crash would; returns whether it was killed before it said that it listens.
     pub fn kill(mut self) -> bool {
         self.0.kill().unwrap();
@@ -211,6 +221,20 @@ impl Starting {
         let mut line = String::new();
         BufReader::new(self.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         line
+    }
+}
+
+fn stop(pid: u32) {
+    let sent = Command::new("kill").args(["-STOP", &pid.to_string()]).status();
+    assert!(sent.unwrap().success());
+    let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Behind the name, which is in brackets.
+    while !state()
+        .rsplit(')')
+        .next()
+        .is_some_and(|rest| rest.starts_with(" T") || rest.starts_with(" Z") || rest.is_empty())
+    {
+        std::thread::yield_now();
     }
 }
 
