@@ -9,7 +9,7 @@ use std::{
     fmt, io,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -17,6 +17,8 @@ use std::{
 
 /// Between two looks for files that were changed.
 const LOOK: Duration = Duration::from_secs(1);
+/// Looks of which one asks for manifests too: a shard without records has nothing else, and there may be thousands.
+const MANIFESTS_EVERY: u64 = 10;
 /// Bytes a second that a pass reads at least, and at most.
 const BYTES_A_SECOND: std::ops::RangeInclusive<u64> = 1 << 20..=50 << 20;
 
@@ -32,6 +34,7 @@ struct Shared {
     state: Mutex<State>,
     wake: Condvar,
     clock: Arc<dyn Clock>,
+    looks: AtomicU64,
     /// The time in which everything is read once.
     period: Option<Duration>,
 }
@@ -62,7 +65,8 @@ impl Scrubber {
     /// # Errors
     /// The system has no thread to give.
     pub(crate) fn start(clock: Arc<dyn Clock>, period: Option<Duration>) -> io::Result<Self> {
-        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), clock, period });
+        let shared = Shared { state: Mutex::default(), wake: Condvar::new(), clock, looks: 0.into(), period };
+        let shared = Arc::new(shared);
         let work = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("scrub".into()).spawn(move || {
             give_way();
@@ -116,8 +120,8 @@ impl Watched {
         Some(work(&inner))
     }
 
-    fn look(&self) {
-        self.with(|inner| inner.look_at_files(&mut |_| self.goes_on()));
+    fn look(&self, with_manifests: bool) {
+        self.with(|inner| inner.look_at_files(with_manifests, &mut |_| self.goes_on()));
     }
 
     /// Reads all files again. While it rests it holds nothing but a shard.
@@ -152,7 +156,8 @@ impl Shared {
     }
 
     fn look(&self) {
-        self.watched().iter().for_each(|watched| watched.look());
+        let with_manifests = self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(MANIFESTS_EVERY);
+        self.watched().iter().for_each(|watched| watched.look(with_manifests));
     }
 
     /// Reads everything once.

@@ -241,6 +241,13 @@ impl Inner {
             || self.snapshot.load().memtable.bytes >= self.options.backlog_bytes_max / 2
     }
 
+    /// Does something that is no step while none runs; nothing once the shard's files are left as they are.
+    pub(crate) fn between_steps<T>(&self, work: impl FnOnce(&mut Maintenance) -> T) -> Option<T> {
+        let mut maintenance = self.lock_maintenance();
+        let is_given_up = self.is_given_up.load(Ordering::Acquire);
+        (!is_given_up).then(|| work(&mut maintenance))
+    }
+
     /// Waits for the step that runs.
     pub(crate) fn wait_for_step(&self) {
         drop(self.lock_maintenance());

@@ -112,13 +112,11 @@ impl Shard {
             return Ok(Vec::new());
         }
         let inner = &self.inner;
-        let mut found = Vec::new();
-        let looked = inner.run(|maintenance| {
-            found.push(verify_manifest(inner, maintenance)?);
-            found.push(verify_logs(inner, maintenance)?);
-            Ok(Step::Idle)
+        let looked = inner.between_steps(|maintenance| {
+            Ok::<_, ShardError>([verify_manifest(inner, maintenance)?, verify_logs(inner, maintenance)?])
         });
-        looked?;
+        let Some(looked) = looked else { return Ok(Vec::new()) };
+        let mut found = Vec::from(looked?);
         found.extend(verify_derived(inner, pace));
         Ok(found)
     }

@@ -55,9 +55,10 @@ impl super::Engine {
 }
 
 impl Inner {
-    /// Asks the file system which files were changed since they were verified, and reads those again; all of a shard in which bytes were
-    /// met that cannot be. Takes as long as a look at the names where there is nothing. `pace` may end it.
-    pub(crate) fn look_at_files(&self, pace: Pace<'_>) {
+    /// Asks the file system which segments were changed since they were verified, and reads those again; all of a shard in which bytes
+    /// were met that cannot be. The same of manifests, if these are to be looked at too. Takes as long as a look at the names where
+    /// there is nothing. `pace` may end it.
+    pub(crate) fn look_at_files(&self, with_manifests: bool, pace: Pace<'_>) {
         for (number, shard) in self.fleet.serving() {
             let is_suspect = shard.take_suspicion();
             let mut segments =
@@ -66,7 +67,7 @@ impl Inner {
                 let found = shard.verify_segment(segment, pace);
                 self.judge_segment((number, &shard), segment, found)
             });
-            if is_served && shard.is_manifest_changed() {
+            if is_served && with_manifests && shard.is_manifest_changed() {
                 self.verify_others((number, &shard), pace);
             }
         }
