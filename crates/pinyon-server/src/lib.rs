@@ -8,6 +8,8 @@ mod auth;
 pub mod config;
 pub mod convert;
 mod error_table;
+#[cfg(test)]
+mod fuzz;
 mod http;
 mod live;
 mod metrics_text;

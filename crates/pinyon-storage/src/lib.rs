@@ -14,6 +14,8 @@
 
 pub mod bytes;
 mod clock;
+#[cfg(test)]
+mod fuzz;
 pub mod io;
 pub mod manifest;
 pub mod metadata_bytes;

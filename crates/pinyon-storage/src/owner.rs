@@ -74,6 +74,7 @@ pub(crate) fn decode_header(magic: &[u8; 8], bytes: &[u8]) -> Result<Header, Byt
     let owner = Owner::numbered(reader.u32()?);
     let number = reader.u64()?;
     match version {
+        0 => Err(BytesError { offset: 8, expected: "a version" }),
         1 => {
             check_sum(&mut reader, bytes, CHECKSUM_AT_OF_1)?;
             let reserved = reader.take(HEADER_BYTES - CHECKSUM_AT_OF_1 - 4)?;
@@ -123,6 +124,15 @@ mod tests {
             assert!(decode_header(MAGIC, &damaged).is_err(), "byte {at}");
             assert!(decode_header(MAGIC, &whole[..at]).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn there_is_no_version_0() {
+        let mut header = encode_header(MAGIC, OWNER, 41);
+        header[8] = 0;
+        let checksum = crc32c::crc32c(&header[..CHECKSUM_AT]);
+        header[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
+        assert_eq!(decode_header(MAGIC, &header).unwrap_err().expected, "a version");
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub const WITNESS_FILE_NAME: &str = "WITNESS";
 const MAGIC: &[u8; 8] = b"PNYWIT\0\0";
 /// What a disk writes whole.
 const SECTOR_BYTES: usize = 512;
+/// Nobody counts so far: from any other number one can count on.
+const COUNT_MAX: u64 = 1 << 62;
 const CHECKSUM_AT: usize = SECTOR_BYTES - 4;
 
 /// Of what there is a claim.
@@ -217,7 +219,7 @@ fn decode_slot(sector: &[u8]) -> Option<Slot> {
     let covered = sector.get(..CHECKSUM_AT)?;
     let checksum = Reader::new(sector.get(CHECKSUM_AT..)?).u32().ok()?;
     let claim = Claim { owner, position, generation, epoch };
-    (count > 0 && checksum == crc32c::crc32c(covered)).then_some(Slot { count, claim })
+    ((1..=COUNT_MAX).contains(&count) && checksum == crc32c::crc32c(covered)).then_some(Slot { count, claim })
 }
 
 /// The slots that hold; nothing if it is not the file of this index.
@@ -297,6 +299,18 @@ mod tests {
             assert!(at < SECTOR_BYTES || found.is_some(), "byte {at}");
             file.write_at(&whole[at..=at], at as u64).unwrap();
         }
+    }
+
+    #[test]
+    fn a_count_at_the_end_of_its_range_is_none() {
+        let io = memory();
+        open(&io).raise(Subject::Store, Claim { epoch: 3, ..Claim::default() });
+        let slot = encode_slot(Slot { count: u64::MAX, claim: Claim::default() });
+        let file = io.open(&Path::new(DIR).join(WITNESS_FILE_NAME)).unwrap();
+        file.write_at(&slot, Subject::Store.offset()).unwrap();
+        let witness = open(&io);
+        witness.raise(Subject::Store, Claim { epoch: 9, ..Claim::default() });
+        assert_eq!(open(&io).claim(Subject::Store, UniqueId::NONE).unwrap().epoch, 9);
     }
 
     #[test]

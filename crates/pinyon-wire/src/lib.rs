@@ -14,6 +14,8 @@ pub mod disk;
 pub mod documents;
 pub mod explain;
 pub mod floats;
+#[cfg(test)]
+mod fuzz;
 pub mod grpc;
 pub mod json;
 pub mod lenient;

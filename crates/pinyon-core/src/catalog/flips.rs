@@ -48,7 +48,7 @@ fn request(number: u64) -> AssignRequest {
 }
 
 /// A base, deltas behind it, the settings, and namespaces that somebody made.
-fn golden(dir: &Path) -> Kept {
+pub(super) fn golden(dir: &Path) -> Kept {
     let raw = Kept::default();
     let table = open(&raw, dir).unwrap();
     let embedder = "hash-v1/8".into();

@@ -14,6 +14,8 @@ mod export;
 #[cfg(test)]
 mod flips;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod golden;
 mod identity;
 mod layout;

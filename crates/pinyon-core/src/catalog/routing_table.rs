@@ -33,6 +33,8 @@ use std::{
 const FOLD_BYTES_MIN: usize = 1 << 20;
 /// Values of a new base written in one commit, so that no commit grows with the table.
 const FOLD_VALUES_PER_COMMIT: usize = 64;
+/// No table comes to numbers beyond this one.
+const NUMBER_MAX: u64 = 1 << 62;
 /// `catalog.json` is written again after this many changes, or a quarter of the table, whichever is more.
 const EXPORT_CHANGES_MIN: usize = 1_000;
 
@@ -107,7 +109,7 @@ impl RoutingTable {
         let identity = identity.map_err(damaged)?;
         let declared = declared::read(image).map_err(damaged)?;
         let (generation, next_namespace) = match image.entries.get(STATE_KEY) {
-            Some(bytes) => decode_state(bytes).map_err(damaged)?,
+            Some(bytes) => decode_state(bytes).and_then(believed).map_err(damaged)?,
             None => (0, 1),
         };
         let mut view = View::empty();
@@ -339,6 +341,14 @@ impl RoutingTable {
     }
 }
 
+/// Refuses numbers that no table comes to, so that counting on from any other cannot overflow.
+fn believed((generation, next_namespace): (u64, u64)) -> Result<(u64, u64), String> {
+    if generation.max(next_namespace) > NUMBER_MAX {
+        return Err(format!("its state: base {generation}, next namespace {next_namespace}"));
+    }
+    Ok((generation, next_namespace))
+}
+
 fn removed_since(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
@@ -377,7 +387,20 @@ impl Writer {
             self.delta_bytes += value.len();
             self.read_value(key, value, view)?;
         }
-        Ok(())
+        self.check_numbers(view)
+    }
+
+    /// A namespace that was given and would be given again could be read by two tenants (TEN-1).
+    fn check_numbers(&self, view: &View) -> Result<(), CatalogError> {
+        let next = self.next_namespace;
+        let given = view.iter().find(|(_, assignment)| assignment.namespace.get() >= next);
+        match given {
+            Some((tenant, assignment)) => Err(self.failed(format!(
+                "its state: the next namespace is {next}, and {tenant} has {} already",
+                assignment.namespace
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// A crash while folding leaves parts of a base that nothing names: the next one, or the one before.

@@ -277,7 +277,7 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
             vectors_per_shard_max: merged.max_vectors_per_shard.unwrap_or(defaults.vectors_per_shard_max),
             namespaces_per_shard_max: namespaces_max,
             // 18 of 20 in the module: the same share of another limit.
-            namespaces_per_shard_warn: merged.rebalance_namespaces.unwrap_or(namespaces_max * 9 / 10),
+            namespaces_per_shard_warn: merged.rebalance_namespaces.unwrap_or(nine_tenths(namespaces_max)),
             p95_warn: merged.p95_warn_ms.map_or(defaults.p95_warn, Duration::from_millis),
         },
         cross_shard: CrossShardSettings {
@@ -300,6 +300,11 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
     // The engine checks again; here the mistake is known before anything is opened.
     settings.check().map_err(|error| ConfigError(format!("setting {error}")))?;
     Ok(settings)
+}
+
+/// Of any number that somebody may set.
+fn nine_tenths(number: u64) -> u64 {
+    number - number.div_ceil(10)
 }
 
 /// A layer's value, or the default.

@@ -63,6 +63,18 @@ fn wrong_values_name_their_setting() {
 }
 
 #[test]
+fn nine_tenths_of_the_namespaces_are_warned_of_whatever_their_number() {
+    for (number, warned) in
+        [(20, 18), (19, 17), (5, 4), (1, 0), (0, 0), (u64::MAX, 16_602_069_666_338_596_453)]
+    {
+        let layer = environment(&[("MAX_NAMESPACES_PER_SHARD", &number.to_string())]).unwrap();
+        let thresholds =
+            resolve([layer]).map(|settings| settings.engine.thresholds.namespaces_per_shard_warn);
+        assert_eq!(thresholds.ok(), Some(warned), "{number}");
+    }
+}
+
+#[test]
 fn memtables_are_sealed_at_the_size_that_is_set() {
     let options = |layer: Partial| resolve([layer]).unwrap().engine.shard_options;
     let size = |layer: Partial| (options(layer.clone()).seal_bytes, options(layer).backlog_bytes_max);

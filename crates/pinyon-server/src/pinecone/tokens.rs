@@ -20,7 +20,9 @@ pub(super) fn read(question: &str, token: &str) -> Result<String, Invalid> {
         u8::from_str_radix(pair, 16).ok()
     });
     let bytes: Option<Vec<u8>> = digits.collect();
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|last| !last.is_empty()).ok_or_else(refused)
+    let last = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|last| !last.is_empty());
+    // Digits have other spellings, which nobody was given.
+    last.filter(|last| self::token(question, last) == token).ok_or_else(refused)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -30,6 +32,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pinyon_fuzz::{Seen, Target, bytes};
 
     #[test]
     fn a_token_serves_its_own_question_only() {
@@ -37,8 +40,36 @@ mod tests {
         assert_eq!(read("list\0ns\0pre", &made).unwrap(), "weird \u{1} id/%");
         assert!(read("list\0ns\0other", &made).is_err());
         let end = made.len() - 1;
-        for bad in ["", "x", "日本", &made[..16], &made[..end], &made.replace('7', "é")] {
+        let capital = made.replacen("ea", "EA", 1).replacen('f', "F", 1);
+        assert_ne!(capital, made);
+        for bad in [
+            "",
+            "x",
+            "日本",
+            &made[..16],
+            &made[..end],
+            &made.replace('7', "é"),
+            &capital,
+            &(made.clone() + "+a"),
+        ] {
             assert!(read("list\0ns\0pre", bad).is_err(), "{bad}");
         }
+    }
+    #[test]
+    fn fuzz_page_token() {
+        let seeds = ["a", "weird \u{1} id/%", "é\u{10ffff}"].map(|last| token("question", last).into_bytes());
+        let target =
+            Target { name: "page token", cases: 400_000, bytes_per_byte: 40, bytes_besides: 8 << 10 };
+        target.run(
+            |rng| bytes::changed(rng, &seeds),
+            |input| {
+                let given = String::from_utf8_lossy(input);
+                let last = read("question", &given);
+                if let Ok(last) = &last {
+                    assert_eq!(token("question", last), given, "there is one token for a place");
+                }
+                Seen::of(&last)
+            },
+        );
     }
 }

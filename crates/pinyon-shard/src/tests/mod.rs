@@ -8,6 +8,7 @@ mod effort;
 mod erase;
 mod explain;
 mod flips;
+mod fuzz;
 mod inherit;
 mod kept_graphs;
 mod memory;

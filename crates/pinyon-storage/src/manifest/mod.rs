@@ -197,6 +197,16 @@ fn frame(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The file that versions before names wrote.
+#[cfg(test)]
+pub(crate) fn stored_as_v1(manifest: &Manifest) -> Vec<u8> {
+    let mut bytes = frame(&codec::encode_v1(manifest));
+    bytes[8] = 1;
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..16]), &bytes[HEADER_BYTES..]);
+    bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
 /// Returns version and body of a file whose checksum fits.
 fn unframe(bytes: &[u8]) -> Result<(u32, &[u8]), BytesError> {
     let mut reader = Reader::new(bytes);

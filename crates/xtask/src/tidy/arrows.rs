@@ -3,7 +3,7 @@
 use super::{Findings, Source};
 
 /// A crate and those of ours that it may depend on.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("pinyon-types", &[]),
     ("pinyon-distance", &["pinyon-types"]),
     ("pinyon-index", &["pinyon-distance", "pinyon-types"]),
@@ -14,11 +14,14 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("pinyon-wire", &[]),
     ("pinyon-server", &["pinyon-core", "pinyon-wire", "pinyon-embed", "pinyon-types"]),
     ("pinyon-cli", &["pinyon-server", "pinyon-core", "pinyon-wire", "pinyon-types", "pinyon-storage"]),
+    ("pinyon-fuzz", &["pinyon-types"]),
     ("xtask", &[]),
     ("pinyon-benches", ANY),
     ("pinyon-tests", ANY),
 ];
 const ANY: &[&str] = &["*"];
+/// Every crate may use it, for its tests: it has an allocator that must not get into the product.
+const FOR_TESTS: &str = "pinyon-fuzz";
 
 /// Checks every manifest but the root's.
 pub fn check(sources: &[Source]) -> Findings {
@@ -42,7 +45,8 @@ fn check_manifest(source: &Source) -> Findings {
         let dependencies = table.get(kind).and_then(toml::Value::as_table);
         for (dependency, value) in dependencies.into_iter().flatten() {
             let is_ours = dependency.starts_with("pinyon-");
-            if is_ours && *allowed != ANY && !allowed.contains(&dependency.as_str()) {
+            let is_for_tests = dependency == FOR_TESTS && kind == "dev-dependencies";
+            if is_ours && !is_for_tests && *allowed != ANY && !allowed.contains(&dependency.as_str()) {
                 findings.push(format!("{}: {name} must not use {dependency}", source.path));
             }
             if !value.get("workspace").and_then(toml::Value::as_bool).unwrap_or(false) {
@@ -58,7 +62,11 @@ mod tests {
     use super::*;
 
     fn findings(name: &str, dependency: &str) -> usize {
-        let text = format!("[package]\nname = \"{name}\"\n[dependencies]\n{dependency}\n");
+        findings_of(name, "dependencies", dependency)
+    }
+
+    fn findings_of(name: &str, kind: &str, dependency: &str) -> usize {
+        let text = format!("[package]\nname = \"{name}\"\n[{kind}]\n{dependency}\n");
         check(&[Source { path: format!("crates/{name}/Cargo.toml"), text }]).len()
     }
 
@@ -69,5 +77,8 @@ mod tests {
         assert_eq!(findings("pinyon-index", "roaring = \"0.12\""), 1);
         assert_eq!(findings("pinyon-tests", "pinyon-shard.workspace = true"), 0);
         assert_eq!(findings("pinyon-new", ""), 1);
+        let fuzz = "pinyon-fuzz.workspace = true";
+        assert_eq!(findings("pinyon-shard", fuzz), 1);
+        assert_eq!(findings_of("pinyon-shard", "dev-dependencies", fuzz), 0);
     }
 }

@@ -11,7 +11,7 @@ use pinyon_types::{Metric, SeededRng, SparseVector, TopK, Vector};
 const LIST_PAGE: usize = 7;
 const QUERIES: u64 = 6;
 
-pub(super) fn of(shard: &Shard) -> Vec<String> {
+pub(in crate::tests) fn of(shard: &Shard) -> Vec<String> {
     let stats = shard.stats();
     let mut answers = vec![
         format!("last {} epoch {}", shard.last_seq(), shard.epoch_seen()),

@@ -6,7 +6,7 @@
 //! Every byte is damaged in one way that a seed picks. `PINYON_TEST_FLIPS=all cargo test --release -p pinyon-shard flips
 //! -- --nocapture` damages every byte in every way: each of its bits, all of them set, none of them set.
 
-mod answers;
+pub(super) mod answers;
 mod golden;
 mod world;
 
