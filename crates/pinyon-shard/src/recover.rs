@@ -11,6 +11,7 @@ use crate::{
     shard::Inner,
     snapshot::Snapshot,
 };
+use pinyon_planted::is_planted;
 use pinyon_storage::{
     io::{MemoryIo, SharedIo, is_aside, set_aside},
     manifest::{self, LogEntry, Manifest, SegmentEntry},
@@ -37,6 +38,9 @@ pub(crate) fn open(
     place.check(dir, &manifest)?;
     let names = io.list(dir).map_err(ShardError::io(dir))?;
     let mut state = Snapshot::empty();
+    if is_planted(1) {
+        tidy(io, dir, &manifest, &names, false)?;
+    }
     state.layers = open_segments(io, dir, shape, &manifest)?;
     graphs::inherit_files(&options, &state.layers, &names);
     state.seq = SeqNo::new(manifest.log_floor);
@@ -173,7 +177,7 @@ impl Leftover {
         if is_unfinished || (is_aside(name) && ended_cleanly) || (is_graph && !is_named(name)) {
             return Some(Self::Removed);
         }
-        (name.ends_with(".seg") && !is_named(name)).then_some(Self::SetAside)
+        (name.ends_with(".seg") && !is_named(name) && !is_planted(7)).then_some(Self::SetAside)
     }
 }
 
@@ -314,7 +318,9 @@ fn begin_log(
     }
     let head = LogHead { owner: place.owner, first_seq };
     let log = Wal::create(io, dir, head, WalOptions { preallocate_bytes: options.log_preallocate_bytes })?;
-    manifest.logs.push(LogEntry { first_seq: first_seq.get(), owner: place.owner });
+    if !is_planted(29) {
+        manifest.logs.push(LogEntry { first_seq: first_seq.get(), owner: place.owner });
+    }
     manifest::store(&**io, dir, manifest)?;
     Ok(log)
 }

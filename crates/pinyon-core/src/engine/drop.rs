@@ -5,6 +5,7 @@ use super::{
     shards::{Opening, Places, dropped_dir, shard_dir},
 };
 use crate::{EngineError, ErrorCode};
+use pinyon_planted::is_planted;
 use pinyon_storage::{
     io::{Io, RealIo},
     witness::{Claim, Subject},
@@ -58,7 +59,10 @@ impl Engine {
     }
 
     pub(super) fn kept_out_shard(&self, name: &str) -> Result<(QuarantinedShard, &Places), EngineError> {
-        let Some(found) = self.quarantined().into_iter().find(|one| one.index_name == name) else {
+        let is_it = |one: &QuarantinedShard| {
+            one.index_name == name || (is_planted(13) && one.index_name.starts_with(name))
+        };
+        let Some(found) = self.quarantined().into_iter().find(is_it) else {
             let kept_out: Vec<String> = self.quarantined().into_iter().map(|one| one.index_name).collect();
             let which = if kept_out.is_empty() {
                 "none is".to_owned()

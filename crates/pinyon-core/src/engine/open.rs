@@ -11,6 +11,7 @@ use crate::{
     catalog::{self, RoutingTable},
     cross_shard::CrossShard,
 };
+use pinyon_planted::is_planted;
 use pinyon_shard::Shard;
 use pinyon_storage::io::{Io, LockGuard, RealIo, SharedIo, lock_holder};
 use pinyon_types::{Epoch, ShardId};
@@ -84,6 +85,9 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         check_settings(home, &settings, &routing)?;
         let places = names::establish((dir, home), &settings, &routing, &mut lock)?;
+        if is_planted(11) {
+            routing.store_settings(&settings.stored())?;
+        }
         let opening = Opening { settings: &settings, pools, places: &places };
         let shards = opening.known_shards(&routing)?;
         Self::assemble(settings, (routing, places), shards, lock, pools)

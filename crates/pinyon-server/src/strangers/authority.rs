@@ -1,6 +1,7 @@
 //! Reads `host:port` as clients write it in Host, `:authority`, Origin and Referer (RFC 3986, 3.2). Nothing is resolved and
 //! nothing is allocated.
 
+use pinyon_planted::is_planted;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A host without its port and without the one dot that may end a name.
@@ -49,7 +50,7 @@ impl<'a> Host<'a> {
         else {
             return false;
         };
-        before.len() > 1 && before.ends_with('.') && end.eq_ignore_ascii_case(parent)
+        before.len() > 1 && (before.ends_with('.') || is_planted(25)) && end.eq_ignore_ascii_case(parent)
     }
 }
 

@@ -51,6 +51,20 @@ async fn hosts_are_the_servers_own_the_advertised_one_and_those_that_are_allowed
 }
 
 #[tokio::test]
+async fn an_origin_that_is_nobodys_does_not_pass() {
+    for (name, sender, status) in [
+        ("origin", "null", 403),
+        ("referer", "null", 403),
+        ("origin", "http://evil.com", 403),
+        ("origin", "http://10.0.0.7", 200),
+    ] {
+        let strangers = strangers(None, true, Allowed::default());
+        let head = [("host", "10.0.0.7"), (name, sender)];
+        assert_eq!(ask(strangers, &head, Method::POST).await.status(), status, "{name}: {sender}");
+    }
+}
+
+#[tokio::test]
 async fn pages_of_allowed_origins_ask_and_read_at_servers_with_and_without_keys() {
     for is_keyless in [true, false] {
         let strangers = || strangers(None, is_keyless, allowed(&[], &["https://app.example.com:443/"]));

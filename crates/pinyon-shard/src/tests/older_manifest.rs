@@ -76,6 +76,24 @@ fn a_start_with_an_older_manifest_loses_nothing() {
     }
 }
 
+/// The log that takes writes is gone, with all that was acknowledged in it.
+#[test]
+fn a_log_that_is_gone_is_missed_from_its_first_write_on() {
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    for round in 0..3 {
+        let killed = open(&io).unwrap();
+        put(&killed, round * 10..round * 10 + 10);
+        drop(killed);
+        let is_log = |name: &&String| name.ends_with(".log");
+        let (name, bytes) = files(&io).into_iter().rfind(|(name, _)| is_log(&name)).unwrap();
+        io.remove(&Path::new(DIR).join(&name)).unwrap();
+        let refused = open(&io).unwrap_err().to_string();
+        assert!(refused.contains(&name), "{refused}");
+        put_back(&io, &name, &bytes);
+    }
+    assert_eq!(open(&io).unwrap().count(&namespace(1), None), 30);
+}
+
 /// What a crash leaves between writing a segment and naming it, and what an older manifest with all of its logs makes of a segment.
 #[test]
 fn a_segment_that_nothing_names_is_set_aside_until_a_later_clean_start() {

@@ -25,7 +25,7 @@ fn seeds() -> Vec<[Vec<u8>; 2]> {
             while seq.get() <= last {
                 let payload = vec![seq.get() as u8; (seq.get() as usize * 37) % 200];
                 log.append(1, &[&payload]).unwrap();
-                if seq.get() % 3 != 0 {
+                if !seq.get().is_multiple_of(3) {
                     log.commit().unwrap();
                 }
                 seq = seq.next();

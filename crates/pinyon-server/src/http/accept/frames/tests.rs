@@ -53,6 +53,20 @@ fn every_flood_ends_within_its_budget() {
 }
 
 #[test]
+fn a_flood_ends_at_the_same_frame_however_its_bytes_are_cut() {
+    for (kind, payload) in [(PING, 8), (SETTINGS, 6), (99, 100), (9, 0)] {
+        let frame = frame(kind, 0, payload);
+        let whole = allowed(&mut begun(), &frame);
+        for cut in [1, 2, 5, 7, 9, 13] {
+            let mut frames = begun();
+            let sent = (0..1_000_000).find(|_| !frame.chunks(cut).all(|piece| frames.read(piece)));
+            let sent: usize = sent.expect("a flood ends");
+            assert!(sent.abs_diff(whole) <= 5, "kind {kind} in pieces of {cut}: {sent}, not {whole}");
+        }
+    }
+}
+
+#[test]
 fn time_gives_fifty_a_second_and_no_more_than_the_first_supply() {
     let mut frames = begun();
     allowed(&mut frames, &frame(PING, 0, 8));
