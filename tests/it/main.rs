@@ -38,4 +38,5 @@ mod tenants_index;
 mod tls;
 mod twins;
 mod verbs;
+mod windows;
 mod work;

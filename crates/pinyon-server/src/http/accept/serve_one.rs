@@ -42,6 +42,17 @@ pub(super) struct Server {
     pub(super) port: Port,
 }
 
+/// Requests at once on a connection of HTTP/2; twice the places that a client's pool has, mostly.
+const STREAMS_MAX: u32 = 128;
+/// Bytes that a client may send before they are read: of one request, and of all on its connection. Bodies that wait to be
+/// read are not charged yet, so this is what a connection can make the process hold beside its budget.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
+/// Bytes of a request's answer that wait for the client's window: one piece of a long one.
+const SEND_BYTES_MAX: usize = 64 << 10;
+/// Streams that were reset before they were looked at; with one more the connection ends (CVE-2023-44487).
+const RESET_STREAMS_MAX: usize = 20;
+
 fn connection_builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -56,10 +67,14 @@ fn connection_builder(limits: Limits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(limits.ping_time_max)
         .keep_alive_timeout(limits.ping_time_max)
-        .max_concurrent_streams(256)
+        .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(16 << 10)
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20);
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        // It would grow to 16 MiB for whoever answers pings quickly.
+        .adaptive_window(false)
+        .max_send_buf_size(SEND_BYTES_MAX)
+        .max_pending_accept_reset_streams(RESET_STREAMS_MAX);
     builder
 }
 
