@@ -7,6 +7,8 @@ use pinyon_types::SeededRng;
 use serde_json::json;
 use std::{collections::BTreeSet, path::PathBuf};
 
+mod grpc;
+
 /// Length of a body.
 const BYTES: usize = 4 << 20;
 /// Pairs that the gate tries.

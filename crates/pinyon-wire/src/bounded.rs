@@ -97,6 +97,11 @@ pub(crate) fn try_take(bytes: usize) -> bool {
     is_lent
 }
 
+/// Bytes that may be taken before the lender is asked.
+pub(crate) fn left() -> usize {
+    LEFT.get()
+}
+
 /// A list of at most `N`.
 struct Bounded<T, const N: usize>(Vec<T>);
 

@@ -19,6 +19,7 @@ mod fuzz;
 pub mod grpc;
 pub mod json;
 pub mod lenient;
+pub mod measure;
 pub mod object;
 pub mod recall;
 pub mod records;

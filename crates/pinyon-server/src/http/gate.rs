@@ -7,14 +7,13 @@
 //! Bytes are charged as they arrive, not when they are announced: a client that announces much and sends nothing holds
 //! nothing. What is held is given back when the answer is made *and* all work for it is done, also work whose client has gone.
 
-use super::{leftover, pool::Pool, request::too_large};
+mod passing;
+
+pub(crate) use passing::{pass, pass_lending};
+
+use super::{pool::Pool, request::too_large};
 use crate::ApiError;
-use axum::{
-    extract::Request,
-    http::{Method, header},
-    middleware::Next,
-    response::Response,
-};
+use axum::{extract::Request, http::Method};
 use pinyon_core::{EngineError, ErrorCode, MemoryBudget, Pressure};
 use pinyon_planted::is_planted;
 use pinyon_wire::bounded::Lender;
@@ -211,6 +210,11 @@ impl Ticket {
         self.gate.bytes.size() / self.purpose.factor()
     }
 
+    /// Bytes of a body for which as much was charged, if nothing was lent yet.
+    fn body_bytes(&self) -> usize {
+        self.charged.load(Ordering::Relaxed) / self.purpose.factor()
+    }
+
     /// Looks whether a body of so many bytes would fit at this moment. Takes nothing.
     ///
     /// # Errors
@@ -321,21 +325,6 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.leave_place();
         self.gate.bytes.give_back(*self.charged.get_mut());
-    }
-}
-
-/// Lets a request through to its handler, or refuses it in the words of its API.
-pub(crate) async fn pass(
-    gate: &Arc<Gate>,
-    request: Request,
-    next: Next,
-    refuse: impl FnOnce(ApiError) -> Response,
-) -> Response {
-    let announced = request.headers().get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
-    match gate.enter(Purpose::of(&request), announced) {
-        Ok(ticket) => ticket.hold(next.run(request)).await,
-        Err(refused) => leftover::thrown_away(request, announced, refuse(refused.into())),
     }
 }
 

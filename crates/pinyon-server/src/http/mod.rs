@@ -25,7 +25,7 @@ pub(crate) use accept::{
 pub(crate) use app::App;
 pub(crate) use arriving::Charged;
 pub(crate) use encoding::COMPRESSED_BYTES_MIN;
-pub(crate) use gate::{Gate, lend_for_answer, pass, room_for_answer};
+pub(crate) use gate::{Gate, lend_for_answer, pass, pass_lending, room_for_answer};
 pub(crate) use guard::admit_data;
 pub(crate) use handlers::{index_router, ops_router, router, single_router};
 pub(crate) use json::{BadBody, read as read_json, read_proto as read_proto_json};

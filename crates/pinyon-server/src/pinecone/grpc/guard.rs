@@ -3,7 +3,7 @@
 use crate::{
     ApiError,
     auth::mark_refused,
-    http::{App, Charged, pass},
+    http::{App, Charged, pass_lending},
     pinecone::envelope::{RpcCode, RpcError, unauthenticated_data},
 };
 use axum::{
@@ -22,7 +22,7 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
     }
     let (time, time_max) = (timeout(request.headers()), app.limits().body_time_max);
     let request = request.map(|body| Body::new(Charged::new(body, time_max)));
-    let passed = pass(app.gate(), request, next, refused);
+    let passed = pass_lending(app.gate(), request, next, refused);
     let Some(time) = time else { return passed.await };
     match tokio::time::timeout(time, passed).await {
         Ok(response) => response,

@@ -1,0 +1,56 @@
+//! Requests on their way through the gate.
+
+use super::{Gate, Purpose, Ticket};
+use crate::{ApiError, http::leftover};
+use axum::{extract::Request, http::header, middleware::Next, response::Response};
+use pinyon_wire::bounded::{self, Lender};
+use std::{future::poll_fn, pin::pin, sync::Arc};
+
+/// Room that every message has: what is made of a short one.
+const OWN_BYTES: usize = 64 << 10;
+
+/// Lets a request through to its handler, or refuses it in the words of its API.
+pub(crate) async fn pass(
+    gate: &Arc<Gate>,
+    request: Request,
+    next: Next,
+    refuse: impl FnOnce(ApiError) -> Response,
+) -> Response {
+    let announced = announced(&request);
+    match gate.enter(Purpose::of(&request), announced) {
+        Ok(ticket) => ticket.hold(next.run(request)).await,
+        Err(refused) => leftover::thrown_away(request, announced, refuse(refused.into())),
+    }
+}
+
+/// As [`pass`], for a handler that reads the body by itself: whatever it makes of it has the room that the ticket lends.
+pub(crate) async fn pass_lending(
+    gate: &Arc<Gate>,
+    request: Request,
+    next: Next,
+    refuse: impl FnOnce(ApiError) -> Response,
+) -> Response {
+    let announced = announced(&request);
+    match gate.enter(Purpose::of(&request), announced) {
+        Ok(ticket) => {
+            let work = lending(Arc::clone(&ticket), next.run(request));
+            ticket.hold(work).await
+        }
+        Err(refused) => leftover::thrown_away(request, announced, refuse(refused.into())),
+    }
+}
+
+fn announced(request: &Request) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Makes the ticket the lender of whatever thread `work` is polled on, while it is. As much as the body has bytes was charged
+/// for what is made of it, and a short one may stand for more.
+async fn lending<T>(ticket: Arc<Ticket>, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let lender = Arc::clone(&ticket) as Arc<dyn Lender>;
+        bounded::within(ticket.body_bytes() + OWN_BYTES, Some(lender), || work.as_mut().poll(context))
+    })
+    .await
+}
