@@ -136,6 +136,18 @@ fn check_mutated<T: Read + Heap>(
     check::<T>(&bytes)
 }
 
+#[test]
+fn a_list_that_grows_in_a_message_that_comes_again_is_counted_as_it_grows() {
+    let of = |count: usize| {
+        let sparse_vector = Some(grpc::SparseValues { indices: vec![1; count], values: vec![1.0; count] });
+        grpc::QueryRequest { sparse_vector, ..Default::default() }.encode_to_vec()
+    };
+    for counts in [vec![64, 1], vec![1, 64, 1], vec![512, 1, 512, 1], vec![2; 100]] {
+        let bytes: Vec<u8> = counts.iter().flat_map(|count| of(*count)).collect();
+        check::<grpc::QueryRequest>(&bytes).unwrap();
+    }
+}
+
 proptest! {
     #[test]
     fn messages_that_clients_send_are_accepted_and_make_no_more_than_was_said(
