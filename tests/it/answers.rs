@@ -2,6 +2,11 @@
 
 use crate::server::{Server, scratch};
 use serde_json::{Value, json};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 const RECORDS: usize = 60;
 /// Of metadata, in a record.
@@ -113,4 +118,113 @@ fn assert_pages(letter: &str, page: impl Fn(&Value) -> (Vec<String>, Value)) {
     }
     let expected: Vec<String> = (0..RECORDS).map(|number| format!("{letter}{number:02}")).collect();
     assert_eq!((all, pages), (expected, 2));
+}
+
+/// Bytes that the process had resident at most since it began.
+fn resident_max(server: &Server) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = text.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+fn fetch_path(count: usize) -> String {
+    let ids: Vec<String> = (0..count).map(|number| format!("ids=r{number:02}")).collect();
+    format!("/indexes/large/vectors/fetch?{}", ids.join("&"))
+}
+
+/// Asks, reads no more than the status of the answer, which is there once it is made, and stays.
+fn ask_and_not_read(server: &Server, path: &str) -> (TcpStream, u16) {
+    let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).unwrap();
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin).unwrap();
+    (stream, std::str::from_utf8(&begin[9..]).unwrap().parse().unwrap())
+}
+
+#[test]
+fn clients_that_read_nothing_hold_no_more_than_there_is_for_requests() {
+    let server = filled("answers-silent", &[("PINYON_REQUESTS_MIB", "64")]);
+    let path = fetch_path(50);
+    assert_eq!(server.get(&path).unwrap().0, 200);
+    let before = resident_max(&server);
+    let silent: Vec<(TcpStream, u16)> = (0..40).map(|_| ask_and_not_read(&server, &path)).collect();
+    let answered = silent.iter().filter(|(_, status)| *status == 200).count();
+    assert_eq!(silent.iter().filter(|(_, status)| *status == 429).count(), 40 - answered);
+    let grown = resident_max(&server) - before;
+    println!("{answered} answers of 40, {} MB", grown >> 20);
+    // Five megabytes each, and ten more while one is made.
+    assert!((2..=12).contains(&answered) && grown < 96 << 20, "{answered} answers, {grown} bytes");
+}
+
+#[test]
+fn an_answer_is_paid_for_until_it_is_taken_or_its_client_hangs_up() {
+    let server = filled("answers-paid", &[("PINYON_REQUESTS_MIB", "16")]);
+    // Five megabytes, and three times as much while it is made.
+    let path = fetch_path(50);
+    assert_eq!(server.get(&path).unwrap().0, 200);
+    assert_eq!(server.get(&path).unwrap().0, 200, "what was taken is paid");
+    let (silent, status) = ask_and_not_read(&server, &path);
+    assert_eq!(status, 200);
+    let (status, said) = server.get(&path).unwrap();
+    assert!(status == 429 && said.to_string().contains("PINYON_REQUESTS_MIB"), "{status} {said}");
+    assert_eq!(server.get(&fetch_path(5)).unwrap().0, 200, "there is room for less");
+    drop(silent);
+    let until = Instant::now() + Duration::from_secs(10);
+    while server.get(&path).unwrap().0 != 200 {
+        assert!(Instant::now() < until, "what it held is not given back");
+        std::thread::yield_now();
+    }
+}
+
+/// Records of 40 to 200 KB of metadata each, in a server that may take 128 MiB.
+fn filled_with_large(name: &str, records: usize) -> Server {
+    let server = Server::start_with(&scratch(name), &["--num-shards", "1"], &[("PINYON_MEMORY_MIB", "128")]);
+    let spec = json!({"serverless": {"cloud": "aws", "region": "us-east-1"}});
+    let made = json!({"name": "large", "dimension": 2, "metric": "cosine", "spec": spec});
+    assert_eq!(server.post("/indexes", &made).unwrap().0, 201);
+    for first in (0..records).step_by(10) {
+        let one = |number: usize| {
+            let text = "x".repeat(40_000 + 400 * number);
+            json!({"id": format!("r{number:02}"), "values": [1.0, number], "metadata": {"t": text}})
+        };
+        let body = json!({"vectors": (first..first + 10).map(one).collect::<Vec<_>>()});
+        let until = Instant::now() + Duration::from_secs(60);
+        while server.post("/indexes/large/vectors/upsert", &body).unwrap().0 != 200 {
+            assert!(Instant::now() < until);
+            std::thread::yield_now();
+        }
+    }
+    server
+}
+
+/// Asks for much in three ways, again and again; how many answers came whole.
+fn ask_for_everything(server: &Server, rounds: usize) -> usize {
+    let all = json!({"topK": 10_000, "vector": [1.0, 0.5], "includeMetadata": true, "includeValues": true});
+    let page = json!({"filter": {"t": {"$ne": "x"}}, "limit": 10_000});
+    let mut whole = 0;
+    for _ in 0..rounds {
+        let answers = [
+            server.post("/indexes/large/query", &all).unwrap().0,
+            server.get(&fetch_path(30)).unwrap().0,
+            server.post("/indexes/large/vectors/fetch_by_metadata", &page).unwrap().0,
+        ];
+        assert!(answers.iter().all(|status| [200, 400, 429].contains(status)), "{answers:?}");
+        whole += answers.iter().filter(|status| **status == 200).count();
+    }
+    whole
+}
+
+#[test]
+fn clients_that_ask_for_everything_at_once_do_not_take_the_memory_of_the_process() {
+    const ROUNDS: usize = 12;
+    let server = filled_with_large("answers-memory", 400);
+    let counts: Vec<usize> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(|| ask_for_everything(&server, ROUNDS))).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    println!("{counts:?} whole answers, at most {} MB", resident_max(&server) >> 20);
+    // No query fits; of the others some are refused for want of room.
+    assert!(counts.iter().sum::<usize>() >= 2 * ROUNDS, "{counts:?}");
+    assert!(resident_max(&server) < 512 << 20, "{}", resident_max(&server));
+    assert_eq!(server.get("/indexes").unwrap().0, 200);
 }

@@ -3,8 +3,8 @@
 use super::{explain::explained, filter, metadata};
 use crate::ApiError;
 use pinyon_core::{
-    Document, Engine, EngineError, IngestReport, QueryAnswer, Reach, ShardOutcome, TextQuery, VectorQuery,
-    of_record,
+    Document, Engine, EngineError, IngestReport, Match, QueryAnswer, Reach, ShardOutcome, TextQuery,
+    VectorQuery, of_record,
 };
 use pinyon_types::{Effort, ShardId};
 use pinyon_wire::tenant::{
@@ -100,16 +100,22 @@ fn timeout(timeout_ms: u64) -> Result<Duration, ApiError> {
     Err(ApiError::invalid("timeout_ms", format!("must be 1 to {TIMEOUT_MS_MAX}, is {timeout_ms}")))
 }
 
-/// Answers a query. A tenant that was never written to is placed nowhere, and the answer says that nobody knows it.
+/// Answers a query, whose results `lend` gives room for by their bytes. A tenant that was never written to is placed nowhere,
+/// and the answer says that nobody knows it.
 ///
 /// # Errors
-/// As [`query`]; the engine's.
-pub fn answer(engine: &Engine, request: QueryRequest) -> Result<QueryResponse, ApiError> {
+/// As [`query`]; the engine's; no room.
+pub fn answer(
+    engine: &Engine,
+    request: QueryRequest,
+    lend: impl FnOnce(usize) -> Result<(), EngineError>,
+) -> Result<QueryResponse, ApiError> {
     let asked = (request.tenant_id.clone(), request.tenant_ids.clone().unwrap_or_default());
     let answer = match query(request)? {
         Query::Text(query) => engine.query_text(&query)?,
         Query::Vector(query) => engine.query_vector(query)?,
     };
+    lend(answer.results.iter().map(result_bytes).sum())?;
     let (tenant_id, tenant_ids) = asked;
     let home = tenant_id.as_deref().map(|tenant| engine.shard_of(tenant)).transpose()?;
     let home = home.map(|shard| engine.index_name(shard));
@@ -123,6 +129,10 @@ pub fn answer(engine: &Engine, request: QueryRequest) -> Result<QueryResponse, A
     }
     let response = answered(answer, home, |shard| engine.index_name(ShardId::new(shard)));
     Ok(QueryResponse { tenant_known, unknown_tenants, ..response })
+}
+
+fn result_bytes(result: &Match) -> usize {
+    result.id.as_str().len() + result.text.as_ref().map_or(0, String::len) + result.metadata.size_bytes()
 }
 
 /// Writes an answer. `home` is the tenant's shard in a single-tenant answer, nothing in a cross-shard one.

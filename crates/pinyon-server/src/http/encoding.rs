@@ -1,7 +1,12 @@
 //! gzip: request bodies that come compressed, answers for clients that ask for it. A request that says nothing of either costs
 //! two look-ups of a header.
 
-use super::{App, gate::Refused, request::too_large};
+use super::{
+    App,
+    gate::Refused,
+    request::too_large,
+    sending::{Unpaid, paid},
+};
 use crate::ApiError;
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -95,13 +100,22 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     any
 }
 
-/// Compresses answers for clients that ask for it. gRPC has an encoding of its own, inside its frames.
+/// Compresses answers for clients that ask for it, and has long ones paid for until they are sent. gRPC has an encoding of
+/// its own, inside its frames.
 pub(super) async fn compress(State(app): State<App>, request: Request, next: Next) -> Response {
     let wants = request.method() != Method::HEAD && accepts_gzip(request.headers());
-    let response = next.run(request).await;
-    if !wants || !is_worth_it(&response) {
-        return response;
+    let mut response = next.run(request).await;
+    let unpaid = response.extensions_mut().remove::<Unpaid>();
+    if wants && is_worth_it(&response) {
+        response = compressed(&app, response).await;
     }
+    match unpaid {
+        Some(unpaid) => response.map(|body| paid(body, unpaid, app.limits().unread_time_max)),
+        None => response,
+    }
+}
+
+async fn compressed(app: &App, response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     // The answers that are long enough are whole already: nothing is waited for.
     let Ok(plain) = body.collect().await.map(http_body_util::Collected::to_bytes) else {

@@ -5,7 +5,8 @@
 //! (429), and only then whatever is wrong with the body.
 //!
 //! Bytes are charged as they arrive, not when they are announced: a client that announces much and sends nothing holds
-//! nothing. What is held is given back when the answer is made *and* all work for it is done, also work whose client has gone.
+//! nothing. What is held is given back when the answer is made *and* all work for it is done, also work whose client has gone;
+//! for a long answer when it was sent.
 
 mod passing;
 
@@ -135,6 +136,16 @@ impl Gate {
         Arc::new(Self { places, writers, bytes, memory })
     }
 
+    #[cfg(test)]
+    pub(crate) fn bytes_free(&self) -> usize {
+        self.bytes.free()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_all_places(&self) -> bool {
+        self.places.free() == self.places.size()
+    }
+
     /// Whether a body of so many bytes may come as long as memory is short.
     fn has_memory_for(&self, bytes: usize) -> bool {
         bytes <= SMALL_BYTES || self.memory.as_ref().is_none_or(|memory| memory.pressure() < Pressure::Read)
@@ -255,6 +266,17 @@ impl Ticket {
         }
         self.charged.fetch_add(wanted, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Keeps so many bytes of what was charged, or takes more if they are there: an answer that is made is sent, which is the
+    /// quickest way to be rid of it.
+    pub(super) fn settle(&self, bytes: usize) {
+        let before = self.charged.swap(bytes, Ordering::Relaxed);
+        match before.checked_sub(bytes) {
+            Some(spare) => self.gate.bytes.give_back(spare),
+            None if self.gate.bytes.try_take(bytes - before) => {}
+            None => drop(self.charged.fetch_sub(bytes - before, Ordering::Relaxed)),
+        }
     }
 
     /// Gives the place back while a body is slow to come: silence must not keep others out.

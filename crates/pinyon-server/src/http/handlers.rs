@@ -166,7 +166,7 @@ async fn ingest(
 }
 
 async fn query(State(app): State<App>, JsonBody(body): JsonBody<QueryRequest>) -> Result<Response, ApiError> {
-    let answer = app.run(move |engine| Ok(tenant::answer(engine, body)));
+    let answer = app.run(move |engine| Ok(tenant::answer(engine, body, lend_for_answer)));
     Ok(Json(answer.await??).into_response())
 }
 

@@ -16,6 +16,7 @@ mod own_refusals;
 mod patience;
 mod pool;
 mod request;
+mod sending;
 mod workers;
 
 pub(crate) use accept::{

@@ -1,10 +1,20 @@
-//! Requests on their way through the gate.
+//! Requests on their way through the gate, and what their answers are still to be paid for.
 
-use super::{Gate, Purpose, Ticket};
-use crate::{ApiError, http::leftover};
-use axum::{extract::Request, http::header, middleware::Next, response::Response};
+use super::{ANSWER_FACTOR, Gate, Purpose, Ticket};
+use crate::{
+    ApiError,
+    http::{
+        leftover,
+        sending::{PIECE_BYTES, Unpaid},
+    },
+};
+use axum::{body::HttpBody, extract::Request, http::header, middleware::Next, response::Response};
 use pinyon_wire::bounded::{self, Lender};
-use std::{future::poll_fn, pin::pin, sync::Arc};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// Room that every message has: what is made of a short one.
 const OWN_BYTES: usize = 64 << 10;
@@ -18,7 +28,10 @@ pub(crate) async fn pass(
 ) -> Response {
     let announced = announced(&request);
     match gate.enter(Purpose::of(&request), announced) {
-        Ok(ticket) => ticket.hold(next.run(request)).await,
+        Ok(ticket) => {
+            let response = Arc::clone(&ticket).hold(next.run(request)).await;
+            unpaid(response, ticket)
+        }
         Err(refused) => leftover::thrown_away(request, announced, refuse(refused.into())),
     }
 }
@@ -34,10 +47,23 @@ pub(crate) async fn pass_lending(
     match gate.enter(Purpose::of(&request), announced) {
         Ok(ticket) => {
             let work = lending(Arc::clone(&ticket), next.run(request));
-            ticket.hold(work).await
+            unpaid(Arc::clone(&ticket).hold(work).await, ticket)
         }
         Err(refused) => leftover::thrown_away(request, announced, refuse(refused.into())),
     }
+}
+
+/// Leaves the ticket with an answer that is long; it has to be paid for until it is sent. One over gRPC is encoded only then,
+/// and does not say how long it will be: what was lent for it tells.
+fn unpaid(mut response: Response, ticket: Arc<Ticket>) -> Response {
+    let is_long = match response.body().size_hint().exact() {
+        Some(bytes) => bytes > PIECE_BYTES as u64,
+        None => ticket.charged.load(Ordering::Relaxed) > ANSWER_FACTOR * PIECE_BYTES,
+    };
+    if is_long {
+        response.extensions_mut().insert(Unpaid(ticket));
+    }
+    response
 }
 
 fn announced(request: &Request) -> Option<u64> {
