@@ -1,4 +1,4 @@
-//! Holds what is built in against `.deny.toml`: licences, bans, sources, and known vulnerabilities where their database can be had.
+//! Holds what is built in against `deny.toml`: licences, bans, sources, and known vulnerabilities where their database can be had.
 
 use anyhow::{Context, bail};
 use std::{
@@ -79,7 +79,7 @@ fn check(root: &Path, tool: &Path) -> anyhow::Result<()> {
     let status =
         Command::new(tool).args(["--locked", "check"]).args(DENIED).args(kinds).current_dir(root).status()?;
     if !status.success() {
-        bail!("cargo-deny found what .deny.toml refuses");
+        bail!("cargo-deny found what deny.toml refuses");
     }
     Ok(())
 }

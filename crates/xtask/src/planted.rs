@@ -25,7 +25,7 @@ const fn bug(number: u8, bug: &'static str, package: &'static str, test: &'stati
 }
 
 /// By their numbers in the design; those that are not here are of parts that Pinyon does not have.
-const TABLE: [Planted; 25] = [
+const TABLE: [Planted; 28] = [
     bug(
         1,
         "leftovers are set aside before segments and log were read",
@@ -81,6 +81,12 @@ const TABLE: [Planted; 25] = [
         "engine::tests::a_first_start_that_fails_stores_no_settings",
     ),
     bug(
+        12,
+        "a salvage passes over rows that cannot be read without a word",
+        "pinyon-shard",
+        "tests::salvage::one_flipped_bit_costs_few_records",
+    ),
+    bug(
         13,
         "a shard is given up by the beginning of its name",
         "pinyon-core",
@@ -121,6 +127,12 @@ const TABLE: [Planted; 25] = [
         "a list is measured when all of it was read",
         "pinyon-wire",
         "bounded::tests::lists_end_at_their_limit_in_every_route",
+    ),
+    bug(
+        21,
+        "the walk over a message ends at a field that is not known",
+        "pinyon-wire",
+        "measure::tests::hostile::what_is_not_known_hides_nothing_behind_it",
     ),
     bug(
         22,
@@ -169,6 +181,12 @@ const TABLE: [Planted; 25] = [
         "the manifest does not name the log that takes writes",
         "pinyon-shard",
         "tests::older_manifest::a_log_that_is_gone_is_missed_from_its_first_write_on",
+    ),
+    bug(
+        30,
+        "a file that is read again is good whatever the disk says",
+        "pinyon-shard",
+        "tests::scrub::what_is_damaged_in_memory_too_is_refused_by_name",
     ),
     bug(
         31,

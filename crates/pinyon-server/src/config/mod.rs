@@ -9,6 +9,7 @@ mod memory;
 mod partial;
 mod requests;
 mod setting;
+mod shared;
 mod single;
 mod sockets;
 mod stored;
@@ -98,18 +99,6 @@ pub struct Settings {
     pub(crate) ops_listen: Option<SocketAddr>,
     /// The values as resolved, secrets hidden, for people.
     pub shown: Vec<(&'static str, String)>,
-}
-
-impl Settings {
-    /// What the tenants' index is called.
-    pub fn tenants_index(&self) -> &str {
-        &self.pinecone.tenants_index
-    }
-
-    /// The part that a running server takes anew.
-    pub fn reloadable(&self) -> Reloadable {
-        Reloadable { keys: self.key_source.clone(), allowed: self.allowed.clone() }
-    }
 }
 
 /// How Pinecone's API is served.

