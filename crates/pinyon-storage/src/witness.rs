@@ -32,7 +32,7 @@ const MAGIC: &[u8; 8] = b"PNYWIT\0\0";
 /// What a disk writes whole.
 const SECTOR_BYTES: usize = 512;
 /// Nobody counts so far: from any other number one can count on.
-const COUNT_MAX: u64 = 1 << 62;
+const COUNT_MAX: u64 = 1_000_000_000_000_000_000;
 const CHECKSUM_AT: usize = SECTOR_BYTES - 4;
 
 /// Of what there is a claim.

@@ -34,7 +34,7 @@ const FOLD_BYTES_MIN: usize = 1 << 20;
 /// Values of a new base written in one commit, so that no commit grows with the table.
 const FOLD_VALUES_PER_COMMIT: usize = 64;
 /// No table comes to numbers beyond this one.
-const NUMBER_MAX: u64 = 1 << 62;
+const NUMBER_MAX: u64 = 1_000_000_000_000_000_000;
 /// `catalog.json` is written again after this many changes, or a quarter of the table, whichever is more.
 const EXPORT_CHANGES_MIN: usize = 1_000;
 

@@ -93,7 +93,7 @@ fn records() -> [Metadata; 3] {
 #[test]
 fn fuzz_filter() {
     let records = records();
-    let target = Target { name: "filter", cases: 12_000, bytes_per_byte: 200, bytes_besides: 256 << 10 };
+    let target = Target { name: "filter", cases: 12_000, bytes_per_byte: 600, bytes_besides: 256 << 10 };
     target.run(
         |rng| json::changed(rng, &SEEDS),
         |input| {

@@ -86,7 +86,7 @@ fn read_within<T: DeserializeOwned>(bytes: &[u8], reading: Reading) -> Result<T,
     }
 }
 
-/// Reads again with the path; nothing if that finds nothing wrong, or only that the rest is not JSON.
+/// Reads again with the path; nothing if that finds nothing wrong.
 fn explain<T: DeserializeOwned>(bytes: &[u8], reading: Reading) -> Option<BadBody> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let mut track = Track::new();
@@ -101,7 +101,7 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], reading: Reading) -> Option<BadBod
         return Some(bad(top, format!("must be nested at most {most} deep"), None));
     }
     let is_about_a_value = error.is_data() || said.starts_with("number out of range");
-    is_about_a_value.then(|| in_words(&path.to_string(), &said))
+    Some(if is_about_a_value { in_words(&path.to_string(), &said) } else { not_json(&error) })
 }
 
 fn not_json(error: &serde_json::Error) -> BadBody {
@@ -233,6 +233,17 @@ mod tests {
             (field, problem),
             "{body}"
         );
+    }
+
+    /// Found by `fuzz_refusals`: what the strict reader minds is not what is wrong.
+    #[test]
+    fn what_is_no_json_is_refused_for_that_and_not_for_a_null_before_it() {
+        let body = format!(r#"{{"top_k": null, "query_text": "{}", "filter": ["#, "x".repeat(9_000));
+        let said = read::<QueryRequest>(body.as_bytes()).map(drop).unwrap_err().to_string();
+        assert!(said.starts_with("the body is not JSON: EOF") && said.len() < 100, "{said}");
+        let body = r#"{"topK": "10", "vector": [1], }"#;
+        let said = read_proto::<pinyon_wire::vectors::QueryRequest>(body.as_bytes()).map(drop).unwrap_err();
+        assert!(said.to_string().starts_with("the body is not JSON: trailing comma"), "{said}");
     }
 
     #[test]
