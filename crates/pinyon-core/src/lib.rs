@@ -37,6 +37,7 @@ mod health;
 mod indexes;
 mod latency;
 mod load;
+mod memory_returned;
 mod placement;
 mod scrubber;
 mod settings;

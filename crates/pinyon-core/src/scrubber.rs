@@ -1,7 +1,7 @@
 //! The thread that reads files again, for all engines of a process: it looks each second for files that somebody changed, and reads all
-//! of them once in a settable time, so slowly that nobody notices.
+//! of them once in a settable time, so slowly that nobody notices. It gives memory back, too.
 
-use crate::engine::Inner;
+use crate::{engine::Inner, memory_returned::MemoryReturned};
 use pinyon_shard::Shard;
 use pinyon_storage::give_way;
 use pinyon_types::{Clock, ShardId};
@@ -35,6 +35,7 @@ struct Shared {
     wake: Condvar,
     clock: Arc<dyn Clock>,
     looks: AtomicU64,
+    memory: Mutex<MemoryReturned>,
     /// The time in which everything is read once.
     period: Option<Duration>,
 }
@@ -65,7 +66,14 @@ impl Scrubber {
     /// # Errors
     /// The system has no thread to give.
     pub(crate) fn start(clock: Arc<dyn Clock>, period: Option<Duration>) -> io::Result<Self> {
-        let shared = Shared { state: Mutex::default(), wake: Condvar::new(), clock, looks: 0.into(), period };
+        let shared = Shared {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            clock,
+            looks: 0.into(),
+            memory: Mutex::default(),
+            period,
+        };
         let shared = Arc::new(shared);
         let work = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("scrub".into()).spawn(move || {
@@ -156,6 +164,8 @@ impl Shared {
     }
 
     fn look(&self) {
+        // Not a file, but it is looked at as often, by a thread that nobody waits for.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).look();
         let with_manifests = self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(MANIFESTS_EVERY);
         self.watched().iter().for_each(|watched| watched.look(with_manifests));
     }

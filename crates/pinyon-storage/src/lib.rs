@@ -22,12 +22,14 @@ pub mod metadata_bytes;
 mod owner;
 mod priority;
 pub mod segment;
+mod trim;
 pub mod wal;
 pub mod witness;
 
 pub use clock::SystemClock;
 pub use owner::Owner;
 pub use priority::give_way;
+pub use trim::give_back_memory;
 
 // Floats and offsets are written as they lie in memory.
 const _: () =

@@ -90,7 +90,13 @@ pub(super) fn lists(file: &SegmentFile, at: usize) -> Option<PostingLists<'_>> {
 /// Checks that the sections fit each other and the rows, so that nothing read from them can lie outside.
 pub(super) fn check(file: &SegmentFile, namespaces: &[Range<u32>]) -> Result<(), String> {
     if file.section(tag::SPARSE_OFFSETS).is_none() {
-        return Ok(());
+        let others = tag::SPARSE_INDICES..=tag::LIST_BOUNDS;
+        return match file.sections().find(|(tag, _)| others.contains(tag)) {
+            Some((tag, _)) => {
+                Err(format!("section {tag} is of sparse vectors, of which there is no first one"))
+            }
+            None => Ok(()),
+        };
     }
     let rows = namespaces.last().map_or(0, |slots| slots.end as usize);
     let components = check_rows(file, rows)?;

@@ -19,9 +19,6 @@ use std::{
     sync::Arc,
 };
 
-/// Without this section those of posting lists are not looked at when a segment opens, and are when it is searched.
-const SPARSE_OFFSETS: u32 = 11;
-
 /// Tag and content of every section.
 type Sections = Vec<(u32, Vec<u8>)>;
 
@@ -97,7 +94,6 @@ impl World {
         for _ in 0..=rng.below(2) {
             let at = bytes::below(rng, sections.len());
             match rng.below(12) {
-                0 | 1 if sections[at].0 == SPARSE_OFFSETS => {}
                 0 => drop(sections.remove(at)),
                 1 => sections[at].0 = 1 + rng.below(19) as u32,
                 2 => sections[at].1 = bytes::pick(rng, &others).clone(),
