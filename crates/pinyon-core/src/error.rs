@@ -127,7 +127,6 @@ impl From<ShardError> for EngineError {
         let code = match &error {
             ShardError::Invalid(invalid) => return invalid.clone().into(),
             ShardError::Poisoned { .. } => ErrorCode::WritesRefused,
-            ShardError::NotWritten { .. } => ErrorCode::StorageFull,
             error if error.is_disk_full() => ErrorCode::StorageFull,
             ShardError::Backlog { .. } | ShardError::MemoryFull { .. } | ShardError::StaleRoute { .. } => {
                 ErrorCode::Overloaded
@@ -208,6 +207,8 @@ mod tests {
             assert!(error.message.contains("ulimit -n"), "{error}");
         }
         assert_eq!(EngineError::io(path, &io::Error::from_raw_os_error(5)).code, ErrorCode::Internal);
+        let log_is_gone = ShardError::NotWritten { reason: "/d/log: not found".into(), is_disk_full: false };
+        assert_eq!(EngineError::from(log_is_gone).code, ErrorCode::Internal);
         let poisoned = ShardError::Poisoned { reason: full().to_string() };
         assert_eq!(EngineError::from(poisoned).code, ErrorCode::WritesRefused);
     }

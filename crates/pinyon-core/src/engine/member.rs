@@ -39,20 +39,26 @@ impl QuarantineReason {
     /// Why a shard that does not open is kept out, or nothing where the trouble is not this shard's alone: settings, the disk's room,
     /// rights, a version that is not known.
     pub(super) fn of(error: &ShardError) -> Option<Self> {
-        /// The system's number of an error of the disk itself (EIO).
-        const DISK_FAILED: i32 = 5;
         let system = error.system_error();
         match error {
             error if error.is_foreign() => Some(Self::Foreign),
             ShardError::Stale { .. } => Some(Self::Stale),
             error if error.is_damage() => Some(Self::Damaged),
             _ if system.is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => Some(Self::Missing),
-            _ if system.is_some_and(|error| system_code(error) == Some(DISK_FAILED)) => {
-                Some(Self::Unreadable)
-            }
+            _ if system.is_some_and(is_of_one_file) => Some(Self::Unreadable),
             _ => None,
         }
     }
+}
+
+/// Whether the system says that this file cannot be read, and nothing of others: the disk does not give it, the file system found it
+/// damaged, or something that is no file has its name.
+fn is_of_one_file(error: &io::Error) -> bool {
+    /// The system's numbers: EIO, ENODEV (what cannot be mapped), EBADMSG (what ext4 and XFS say of a checksum), EUCLEAN.
+    const NUMBERS: [i32; 4] = [5, 19, 74, 117];
+    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
+    matches!(error.kind(), IsADirectory | NotADirectory | AlreadyExists)
+        || system_code(error).is_some_and(|code| NUMBERS.contains(&code))
 }
 
 /// A shard that is kept out, and why.
@@ -169,5 +175,26 @@ impl Fleet {
     pub(crate) fn quarantined(&self) -> impl Iterator<Item = (ShardId, Quarantine)> + '_ {
         let numbered = (0..).map(ShardId::new).zip(&self.members);
         numbered.filter_map(|(number, member)| Some((number, member.quarantine()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use io::{Error, ErrorKind};
+
+    #[test]
+    fn what_the_system_says_of_one_file_is_no_reason_to_keep_out_more_than_its_shard() {
+        let reason = |source: Error| {
+            QuarantineReason::of(&ShardError::Io { path: "shards/shard-0001/MANIFEST".into(), source })
+        };
+        let numbers = [5, 19, 74, 117].map(Error::from_raw_os_error);
+        let kinds = [ErrorKind::IsADirectory, ErrorKind::AlreadyExists].map(Error::from);
+        for error in numbers.into_iter().chain(kinds) {
+            assert_eq!(reason(error), Some(QuarantineReason::Unreadable));
+        }
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::StorageFull, ErrorKind::OutOfMemory] {
+            assert_eq!(reason(kind.into()), None);
+        }
     }
 }

@@ -14,7 +14,7 @@ use pinyon_storage::{
     Owner,
     io::{LockGuard, RealIo, SharedIo},
     manifest::MadeWith,
-    witness::{Claim, Subject, Witness},
+    witness::{Claim, Subject, WITNESS_FILE_NAME, Witness},
 };
 use pinyon_types::UniqueId;
 use std::{path::Path, sync::Arc};
@@ -100,7 +100,8 @@ pub(super) fn places(
     identity: Identity,
 ) -> Result<Places, EngineError> {
     let io: SharedIo = Arc::new(RealIo);
-    let witness = Witness::open(&io, home, identity.index).map_err(|error| EngineError::io(home, &error))?;
+    let failed = |error: std::io::Error| EngineError::io(&home.join(WITNESS_FILE_NAME), &error);
+    let witness = Witness::open(&io, home, identity.index).map_err(failed)?;
     if identity.birth == Birth::Made && !witness.is_begun() {
         tracing::warn!(
             dir = %home.display(),

@@ -72,7 +72,7 @@ impl Engine {
         RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
         let home = Generation::read(dir)?.home(dir);
         let routing = open_catalog(&home, &settings)?;
-        check_not_lost(dir, &home, &routing)?;
+        check_not_lost(&home, &routing)?;
         Self::open_home((dir, &home), settings, routing, lock, pools)
     }
 
@@ -170,7 +170,8 @@ impl Engine {
         if !error.is_damage() {
             return Err(error);
         }
-        let problem = error.relative_to(dir).message;
+        // Of which index a file is says its place in the data directory.
+        let problem = error.relative_to(data_dir_of_index(dir).unwrap_or(dir)).message;
         let reason = QuarantineReason::Damaged;
         let keep_out = |_| Member::kept_out(reason, problem.clone(), &pools.clock);
         let shards: Vec<Member> = (0..settings.shards).map(keep_out).collect();
@@ -327,17 +328,17 @@ fn open_catalog(dir: &Path, settings: &EngineSettings) -> Result<RoutingTable, E
 }
 
 /// Data without a catalog mean that it was lost: serving them as an empty engine would hide them.
-fn check_not_lost(dir: &Path, home: &Path, routing: &RoutingTable) -> Result<(), EngineError> {
+fn check_not_lost(home: &Path, routing: &RoutingTable) -> Result<(), EngineError> {
     let shards = home.join("shards");
     let has_shards = RealIo.exists(&shards).map_err(|error| EngineError::io(&shards, &error))?;
     if routing.settings().is_some() || !has_shards {
         return Ok(());
     }
     let message = format!(
-        "{} holds shards, but the routing table is empty: `pinyon doctor --data-dir {} --repair` rebuilds it from \
-         the shards",
-        home.display(),
-        dir.display()
+        "{} holds shards, but the routing table in {} is empty: `pinyon doctor --data-dir DIR --repair` rebuilds it \
+         from the shards",
+        shards.display(),
+        catalog_dir(home).display()
     );
     Err(EngineError::new(ErrorCode::DataDamaged, message))
 }

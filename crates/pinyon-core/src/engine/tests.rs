@@ -235,7 +235,7 @@ fn the_doctor_finds_and_mends_a_lost_routing_table() {
     std::fs::remove_dir_all(dir.join("catalog")).unwrap();
     let refused = Engine::open(&dir, settings()).unwrap_err();
     assert!(
-        refused.message.contains(&format!("pinyon doctor --data-dir {} --repair", dir.display())),
+        refused.message.contains("pinyon doctor --data-dir DIR --repair"),
         "{refused}"
     );
     let engine = Engine::open_for_repair(&dir, settings()).unwrap();

@@ -1,14 +1,16 @@
-//! Damage to any file of a data directory, of every kind, one at a time: what is damaged is answered by an error that names it, all
-//! else is right, and nothing is deleted. The directory is one that an earlier version wrote (`golden/data`), or that and one run of this
+//! Damage met by the real binary. The data directory is one that an earlier version wrote (`golden/data`), or that and one run of this
 //! version, which was killed.
 //!
-//! A run takes cases by a seed: `PINYON_TEST_SEED=7 PINYON_TEST_DAMAGE=2000 cargo test --release -p pinyon-tests damage -- --nocapture`.
+//! A run takes cases by a seed: `PINYON_TEST_SEED=7 PINYON_TEST_DAMAGE_SERVED=2000 cargo test --release -p pinyon-tests served -- --nocapture`.
 
+use super::{
+    files::{below, copy, files, gone, kind, number},
+    kinds::Damage,
+};
 use crate::{
     older::{golden, name_of, unpacked},
     server::{Server, Starting, scratch},
 };
-use pinyon_storage::{io::RealIo, manifest};
 use pinyon_types::SeededRng;
 use serde_json::Value;
 use std::{
@@ -18,20 +20,6 @@ use std::{
     process::Stdio,
     time::Duration,
 };
-
-/// What is done to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Damage {
-    Bit,
-    Byte,
-    Zeros,
-    Shortened,
-    Longer,
-    Emptied,
-    Missing,
-    /// Its content is that of another file of its kind.
-    Swapped,
-}
 
 const DAMAGES: [Damage; 8] = [
     Damage::Bit,
@@ -43,32 +31,6 @@ const DAMAGES: [Damage; 8] = [
     Damage::Missing,
     Damage::Swapped,
 ];
-
-/// The environment's number, or another one.
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
-
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found.sort();
-    found
-}
-
-fn below(rng: &mut SeededRng, bound: usize) -> usize {
-    usize::try_from(rng.below(bound as u64)).unwrap()
-}
-
-/// What stands before the number in a file's name.
-fn kind(path: &Path) -> String {
-    let name = path.file_name().unwrap().to_str().unwrap();
-    let extension = path.extension().map_or("", |extension| extension.to_str().unwrap());
-    format!("{}.{extension}", name.split(['-', '.']).next().unwrap())
-}
 
 /// One case: the file and what happens to it.
 struct Case {
@@ -98,19 +60,6 @@ fn upgrade(dir: &Path) {
     server.kill();
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &to);
-        } else {
-            fs::copy(&path, &to).unwrap();
-        }
-    }
-}
-
 impl Case {
     fn choose(rng: &mut SeededRng, dir: &Path, found: Found) -> Self {
         let every = files(dir);
@@ -130,7 +79,6 @@ impl Case {
     fn carry_out(&self, rng: &mut SeededRng, dir: &Path) -> bool {
         let before = fs::read(&self.file).unwrap();
         let mut bytes = before.clone();
-        let at = below(rng, bytes.len().max(1));
         match self.damage {
             Damage::Missing => {
                 fs::remove_file(&self.file).unwrap();
@@ -141,16 +89,7 @@ impl Case {
                 let others: Vec<PathBuf> = others.collect();
                 bytes = fs::read(&others[below(rng, others.len())]).unwrap();
             }
-            Damage::Emptied => bytes.clear(),
-            Damage::Longer => bytes.extend([0x5a; 100]),
-            Damage::Shortened => bytes.truncate(at),
-            _ if bytes.is_empty() => {}
-            Damage::Bit => bytes[at] ^= 1 << below(rng, 8),
-            Damage::Byte => bytes[at] = bytes[at].wrapping_add(1 + u8::try_from(below(rng, 255)).unwrap()),
-            Damage::Zeros => {
-                let end = (at + 512).min(bytes.len());
-                bytes[at..end].fill(0);
-            }
+            damage => damage.hit(rng, &mut bytes),
         }
         fs::write(&self.file, &bytes).unwrap();
         bytes != before
@@ -166,30 +105,6 @@ impl Case {
             _ => None,
         }
     }
-}
-
-/// Data files that were there and are there no longer, under their own name or set aside.
-fn gone(before: &[PathBuf]) -> Vec<&PathBuf> {
-    let is_data = |path: &&PathBuf| {
-        let extension = path.extension().unwrap_or_default();
-        (extension == "seg" || extension == "log" || path.ends_with("MANIFEST"))
-            && fs::metadata(path).is_err()
-    };
-    let set_aside = |path: &&PathBuf| {
-        let mut name = (*path).clone().into_os_string();
-        name.push(".aside");
-        fs::metadata(name).is_ok()
-    };
-    before.iter().filter(is_data).filter(|path| !set_aside(path) && !was_merged(path)).collect()
-}
-
-/// Whether a manifest that was stored after a segment was written names it no longer.
-fn was_merged(path: &Path) -> bool {
-    let number =
-        path.file_stem().and_then(|name| name.to_str()?.strip_prefix("segment-")?.parse::<u64>().ok());
-    let manifest = manifest::load(&RealIo, path.parent().unwrap());
-    let (Some(number), Ok(Some(manifest))) = (number, manifest) else { return false };
-    number < manifest.next_segment && manifest.segments.iter().all(|entry| entry.id != number)
 }
 
 struct Checked {
@@ -328,7 +243,7 @@ fn check(dir: &Path, case: &Case, expected: &Value, seen: &mut Checked) -> Resul
 fn damage_stays_where_it_is_and_is_named() {
     let expected: Value = serde_json::from_reader(golden("v1.json.gz")).unwrap();
     let (seed, cases) =
-        (number("PINYON_TEST_SEED", u64::from(std::process::id())), number("PINYON_TEST_DAMAGE", 12));
+        (number("PINYON_TEST_SEED", u64::from(std::process::id())), number("PINYON_TEST_DAMAGE_SERVED", 12));
     let mut rng = SeededRng::new(seed);
     let mut failures = Vec::new();
     let mut seen = Checked { right: 0, refused: 0 };

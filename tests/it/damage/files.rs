@@ -1,0 +1,86 @@
+//! The files of a data directory, as they are damaged and looked for.
+
+use pinyon_storage::{io::RealIo, manifest};
+use pinyon_types::SeededRng;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+/// The environment's number, or another one.
+pub fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+/// The environment's seed, or that of the day.
+pub fn seed_of_day() -> u64 {
+    let day = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs() / 86_400);
+    number("PINYON_TEST_SEED", day)
+}
+
+/// Every file below a directory.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+pub fn below(rng: &mut SeededRng, bound: usize) -> usize {
+    usize::try_from(rng.below(bound as u64)).unwrap()
+}
+
+/// What stands before the number in a file's name.
+pub fn kind(path: &Path) -> String {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let extension = path.extension().map_or("", |extension| extension.to_str().unwrap());
+    format!("{}.{extension}", name.split(['-', '.']).next().unwrap())
+}
+
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+/// Data files that were there and are there no longer, under their own name or set aside, though something may still need them.
+pub fn gone(before: &[PathBuf]) -> Vec<&PathBuf> {
+    let is_data = |path: &&PathBuf| {
+        let extension = path.extension().unwrap_or_default();
+        (extension == "seg" || extension == "log" || path.ends_with("MANIFEST"))
+            && fs::metadata(path).is_err()
+    };
+    let set_aside = |path: &&PathBuf| {
+        let mut name = (*path).clone().into_os_string();
+        name.push(".aside");
+        fs::metadata(name).is_ok()
+    };
+    before.iter().filter(is_data).filter(|path| !set_aside(path) && !is_done_with(path)).collect()
+}
+
+/// Whether a manifest that was stored after a segment or a log was written names it no longer: it was merged, or sealed.
+fn is_done_with(path: &Path) -> bool {
+    let Ok(Some(manifest)) = manifest::load(&RealIo, path.parent().unwrap()) else { return false };
+    let name = path.file_stem().unwrap().to_str().unwrap();
+    let number = |prefix: &str| name.strip_prefix(prefix)?.parse::<u64>().ok();
+    match (number("segment-"), number("wal-")) {
+        (Some(number), _) => {
+            number < manifest.next_segment && manifest.segments.iter().all(|entry| entry.id != number)
+        }
+        (_, Some(first)) => {
+            first <= manifest.log_floor && manifest.logs.iter().all(|entry| entry.first_seq != first)
+        }
+        _ => false,
+    }
+}
