@@ -234,10 +234,7 @@ fn the_doctor_finds_and_mends_a_lost_routing_table() {
     drop(engine);
     std::fs::remove_dir_all(dir.join("catalog")).unwrap();
     let refused = Engine::open(&dir, settings()).unwrap_err();
-    assert!(
-        refused.message.contains("pinyon doctor --data-dir DIR --repair"),
-        "{refused}"
-    );
+    assert!(refused.message.contains("pinyon doctor --data-dir DIR --repair"), "{refused}");
     let engine = Engine::open_for_repair(&dir, settings()).unwrap();
     let found = engine.diagnose().findings;
     assert!(found.iter().filter(|one| one.kind == FindingKind::Unrouted).count() == 12);
