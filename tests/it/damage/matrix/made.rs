@@ -4,8 +4,8 @@
 use super::super::files::copy;
 use crate::server::scratch;
 use pinyon_core::{
-    CatalogKind, Change, Engine, EngineError, EngineSettings, Index, IndexRequest, Indexes, MadeWith,
-    QuestionsKept, Reach, ShardOptions, VectorQuery,
+    CatalogKind, Change, Engine, EngineError, EngineSettings, ErrorCode, Index, IndexRequest, Indexes,
+    MadeWith, QuestionsKept, Reach, ShardOptions, VectorQuery,
 };
 use pinyon_types::{Dim, Metadata, MetadataValue, Metric, Record, RecordId, SeededRng, SparseVector, Vector};
 use std::{
@@ -45,10 +45,25 @@ pub struct Made {
 
 /// Opens a data directory as a server does that is told nothing but its catalog: the rest is known from the data.
 pub fn open(dir: &Path, catalog: CatalogKind) -> Result<Indexes, EngineError> {
-    let MadeWith { shards, dimension, metric, .. } = Engine::made_with(dir).unwrap_or_default();
+    let MadeWith { shards, dimension, metric, .. } =
+        once_unlocked(|| Engine::made_with(dir)).unwrap_or_default();
     let metric = metric.unwrap_or(Metric::Cosine);
     let settings = EngineSettings { metric, ..settings(shards.unwrap_or(SHARDS), dimension, catalog)? };
-    open_with(dir, settings)
+    once_unlocked(|| open_with(dir, settings.clone()))
+}
+
+/// Other tests of this process start programs: until a child has become one it holds what its parent had locked.
+fn once_unlocked<T>(open: impl Fn() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    let is_locked =
+        |opened: &Result<T, EngineError>| opened.as_ref().is_err_and(|error| error.code == ErrorCode::Locked);
+    for _ in 0..100 {
+        let opened = open();
+        if !is_locked(&opened) {
+            return opened;
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    open()
 }
 
 fn open_with(dir: &Path, settings: EngineSettings) -> Result<Indexes, EngineError> {
