@@ -204,10 +204,9 @@ fn verify_derived(inner: &Inner, pace: Pace<'_>) -> Vec<Verified> {
             break;
         }
         let Err(problem) = SegmentFile::open_any(&inner.io, &path) else { continue };
-        // One that is gone meanwhile was replaced or is not needed any more.
-        let is_there =
-            !matches!(&problem, SegmentError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound);
-        if is_there && inner.io.remove(&path).is_ok() {
+        // What the system does not give for a moment, or not any more, is not damaged.
+        let is_damaged = !matches!(problem, SegmentError::Io { .. });
+        if is_damaged && inner.io.remove(&path).is_ok() {
             found.push(Verified::Mended(format!(
                 "{problem}; it was removed and is made again when it is needed"
             )));

@@ -96,13 +96,9 @@ impl Engine {
             catalog::remove_tree(leftover).map_err(failed)?;
         }
         RealIo.create_dir_all(&making).map_err(failed)?;
-        // Nobody shares memory or disk with it.
-        let options = ShardOptions {
-            memory: None,
-            disk: None,
-            erasure: None,
-            ..self.inner.settings.shard_options.clone()
-        };
+        // Those of whoever asks may be those of somebody who only looks, for whom nothing is sealed.
+        let clock = self.inner.settings.shard_options.clock.clone();
+        let options = ShardOptions { clock, ..ShardOptions::server() };
         let io: SharedIo = Arc::new(RealIo);
         let written = salvage.write(&io, &making, options);
         let report = written.map_err(EngineError::from).inspect_err(|_| {

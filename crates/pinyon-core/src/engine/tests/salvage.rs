@@ -8,9 +8,13 @@ const SHARD: &str = "tenant-shard-1";
 
 /// An engine whose records are in segments, ended.
 fn filled(name: &str) -> PathBuf {
+    filled_with(name, 12)
+}
+
+fn filled_with(name: &str, tenants: u32) -> PathBuf {
     let dir = scratch(name);
     let engine = Engine::open(&dir, settings()).unwrap();
-    fill(&engine, 12, 30);
+    fill(&engine, tenants, 30);
     assert!(engine.settle(Duration::from_secs(60), &mut |_| ()).unwrap());
     engine.close().unwrap();
     dir
@@ -99,4 +103,20 @@ fn files_of_another_shard_and_nothing_at_all_are_not_saved() {
     std::fs::remove_dir_all(&one).unwrap();
     std::fs::rename(&away, &one).unwrap();
     assert!(served(&dir)[1] > 0);
+}
+
+/// Whoever only looks at data lets nothing be sealed or merged: a salvage does both, or it would hold all that it saves in memory and be
+/// refused by its own memtable.
+#[test]
+fn a_salvage_seals_though_whoever_asks_for_it_only_looks() {
+    let dir = filled_with("salvage-large", 40);
+    let before = served(&dir);
+    std::fs::write(dir.join("shards/shard-0001/MANIFEST"), [0; 100]).unwrap();
+    let mut looking = settings();
+    (looking.shard_options.seal_bytes, looking.shard_options.backlog_bytes_max) = (usize::MAX, 1_000);
+    let engine = Engine::open_to_diagnose(&dir, looking).unwrap();
+    assert_eq!(engine.salvage_shard(SHARD).unwrap().report.unwrap().kept(), before[1]);
+    engine.close().unwrap();
+    drop(engine);
+    assert_eq!(served(&dir), before);
 }

@@ -26,14 +26,7 @@ pub(crate) async fn pass(
     next: Next,
     refuse: impl FnOnce(ApiError) -> Response,
 ) -> Response {
-    let announced = announced(&request);
-    match gate.enter(Purpose::of(&request), announced) {
-        Ok(ticket) => {
-            let response = Arc::clone(&ticket).hold(next.run(request)).await;
-            unpaid(response, ticket)
-        }
-        Err(refused) => leftover::thrown_away(request, announced, refuse(refused.into())),
-    }
+    through(gate, request, refuse, |_, request| next.run(request)).await
 }
 
 /// As [`pass`], for a handler that reads the body by itself: whatever it makes of it has the room that the ticket lends.
@@ -43,10 +36,19 @@ pub(crate) async fn pass_lending(
     next: Next,
     refuse: impl FnOnce(ApiError) -> Response,
 ) -> Response {
+    through(gate, request, refuse, |ticket, request| lending(ticket, next.run(request))).await
+}
+
+async fn through<W: Future<Output = Response>>(
+    gate: &Arc<Gate>,
+    request: Request,
+    refuse: impl FnOnce(ApiError) -> Response,
+    work: impl FnOnce(Arc<Ticket>, Request) -> W,
+) -> Response {
     let announced = announced(&request);
     match gate.enter(Purpose::of(&request), announced) {
         Ok(ticket) => {
-            let work = lending(Arc::clone(&ticket), next.run(request));
+            let work = work(Arc::clone(&ticket), request);
             unpaid(Arc::clone(&ticket).hold(work).await, ticket)
         }
         Err(refused) => leftover::thrown_away(request, announced, refuse(refused.into())),

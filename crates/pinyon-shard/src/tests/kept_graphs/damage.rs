@@ -1,6 +1,7 @@
 //! Files that are not what was written, although their checksums may say so.
 
 use super::*;
+use crate::Verified;
 use pinyon_storage::{
     io::{Fault, FaultDisk, FaultKind, unfinished_path},
     segment::{SegmentFile, SegmentHead, SegmentWriter},
@@ -171,4 +172,29 @@ fn a_leftover_that_cannot_be_removed_stays_for_the_next_start() {
         drop(open(&io, Metric::Cosine));
         assert!(!io.exists(&Path::new(DIR).join(leftover)).unwrap(), "the next start removes {leftover}");
     }
+}
+
+/// Reading again removes what is damaged, and nothing that the system did not give for a moment.
+#[test]
+fn a_graph_that_could_not_be_read_for_a_moment_stays_and_a_damaged_one_goes() {
+    let disk = FaultDisk::new();
+    let io: SharedIo = Arc::new(disk.clone());
+    let shard = with_graph(&io, Metric::Cosine);
+    let name = super::GRAPH_FILE;
+    for call in 0..40 {
+        disk.fail(Some(Fault { call: disk.calls() + call, kind: FaultKind::Broken, lasting: false }));
+        let _ = shard.verify_others(&mut |_| true);
+        disk.fail(None);
+        assert!(io.exists(&Path::new(DIR).join(name)).unwrap(), "call {call}");
+    }
+    let mut bytes = super::read(&io, name);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    put(&io, name, &bytes);
+    let found = shard.verify_others(&mut |_| true).unwrap();
+    assert!(
+        found.iter().any(|one| matches!(one, Verified::Mended(what) if what.contains(name))),
+        "{found:?}"
+    );
+    assert!(!io.exists(&Path::new(DIR).join(name)).unwrap());
 }
