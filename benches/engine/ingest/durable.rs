@@ -95,7 +95,7 @@ fn write_until(fixture: &Fixture, set: &Dataset, batch: usize, next: &AtomicUsiz
 /// Writes of so many bytes a second, each synced, into a file that grows as a log does.
 fn bare_syncs(bytes: f64) -> f64 {
     // The step of `ShardOptions::server`.
-    const STEP: u64 = 8 << 20;
+    const STEP: u64 = 16 << 20;
     let scratch = Scratch::new("bare");
     let mut file = File::create(scratch.path().join("log")).expect("a file");
     let buffer = vec![0x5a; bytes as usize];

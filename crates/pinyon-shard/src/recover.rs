@@ -72,7 +72,7 @@ pub(crate) fn open_to_look(io: &SharedIo, dir: &Path) -> Result<Option<Inner>, S
     let nowhere: SharedIo = Arc::new(MemoryIo::new());
     nowhere.create_dir_all(dir).map_err(ShardError::io(dir))?;
     let head = LogHead { owner: place.owner, first_seq: SeqNo::new(manifest.log_floor).next() };
-    let log = Wal::create(&nowhere, dir, head, WalOptions { preallocate_bytes: 0 })?;
+    let log = Wal::create(&nowhere, dir, head, WalOptions { preallocate_bytes: 0, is_busy: false })?;
     Ok(Some(Inner::new((shape, place), options, (&nowhere, dir), (state, log, manifest))))
 }
 
@@ -317,7 +317,7 @@ fn begin_log(
         io.remove(&path).map_err(ShardError::io(path))?;
     }
     let head = LogHead { owner: place.owner, first_seq };
-    let log = Wal::create(io, dir, head, WalOptions { preallocate_bytes: options.log_preallocate_bytes })?;
+    let log = Wal::create(io, dir, head, options.log_options(false))?;
     if !is_planted(29) {
         manifest.logs.push(LogEntry { first_seq: first_seq.get(), owner: place.owner });
     }

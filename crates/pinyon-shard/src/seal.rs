@@ -68,7 +68,7 @@ fn make_log_anew(inner: &Inner, maintenance: &mut Maintenance) -> Result<Wal, Sh
     manifest.logs.retain(|log| log.first_seq != named.first_seq);
     maintenance.store(inner, manifest.clone())?;
     let head = LogHead { owner: inner.place.owner, first_seq };
-    let log = new_log(inner, head, WalOptions { preallocate_bytes: inner.options.log_preallocate_bytes })?;
+    let log = new_log(inner, head, inner.options.log_options(false))?;
     manifest.logs.push(named);
     maintenance.store(inner, manifest)?;
     Ok(log)
@@ -149,8 +149,8 @@ fn begin_next_log(
     what: Freeze,
 ) -> Result<Wal, ShardError> {
     let head = LogHead { owner: inner.place.owner, first_seq: state.seq.next() };
-    let options = WalOptions { preallocate_bytes: inner.options.log_preallocate_bytes };
-    let log = new_log(inner, head, options)?;
+    let is_busy = writer.log.is_busy() && !inner.is_room_scarce();
+    let log = new_log(inner, head, inner.options.log_options(is_busy))?;
     if what == Freeze::FromDamage {
         return Ok(log);
     }

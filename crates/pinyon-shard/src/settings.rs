@@ -5,6 +5,7 @@ use pinyon_storage::{
     Owner,
     io::Io,
     manifest::{self, MadeWith},
+    wal::WalOptions,
 };
 use pinyon_types::{Clock, Dim, Metric, ShardId};
 use std::{path::Path, sync::Arc};
@@ -153,6 +154,10 @@ pub struct ShardOptions {
 }
 
 impl ShardOptions {
+    pub(crate) const fn log_options(&self, is_busy: bool) -> WalOptions {
+        WalOptions { preallocate_bytes: self.log_preallocate_bytes, is_busy }
+    }
+
     /// The options of a server with default settings, each with its reason.
     pub const fn server() -> Self {
         Self {
@@ -161,7 +166,8 @@ impl ShardOptions {
             // Segments cost a file each; what is smaller than this is scanned at once.
             quiet_seal_bytes: 1 << 20,
             backlog_bytes_max: 256 << 20,
-            log_preallocate_bytes: 8 << 20,
+            // What a log holds when its memtable is sealed.
+            log_preallocate_bytes: 16 << 20,
             // Below this preparing the query costs as much as scanning the vectors.
             coded_rows_min: 64,
             // As of a namespace: what is not coded is scanned by its vectors.

@@ -3,7 +3,7 @@
 //! syncs does not grow with the number of clients.
 
 use crate::{
-    ShardError,
+    DiskLevel, ShardError,
     log_entry::{self, KIND_OPERATIONS, Operation},
     namespace::Namespace,
     queue::{Outcome, Pending, Turn, lock},
@@ -137,6 +137,11 @@ impl Inner {
         self.options.disk.as_ref().map_or(Ok(()), |disk| disk.check())
     }
 
+    /// Whether nothing is to be reserved ahead of its need.
+    pub(crate) fn is_room_scarce(&self) -> bool {
+        self.options.disk.as_ref().is_some_and(|disk| disk.level() != DiskLevel::Ample)
+    }
+
     /// For what is no deletion: those make room.
     fn refuse_without_memory(&self) -> Result<(), ShardError> {
         let Some(budget) = &self.options.memory else { return Ok(()) };
@@ -174,6 +179,7 @@ impl Inner {
         let mut state = Snapshot::clone(&self.snapshot.load());
         let receipts: Vec<Outcome> =
             group.iter().map(|request| append(writer, &mut state, request)).collect();
+        writer.log.spare_room(self.is_room_scarce());
         if is_planted(3) {
             self.place.raise_position(state.seq);
         }

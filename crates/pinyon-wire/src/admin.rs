@@ -161,7 +161,7 @@ pub struct ShardInfo {
     pub vectors: u64,
     /// Records that are not sealed yet.
     pub memtable_rows: usize,
-    /// Bytes of its segments and log files on disk; the space that the log has reserved (8 MiB at first) counts.
+    /// Bytes of its segments and log files on disk; the space that the log has reserved (up to 16 MiB) counts.
     pub disk_bytes: u64,
     /// Bytes of its memtable.
     pub memtable_bytes: usize,

@@ -291,7 +291,7 @@ pub struct ShardHealth {
     pub total_vectors: u64,
     /// `healthy`, `near_capacity`, `hot`, `overloaded` or `failed`.
     pub status: String,
-    /// Bytes of its segments and log files on disk; the space that the log has reserved (8 MiB at first) counts.
+    /// Bytes of its segments and log files on disk; the space that the log has reserved (up to 16 MiB) counts.
     pub disk_bytes: u64,
     /// Queries it answered since the start.
     pub queries: u64,

@@ -57,10 +57,14 @@ impl World {
             if let Err(refused) = self.put(first, BATCH) {
                 return refused;
             }
-            self.clock.advance(Duration::from_millis(300));
-            while self.shard.step().is_ok_and(|step| step != Step::Idle) {}
+            self.keep();
         }
         unreachable!("the disk has an end");
+    }
+
+    fn keep(&self) {
+        self.clock.advance(Duration::from_millis(300));
+        while self.shard.step().is_ok_and(|step| step != Step::Idle) {}
     }
 
     fn delete(&mut self, numbers: &[usize]) {
@@ -68,6 +72,7 @@ impl World {
             let ids = part.iter().map(|number| id(&format!("r{number:06}"))).collect();
             self.shard.write(&namespace(1), Change::DeleteIds(ids)).expect("deletions are let in");
             self.there.retain(|number| !part.contains(number));
+            self.keep();
         }
     }
 

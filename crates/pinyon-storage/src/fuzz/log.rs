@@ -20,7 +20,9 @@ fn seeds() -> Vec<[Vec<u8>; 2]> {
         let mut seq = FIRST[0];
         FIRST.map(|first_seq| {
             let head = wal::LogHead { owner: OWNER, first_seq };
-            let mut log = Wal::create(&io, Path::new(DIR), head, WalOptions { preallocate_bytes }).unwrap();
+            let mut log =
+                Wal::create(&io, Path::new(DIR), head, WalOptions { preallocate_bytes, is_busy: false })
+                    .unwrap();
             let last = if first_seq == FIRST[0] { 7 } else { 12 };
             while seq.get() <= last {
                 let payload = vec![seq.get() as u8; (seq.get() as usize * 37) % 200];

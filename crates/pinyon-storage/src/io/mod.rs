@@ -236,7 +236,8 @@ pub fn write_private_file_atomically(io: &dyn Io, path: &Path, bytes: &[u8]) -> 
     let unfinished = free_unfinished_path(io, path)?;
     let file = io.create_private(&unfinished)?;
     file.write_at(bytes, 0)?;
-    put_in_place(io, file, &unfinished, path)
+    file.sync_data()?;
+    put_in_place(io, &unfinished, path)
 }
 
 /// As [`write_file_atomically`], for a file that is made piece by piece.
@@ -255,11 +256,12 @@ pub fn write_pieces_atomically(
         file.write_at(&piece, offset)?;
         offset += piece.len() as u64;
     }
-    put_in_place(io, file, &unfinished, path)
+    file.sync_data()?;
+    put_in_place(io, &unfinished, path)
 }
 
 /// [`unfinished_path`], with what a crash left there removed.
-fn free_unfinished_path(io: &dyn Io, path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn free_unfinished_path(io: &dyn Io, path: &Path) -> io::Result<PathBuf> {
     let unfinished = unfinished_path(path);
     if io.exists(&unfinished)? {
         io.remove(&unfinished)?;
@@ -267,9 +269,8 @@ fn free_unfinished_path(io: &dyn Io, path: &Path) -> io::Result<PathBuf> {
     Ok(unfinished)
 }
 
-fn put_in_place(io: &dyn Io, file: Box<dyn File>, unfinished: &Path, path: &Path) -> io::Result<()> {
-    file.sync_data()?;
-    drop(file);
+/// Puts a durable file in the place of another, durably.
+pub(crate) fn put_in_place(io: &dyn Io, unfinished: &Path, path: &Path) -> io::Result<()> {
     io.rename(unfinished, path)?;
     io.sync_dir(dir_of(path))
 }

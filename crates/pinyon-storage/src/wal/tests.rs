@@ -5,8 +5,10 @@ use crate::io::{Fault, FaultDisk, FaultKind, Io, Keep, SharedIo};
 use pinyon_types::UniqueId;
 use std::{path::Path, sync::Arc};
 
+mod room;
+
 const DIR: &str = "/shard";
-const OPTIONS: WalOptions = WalOptions { preallocate_bytes: 4096 };
+const OPTIONS: WalOptions = WalOptions { preallocate_bytes: 4096, is_busy: false };
 
 const OWNER: Owner = Owner { number: 1, index: UniqueId::new([7; 16]), shard: UniqueId::new([8; 16]) };
 
@@ -334,31 +336,6 @@ fn logs_below_the_floor_are_removed_and_the_rest_joins() {
 }
 
 #[test]
-fn a_full_disk_costs_the_write_and_not_the_log() {
-    let disk = FaultDisk::new();
-    let (mut wal, _) = write_batches(&disk, &[2]);
-    let big = vec![5; 9000];
-    wal.append(1, &[&big]).unwrap();
-    disk.fail(Some(Fault { call: disk.calls(), kind: FaultKind::Full, lasting: true }));
-    assert!(wal.commit().unwrap_err().to_string().contains("no space left"));
-    assert!(!wal.is_poisoned());
-    disk.fail(None);
-    assert_eq!(wal.append(1, &[&payload(3)]).unwrap(), SeqNo::new(3));
-    wal.commit().unwrap();
-    assert_eq!(read_back(&disk, 0).unwrap().0, expected(3));
-}
-
-#[test]
-fn where_a_whole_step_does_not_fit_what_is_needed_may() {
-    let disk = FaultDisk::new();
-    let (mut wal, _) = write_batches(&disk, &[2]);
-    wal.append(1, &[&vec![5; 9000]]).unwrap();
-    disk.fail(Some(Fault { call: disk.calls(), kind: FaultKind::Full, lasting: false }));
-    wal.commit().unwrap();
-    assert_eq!(read_back(&disk, 2).unwrap().0, [(3, vec![5; 9000])]);
-}
-
-#[test]
 fn a_failed_write_or_sync_poisons_the_log_for_good() {
     for (call, kind) in [(0, FaultKind::Broken), (0, FaultKind::Short), (1, FaultKind::Broken)] {
         let disk = FaultDisk::new();
@@ -555,39 +532,4 @@ fn check_after_fault(image: &FaultDisk, acknowledged: u64, tried: &Entries, cont
     let again = image.crash_image(image.op_count(), Keep::Nothing);
     let (after, _) = read_back(&again, 0).unwrap_or_else(|error| panic!("{context}, again: {error}"));
     assert_eq!(after.split_last(), Some((&(next.get(), b"on".to_vec()), &entries[..])), "{context}");
-}
-
-#[test]
-fn space_is_reserved_in_steps_that_grow_up_to_the_largest() {
-    let reserved = |allocated, needed| super::writer::length_to_reserve(allocated, needed, 8 << 20);
-    let (mut length, mut steps) = (32, Vec::new());
-    for _ in 0..7 {
-        length = reserved(length, length + 1);
-        steps.push(length >> 10);
-    }
-    assert_eq!(steps, [64, 256, 1_024, 4_096, 8_192, 16_384, 24_576]);
-    assert_eq!(reserved(32, 2 << 20), 4 << 20, "as many steps as are needed");
-    assert_eq!(reserved(32, 20 << 20), 24 << 20);
-    assert_eq!(reserved(64 << 10, 64 << 10), 64 << 10, "nothing before it is needed");
-}
-
-#[test]
-fn a_log_that_rests_keeps_nothing_open_and_takes_the_next_entry() {
-    let (mut log, _) = write_batches(&FaultDisk::new(), &[1]);
-    let large = vec![7; 3 << 20];
-    log.append(1, &[&large]).unwrap();
-    log.commit().unwrap();
-    assert!(log.buffer_bytes() > 3 << 20, "the next group may be as large");
-    log.append(1, &[b"small"]).unwrap();
-    log.commit().unwrap();
-    assert!(log.buffer_bytes() <= 1 << 20, "{}", log.buffer_bytes());
-    log.rest();
-    assert_eq!((log.buffer_bytes(), log.is_open()), (0, false));
-    log.append(1, &[b"next"]).unwrap();
-    log.rest();
-    assert!(log.buffer_bytes() > 0, "what is not durable yet stays");
-    log.commit().unwrap();
-    log.rest();
-    log.close().unwrap();
-    assert!(!log.is_open());
 }
