@@ -29,29 +29,25 @@ pub(crate) struct LatencyMeter {
     windows: Mutex<Windows>,
 }
 
+/// A histogram takes 20 KB, so that one is made when something comes that goes into it.
 #[derive(Debug)]
 struct Windows {
-    current: Histogram<u64>,
-    previous: Histogram<u64>,
+    current: Option<Histogram<u64>>,
+    previous: Option<Histogram<u64>>,
     began_us: u64,
     total: u64,
 }
 
 impl LatencyMeter {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        let histogram = || {
-            Histogram::new_with_bounds(1, LATENCY_US_MAX, 2)
-                .expect("invariant: the bounds are constants that fit")
-        };
-        let windows =
-            Windows { current: histogram(), previous: histogram(), began_us: clock.now_us(), total: 0 };
+        let windows = Windows { current: None, previous: None, began_us: clock.now_us(), total: 0 };
         Self { clock, windows: Mutex::new(windows) }
     }
 
     pub(crate) fn record_us(&self, latency_us: u64) {
         let mut windows = self.rotated();
         windows.total += 1;
-        windows.current.saturating_record(latency_us.max(1));
+        windows.current.get_or_insert_with(histogram).saturating_record(latency_us.max(1));
     }
 
     /// Everything ever recorded.
@@ -61,8 +57,11 @@ impl LatencyMeter {
 
     pub(crate) fn quantiles(&self) -> Quantiles {
         let windows = self.rotated();
-        let mut both = windows.current.clone();
-        both.add(&windows.previous).expect("invariant: both have the same bounds");
+        let mut both = histogram();
+        for window in [&windows.current, &windows.previous].into_iter().flatten() {
+            both.add(window).expect("invariant: all have the same bounds");
+        }
+        drop(windows);
         if both.is_empty() {
             return Quantiles::default();
         }
@@ -76,16 +75,15 @@ impl LatencyMeter {
         let now_us = self.clock.now_us();
         if now_us.saturating_sub(windows.began_us) > WINDOW_US {
             let is_stale = now_us - windows.began_us > 2 * WINDOW_US;
-            let Windows { current, previous, .. } = &mut *windows;
-            std::mem::swap(current, previous);
-            current.reset();
-            if is_stale {
-                previous.reset();
-            }
+            windows.previous = windows.current.take().filter(|_| !is_stale);
             windows.began_us = now_us;
         }
         windows
     }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_US_MAX, 2).expect("invariant: the bounds are constants that fit")
 }
 
 #[cfg(test)]

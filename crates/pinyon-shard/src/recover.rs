@@ -47,9 +47,9 @@ pub(crate) fn open(
     state.epoch_seen = highest_epoch(&manifest, &state);
     let mut emptied = Vec::new();
     let plan = replay(io, dir, (shape, &place), &manifest, (&mut state, &mut emptied))?;
-    tidy(io, dir, &manifest, &names, plan.recovered().is_closed)?;
+    let is_in_order = tidy(io, dir, &manifest, &names, plan.recovered().is_closed)?;
     let recovered = plan.carry_out(&**io)?;
-    let log = begin_log(io, dir, &mut manifest, &recovered, (&place, &options))?;
+    let log = begin_log(io, dir, (&mut manifest, is_in_order), &recovered, (&place, &options))?;
     place.raise_manifest(&manifest);
     place.raise_position(recovered.last_seq);
     let log_floor = SeqNo::new(manifest.log_floor);
@@ -182,19 +182,21 @@ impl Leftover {
 }
 
 /// Puts in order what a crash left, once everything that is named was read. What the system does not let go of is no reason to refuse
-/// to start, unless it is in the way of a segment, whose number is given again.
+/// to start, unless it is in the way of a segment, whose number is given again. Returns whether nothing was set aside.
 fn tidy(
     io: &SharedIo,
     dir: &Path,
     manifest: &Manifest,
     names: &[String],
     ended_cleanly: bool,
-) -> Result<(), ShardError> {
+) -> Result<bool, ShardError> {
+    let mut is_in_order = true;
     for name in names {
         let path = dir.join(name);
         match Leftover::of(name, manifest, ended_cleanly) {
             None => {}
             Some(Leftover::SetAside) => {
+                is_in_order = false;
                 tracing::warn!(
                     shard = manifest.owner.number,
                     file = name,
@@ -210,7 +212,7 @@ fn tidy(
             },
         }
     }
-    Ok(())
+    Ok(is_in_order)
 }
 
 fn open_segments(
@@ -301,11 +303,15 @@ fn replay(
 fn begin_log(
     io: &SharedIo,
     dir: &Path,
-    manifest: &mut Manifest,
+    (manifest, is_in_order): (&mut Manifest, bool),
     recovered: &Recovered,
     (place, options): (&ShardPlace, &ShardOptions),
 ) -> Result<Wal, ShardError> {
     let first_seq = recovered.last_seq.next();
+    let head = LogHead { owner: place.owner, first_seq };
+    if is_in_order && is_as_it_was_left(manifest, recovered, place) {
+        return Ok(Wal::reopen(io, dir, head, options.log_options(false)));
+    }
     (manifest.owner, manifest.made_with) = (place.owner, place.made_with.clone());
     let earlier = recovered.logs.iter().filter(|log| log.first_seq < first_seq);
     manifest.logs =
@@ -316,11 +322,18 @@ fn begin_log(
         let path = dir.join(wal::log_file_name(first_seq));
         io.remove(&path).map_err(ShardError::io(path))?;
     }
-    let head = LogHead { owner: place.owner, first_seq };
     let log = Wal::create(io, dir, head, options.log_options(false))?;
     if !is_planted(29) {
         manifest.logs.push(LogEntry { first_seq: first_seq.get(), owner: place.owner });
     }
     manifest::store(&**io, dir, manifest)?;
     Ok(log)
+}
+
+/// Whether the last log took no entry before it was closed, and the manifest names just what is there.
+fn is_as_it_was_left(manifest: &Manifest, recovered: &Recovered, place: &ShardPlace) -> bool {
+    let found = |log: &wal::LogFile| LogEntry { first_seq: log.first_seq.get(), owner: log.owner };
+    recovered.unused().is_some_and(|log| log.owner == place.owner)
+        && manifest.logs.iter().eq(recovered.logs.iter().map(found).collect::<Vec<_>>().iter())
+        && (manifest.owner, &manifest.made_with) == (place.owner, &place.made_with)
 }

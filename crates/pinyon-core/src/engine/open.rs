@@ -59,6 +59,8 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let engine = Self::open_unchecked(dir, settings, pools, lock)?;
         engine.inner.routing.check_epoch(engine.epoch_seen())?;
+        // What it took to read the routing table serves the next engine that is opened.
+        engine.inner.routing.rest();
         Ok(engine)
     }
 

@@ -200,3 +200,26 @@ fn a_full_disk_is_started_on_and_deleted_from() {
     assert_eq!(world.disk.level(), DiskLevel::Ample);
     world.put(0, BATCH).expect("there is room again");
 }
+
+#[test]
+fn a_shard_that_nobody_wrote_to_starts_and_ends_without_a_write() {
+    /// For the directory.
+    const ASKED: usize = 1;
+    let faulty = FaultDisk::new();
+    let io: SharedIo = Arc::new(faulty.clone());
+    let clock = Arc::new(ManualClock::default());
+    let disk = Arc::new(DiskBudget::new(Arc::clone(&io), Path::new(DIR), DiskMarks::default(), clock));
+    let start = || open(&io, &disk);
+    start().close().unwrap();
+    let before = faulty.op_count();
+    start().close().unwrap();
+    assert_eq!(faulty.op_count(), before + ASKED, "one that never took a record");
+    let shard = start();
+    let change = Change::DeleteIds(vec![id("none")]);
+    shard.write(&namespace(1), change).unwrap();
+    shard.close().unwrap();
+    start().close().unwrap();
+    let before = faulty.op_count();
+    start().close().unwrap();
+    assert_eq!(faulty.op_count(), before + ASKED, "one that has entries in an older log");
+}

@@ -77,6 +77,13 @@ pub struct Recovered {
     pub is_closed: bool,
 }
 
+impl Recovered {
+    /// The last log, if it was closed and never took an entry: it can be gone on with.
+    pub fn unused(&self) -> Option<&LogFile> {
+        self.logs.last().filter(|log| self.is_closed && log.first_seq == self.last_seq.next())
+    }
+}
+
 /// What is to be done to the logs that were read, so that a new one may follow. Nothing of it was done yet.
 #[derive(Debug)]
 #[must_use = "the logs take no new one before this is carried out"]

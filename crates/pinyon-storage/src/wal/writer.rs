@@ -60,6 +60,8 @@ pub struct Wal {
     end: u64,
     allocated: u64,
     is_sparing: bool,
+    /// Whether the file still holds the closing frame of a run in which it took no entry.
+    is_ended: bool,
     state: State,
 }
 
@@ -85,19 +87,25 @@ impl Wal {
             let _ = io.remove(&path);
             failed(source)
         })?;
-        Ok(Self {
+        Ok(Self { file: Some(file), allocated, is_ended: false, ..Self::reopen(io, dir, head, options) })
+    }
+
+    /// Goes on with a log that was closed and never took an entry, so that what nobody writes to costs no write at a start. Touches nothing: its closing frame goes with the first entry.
+    pub fn reopen(io: &SharedIo, dir: &Path, head: LogHead, options: WalOptions) -> Self {
+        Self {
             io: Arc::clone(io),
-            file: Some(file),
-            path,
+            file: None,
+            path: dir.join(log_file_name(head.first_seq)),
             options,
             buffer: Vec::new(),
             buffered_from: head.first_seq,
             next_seq: head.first_seq,
             end: HEADER_BYTES,
-            allocated,
+            allocated: HEADER_BYTES,
             is_sparing: false,
+            is_ended: true,
             state: State::Writing,
-        })
+        }
     }
 
     /// Whether it never took an entry.
@@ -190,6 +198,11 @@ impl Wal {
     pub fn close(&mut self) -> Result<(), WalError> {
         self.check_writing()?;
         self.discard();
+        if self.is_ended {
+            self.state = State::Closed;
+            return Ok(());
+        }
+        self.is_sparing = true;
         let head =
             FrameHead { kind: KIND_END, payload_bytes: 0, seq: self.next_seq, synced_seq: self.synced_seq() };
         encode_frame(&mut self.buffer, head, &[]);
@@ -240,6 +253,10 @@ impl Wal {
         let needed = self.end + self.buffer.len() as u64;
         let step = if self.is_sparing { FIRST_STEP_BYTES } else { self.options.preallocate_bytes };
         let length = length_to_reserve(self.allocated, needed, step);
+        if self.is_ended {
+            self.open()?.set_len(HEADER_BYTES)?;
+            self.is_ended = false;
+        }
         if length == self.allocated {
             return self.open().map(drop);
         }

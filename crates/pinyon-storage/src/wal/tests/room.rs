@@ -161,3 +161,26 @@ fn a_log_that_rests_keeps_nothing_open_and_takes_the_next_entry() {
     log.close().unwrap();
     assert!(!log.is_open());
 }
+
+#[test]
+fn a_log_that_nobody_wrote_to_is_opened_and_closed_without_a_write() {
+    let disk = FaultDisk::new();
+    create_with_steps(&disk, false).close().unwrap();
+    let before = disk.op_count();
+    let options = WalOptions { preallocate_bytes: STEP, is_busy: false };
+    let reopen = || {
+        let (_, recovered) = read_back(&disk, 0).unwrap();
+        let unused = recovered.unused().expect("it took no entry");
+        let head = LogHead { owner: unused.owner, first_seq: unused.first_seq };
+        Wal::reopen(&shared(&disk), Path::new(DIR), head, options)
+    };
+    reopen().close().unwrap();
+    reopen().rest();
+    assert_eq!(disk.op_count(), before);
+    let mut log = reopen();
+    let acknowledged = write_large(&disk, &mut log, 3, |_| ());
+    every_crash_keeps_what_was_acknowledged(&disk, &acknowledged);
+    log.close().unwrap();
+    let (entries, recovered) = read_back(&disk, 0).unwrap();
+    assert_eq!((entries.len(), recovered.is_closed, recovered.unused()), (3, true, None));
+}
