@@ -20,4 +20,6 @@ pub use directory::load;
 pub use error::DataError;
 pub use generate::Size;
 pub use npy::{Array, Element};
+// Measured with what the product has.
+use pinyon_allocator as _;
 pub use rows::Rows;

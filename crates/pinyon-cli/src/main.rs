@@ -16,6 +16,7 @@ mod plot;
 
 use arguments::{Arguments, Verb};
 use clap::Parser;
+use pinyon_allocator as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -3,7 +3,7 @@
 use super::{Findings, Source};
 
 /// A crate and those of ours that it may depend on.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("pinyon-types", &[]),
     ("pinyon-distance", &["pinyon-types"]),
     ("pinyon-index", &["pinyon-distance", "pinyon-types"]),
@@ -13,8 +13,19 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("pinyon-core", &["pinyon-shard", "pinyon-embed", "pinyon-types", "pinyon-storage"]),
     ("pinyon-wire", &[]),
     ("pinyon-server", &["pinyon-core", "pinyon-wire", "pinyon-embed", "pinyon-types"]),
-    ("pinyon-cli", &["pinyon-server", "pinyon-core", "pinyon-wire", "pinyon-types", "pinyon-storage"]),
+    (
+        "pinyon-cli",
+        &[
+            "pinyon-server",
+            "pinyon-core",
+            "pinyon-wire",
+            "pinyon-types",
+            "pinyon-storage",
+            "pinyon-allocator",
+        ],
+    ),
     ("pinyon-fuzz", &["pinyon-types"]),
+    ("pinyon-allocator", &[]),
     ("pinyon-planted", &[]),
     ("xtask", &[]),
     ("pinyon-benches", ANY),
