@@ -168,7 +168,7 @@ const TABLE: [Planted; 28] = [
         27,
         "a deletion on a full disk does not get the reserve",
         "pinyon-shard",
-        "tests::disk::a_full_disk_is_started_on_and_deleted_from",
+        "tests::disk::deletions_are_let_in_and_their_room_comes_back_without_a_restart",
     ),
     bug(
         28,

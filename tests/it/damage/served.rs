@@ -229,6 +229,12 @@ fn check(dir: &Path, case: &Case, expected: &Value, seen: &mut Checked) -> Resul
         };
     };
     check_records(&server, case, dir, expected, seen)?;
+    for path in ["/health", "/admin/v1/shards"] {
+        let (_, found) = server.get(path).ok_or("no answer")?;
+        if found.to_string().contains(dir.to_str().unwrap()) {
+            return Err(format!("{path} says where the data lie: {found}"));
+        }
+    }
     let (status, _) = server.get("/livez").ok_or("no answer")?;
     let gone = gone(&before);
     if status != 200 || !gone.is_empty() {

@@ -2,7 +2,8 @@
 
 use super::{Engine, Inner, Member, Quarantine};
 use crate::{
-    CrossShardCounts, EngineSettings, HealthReport, Quantiles, QueryLoad, TenantShare,
+    CrossShardCounts, EngineError, EngineSettings, ErrorCode, HealthReport, Quantiles, QueryLoad,
+    TenantShare,
     health::{self, ShardLoadSample},
     latency::LatencyMeter,
 };
@@ -258,7 +259,8 @@ impl Inner {
         let Some(shard) = member.serving() else {
             return member.quarantine().map(|quarantine| quarantine.to_string());
         };
-        shard.poisoned().or_else(|| shard.step_failure())
+        let problem = shard.poisoned().or_else(|| shard.step_failure())?;
+        Some(self.relative(EngineError::new(ErrorCode::Internal, problem)).message)
     }
 
     fn tenant_loads(&self) -> HashMap<NamespaceId, QueryLoad> {

@@ -142,7 +142,8 @@ impl Inner {
         false
     }
 
-    fn relative(&self, error: EngineError) -> EngineError {
+    /// The same, with files named relative to the index's directory.
+    pub(super) fn relative(&self, error: EngineError) -> EngineError {
         match &self.places {
             Some(places) => error.relative_to(&places.home),
             None => error,

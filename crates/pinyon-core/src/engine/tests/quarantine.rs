@@ -194,7 +194,12 @@ fn a_shard_that_takes_no_writes_is_opened_again_beside_its_readers() {
     assert_eq!(engine.count(&tenant, None).unwrap(), 0);
     // Who held the shard before sees what it saw.
     assert_eq!(old.records(), old.namespaces().values().map(|(_, records)| records).sum::<u64>());
-    drop((old, engine));
+    let file = "shards/shard-0001/wal-1.log: no such device";
+    let new = engine.inner.fleet.shard(ShardId::new(1)).unwrap();
+    new.give_up(&format!("{}", dir.join(file).display()));
+    let failures: Vec<String> = engine.shards().into_iter().filter_map(|shard| shard.failure).collect();
+    assert_eq!(failures, [file], "where the data directory lies is nobody's business");
+    drop((old, new, engine));
     let engine = Engine::open(&dir, settings()).unwrap();
     assert_eq!(engine.count(&tenant, None).unwrap(), 0);
     drop(engine);
