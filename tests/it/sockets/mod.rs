@@ -8,6 +8,7 @@ mod hostile;
 use crate::server::{Server, scratch};
 use good::{Good, latencies};
 use hostile::{Fates, Kind, Target, bother};
+use pinyon_storage::give_way;
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -29,7 +30,12 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .on_thread_start(give_way_far)
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn filled(name: &str, environment: &[(&str, &str)]) -> (Server, std::path::PathBuf) {
@@ -62,6 +68,12 @@ fn assert_places_return(server: &Server) {
         left = metric(server, &["pinyon_connections{ports=\"control\""]);
         assert!(began.elapsed() < Duration::from_secs(15), "{left} connections stay");
     }
+}
+
+/// Hostile clients are other machines' work: here they must not take the cores that the server and good clients need.
+fn give_way_far() {
+    give_way();
+    give_way();
 }
 
 /// Hostile clients by kind, until dropped.
