@@ -76,6 +76,29 @@ fn assignments_and_settings_are_there_after_a_reopen() {
 }
 
 #[test]
+fn an_export_is_written_again_only_after_a_change() {
+    for kind in KINDS {
+        let dir = scratch("export", kind);
+        let (path, open) = (dir.join("catalog.json"), || RoutingTable::open(&dir, kind).unwrap());
+        let table = open();
+        table.assign(requests(0..3)).unwrap();
+        table.close().unwrap();
+        let marked = fs::read_to_string(&path).unwrap().replace("\"shard\"", "\"marked\"");
+        fs::write(&path, &marked).unwrap();
+        table.close().unwrap();
+        drop(table);
+        open().close().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), marked);
+        // A run that was killed wrote none after its last change.
+        drop(open().assign(requests(3..4)).unwrap());
+        open().close().unwrap();
+        let exported = fs::read_to_string(&path).unwrap();
+        assert!(!exported.contains("marked") && exported.contains("tenant \\\"3"), "{exported}");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
+
+#[test]
 fn large_tables_fold_and_come_back_whole() {
     for kind in KINDS {
         let dir = scratch("fold", kind);

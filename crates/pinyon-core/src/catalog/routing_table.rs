@@ -7,7 +7,7 @@ use super::{
     checked::{CheckedStore, Image},
     codec,
     declared::{self, Declared},
-    export::export_pieces,
+    export::{export_head, export_pieces},
     identity::{self, Identity},
     layout::{
         BASES, DELTAS, IDENTITY_KEY, REMOVED_KEY, SETTINGS_KEY, STATE_KEY, base_key, base_prefix,
@@ -18,7 +18,10 @@ use super::{
     view::{Assignment, Pin, View},
 };
 use arc_swap::ArcSwap;
-use pinyon_storage::{io, witness::Witness};
+use pinyon_storage::{
+    io::{self, Io},
+    witness::Witness,
+};
 use pinyon_types::{Epoch, NamespaceId, ShardId, TenantId};
 use std::{
     collections::VecDeque,
@@ -299,7 +302,20 @@ impl RoutingTable {
     /// # Errors
     /// The disk's.
     pub fn close(&self) -> Result<(), CatalogError> {
-        self.export(&mut lock(&self.writer))
+        let mut writer = lock(&self.writer);
+        if writer.changes_since_export == 0 && self.is_exported() {
+            return Ok(());
+        }
+        self.export(&mut writer)
+    }
+
+    /// Whether the export that is there was made at this epoch, which moves with every change.
+    fn is_exported(&self) -> bool {
+        let head = export_head(self.epoch());
+        let mut found = vec![0; head.len()];
+        let file = io::RealIo.open_to_read(&self.export_path, io::Through::Cache);
+        file.and_then(|file| file.read_at(&mut found, 0)).is_ok_and(|read| read == head.len())
+            && found == head
     }
 
     /// Folding and exporting keep the store small and add a way back; a failure of theirs loses nothing and is met
