@@ -57,14 +57,12 @@ impl LatencyMeter {
 
     pub(crate) fn quantiles(&self) -> Quantiles {
         let windows = self.rotated();
-        let mut both = histogram();
-        for window in [&windows.current, &windows.previous].into_iter().flatten() {
+        let mut measured = [&windows.current, &windows.previous].into_iter().flatten();
+        let Some(mut both) = measured.next().cloned() else { return Quantiles::default() };
+        for window in measured {
             both.add(window).expect("invariant: all have the same bounds");
         }
         drop(windows);
-        if both.is_empty() {
-            return Quantiles::default();
-        }
         let at = |quantile| both.value_at_quantile(quantile);
         Quantiles { p50_us: at(0.5), p95_us: at(0.95), p99_us: at(0.99), count: both.len() }
     }

@@ -299,7 +299,8 @@ fn replay(
     Ok(plan)
 }
 
-/// Begins a new log after the recovered ones, so that nothing is ever appended to a log that a crash has touched.
+/// Begins a new log after the recovered ones, so that nothing is ever appended to a log that a crash has touched; or goes on with the
+/// last one if it was closed and took no entry.
 fn begin_log(
     io: &SharedIo,
     dir: &Path,
@@ -334,6 +335,6 @@ fn begin_log(
 fn is_as_it_was_left(manifest: &Manifest, recovered: &Recovered, place: &ShardPlace) -> bool {
     let found = |log: &wal::LogFile| LogEntry { first_seq: log.first_seq.get(), owner: log.owner };
     recovered.unused().is_some_and(|log| log.owner == place.owner)
-        && manifest.logs.iter().eq(recovered.logs.iter().map(found).collect::<Vec<_>>().iter())
+        && manifest.logs == recovered.logs.iter().map(found).collect::<Vec<_>>()
         && (manifest.owner, &manifest.made_with) == (place.owner, &place.made_with)
 }

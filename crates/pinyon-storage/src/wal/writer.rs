@@ -39,7 +39,7 @@ pub struct WalOptions {
 
 /// The first step in which space is reserved, unless the log is a busy one.
 const FIRST_STEP_BYTES: u64 = 64 << 10;
-/// Small steps grow up to this.
+/// Small steps grow up to this; what is longer is not copied either, so that no commit waits for more.
 const SMALL_STEPS_BYTES_MAX: u64 = 1 << 20;
 /// In so small steps a log grows on a disk that is nearly full.
 const LEAST_STEP_BYTES: u64 = 4 << 10;
@@ -90,7 +90,8 @@ impl Wal {
         Ok(Self { file: Some(file), allocated, is_ended: false, ..Self::reopen(io, dir, head, options) })
     }
 
-    /// Goes on with a log that was closed and never took an entry, so that what nobody writes to costs no write at a start. Touches nothing: its closing frame goes with the first entry.
+    /// Goes on with a log that was closed and never took an entry, so that what nobody writes to costs no write at a start. Touches
+    /// nothing: its closing frame goes with the first entry.
     pub fn reopen(io: &SharedIo, dir: &Path, head: LogHead, options: WalOptions) -> Self {
         Self {
             io: Arc::clone(io),
@@ -260,12 +261,9 @@ impl Wal {
         if length == self.allocated {
             return self.open().map(drop);
         }
-        let grown = match self.allocated < self.options.preallocate_bytes
-            && self.options.preallocate_bytes <= length
-        {
-            true => self.move_to_one_piece(length),
-            false => self.open()?.allocate(length),
-        };
+        let moves =
+            !self.is_sparing && self.allocated < step && step <= length && self.end <= SMALL_STEPS_BYTES_MAX;
+        let grown = if moves { self.move_to_one_piece(length) } else { self.open()?.allocate(length) };
         self.allocated = match grown {
             // Where a whole step does not fit any more, what is needed may.
             Err(error) if is_full(&error) && self.state == State::Writing => {
@@ -363,11 +361,11 @@ fn begin(
     file: &dyn File,
     (head, options): (LogHead, WalOptions),
 ) -> io::Result<u64> {
-    let reserved = if options.is_busy { options.preallocate_bytes.max(HEADER_BYTES) } else { HEADER_BYTES };
-    let allocated = match file.allocate(reserved) {
+    let allocated = match options.is_busy.then(|| file.allocate(options.preallocate_bytes)) {
+        None => HEADER_BYTES,
         // Entries that find no room are refused; that there is a log must not need more than its header.
-        Err(error) if is_full(&error) => HEADER_BYTES,
-        allocated => allocated.map(|()| reserved)?,
+        Some(Err(error)) if is_full(&error) => HEADER_BYTES,
+        Some(reserved) => reserved.map(|()| options.preallocate_bytes)?,
     };
     file.write_at(&encode_header(head.owner, head.first_seq), 0)?;
     file.sync_data()?;

@@ -44,8 +44,11 @@ fn space_is_reserved_in_small_steps_that_grow_and_then_in_whole_ones() {
 const STEP: u64 = 256 << 10;
 
 fn create_with_steps(disk: &FaultDisk, is_busy: bool) -> Wal {
+    create_with(disk, WalOptions { preallocate_bytes: STEP, is_busy })
+}
+
+fn create_with(disk: &FaultDisk, options: WalOptions) -> Wal {
     disk.create_dir_all(Path::new(DIR)).unwrap();
-    let options = WalOptions { preallocate_bytes: STEP, is_busy };
     let head = LogHead { owner: OWNER, first_seq: SeqNo::new(1) };
     Wal::create(&shared(disk), Path::new(DIR), head, options).unwrap()
 }
@@ -108,13 +111,32 @@ fn a_log_that_grows_moves_into_one_piece_and_loses_nothing_in_a_crash_or_on_a_fu
 fn where_room_is_scarce_nothing_is_reserved_ahead_of_its_need() {
     let disk = FaultDisk::new();
     let mut log = create_with_steps(&disk, false);
-    let length = || disk.len(&log_path()).unwrap();
     log.spare_room(true);
-    write_large(&disk, &mut log, 2, |_| ());
-    assert_eq!(length(), 192 << 10);
-    log.spare_room(false);
+    let before = disk.op_count();
+    write_large(&disk, &mut log, 5, |_| ());
+    assert_eq!(disk.len(&log_path()).unwrap(), 384 << 10);
+    assert_eq!(
+        disk.op_count(),
+        before + 5 * IN_PLACE,
+        "nothing is copied on the way past a whole step either"
+    );
+}
+
+/// Operations of a commit that reserves more where the log lies: reserve, write, sync.
+const IN_PLACE: usize = 3;
+
+#[test]
+fn a_log_that_is_large_already_is_not_copied_when_it_was_at_rest() {
+    let disk = FaultDisk::new();
+    let step = 4 << 20;
+    let mut log = create_with(&disk, WalOptions { preallocate_bytes: step, is_busy: false });
+    write_large(&disk, &mut log, 16, |_| ());
+    assert_eq!(disk.len(&log_path()).unwrap(), step);
+    log.rest();
+    assert_eq!(disk.len(&log_path()).unwrap(), 1_152 << 10);
+    let before = disk.op_count();
     write_large(&disk, &mut log, 1, |_| ());
-    assert_eq!(length(), STEP);
+    assert_eq!((disk.len(&log_path()).unwrap(), disk.op_count()), (step, before + IN_PLACE));
 }
 
 fn fails_once(fault: Fault) {
