@@ -168,7 +168,7 @@ const TABLE: [Planted; 28] = [
         27,
         "a deletion on a full disk does not get the reserve",
         "pinyon-shard",
-        "tests::disk::deletions_are_let_in_and_their_room_comes_back_without_a_restart",
+        "tests::disk::a_deletion_that_finds_no_room_gets_the_reserve",
     ),
     bug(
         28,

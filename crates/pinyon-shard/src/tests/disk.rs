@@ -223,3 +223,22 @@ fn a_shard_that_nobody_wrote_to_starts_and_ends_without_a_write() {
     start().close().unwrap();
     assert_eq!(faulty.op_count(), before + ASKED, "one that has entries in an older log");
 }
+
+#[test]
+fn a_deletion_that_finds_no_room_gets_the_reserve() {
+    let mut world = World::new(4);
+    world.put(0, BATCH).unwrap();
+    let free = || world.io.room(Path::new(DIR)).unwrap().free;
+    let others = world.io.create(Path::new("/disk/first")).unwrap();
+    others.allocate(free() - (400 << 10)).unwrap();
+    world.wait(3);
+    assert!(world.disk.look().unwrap().reserve > 100 << 10);
+    world.take_the_rest();
+    // More than what the log has reserved; nobody seals meanwhile.
+    let deletion = |part: usize| (0..BATCH).map(|at| id(&format!("none-{part:03}-{at:03}"))).collect();
+    for part in 0..40 {
+        world.shard.write(&namespace(1), Change::DeleteIds(deletion(part))).expect("deletions are let in");
+    }
+    assert_eq!(world.disk.look().unwrap().reserve, 0);
+    world.check();
+}
