@@ -40,14 +40,20 @@ fn whole(path: &str, body: &str) -> Vec<u8> {
 
 /// One answer: its status, its head, its body. Leaves the connection where the next one begins.
 fn answer(stream: &mut TcpStream) -> std::io::Result<(u16, String, String)> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte)? == 0 {
+    let mut seen = [0; 4096];
+    let length = loop {
+        let bytes = stream.peek(&mut seen)?;
+        if let Some(at) = seen[..bytes].windows(4).position(|end| end == b"\r\n\r\n") {
+            break at + 4;
+        }
+        if bytes == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        head.extend(byte);
-    }
+        assert!(bytes < seen.len(), "a head of 4 KiB");
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let mut head = vec![0; length];
+    stream.read_exact(&mut head)?;
     let head = String::from_utf8(head).unwrap().to_lowercase();
     let length =
         head.split_once("content-length: ").map_or("0", |(_, rest)| rest.split("\r\n").next().unwrap());

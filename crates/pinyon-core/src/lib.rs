@@ -72,7 +72,9 @@ pub use pinyon_storage::{
     io::{FileAccess, RealIo, limit_new_files, mapped_resident_bytes, name_shortened_files, port_holder},
 };
 pub use placement::PlacementPolicy;
-pub use settings::{ANSWER_BYTES_MAX, EngineSettings, MissingFields, SCRUB_PERIOD, ShapeSource, Thresholds};
+pub use settings::{
+    ANSWER_BYTES_MAX, EngineSettings, MissingFields, SCRUB_PERIOD, ShapeSource, Thresholds, VERIFIED_AT_START,
+};
 pub use side_files::{
     Readers, SideFileLock, lock_side_file, read_side_file, tighten_data_dir, write_side_file,
 };

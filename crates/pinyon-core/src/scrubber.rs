@@ -1,5 +1,6 @@
-//! The thread that reads files again, for all engines of a process: it looks each second for files that somebody changed, and reads all
-//! of them once in a settable time, so slowly that nobody notices. It gives memory back, too.
+//! The thread that reads files again, for all engines of a process: it verifies what nobody has read since the start, looks each second
+//! for files that somebody changed, and reads all of them once in a settable time, so slowly that nobody notices. It gives memory back,
+//! too.
 
 use crate::{engine::Inner, memory_returned::MemoryReturned};
 use pinyon_shard::Shard;
@@ -38,6 +39,8 @@ struct Shared {
     memory: Mutex<MemoryReturned>,
     /// The time in which everything is read once.
     period: Option<Duration>,
+    /// Bytes that may still be verified while engines are opened.
+    at_start: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +68,10 @@ impl Scrubber {
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub(crate) fn start(clock: Arc<dyn Clock>, period: Option<Duration>) -> io::Result<Self> {
+    pub(crate) fn start(
+        clock: Arc<dyn Clock>,
+        (period, at_start): (Option<Duration>, u64),
+    ) -> io::Result<Self> {
         let shared = Shared {
             state: Mutex::default(),
             wake: Condvar::new(),
@@ -73,6 +79,7 @@ impl Scrubber {
             looks: 0.into(),
             memory: Mutex::default(),
             period,
+            at_start: at_start.into(),
         };
         let shared = Arc::new(shared);
         let work = Arc::clone(&shared);
@@ -81,6 +88,16 @@ impl Scrubber {
             work.work();
         })?;
         Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Verifies what was sealed before the start, as long as the bytes last that are meant for that: damage to little data is known
+    /// before it is served.
+    pub(crate) fn verify_at_start(&self, inner: &Inner) {
+        let take = |bytes| {
+            let left = |left: u64| left.checked_sub(bytes);
+            self.shared.at_start.fetch_update(Ordering::AcqRel, Ordering::Acquire, left).is_ok()
+        };
+        inner.verify_rest(&mut { take });
     }
 
     /// Reads the files of an engine again, until what this returns is dropped.
@@ -132,6 +149,12 @@ impl Watched {
         self.with(|inner| inner.look_at_files(with_manifests, &mut |_| self.goes_on()));
     }
 
+    /// Verifies what nobody has read yet; whether there was no time for all of it.
+    fn verify_rest(&self, has_time: &dyn Fn() -> bool) -> bool {
+        let mut pace = |_| self.goes_on() && has_time();
+        self.with(|inner| inner.verify_rest(&mut pace)).unwrap_or(false)
+    }
+
     /// Reads all files again. While it rests it holds nothing but a shard.
     fn read_all(&self, pace: &mut dyn FnMut(u64) -> bool) {
         let shards: Option<Vec<(ShardId, Shard)>> = self.with(|inner| inner.fleet.serving().collect());
@@ -154,8 +177,13 @@ impl Watched {
 impl Shared {
     fn work(&self) {
         let mut next_pass_us = self.clock.now_us();
-        while self.rest(LOOK) {
+        let mut is_more = false;
+        while self.rest(if is_more { Duration::ZERO } else { LOOK }) {
             self.look();
+            is_more = self.verify_rest();
+            if is_more {
+                continue;
+            }
             if let Some(period) = self.period.filter(|_| self.clock.now_us() >= next_pass_us) {
                 next_pass_us += micros(period);
                 self.pass(period);
@@ -168,6 +196,14 @@ impl Shared {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).look();
         let with_manifests = self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(MANIFESTS_EVERY);
         self.watched().iter().for_each(|watched| watched.look(with_manifests));
+    }
+
+    /// Verifies for a while what nobody has read yet; whether there is more.
+    fn verify_rest(&self) -> bool {
+        let until = self.clock.now_us() + micros(LOOK);
+        let has_time = || self.clock.now_us() < until;
+        let left = self.watched().into_iter().filter(|watched| watched.verify_rest(&has_time));
+        left.count() > 0
     }
 
     /// Reads everything once.

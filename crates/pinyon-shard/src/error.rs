@@ -99,7 +99,7 @@ pub enum ShardError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// Bytes of a file make no sense that did when it was opened; its bytes are being read again.
-    #[error("{path} was changed since it was opened: what was read of it makes no sense. Its bytes are being read again", path = .path.display())]
+    #[error("{path} is not as it was written, by what was read of it. Its bytes are being read again", path = .path.display())]
     Suspect {
         /// The file, or the directory in which it is.
         path: PathBuf,

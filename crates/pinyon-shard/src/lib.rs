@@ -80,3 +80,4 @@ pub use suspicion::Implausible;
 pub use write::{Change, Receipt};
 
 pub use pinyon_index::{Asked, Recall, Work};
+pub use pinyon_storage::segment::Verify;

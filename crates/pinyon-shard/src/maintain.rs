@@ -1,7 +1,10 @@
 //! Background steps: which one is next. Seals come first, because writers wait for them; then merges; and what can wait is left
 //! for when nobody writes.
 
-use crate::{DiskLevel, ShardError, merge, seal, segment::Segment, shard::Inner, snapshot::Snapshot};
+use crate::{
+    DiskLevel, ShardError, merge, seal, segment::Segment, shard::Inner, snapshot::Snapshot,
+    suspicion::unwinding,
+};
 use pinyon_storage::{
     Owner,
     io::{Io, Stamp},
@@ -214,7 +217,7 @@ impl Inner {
         if self.is_given_up.load(Ordering::Acquire) {
             return Ok(Step::Idle);
         }
-        let done = step(&mut maintenance);
+        let done = unwinding(|| step(&mut maintenance));
         drop(maintenance);
         if done.as_ref().is_ok_and(|step| *step != Step::Idle) {
             // There may be more to do, and room for who waits.

@@ -10,8 +10,9 @@ use crate::{
     segment::{RowSource, Segment, write_segment},
     shard::Inner,
     snapshot::Snapshot,
+    suspicion::unwinding,
 };
-use pinyon_storage::segment::{SegmentHead, unfinished_path};
+use pinyon_storage::segment::{SegmentHead, Verify, unfinished_path};
 use pinyon_types::{NamespaceId, SegmentId, SlotId};
 use roaring::RoaringBitmap;
 use std::{
@@ -272,12 +273,12 @@ fn write(
 ) -> Result<Segment, ShardError> {
     let path = inner.segment_path(id);
     let head = SegmentHead { owner: inner.place.owner, segment: id };
-    if let Err(error) = write_segment(&inner.io, &path, head, rows, kills) {
+    if let Err(error) = unwinding(|| write_segment(&inner.io, &path, head, rows, kills)) {
         // The next try has another number: on a full disk what is unfinished would take more room with every one.
         let _ = inner.io.remove(&unfinished_path(&path));
         return Err(error);
     }
-    let segment = Segment::open(&inner.io, &path, inner.shape, head)?;
+    let segment = Segment::open(&inner.io, &path, (inner.shape, Verify::AtOpen), head)?;
     codes::carry_over(inner, inputs, &segment);
     graphs::inherit(inner, inputs, &segment, |input| rows.slots_of(input));
     Ok(segment)

@@ -2,7 +2,7 @@
 //! a manifest that came back older than the segments would make leftovers of them. Every step can be cut off by a crash and begun again.
 
 use crate::{
-    QuestionsKept, ShardError, ShardOnDisk, ShardOptions, ShardShape, graphs,
+    DiskBudget, QuestionsKept, ShardError, ShardOnDisk, ShardOptions, ShardShape, graphs,
     layer::{Layer, LayerView, Rows},
     log_entry::{self, Operation},
     place::{Birth, ShardPlace},
@@ -10,19 +10,42 @@ use crate::{
     segment::Segment,
     shard::Inner,
     snapshot::Snapshot,
+    suspicion::unwinding,
 };
 use pinyon_planted::is_planted;
 use pinyon_storage::{
     io::{MemoryIo, SharedIo, is_aside, set_aside},
     manifest::{self, LogEntry, Manifest, SegmentEntry},
-    segment::{SegmentHead, segment_file_name},
+    segment::{SegmentHead, Verify, segment_file_name},
     wal::{self, ExpectedLog, LogHead, RecoverRequest, Recovered, Wal, WalOptions},
 };
 use pinyon_types::{Epoch, Metric, NamespaceId, SegmentId, SeqNo};
 use roaring::RoaringBitmap;
 use std::{collections::HashMap, path::Path, sync::Arc};
 
+/// Opens a shard.
 pub(crate) fn open(
+    io: &SharedIo,
+    dir: &Path,
+    (shape, place): (ShardShape, ShardPlace),
+    mut options: ShardOptions,
+) -> Result<Inner, ShardError> {
+    let made_room = |disk: &Option<Arc<DiskBudget>>| disk.as_ref().is_some_and(|disk| disk.make_room());
+    let open =
+        |options: &ShardOptions| unwinding(|| open_once(io, dir, (shape, place.clone()), options.clone()));
+    match open(&options) {
+        // What a start writes is little, and deletions have to be let in.
+        Err(error) if error.is_disk_full() && made_room(&options.disk) => open(&options),
+        Err(ShardError::Suspect { .. }) => {
+            // Nothing was written yet. This says what is damaged.
+            options.verify = Verify::AtOpen;
+            open(&options)
+        }
+        opened => opened,
+    }
+}
+
+fn open_once(
     io: &SharedIo,
     dir: &Path,
     (shape, place): (ShardShape, ShardPlace),
@@ -41,7 +64,7 @@ pub(crate) fn open(
     if is_planted(1) {
         tidy(io, dir, &manifest, &names, false)?;
     }
-    state.layers = open_segments(io, dir, shape, &manifest)?;
+    state.layers = open_segments(io, dir, (shape, options.verify), &manifest)?;
     graphs::inherit_files(&options, &state.layers, &names);
     state.seq = SeqNo::new(manifest.log_floor);
     state.epoch_seen = highest_epoch(&manifest, &state);
@@ -66,7 +89,7 @@ pub(crate) fn open_to_look(io: &SharedIo, dir: &Path) -> Result<Option<Inner>, S
     let Some(shape) = ShardOnDisk::read(&**io, dir)?.and_then(|found| found.shape) else { return Ok(None) };
     let options = ShardOptions { questions_kept: QuestionsKept::None, ..ShardOptions::server() };
     let mut state = Snapshot::empty();
-    state.layers = open_segments(io, dir, shape, &manifest)?;
+    state.layers = open_segments(io, dir, (shape, Verify::AtOpen), &manifest)?;
     let place = ShardPlace::unknown(manifest.owner.number);
     // Where a log would be written if anybody wrote.
     let nowhere: SharedIo = Arc::new(MemoryIo::new());
@@ -218,7 +241,7 @@ fn tidy(
 fn open_segments(
     io: &SharedIo,
     dir: &Path,
-    shape: ShardShape,
+    shape: (ShardShape, Verify),
     manifest: &Manifest,
 ) -> Result<Vec<LayerView>, ShardError> {
     let mut layers = Vec::new();
@@ -239,7 +262,7 @@ fn open_segments(
 fn open_segment(
     io: &SharedIo,
     dir: &Path,
-    shape: ShardShape,
+    shape: (ShardShape, Verify),
     entry: &SegmentEntry,
 ) -> Result<Layer, ShardError> {
     let id = SegmentId::new(entry.id);

@@ -40,6 +40,25 @@ impl Shard {
         ids
     }
 
+    /// Segments of which not every byte was verified since they were opened, and what their rows say checked.
+    pub fn unverified_segments(&self) -> Vec<SegmentId> {
+        let state = self.inner.snapshot.load();
+        let sealed = state.layers.iter().filter_map(|view| Some((view.layer.id, view.layer.segment()?)));
+        sealed.filter(|(_, segment)| !segment.is_verified()).map(|(id, _)| id).collect()
+    }
+
+    /// Verifies what nobody has read yet of a segment. Changes nothing.
+    ///
+    /// # Errors
+    /// It is not as it was written.
+    pub fn verify_rest(&self, id: SegmentId, pace: Pace<'_>) -> Result<Verified, ShardError> {
+        let state = self.inner.snapshot.load_full();
+        let segment = state.layer(id).and_then(|view| view.layer.segment());
+        let Some(segment) = segment else { return Ok(Verified::Whole) };
+        let verified = segment.verify_rest(pace)?;
+        Ok(verified.map_or(Verified::Stopped, |()| Verified::Whole))
+    }
+
     /// Segments whose files were changed, cut, removed or replaced since they were last verified, by the file system's word: nothing of
     /// them is read.
     pub fn changed_segments(&self) -> Vec<SegmentId> {
@@ -82,7 +101,8 @@ impl Shard {
         let segment = state.layer(id).and_then(|view| view.layer.segment());
         let Some(segment) = segment else { return Ok(Verified::Whole) };
         // What is behind the end of a file, or on a disk that does not give it, ends the process that looks at it.
-        if self.inner.is_unsafe_to_touch(segment, &problem) || segment.file().check_served().is_err() {
+        let is_whole = || segment.file().check_served().is_ok() && segment.check_rows().is_ok();
+        if self.inner.is_unsafe_to_touch(segment, &problem) || !is_whole() {
             return Err(problem);
         }
         let written = self.inner.run(|maintenance| rewrite(&self.inner, maintenance, id));

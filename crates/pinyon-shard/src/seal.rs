@@ -14,7 +14,7 @@ use crate::{
 };
 use pinyon_storage::{
     manifest::LogEntry,
-    segment::{SegmentHead, unfinished_path},
+    segment::{SegmentHead, Verify, unfinished_path},
     wal::{self, LogHead, Wal, WalOptions},
 };
 use pinyon_types::{SegmentId, SeqNo, SlotId};
@@ -201,7 +201,7 @@ fn write_file(inner: &Inner, id: SegmentId, frozen: &FrozenRows) -> Result<Segme
         })?;
     }
     inner.io.sync_dir(&inner.dir).map_err(ShardError::io(&inner.dir))?;
-    Segment::open(&inner.io, &path, inner.shape, head)
+    Segment::open(&inner.io, &path, (inner.shape, Verify::AtOpen), head)
 }
 
 /// Removes the logs whose entries are all at or before a position.

@@ -5,6 +5,7 @@ use pinyon_storage::{
     Owner,
     io::Io,
     manifest::{self, MadeWith},
+    segment::Verify,
     wal::WalOptions,
 };
 use pinyon_types::{Clock, Dim, Metric, ShardId};
@@ -151,6 +152,9 @@ pub struct ShardOptions {
     pub disk: Option<Arc<DiskBudget>>,
     /// After which times what was deleted is erased, if somebody tells the time; never, if `None`.
     pub erasure: Option<ErasureTimes>,
+    /// When sealed rows are verified after a start: what is to be verified when it is first read should be read at least once soon,
+    /// by [`crate::Shard::verify_rest`].
+    pub verify: Verify,
 }
 
 impl ShardOptions {
@@ -186,6 +190,8 @@ impl ShardOptions {
             memory: None,
             disk: None,
             erasure: Some(ErasureTimes::DEFAULT),
+            // A start takes as long however much there is.
+            verify: Verify::OnFirstRead,
         }
     }
 

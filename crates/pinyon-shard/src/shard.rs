@@ -99,15 +99,7 @@ impl Shard {
         shape_and_place: (ShardShape, ShardPlace),
         options: ShardOptions,
     ) -> Result<Self, ShardError> {
-        let made_room = || options.disk.as_ref().is_some_and(|disk| disk.make_room());
-        let inner = match recover::open(io, dir, shape_and_place.clone(), options.clone()) {
-            // What a start writes is little, and deletions have to be let in.
-            Err(error) if error.is_disk_full() && made_room() => {
-                recover::open(io, dir, shape_and_place, options)?
-            }
-            opened => opened?,
-        };
-        let inner = Arc::new(inner);
+        let inner = Arc::new(recover::open(io, dir, shape_and_place, options)?);
         if let Some(budget) = &inner.options.memory {
             budget.join(&inner);
         }

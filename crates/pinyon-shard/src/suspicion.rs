@@ -24,7 +24,7 @@ impl fmt::Display for Implausible {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} was changed since it was opened: what was read of it makes no sense. Its bytes are being read again",
+            "{} is not as it was written, by what was read of it. Its bytes are being read again",
             self.path.display()
         )
     }
@@ -40,6 +40,14 @@ impl Implausible {
 /// Unwinds from bytes that cannot be.
 pub(crate) fn implausible(path: &Path) -> ! {
     resume_unwind(Box::new(Implausible { path: path.to_owned() }))
+}
+
+/// Does something that reads rows; what comes upon bytes that cannot be is an error.
+pub(crate) fn unwinding<T>(read: impl FnOnce() -> Result<T, ShardError>) -> Result<T, ShardError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|unwound| match Implausible::of(&*unwound) {
+        Some(Implausible { path }) => Err(ShardError::Suspect { path: path.clone() }),
+        None => resume_unwind(unwound),
+    })
 }
 
 impl Shard {

@@ -10,12 +10,14 @@ use crate::{
     read,
     shard::{Inner, Writer},
     snapshot::Snapshot,
+    suspicion::Implausible,
 };
 use pinyon_planted::is_planted;
 use pinyon_types::{
     Filter, Invalid, Metadata, Metric, Record, RecordId, SeqNo, SparseVector, Vector, limits,
 };
 use std::{
+    any::Any,
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
@@ -118,7 +120,11 @@ impl Inner {
         // A panic must not leave others waiting for an answer that never comes: it poisons the shard.
         let outcomes = writer.ok().and_then(|mut writer| {
             let committed = catch_unwind(AssertUnwindSafe(|| self.commit(&mut writer, &group)));
-            committed.inspect_err(|_| self.poison("a write panicked")).ok()
+            let reason = |unwound: &Box<dyn Any + Send>| match Implausible::of(&**unwound) {
+                Some(what) => what.to_string(),
+                None => "a write panicked".to_owned(),
+            };
+            committed.inspect_err(|unwound| self.poison(&reason(unwound))).ok()
         });
         lock(&self.queue).hand_over();
         let outcomes = outcomes.unwrap_or_else(|| group.iter().map(|_| Err(self.poisoned_error())).collect());

@@ -6,7 +6,7 @@
 //!
 //! Invariants: WAL-1 no answer before its bytes are durable. WAL-2 a torn tail is cut and the cut made durable; damage
 //! before valid records is an error that names file and offset. WAL-3 after a failed write or sync the log takes no
-//! more. SEG-1 a segment is never changed. SEG-2 every byte served was covered by a verified checksum. SEG-3 nothing is
+//! more. SEG-1 a segment is never changed. SEG-2 every byte served was verified since the file was opened. SEG-3 nothing is
 //! deleted before the state that no longer needs it is durable.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::expect_used))]

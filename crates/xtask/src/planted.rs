@@ -25,7 +25,7 @@ const fn bug(number: u8, bug: &'static str, package: &'static str, test: &'stati
 }
 
 /// By their numbers in the design; those that are not here are of parts that Pinyon does not have.
-const TABLE: [Planted; 28] = [
+const TABLE: [Planted; 29] = [
     bug(
         1,
         "leftovers are set aside before segments and log were read",
@@ -193,6 +193,12 @@ const TABLE: [Planted; 28] = [
         "what a failed sync left is synced and not written again",
         "pinyon-storage",
         "wal::tests::what_a_failed_sync_left_is_written_again_before_anything_goes_behind_it",
+    ),
+    bug(
+        32,
+        "what is read for the first time is good whatever the file says",
+        "pinyon-shard",
+        "tests::first_read::a_damaged_block_costs_what_lies_in_it_and_is_found_by_whoever_reads_the_rest",
     ),
 ];
 

@@ -177,6 +177,7 @@ impl Upkeep {
 
 impl Work {
     fn begin(inner: &Arc<Inner>, keepers: &Keepers, scrubber: &Scrubber) -> Self {
+        scrubber.verify_at_start(inner);
         let shards: Vec<Shard> = inner.fleet.serving().map(|(_, shard)| shard).collect();
         let keepings = shards.iter().map(|shard| keepers.keep(shard)).collect();
         let weak = Arc::downgrade(inner);

@@ -109,6 +109,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`], but for damage.
     pub fn open_to_diagnose(dir: &Path, settings: EngineSettings) -> Result<Self, EngineError> {
+        let settings = settings.verified_at_open();
         let pools = Pools::new(&settings)?;
         settings.check()?;
         let lock = lock_dir(dir)?;
@@ -123,6 +124,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`], but for what a repair can mend.
     pub fn open_for_repair(dir: &Path, settings: EngineSettings) -> Result<Self, EngineError> {
+        let settings = settings.verified_at_open();
         settings.check()?;
         let mut lock = lock_dir(dir)?;
         let home = Generation::read(dir)?.home(dir);

@@ -35,7 +35,8 @@ impl Pools {
             memory: settings.shard_options.memory.clone(),
             graphs: Arc::new(pool("graph", 1, |_| give_way())?),
         };
-        let scrubber = Scrubber::start(Arc::clone(&clock), settings.scrub_period);
+        let scrubber =
+            Scrubber::start(Arc::clone(&clock), (settings.scrub_period, settings.verified_at_start));
         Ok(Self {
             clock,
             open: pool("open", settings.search_threads, |_| ())?,

@@ -38,8 +38,9 @@ impl Engine {
         })?;
         // Nobody merges or seals what another opens.
         self.upkeep.end();
-        let opened =
-            places.open(&self.inner.settings, &self.inner.clock, number.get(), places.identity.birth);
+        // Who asks wants to know whether it is whole now.
+        let settings = self.inner.settings.clone().verified_at_open();
+        let opened = places.open(&settings, &self.inner.clock, number.get(), places.identity.birth);
         let became = Member::of(opened, &places.home, &self.inner.clock).and_then(|became| {
             let seen = became.serving().map_or(Epoch::ZERO, |shard| shard.epoch_seen());
             // It was not there when the others were asked.

@@ -55,6 +55,22 @@ impl super::Engine {
 }
 
 impl Inner {
+    /// Verifies what nobody has read yet of what was sealed before the start. Returns whether `pace` ended that before its end.
+    pub(crate) fn verify_rest(&self, pace: Pace<'_>) -> bool {
+        for (number, shard) in self.fleet.serving() {
+            for segment in shard.unverified_segments() {
+                let found = shard.verify_rest(segment, pace);
+                if matches!(found, Ok(Verified::Stopped)) {
+                    return true;
+                }
+                if !self.judge_segment((number, &shard), segment, found) {
+                    break;
+                }
+            }
+        }
+        false
+    }
+
     /// Asks the file system which segments were changed since they were verified, and reads those again; all of a shard in which bytes
     /// were met that cannot be. The same of manifests, if these are to be looked at too. Takes as long as a look at the names where
     /// there is nothing. `pace` may end it.

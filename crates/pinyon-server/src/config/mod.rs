@@ -277,6 +277,7 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
             .search_threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from).max(2)),
         scrub_period: disk::scrub_period(merged.scrub_hours),
+        verified_at_start: pinyon_core::VERIFIED_AT_START,
         shape_source: ShapeSource::Settings,
         answer_bytes_max: answer_bytes(merged.answer_mib)?,
         missing_fields: MissingFields::from_name(&text(&merged.missing_fields, "exclude"))

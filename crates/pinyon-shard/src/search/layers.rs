@@ -8,12 +8,16 @@ use super::{
 use crate::{
     layer::{LayerView, NamespaceRows, Rows},
     part::Span,
+    segment::Segment,
     snapshot::Place,
 };
 use pinyon_index::{ScanEnd, TopK as BestK, scan, scan_slots};
 use pinyon_types::{Distance, Filter, SlotId};
 use roaring::RoaringBitmap;
 use std::{ops::Range, sync::Arc};
+
+/// Rows of 384 components and fewer than 2 MiB.
+const UNVERIFIED_ROWS_AT_ONCE: u32 = 1024;
 
 pub(super) type Best = BestK<(Distance, SlotId)>;
 
@@ -146,9 +150,14 @@ impl Search<'_> {
         self.note_way(Way::Vectors);
         match (&view.layer.rows, &self.scorer.dense) {
             (Rows::Sealed(segment), Some(scorer)) => {
-                let block = segment.block(slots);
-                let end = scan(block, scorer, Some(&*view.dead), best, &mut self.work, self.stop);
-                self.complete &= end == ScanEnd::Done;
+                for slots in pieces(segment, slots) {
+                    let block = segment.block(slots);
+                    let end = scan(block, scorer, Some(&*view.dead), best, &mut self.work, self.stop);
+                    if end == ScanEnd::Stopped {
+                        self.complete = false;
+                        return;
+                    }
+                }
             }
             _ => self.score_each(view, slots.filter(|&slot| !view.dead.contains(slot)), best),
         }
@@ -158,7 +167,7 @@ impl Search<'_> {
         self.note_way(Way::SurvivorsByVectors);
         match (&view.layer.rows, &self.scorer.dense) {
             (Rows::Sealed(segment), Some(scorer)) => {
-                let block = segment.block(0..segment.len());
+                let block = segment.block_for(slots);
                 let end = scan_slots(block, scorer, slots, best, &mut self.work, self.stop);
                 self.complete &= end == ScanEnd::Done;
             }
@@ -179,4 +188,16 @@ impl Search<'_> {
             self.work.distances += 1;
         }
     }
+}
+
+/// Rows that are scanned one after the other, in pieces where they are verified on the way: what was read to be verified is still in the
+/// system's cache then.
+fn pieces(segment: &Segment, slots: Range<u32>) -> impl Iterator<Item = Range<u32>> {
+    let most = if segment.is_verified() { u32::MAX } else { UNVERIFIED_ROWS_AT_ONCE };
+    let mut next = slots.start;
+    std::iter::from_fn(move || {
+        let start = next;
+        next = start.saturating_add(most).min(slots.end);
+        (start < next).then_some(start..next)
+    })
 }

@@ -52,7 +52,8 @@ impl Search<'_> {
         is_live: &dyn Fn(u32) -> bool,
         best: &mut Best,
     ) -> Way {
-        let (rows, lists) = (segment.sparse_rows(), segment.posting_lists(entry.namespace.id()));
+        let (rows, lists) =
+            (segment.sparse_rows(entry.slots.clone()), segment.posting_lists(entry.namespace.id()));
         let is_wanted = |slot: u32| is_live(slot) && self.scorer.wants(rows.row(slot));
         if self.scorer.dense.is_none() {
             let mut above_zero = Best::new(self.query.top_k.get());

@@ -91,14 +91,14 @@ impl Search<'_> {
     }
 
     fn rescore(&mut self, segment: &Segment, walked: &Walked, rows: &[SlotId], best: &mut Best) {
-        let block = segment.block(0..segment.len());
+        let block = segment.block(walked.first..walked.first + walked.rows);
         for (place, row) in rows.iter().enumerate() {
             if let (Some(next), Some(scorer)) = (rows.get(place + ROWS_AHEAD), &self.scorer.dense) {
-                scorer.fetch(block.vector(walked.slot_of(*next).get() as usize));
+                scorer.fetch(block.vector(next.get() as usize));
             }
-            let slot = walked.slot_of(*row);
-            let at = slot.get() as usize;
-            best.push((self.scorer.of_vector(block.vector(at), block.inverse_norms[at]), slot));
+            let at = row.get() as usize;
+            let distance = self.scorer.of_vector(block.vector(at), block.inverse_norms[at]);
+            best.push((distance, walked.slot_of(*row)));
             self.work.distances += 1;
         }
     }

@@ -2,7 +2,11 @@
 
 use super::layout::{ROWS_MAX, tag};
 use crate::{layer::NamespaceRows, namespace::Namespace};
-use pinyon_storage::{bytes::Reader, metadata_bytes::MetadataView, segment::SegmentFile};
+use pinyon_storage::{
+    bytes::Reader,
+    metadata_bytes::MetadataView,
+    segment::{SegmentError, SegmentFile},
+};
 use pinyon_types::{Epoch, NamespaceId, RecordId, TenantId};
 use std::sync::Arc;
 
@@ -11,12 +15,22 @@ use std::sync::Arc;
 /// # Errors
 /// Entries that do not read.
 pub(crate) fn namespace_rows(file: &SegmentFile) -> Result<Vec<u32>, String> {
-    Ok(read_namespaces(file)?.iter().map(NamespaceRows::len).collect())
+    Ok(read_namespaces(file).map_err(say)??.iter().map(NamespaceRows::len).collect())
 }
 
-pub(super) fn read_namespaces(file: &SegmentFile) -> Result<Vec<NamespaceRows>, String> {
-    let section = |tag| file.section(tag).unwrap_or_default();
-    read_namespaces_of(section(tag::NAMESPACES), section(tag::NAMES))
+/// The namespaces, or what of them does not read.
+///
+/// # Errors
+/// Bytes that are not as they were written, the system's.
+pub(super) fn read_namespaces(
+    file: &SegmentFile,
+) -> Result<Result<Vec<NamespaceRows>, String>, SegmentError> {
+    Ok(read_namespaces_of(file.section(tag::NAMESPACES)?, file.section(tag::NAMES)?))
+}
+
+#[allow(clippy::needless_pass_by_value)] // what map_err hands over
+fn say(error: SegmentError) -> String {
+    error.to_string()
 }
 
 /// Reads the namespaces of a segment from the two sections that tell them.
@@ -53,32 +67,37 @@ fn read_namespace(entries: &mut Reader<'_>, names: &mut Reader<'_>) -> Result<Na
     Ok(NamespaceRows { namespace: Namespace::routed(id, name, epoch), slots, uses: Arc::default() })
 }
 
-/// Checks that every section has the length that the rows demand, offsets ascend, ids are texts, metadata decodes.
-pub(super) fn check_sections(file: &SegmentFile, rows: u32, dim: usize) -> Result<(), String> {
+/// Checks that every section has the length that the rows demand; reads none of them.
+pub(super) fn check_lengths(file: &SegmentFile, rows: u32, dim: usize) -> Result<(), String> {
     if rows > ROWS_MAX {
         return Err(format!("{rows} rows are more than a segment can hold"));
     }
     let rows = rows as usize;
-    let say = |error: pinyon_storage::segment::SegmentError| error.to_string();
     let lengths = [
-        ("vectors", file.f32s(tag::VECTORS).map_err(say)?.len(), rows * dim),
-        ("inverse norms", file.f32s(tag::INVERSE_NORMS).map_err(say)?.len(), rows),
-        ("log positions", file.u64s(tag::SEQS).map_err(say)?.len(), rows),
-        ("id offsets", file.u32s(tag::ID_OFFSETS).map_err(say)?.len(), rows + 1),
-        ("metadata offsets", file.u64s(tag::METADATA_OFFSETS).map_err(say)?.len(), rows + 1),
+        ("vectors", tag::VECTORS, size_of::<f32>(), rows * dim),
+        ("inverse norms", tag::INVERSE_NORMS, size_of::<f32>(), rows),
+        ("log positions", tag::SEQS, size_of::<u64>(), rows),
+        ("id offsets", tag::ID_OFFSETS, size_of::<u32>(), rows + 1),
+        ("metadata offsets", tag::METADATA_OFFSETS, size_of::<u64>(), rows + 1),
     ];
-    for (what, found, expected) in lengths {
-        if found != expected {
-            return Err(format!("{found} {what} where {expected} belong"));
+    for (what, tag, width, expected) in lengths {
+        let bytes = file.length(tag).ok_or_else(|| format!("no section {tag}, of {what}"))?;
+        if bytes != expected as u64 * width as u64 {
+            return Err(format!("{bytes} bytes of {what} where {expected} of {width} belong"));
         }
     }
+    Ok(())
+}
+
+/// Checks that offsets ascend, ids are texts, metadata decodes.
+pub(super) fn check_rows(file: &SegmentFile) -> Result<(), String> {
     check_ids(file)?;
     check_metadata(file)
 }
 
 fn check_ids(file: &SegmentFile) -> Result<(), String> {
-    let offsets = file.u32s(tag::ID_OFFSETS).unwrap_or_default();
-    let bytes = file.section(tag::IDS).unwrap_or_default();
+    let offsets = file.u32s(tag::ID_OFFSETS).map_err(say)?;
+    let bytes = file.section(tag::IDS).map_err(say)?;
     let mut spans = offsets.windows(2).enumerate();
     let bad = spans.find(|(_, span)| {
         let id = bytes.get(span[0] as usize..span[1] as usize);
@@ -95,8 +114,8 @@ fn check_ids(file: &SegmentFile) -> Result<(), String> {
 }
 
 fn check_metadata(file: &SegmentFile) -> Result<(), String> {
-    let offsets = file.u64s(tag::METADATA_OFFSETS).unwrap_or_default();
-    let bytes = file.section(tag::METADATA).unwrap_or_default();
+    let offsets = file.u64s(tag::METADATA_OFFSETS).map_err(say)?;
+    let bytes = file.section(tag::METADATA).map_err(say)?;
     for (row, span) in offsets.windows(2).enumerate() {
         let metadata = usize::try_from(span[0])
             .ok()

@@ -1,8 +1,8 @@
-//! An opened segment: every section's checksum was verified (SEG-2) and every offset checked, so that rows can be
-//! read without further thought.
+//! An opened segment. What is read of it was verified before (SEG-2): all of it when it was opened, or each part when it was first read;
+//! what is not as it was written unwinds, and ends as an error of whoever asked.
 
 use super::{
-    checks::{check_sections, read_namespaces},
+    checks::{check_lengths, check_rows, read_namespaces},
     kills,
     layout::tag,
     sparse,
@@ -22,11 +22,13 @@ use pinyon_index::{CodedRows, FilterIndex, PostingLists, RowBlock, SparseRows};
 use pinyon_storage::{
     io::{SharedIo, Stamp},
     metadata_bytes::MetadataView,
-    segment::{SegmentFile, SegmentHead},
+    segment::{SegmentError, SegmentFile, SegmentHead, Verify},
 };
 use pinyon_types::{NamespaceId, SeqNo, SlotId};
+use roaring::RoaringBitmap;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
     path::Path,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -37,7 +39,7 @@ use std::{
 /// Filter indexes of namespaces, each built when the first filter asks for it.
 type FilterIndexes = Mutex<HashMap<NamespaceId, Arc<OnceLock<FilterIndex>>>>;
 
-/// A verified segment file with the structures derived from it.
+/// A segment file with the structures derived from it.
 #[derive(Debug)]
 pub(crate) struct Segment {
     file: SegmentFile,
@@ -59,32 +61,36 @@ pub(crate) struct Segment {
 struct Watch {
     /// Whether bytes were met that cannot be.
     is_suspect: AtomicBool,
+    /// Whether what its rows say was checked.
+    is_checked: AtomicBool,
     stamp: Mutex<Option<Stamp>>,
 }
 
 impl Segment {
-    /// Opens and checks a segment file. Cost: one pass over its bytes.
+    /// Opens and checks a segment file. Cost: one pass over its bytes, or over what tells of its rows.
     ///
     /// # Errors
     /// A checksum that does not fit, sections that contradict each other, another shard's or segment's file.
     pub(crate) fn open(
         io: &SharedIo,
         path: &Path,
-        shape: ShardShape,
+        (shape, verify): (ShardShape, Verify),
         head: SegmentHead,
     ) -> Result<Self, ShardError> {
         // Before it is read: what is changed from now on is noticed.
         let stamp = io.stamp(path).ok();
-        let file = SegmentFile::open(io, path, head)?;
+        let file = SegmentFile::open_and(io, path, head, verify)?;
         let damaged = |what: String| ShardError::damaged(path, what);
-        let namespaces = read_namespaces(&file).map_err(damaged)?;
+        let namespaces = read_namespaces(&file)?.map_err(damaged)?;
         let rows = namespaces.last().map_or(0, |entry| entry.slots.end);
-        check_sections(&file, rows, shape.dim.as_usize()).map_err(damaged)?;
-        let slots: Vec<_> = namespaces.iter().map(|entry| entry.slots.clone()).collect();
-        sparse::check(&file, &slots).map_err(damaged)?;
-        let kills = kills::decode(file.section(tag::KILLS).unwrap_or_default())
-            .map_err(|error| damaged(error.to_string()))?;
-        Ok(Self {
+        check_lengths(&file, rows, shape.dim.as_usize()).map_err(damaged)?;
+        let kills = kills::decode(file.section(tag::KILLS)?).map_err(|error| damaged(error.to_string()))?;
+        let watch = Watch {
+            is_suspect: AtomicBool::new(false),
+            is_checked: AtomicBool::new(false),
+            stamp: Mutex::new(stamp),
+        };
+        let segment = Self {
             file,
             dim: shape.dim.as_usize(),
             rows,
@@ -95,8 +101,42 @@ impl Segment {
             graphs: ArcSwap::default(),
             inherited: Box::default(),
             filter_indexes: Mutex::default(),
-            watch: Box::new(Watch { is_suspect: AtomicBool::new(false), stamp: Mutex::new(stamp) }),
-        })
+            watch: Box::new(watch),
+        };
+        if verify == Verify::AtOpen {
+            segment.check_rows()?;
+        }
+        Ok(segment)
+    }
+
+    /// Whether every byte was verified, and what its rows say checked.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.watch.is_checked.load(Ordering::Acquire)
+    }
+
+    /// Verifies what nobody has read yet, and checks what its rows say; `None` if it was ended before. `pace` is asked before so many
+    /// more bytes are read.
+    ///
+    /// # Errors
+    /// Bytes that are not as they were written, sections that contradict each other.
+    pub(crate) fn verify_rest(&self, pace: &mut dyn FnMut(u64) -> bool) -> Result<Option<()>, ShardError> {
+        if self.file.verify_rest(pace)?.is_none() {
+            return Ok(None);
+        }
+        self.check_rows().map(Some)
+    }
+
+    /// Checks that ids are ids, metadata decodes, and that sections fit each other.
+    ///
+    /// # Errors
+    /// Where it is not so.
+    pub(crate) fn check_rows(&self) -> Result<(), ShardError> {
+        let slots: Vec<_> = self.namespaces.iter().map(|entry| entry.slots.clone()).collect();
+        check_rows(&self.file)
+            .and_then(|()| sparse::check(&self.file, &slots))
+            .map_err(|what| ShardError::damaged(self.file.path(), what))?;
+        self.watch.is_checked.store(true, Ordering::Release);
+        Ok(())
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -120,6 +160,15 @@ impl Segment {
         self.watch.is_suspect.swap(false, Ordering::AcqRel)
     }
 
+    /// Some numbers of a section.
+    fn part<T: bytemuck::AnyBitPattern>(&self, tag: u32, span: Range<usize>) -> &[T] {
+        self.sure(self.file.part(tag, span))
+    }
+
+    fn sure<T>(&self, read: Result<T, SegmentError>) -> T {
+        read.unwrap_or_else(|_| self.implausible())
+    }
+
     /// Ends whatever came upon bytes that cannot be.
     fn implausible(&self) -> ! {
         self.watch.is_suspect.store(true, Ordering::Release);
@@ -132,19 +181,17 @@ impl Segment {
     }
 
     /// Vectors of consecutive rows, one after the other.
-    pub(crate) fn vectors(&self, slots: std::ops::Range<u32>) -> &[f32] {
-        let all = self.file.f32s(tag::VECTORS).unwrap_or_default();
-        &all[slots.start as usize * self.dim..slots.end as usize * self.dim]
+    pub(crate) fn vectors(&self, slots: Range<u32>) -> &[f32] {
+        self.part(tag::VECTORS, slots.start as usize * self.dim..slots.end as usize * self.dim)
     }
 
     /// Inverse norms of consecutive rows.
-    pub(crate) fn inverse_norms(&self, slots: std::ops::Range<u32>) -> &[f32] {
-        let all = self.file.f32s(tag::INVERSE_NORMS).unwrap_or_default();
-        &all[slots.start as usize..slots.end as usize]
+    pub(crate) fn inverse_norms(&self, slots: Range<u32>) -> &[f32] {
+        self.part(tag::INVERSE_NORMS, slots.start as usize..slots.end as usize)
     }
 
     /// Consecutive rows with their slots.
-    pub(crate) fn block(&self, slots: std::ops::Range<u32>) -> RowBlock<'_> {
+    pub(crate) fn block(&self, slots: Range<u32>) -> RowBlock<'_> {
         RowBlock {
             vectors: self.vectors(slots.clone()),
             inverse_norms: self.inverse_norms(slots.clone()),
@@ -152,48 +199,58 @@ impl Segment {
         }
     }
 
+    /// All rows, of which those with these slots are read and no others.
+    pub(crate) fn block_for(&self, slots: &RoaringBitmap) -> RowBlock<'_> {
+        if !self.file.is_verified() {
+            for slot in slots {
+                self.vectors(slot..slot + 1);
+            }
+        }
+        RowBlock {
+            vectors: self.sure(self.file.raw(tag::VECTORS)),
+            inverse_norms: self.inverse_norms(0..self.rows),
+            first_slot: SlotId::new(0),
+        }
+    }
+
     pub(crate) fn row(&self, slot: SlotId) -> Row<'_> {
         let at = slot.get() as usize;
-        let seqs = self.file.u64s(tag::SEQS).unwrap_or_default();
         Row {
             id: self.id(slot),
             vector: self.vectors(slot.get()..slot.get() + 1),
             inverse_norm: self.inverse_norms(slot.get()..slot.get() + 1)[0],
-            sparse: self.sparse_rows().row(slot.get()),
-            seq: SeqNo::new(seqs[at]),
+            sparse: self.sure(sparse::row(&self.file, at)),
+            seq: SeqNo::new(self.part(tag::SEQS, at..at + 1)[0]),
             metadata: MetadataRef::Encoded(self.metadata(at)),
         }
     }
 
-    /// The rows' sparse vectors; empty if none has one.
-    pub(crate) fn sparse_rows(&self) -> SparseRows<'_> {
-        sparse::rows(&self.file)
+    /// The rows' sparse vectors, of which those with these slots are read and no others; empty if none has one.
+    pub(crate) fn sparse_rows(&self, slots: Range<u32>) -> SparseRows<'_> {
+        self.sure(sparse::rows(&self.file, slots.start as usize..slots.end as usize))
     }
 
     /// A namespace's posting lists; empty if none of its rows has a sparse vector.
     pub(crate) fn posting_lists(&self, namespace: NamespaceId) -> PostingLists<'_> {
         let at = self.namespaces.binary_search_by_key(&namespace, |entry| entry.namespace.id());
-        let lists = |at| sparse::lists(&self.file, at).unwrap_or_else(|| self.implausible());
+        let lists = |at| self.sure(sparse::lists(&self.file, at));
         at.map_or_else(|_| PostingLists::default(), lists)
     }
 
     /// A row's id.
     pub(crate) fn id(&self, slot: SlotId) -> &str {
         let at = slot.get() as usize;
-        let offsets = self.file.u32s(tag::ID_OFFSETS).unwrap_or_default();
-        let bytes = self.file.section(tag::IDS).unwrap_or_default();
-        // They were checked when the file was opened: what is no id now was changed since.
-        let id = bytes.get(offsets[at] as usize..offsets[at + 1] as usize);
-        let id = id.and_then(|id| std::str::from_utf8(id).ok()).filter(|id| !id.is_empty());
+        let offsets: &[u32] = self.part(tag::ID_OFFSETS, at..at + 2);
+        let id = self.part(tag::IDS, offsets[0] as usize..offsets[1] as usize);
+        // What is no id was changed since it was verified.
+        let id = std::str::from_utf8(id).ok().filter(|id| !id.is_empty());
         id.unwrap_or_else(|| self.implausible())
     }
 
     /// A row's metadata.
     pub(crate) fn metadata(&self, at: usize) -> MetadataView<'_> {
-        let offsets = self.file.u64s(tag::METADATA_OFFSETS).unwrap_or_default();
-        let bytes = self.file.section(tag::METADATA).unwrap_or_default();
-        let metadata = bytes.get(offsets[at] as usize..offsets[at + 1] as usize);
-        MetadataView::over_checked(metadata.unwrap_or_else(|| self.implausible()))
+        let offsets: &[u64] = self.part(tag::METADATA_OFFSETS, at..at + 2);
+        MetadataView::over_checked(self.part(tag::METADATA, offsets[0] as usize..offsets[1] as usize))
     }
 
     /// The codes of a byte a component of all rows, made now if nobody needed them before; `None` if they were not made. Only

@@ -4,6 +4,7 @@ use super::{layout::tag, writer::RowSource};
 use crate::ShardError;
 use pinyon_index::{Inverted, PostingLists, SparseRows, Term, invert};
 use pinyon_storage::segment::{SegmentError, SegmentFile, SegmentWriter};
+use pinyon_types::SparseRef;
 use std::ops::Range;
 
 /// Writes the sections of sparse vectors, if any row has one.
@@ -62,34 +63,64 @@ fn write_lists(writer: &mut SegmentWriter, source: &dyn RowSource) -> Result<(),
     Ok(())
 }
 
-/// The rows' sparse vectors; empty if none has one.
-pub(super) fn rows(file: &SegmentFile) -> SparseRows<'_> {
-    SparseRows {
-        offsets: file.u64s(tag::SPARSE_OFFSETS).unwrap_or_default(),
-        indices: file.u32s(tag::SPARSE_INDICES).unwrap_or_default(),
-        values: file.f32s(tag::SPARSE_VALUES).unwrap_or_default(),
-    }
+/// A row's sparse vector; empty if it has none.
+///
+/// # Errors
+/// Bytes that are not as they were written, the system's.
+pub(super) fn row(file: &SegmentFile, at: usize) -> Result<SparseRef<'_>, SegmentError> {
+    let [from, to] = *file.part::<u64>(tag::SPARSE_OFFSETS, at..at + 2)? else {
+        return Ok(SparseRef::default());
+    };
+    let span = from as usize..to as usize;
+    let indices = file.part(tag::SPARSE_INDICES, span.clone())?;
+    Ok(SparseRef { indices, values: file.part(tag::SPARSE_VALUES, span)? })
 }
 
-/// The posting lists of the namespace that comes `at`-th; empty if no row of the segment has a sparse vector. `None` if what says where
-/// they are makes no sense any more.
-pub(super) fn lists(file: &SegmentFile, at: usize) -> Option<PostingLists<'_>> {
-    let first = file.u64s(tag::FIRST_LISTS).unwrap_or_default();
-    let (Some(from), Some(to)) = (first.get(at), first.get(at + 1)) else {
-        return Some(PostingLists::default());
+/// All rows' sparse vectors, of which those of some rows are verified; empty if none has one.
+///
+/// # Errors
+/// As [`row`].
+pub(super) fn rows(file: &SegmentFile, some: Range<usize>) -> Result<SparseRows<'_>, SegmentError> {
+    if let (Some(from), Some(to)) = ends(file.part::<u64>(tag::SPARSE_OFFSETS, some.start..some.end + 1)?) {
+        file.part::<u32>(tag::SPARSE_INDICES, from..to)?;
+        file.part::<f32>(tag::SPARSE_VALUES, from..to)?;
+    }
+    Ok(SparseRows {
+        offsets: file.raw(tag::SPARSE_OFFSETS)?,
+        indices: file.raw(tag::SPARSE_INDICES)?,
+        values: file.raw(tag::SPARSE_VALUES)?,
+    })
+}
+
+/// Where the first of some spans begins, and the last one ends.
+fn ends(offsets: &[u64]) -> (Option<usize>, Option<usize>) {
+    (offsets.first().map(|&from| from as usize), offsets.last().map(|&to| to as usize))
+}
+
+/// The posting lists of the namespace that comes `at`-th; empty if no row of the segment has a sparse vector.
+///
+/// # Errors
+/// As [`row`].
+pub(super) fn lists(file: &SegmentFile, at: usize) -> Result<PostingLists<'_>, SegmentError> {
+    let [from, to] = *file.part::<u64>(tag::FIRST_LISTS, at..at + 2)? else {
+        return Ok(PostingLists::default());
     };
-    let (from, to) = (*from as usize, *to as usize);
-    Some(PostingLists {
-        indices: file.u32s(tag::LIST_INDICES).unwrap_or_default().get(from..to)?,
-        starts: file.u64s(tag::LIST_STARTS).unwrap_or_default().get(from..=to)?,
-        bounds: file.f32_pairs(tag::LIST_BOUNDS).unwrap_or_default().get(from..to)?,
-        postings: file.u32_pairs(tag::POSTINGS).unwrap_or_default(),
+    let (from, to) = (from as usize, to as usize);
+    let starts = file.part(tag::LIST_STARTS, from..to + 1)?;
+    if let (Some(from), Some(to)) = ends(starts) {
+        file.part::<[u32; 2]>(tag::POSTINGS, from..to)?;
+    }
+    Ok(PostingLists {
+        indices: file.part(tag::LIST_INDICES, from..to)?,
+        starts,
+        bounds: file.part(tag::LIST_BOUNDS, from..to)?,
+        postings: file.raw(tag::POSTINGS)?,
     })
 }
 
 /// Checks that the sections fit each other and the rows, so that nothing read from them can lie outside.
 pub(super) fn check(file: &SegmentFile, namespaces: &[Range<u32>]) -> Result<(), String> {
-    if file.section(tag::SPARSE_OFFSETS).is_none() {
+    if file.length(tag::SPARSE_OFFSETS).is_none() {
         let others = tag::SPARSE_INDICES..=tag::LIST_BOUNDS;
         return match file.sections().find(|(tag, _)| others.contains(tag)) {
             Some((tag, _)) => {

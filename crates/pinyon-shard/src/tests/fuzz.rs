@@ -10,7 +10,7 @@ use pinyon_fuzz::{Seen, Target, bytes};
 use pinyon_storage::{
     io::{MemoryIo, SharedIo},
     manifest,
-    segment::{SegmentFile, SegmentHead, SegmentWriter, segment_file_name},
+    segment::{SegmentFile, SegmentHead, SegmentWriter, Verify, segment_file_name},
     wal::Frame,
 };
 use pinyon_types::{Dim, Metadata, Metric, Record, SeededRng, SegmentId, SeqNo, SparseVector, Vector};
@@ -111,7 +111,7 @@ impl World {
         let mut files = self.files.clone();
         files.iter_mut().filter(|(file, _)| *file == name).for_each(|(_, bytes)| *bytes = segment.to_vec());
         let io = disk_of(&files);
-        let opened = Segment::open(&io, &path(self.head), self.shape, self.head);
+        let opened = Segment::open(&io, &path(self.head), (self.shape, Verify::AtOpen), self.head);
         let opened = opened.map_err(|error| error.to_string())?;
         let mut manifest = manifest::load(&*io, Path::new(DIR)).unwrap().unwrap();
         let entries = manifest.segments.iter_mut();

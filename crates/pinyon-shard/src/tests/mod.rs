@@ -7,6 +7,7 @@ mod disk;
 mod effort;
 mod erase;
 mod explain;
+mod first_read;
 mod flips;
 mod fuzz;
 mod inherit;

@@ -40,6 +40,11 @@ impl PieceReader {
         Self { file, buffer: Vec::new() }
     }
 
+    /// The file.
+    pub(crate) fn into_file(self) -> Box<dyn File> {
+        self.file
+    }
+
     /// A range cut into pieces, each with its offset and length.
     pub(crate) fn pieces(range: Range<u64>) -> impl Iterator<Item = (u64, u64)> {
         let mut at = range.start;

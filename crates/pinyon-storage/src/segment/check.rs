@@ -1,11 +1,12 @@
-//! Whether a segment file is as it was written: every byte of it, read piece by piece. It is read with calls and not through a mapping:
-//! a sector that the disk does not give is an error here, and ended the process there.
+//! Whether a segment file is as it was written: every byte of it, read piece by piece, or what tells of the rest of its bytes. It is
+//! read with calls and not through a mapping: a sector that the disk does not give is an error here, and ended the process there.
 
 use super::{
     SegmentError, SegmentHead,
+    first_read::{Blocks, FirstRead},
     layout::{
-        ALIGNMENT, ENTRY_BYTES, FOOTER_BYTES, Footer, HEADER_BYTES, SECTIONS_MAX, Section, VERSION,
-        decode_footer, decode_header, decode_table,
+        ALIGNMENT, BLOCKS_TAG, ENTRY_BYTES, FOOTER_BYTES, Footer, HEADER_BYTES, SECTIONS_MAX, Section,
+        VERSION, decode_footer, decode_header, decode_table,
     },
 };
 use crate::{
@@ -51,6 +52,34 @@ pub(super) fn check_file(
     let sections = check.table(footer)?;
     check.sections(&sections, footer.table_offset)?;
     Ok(Checked { sections, checksum: footer.checksum, bytes: check.length })
+}
+
+/// Checks of a file that is to be of this owner and number what tells of the rest of its bytes, which are verified when they are first
+/// read; all of it where the file has no checksums of blocks.
+pub(super) fn check_frame(
+    io: &dyn Io,
+    path: &Path,
+    expect: SegmentHead,
+) -> Result<(Checked, FirstRead), SegmentError> {
+    let mut always = |_| true;
+    let mut look = || {
+        let mut check = Check::open(io, path, Through::Cache, &mut always)?;
+        check.header(expect)?;
+        let footer = check.footer()?;
+        let sections = check.table(footer)?;
+        let checked = Checked { sections, checksum: footer.checksum, bytes: check.length };
+        match checked.sections.last().copied().filter(|last| last.tag == BLOCKS_TAG) {
+            None => {
+                check.sections(&checked.sections, footer.table_offset).map(|()| (checked, FirstRead::over()))
+            }
+            Some(sums) => {
+                check.places(&checked.sections, footer.table_offset)?;
+                check.padding(sums.offset + sums.length, footer.table_offset)?;
+                Ok((checked, FirstRead::of(check.blocks(sums)?)))
+            }
+        }
+    };
+    look().map_err(|halt: Halt| halt.error(path))
 }
 
 /// Whose a file says that it is, and which. Nothing else of it is looked at.
@@ -160,10 +189,9 @@ impl<'a> Check<'a> {
     /// Sections follow each other with zeros up to the next multiple of 64 between them, so that no byte of the file
     /// belongs to two of them or to none.
     fn sections(&mut self, sections: &[Section], table_offset: u64) -> Result<(), Halt> {
+        self.places(sections, table_offset)?;
         let mut end = HEADER_BYTES as u64;
-        for (at, section) in sections.iter().enumerate() {
-            let is_repeated = sections.iter().take(at).any(|before| before.tag == section.tag);
-            self.expect(!is_repeated, table_offset, "every section once")?;
+        for section in sections {
             self.padding(end, section.offset)?;
             self.section(*section)?;
             end = section.offset + section.length;
@@ -171,10 +199,38 @@ impl<'a> Check<'a> {
         self.padding(end, table_offset)
     }
 
+    /// Where the sections lie, of which nothing is read.
+    fn places(&self, sections: &[Section], table_offset: u64) -> Result<(), Halt> {
+        let mut end = HEADER_BYTES as u64;
+        for (at, section) in sections.iter().enumerate() {
+            let is_repeated = sections.iter().take(at).any(|before| before.tag == section.tag);
+            self.expect(!is_repeated, table_offset, "every section once")?;
+            self.follows(end, section.offset)?;
+            let whole = section.offset.checked_add(section.length).filter(|end| *end <= self.length);
+            self.expect(whole.is_some(), section.offset, "a whole section")?;
+            end = whole.unwrap_or(end);
+        }
+        self.follows(end, table_offset)
+    }
+
+    fn follows(&self, end: u64, next: u64) -> Result<(), Halt> {
+        self.expect(end.checked_next_multiple_of(ALIGNMENT) == Some(next), end, "the next section")
+    }
+
+    /// The file as blocks, by the section that has their checksums.
+    fn blocks(mut self, sums: Section) -> Result<Blocks, Halt> {
+        self.section(sums)?;
+        let bytes = self.read(sums.offset, sums.length, "the checksums of its blocks")?;
+        let read = |sum: &[u8]| sum.try_into().map_or(0, u32::from_le_bytes);
+        let blocks = Blocks::new(self.file.into_file(), bytes.chunks(4).map(read).collect(), sums.offset);
+        blocks.ok_or_else(|| {
+            let (path, offset) = (self.path.to_owned(), sums.offset);
+            SegmentError::Damaged { path, offset, expected: "a checksum of each block" }.into()
+        })
+    }
+
     fn section(&mut self, section: Section) -> Result<(), Halt> {
         let Section { tag, checksum: expected, offset, length } = section;
-        let end = offset.checked_add(length).filter(|end| *end <= self.length);
-        self.expect(end.is_some(), offset, "a whole section")?;
         let mut found = 0;
         for (at, bytes) in PieceReader::pieces(offset..offset + length) {
             if !(self.pace)(bytes) {
@@ -190,7 +246,6 @@ impl<'a> Check<'a> {
     }
 
     fn padding(&mut self, from: u64, to: u64) -> Result<(), Halt> {
-        self.expect(from.checked_next_multiple_of(ALIGNMENT) == Some(to), from, "the next section")?;
         let padding = self.read(from, to - from, "zeros")?;
         self.expect(padding.iter().all(|&byte| byte == 0), from, "zeros")
     }

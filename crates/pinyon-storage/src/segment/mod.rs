@@ -1,9 +1,12 @@
 //! Segment files: tagged sections, written once and never changed (SEG-1). See FORMAT.md for the bytes.
 //!
-//! What a section means is its caller's business. Opening a file verifies every byte of it (SEG-2).
+//! What a section means is its caller's business. Every byte of a file is verified before it is handed out (SEG-2).
 
 mod blocks;
 mod check;
+mod first_read;
+#[cfg(test)]
+mod first_read_tests;
 mod layout;
 mod reader;
 mod rescue;
@@ -16,7 +19,7 @@ mod writer;
 pub use crate::io::unfinished_path;
 pub use check::head_of;
 pub use layout::segment_file_name;
-pub use reader::SegmentFile;
+pub use reader::{SegmentFile, Verify};
 pub use rescue::RescuedFile;
 pub use writer::{SegmentSummary, SegmentWriter};
 

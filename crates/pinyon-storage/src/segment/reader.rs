@@ -1,15 +1,28 @@
-//! Opening a segment file: every byte is verified before any is handed out (SEG-2).
+//! Opening a segment file: every byte is verified before it is handed out (SEG-2), all of them at once or each when it is first read.
 
 use super::{
     SegmentError, SegmentHead,
-    check::{Checked, Halt, check_file, head_of},
+    check::{Checked, Halt, check_file, check_frame, head_of},
+    first_read::FirstRead,
     layout::Section,
 };
 use crate::io::{SealedBytes, SharedIo, Through};
 use pinyon_planted::is_planted;
-use std::path::{Path, PathBuf};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
-/// An opened segment file, all of whose bytes were verified.
+/// When the bytes of a file are verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// All of them before it is open.
+    AtOpen,
+    /// Header, table and footer before it is open; of the rest blocks of 64 KiB, each when a byte of it is first asked for.
+    OnFirstRead,
+}
+
+/// An opened segment file. Whatever it hands out was verified.
 #[derive(Debug)]
 pub struct SegmentFile {
     path: PathBuf,
@@ -17,6 +30,7 @@ pub struct SegmentFile {
     bytes: SealedBytes,
     sections: Vec<Section>,
     checksum: u32,
+    first_read: Box<FirstRead>,
 }
 
 impl SegmentFile {
@@ -25,15 +39,35 @@ impl SegmentFile {
     /// # Errors
     /// Any byte that is not as it was written, another shard's or segment's file, the system's.
     pub fn open(io: &SharedIo, path: &Path, expect: SegmentHead) -> Result<Self, SegmentError> {
+        Self::open_and(io, path, expect, Verify::AtOpen)
+    }
+
+    /// Opens a file. Cost: one pass over its bytes, or none.
+    ///
+    /// # Errors
+    /// A byte that is to be verified now and is not as it was written, another shard's or segment's file, the system's.
+    pub fn open_and(
+        io: &SharedIo,
+        path: &Path,
+        expect: SegmentHead,
+        verify: Verify,
+    ) -> Result<Self, SegmentError> {
         // Mapped first: what is checked then is not what comes in its place later.
         let bytes = io.map(path).map_err(SegmentError::io(path))?;
-        let checked = check_file(&**io, path, expect, (Through::Cache, &mut |_| true));
-        let Checked { sections, checksum, bytes: found } = checked.map_err(|halt| halt.error(path))?;
+        let (checked, first_read) = match verify {
+            Verify::OnFirstRead => check_frame(&**io, path, expect)?,
+            Verify::AtOpen => {
+                let checked = check_file(&**io, path, expect, (Through::Cache, &mut |_| true));
+                (checked.map_err(|halt| halt.error(path))?, FirstRead::over())
+            }
+        };
+        let Checked { sections, checksum, bytes: found } = checked;
         if found != bytes.len() as u64 {
             let (offset, expected) = (found, "the length that it had when it was mapped");
             return Err(SegmentError::Damaged { path: path.to_owned(), offset, expected });
         }
-        Ok(Self { path: path.to_owned(), head: expect, bytes, sections, checksum })
+        let first_read = Box::new(first_read);
+        Ok(Self { path: path.to_owned(), head: expect, bytes, sections, checksum, first_read })
     }
 
     /// Opens and verifies a file whatever its number, for a look at it, and tells what it says of itself.
@@ -69,13 +103,26 @@ impl SegmentFile {
         }
     }
 
-    /// Whether what is served of the file is what was verified when it was opened: somebody may have written to it since.
+    /// Whether all bytes were verified since the file was opened.
+    pub fn is_verified(&self) -> bool {
+        self.first_read.is_over()
+    }
+
+    /// Verifies what nobody has asked for yet; `None` if it was ended before. `pace` is asked before so many more bytes are read.
+    ///
+    /// # Errors
+    /// Bytes that are not as they were written, the system's.
+    pub fn verify_rest(&self, pace: &mut dyn FnMut(u64) -> bool) -> Result<Option<()>, SegmentError> {
+        self.first_read.verify_rest(&self.path, pace)
+    }
+
+    /// Whether what is served of the file is what was written: somebody may have written to it since it was verified.
     ///
     /// # Errors
     /// A section that is another.
     pub fn check_served(&self) -> Result<(), SegmentError> {
-        for Section { tag, checksum: expected, offset, .. } in &self.sections {
-            let found = crc32c::crc32c(self.section(*tag).unwrap_or_default());
+        for Section { tag, checksum: expected, offset, length } in &self.sections {
+            let found = crc32c::crc32c(slice(&self.bytes, *offset, *length).unwrap_or_default());
             if found != *expected {
                 let (path, tag, offset, expected) = (self.path.clone(), *tag, *offset, *expected);
                 return Err(SegmentError::Checksum { path, tag, offset, expected, found });
@@ -84,10 +131,58 @@ impl SegmentFile {
         Ok(())
     }
 
-    /// The bytes of a section, which begin at a multiple of 64; nothing if the file has no such section.
-    pub fn section(&self, tag: u32) -> Option<&[u8]> {
-        let section = self.sections.iter().find(|section| section.tag == tag)?;
-        slice(&self.bytes, section.offset, section.length)
+    /// The bytes of a section, which begin at a multiple of 64; none if the file has no such section.
+    ///
+    /// # Errors
+    /// Bytes that are not as they were written, the system's.
+    pub fn section(&self, tag: u32) -> Result<&[u8], SegmentError> {
+        match self.length(tag) {
+            Some(_) => self.numbers(tag),
+            None => Ok(&[]),
+        }
+    }
+
+    /// The bytes of a section; nothing if the file has no such section.
+    pub fn length(&self, tag: u32) -> Option<u64> {
+        Some(self.find(tag)?.length)
+    }
+
+    /// Some numbers of a section, of which no others are read. Nothing of no section is there.
+    ///
+    /// # Errors
+    /// Bytes that are not as they were written, the system's; a span that is not in the section.
+    pub fn part<T: bytemuck::AnyBitPattern>(
+        &self,
+        tag: u32,
+        span: Range<usize>,
+    ) -> Result<&[T], SegmentError> {
+        let Some(section) = self.find(tag).filter(|_| span.start != span.end) else { return Ok(&[]) };
+        if !self.first_read.is_over() {
+            let byte =
+                |at: usize| section.offset.saturating_add((at as u64).saturating_mul(size_of::<T>() as u64));
+            self.first_read.verify(&self.path, byte(span.start)..byte(span.end))?;
+        }
+        self.raw(tag)?.get(span).ok_or_else(|| {
+            let (path, offset) = (self.path.clone(), section.offset);
+            SegmentError::Damaged { path, offset, expected: "a longer section" }
+        })
+    }
+
+    /// All numbers of a section, of which those that were not verified are not to be read: [`Self::part`] verifies. None if the file has
+    /// no such section.
+    ///
+    /// # Errors
+    /// A section that does not consist of whole numbers.
+    pub fn raw<T: bytemuck::AnyBitPattern>(&self, tag: u32) -> Result<&[T], SegmentError> {
+        let Some(section) = self.find(tag) else { return Ok(&[]) };
+        let bytes = slice(&self.bytes, section.offset, section.length).unwrap_or_default();
+        let (path, bytes_found, width) = (&self.path, bytes.len(), size_of::<T>());
+        bytemuck::try_cast_slice(bytes).map_err(|_| SegmentError::NotNumbers {
+            path: path.clone(),
+            tag,
+            bytes: bytes_found,
+            width,
+        })
     }
 
     /// A section as numbers.
@@ -156,15 +251,14 @@ impl SegmentFile {
     }
 
     fn numbers<T: bytemuck::AnyBitPattern>(&self, tag: u32) -> Result<&[T], SegmentError> {
-        let path = || self.path.clone();
-        let bytes = self.section(tag).ok_or_else(|| SegmentError::NoSection { path: path(), tag })?;
-        let (length, width) = (bytes.len(), size_of::<T>());
-        bytemuck::try_cast_slice(bytes).map_err(|_| SegmentError::NotNumbers {
-            path: path(),
-            tag,
-            bytes: length,
-            width,
-        })
+        let section =
+            self.find(tag).ok_or_else(|| SegmentError::NoSection { path: self.path.clone(), tag })?;
+        self.first_read.verify(&self.path, section.offset..section.offset + section.length)?;
+        self.raw(tag)
+    }
+
+    fn find(&self, tag: u32) -> Option<&Section> {
+        self.sections.iter().find(|section| section.tag == tag)
     }
 }
 

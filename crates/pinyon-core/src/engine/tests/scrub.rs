@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::QuarantineReason;
-use pinyon_types::ShardId;
+use pinyon_types::{Record, ShardId, Vector};
 use std::{fs, os::unix::fs::FileExt, path::Path, time::Duration};
 
 /// An engine whose records are in segments.
@@ -113,4 +113,43 @@ fn an_engine_that_is_dropped_lets_go_of_its_directory_at_once() {
     for _ in 0..30 {
         drop(Engine::open(&dir, settings()).unwrap());
     }
+}
+
+/// Where nobody reads the damage, and the start did not.
+#[test]
+fn what_nobody_reads_is_verified_soon_after_the_start() {
+    let (dir, engine) = sealed("scrub-first-read");
+    let (tenant, assignment) = engine.tenants().into_iter().next().unwrap();
+    let text = MetadataValue::String("x".repeat(30_000));
+    let long = |at: u32| Record {
+        id: RecordId::new(&format!("long-{at:03}")).unwrap(),
+        vector: Vector::new(vec![1.0; settings().dim.as_usize()], settings().dim).unwrap(),
+        sparse: None,
+        metadata: Metadata::new([("text".to_owned(), text.clone())].into()).unwrap(),
+    };
+    engine.write(tenant.as_str(), Change::Upsert((0..20).map(long).collect())).unwrap();
+    assert!(engine.settle(Duration::from_secs(60), &mut |_| ()).unwrap());
+    engine.close().unwrap();
+    drop(engine);
+    let shard = assignment.shard;
+    let path = segment_of(&dir, shard.get());
+    let whole = fs::read(&path).unwrap();
+    let at = whole.len() / 2;
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[whole[at] ^ 1], at as u64).unwrap();
+    let settings = EngineSettings { verified_at_start: 0, ..settings() };
+    let engine = Engine::open_to_diagnose(&dir, settings.clone()).unwrap();
+    assert_eq!(engine.quarantined().len(), 1, "who looks for damage reads everything at once");
+    drop(engine);
+    let engine = Engine::open(&dir, settings).unwrap();
+    assert!(engine.quarantined().is_empty(), "the start reads none of it");
+    wait_until("a shard is kept out", || !engine.quarantined().is_empty());
+    let found = engine.quarantined().pop().unwrap();
+    assert_eq!((found.shard, found.quarantine.reason), (shard, QuarantineReason::Damaged));
+    assert!(found.quarantine.problem.contains("segment-"), "{}", found.quarantine.problem);
+    let name = found.index_name;
+    assert_eq!(engine.reopen(&name).unwrap_err().code, ErrorCode::Quarantined, "it is damaged still");
+    file.write_all_at(&[whole[at]], at as u64).unwrap();
+    assert!(engine.reopen(&name).unwrap().was_opened);
+    assert_eq!(engine.fetch(tenant.as_str(), &[RecordId::new("long-010").unwrap()]).unwrap().len(), 1);
 }
