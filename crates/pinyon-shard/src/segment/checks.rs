@@ -8,7 +8,7 @@ use pinyon_storage::{
     segment::{SegmentError, SegmentFile},
 };
 use pinyon_types::{Epoch, NamespaceId, RecordId, TenantId};
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// Rows of each namespace of a segment file.
 ///
@@ -89,43 +89,47 @@ pub(super) fn check_lengths(file: &SegmentFile, rows: u32, dim: usize) -> Result
     Ok(())
 }
 
-/// Checks that offsets ascend, ids are texts, metadata decodes.
-pub(super) fn check_rows(file: &SegmentFile) -> Result<(), String> {
-    check_ids(file)?;
-    check_metadata(file)
+/// Checks of some rows that offsets ascend, ids are texts, metadata decodes.
+pub(super) fn check_rows(file: &SegmentFile, rows: Range<usize>) -> Result<(), String> {
+    check_ids(file, rows.clone())?;
+    check_metadata(file, rows)
 }
 
-fn check_ids(file: &SegmentFile) -> Result<(), String> {
-    let offsets = file.u32s(tag::ID_OFFSETS).map_err(say)?;
+/// Checks that ids and metadata end where their sections end.
+pub(super) fn check_ends(file: &SegmentFile, rows: usize) -> Result<(), String> {
+    let ids = file.part::<u32>(tag::ID_OFFSETS, rows..rows + 1).map_err(say)?;
+    if ids.first().copied().map(u64::from) != file.length(tag::IDS) {
+        return Err("the ids do not end where their section ends".into());
+    }
+    let metadata = file.part::<u64>(tag::METADATA_OFFSETS, rows..rows + 1).map_err(say)?;
+    if metadata.first().copied() != file.length(tag::METADATA) {
+        return Err("the metadata do not end where their section ends".into());
+    }
+    Ok(())
+}
+
+fn check_ids(file: &SegmentFile, rows: Range<usize>) -> Result<(), String> {
+    let offsets = file.part::<u32>(tag::ID_OFFSETS, rows.start..rows.end + 1).map_err(say)?;
     let bytes = file.section(tag::IDS).map_err(say)?;
-    let mut spans = offsets.windows(2).enumerate();
+    let mut spans = rows.zip(offsets.windows(2));
     let bad = spans.find(|(_, span)| {
         let id = bytes.get(span[0] as usize..span[1] as usize);
         let id = id.and_then(|id| std::str::from_utf8(id).ok());
         id.is_none_or(|id| RecordId::check(id).is_err())
     });
-    match bad {
-        Some((row, _)) => Err(format!("the id of row {row} is not an id")),
-        None if offsets.last().map(|&end| end as usize) != Some(bytes.len()) => {
-            Err("the ids do not end where their section ends".into())
-        }
-        None => Ok(()),
-    }
+    bad.map_or(Ok(()), |(row, _)| Err(format!("the id of row {row} is not an id")))
 }
 
-fn check_metadata(file: &SegmentFile) -> Result<(), String> {
-    let offsets = file.u64s(tag::METADATA_OFFSETS).map_err(say)?;
+fn check_metadata(file: &SegmentFile, rows: Range<usize>) -> Result<(), String> {
+    let offsets = file.part::<u64>(tag::METADATA_OFFSETS, rows.start..rows.end + 1).map_err(say)?;
     let bytes = file.section(tag::METADATA).map_err(say)?;
-    for (row, span) in offsets.windows(2).enumerate() {
+    for (row, span) in rows.zip(offsets.windows(2)) {
         let metadata = usize::try_from(span[0])
             .ok()
             .zip(usize::try_from(span[1]).ok())
             .and_then(|(start, end)| bytes.get(start..end))
             .ok_or_else(|| format!("the metadata of row {row} lies outside its section"))?;
         MetadataView::parse(metadata).map_err(|error| format!("the metadata of row {row}: {error}"))?;
-    }
-    if offsets.last().copied() != Some(bytes.len() as u64) {
-        return Err("the metadata do not end where their section ends".into());
     }
     Ok(())
 }

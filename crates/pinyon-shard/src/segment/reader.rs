@@ -2,7 +2,7 @@
 //! what is not as it was written unwinds, and ends as an error of whoever asked.
 
 use super::{
-    checks::{check_lengths, check_rows, read_namespaces},
+    checks::{check_ends, check_lengths, check_rows, read_namespaces},
     kills,
     layout::tag,
     sparse,
@@ -32,7 +32,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -56,12 +56,16 @@ pub(crate) struct Segment {
     watch: Box<Watch>,
 }
 
+/// Rows that are checked between two looks at whether to go on.
+const ROWS_CHECKED_AT_ONCE: u32 = 4096;
+
 /// What is known of the file since it was opened.
 #[derive(Debug)]
 struct Watch {
     /// Whether bytes were met that cannot be.
     is_suspect: AtomicBool,
-    /// Whether what its rows say was checked.
+    /// How many rows' ids and metadata were checked, and whether all that the rows say was.
+    rows_checked: AtomicU32,
     is_checked: AtomicBool,
     stamp: Mutex<Option<Stamp>>,
 }
@@ -87,6 +91,7 @@ impl Segment {
         let kills = kills::decode(file.section(tag::KILLS)?).map_err(|error| damaged(error.to_string()))?;
         let watch = Watch {
             is_suspect: AtomicBool::new(false),
+            rows_checked: AtomicU32::new(0),
             is_checked: AtomicBool::new(false),
             stamp: Mutex::new(stamp),
         };
@@ -104,7 +109,7 @@ impl Segment {
             watch: Box::new(watch),
         };
         if verify == Verify::AtOpen {
-            segment.check_rows()?;
+            segment.check_rows(&mut |_| true)?;
         }
         Ok(segment)
     }
@@ -120,23 +125,37 @@ impl Segment {
     /// # Errors
     /// Bytes that are not as they were written, sections that contradict each other.
     pub(crate) fn verify_rest(&self, pace: &mut dyn FnMut(u64) -> bool) -> Result<Option<()>, ShardError> {
-        if self.file.verify_rest(pace)?.is_none() {
-            return Ok(None);
+        match self.file.verify_rest(pace)? {
+            Some(()) => self.check_rows(pace),
+            None => Ok(None),
         }
-        self.check_rows().map(Some)
     }
 
-    /// Checks that ids are ids, metadata decodes, and that sections fit each other.
+    /// Checks that ids are ids, metadata decodes, and that sections fit each other, where that was not done before; `None` if it was
+    /// ended before.
     ///
     /// # Errors
     /// Where it is not so.
-    pub(crate) fn check_rows(&self) -> Result<(), ShardError> {
+    pub(crate) fn check_rows(&self, pace: &mut dyn FnMut(u64) -> bool) -> Result<Option<()>, ShardError> {
+        let damaged = |what| ShardError::damaged(self.file.path(), what);
+        loop {
+            let from = self.watch.rows_checked.load(Ordering::Acquire);
+            let to = self.rows.min(from.saturating_add(ROWS_CHECKED_AT_ONCE));
+            if from >= to {
+                break;
+            }
+            if !pace(0) {
+                return Ok(None);
+            }
+            check_rows(&self.file, from as usize..to as usize).map_err(damaged)?;
+            self.watch.rows_checked.store(to, Ordering::Release);
+        }
         let slots: Vec<_> = self.namespaces.iter().map(|entry| entry.slots.clone()).collect();
-        check_rows(&self.file)
+        check_ends(&self.file, self.rows as usize)
             .and_then(|()| sparse::check(&self.file, &slots))
-            .map_err(|what| ShardError::damaged(self.file.path(), what))?;
+            .map_err(damaged)?;
         self.watch.is_checked.store(true, Ordering::Release);
-        Ok(())
+        Ok(Some(()))
     }
 
     pub(crate) fn len(&self) -> u32 {

@@ -11,13 +11,38 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 /// Most blocks that are read at once.
 const BLOCKS_AT_ONCE: u64 = 16;
 const BITS: u64 = u64::BITS as u64;
+/// Most files of a process that are held open for this; what is opened beyond is verified at once.
+const HELD_MAX: usize = 1024;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// A file that is held open.
+struct Held(Box<dyn File>);
+
+impl Held {
+    fn new(file: Box<dyn File>) -> Self {
+        HELD.fetch_add(1, Ordering::Relaxed);
+        Self(file)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether as many files are held open as may be.
+pub(super) fn holds_most() -> bool {
+    HELD.load(Ordering::Relaxed) >= HELD_MAX
+}
 
 /// What was not verified yet of an open file.
 #[derive(Debug, Default)]
@@ -29,7 +54,7 @@ pub(super) struct FirstRead {
 
 /// The blocks of a file.
 pub(super) struct Blocks {
-    file: Box<dyn File>,
+    file: Held,
     /// CRC-32C of each.
     sums: Vec<u32>,
     /// A bit for each that was found to be as it was written.
@@ -94,7 +119,7 @@ impl Blocks {
     pub(super) fn new(file: Box<dyn File>, sums: Vec<u32>, bytes: u64) -> Option<Self> {
         let is_for_each = sums.len() as u64 == bytes.div_ceil(BLOCK_BYTES);
         let verified = (0..sums.len().div_ceil(BITS as usize)).map(|_| AtomicU64::new(0)).collect();
-        is_for_each.then_some(Self { file, sums, verified, bytes })
+        is_for_each.then(|| Self { file: Held::new(file), sums, verified, bytes })
     }
 
     fn verify(
@@ -135,7 +160,7 @@ impl Blocks {
     fn verify_run(&self, path: &Path, run: Range<u64>) -> Result<(), SegmentError> {
         let span = run.start * BLOCK_BYTES..(run.end * BLOCK_BYTES).min(self.bytes);
         let mut bytes = vec![0; (span.end - span.start) as usize];
-        let read = self.file.read_at(&mut bytes, span.start).map_err(SegmentError::io(path))?;
+        let read = self.file.0.read_at(&mut bytes, span.start).map_err(SegmentError::io(path))?;
         bytes.truncate(read);
         let mut found = bytes.chunks(BLOCK_BYTES as usize);
         for block in run {

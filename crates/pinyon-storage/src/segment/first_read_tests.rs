@@ -3,9 +3,19 @@
 use super::{tests::HEAD, *};
 use crate::io::{FaultDisk, MemoryIo, SharedIo};
 use pinyon_types::SeededRng;
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
 
 const PATH: &str = "/s/a.seg";
+/// Written to by who holds more files open than others may find held.
+static HELD: RwLock<()> = RwLock::new(());
+
+fn few_are_held() -> RwLockReadGuard<'static, ()> {
+    HELD.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 const BLOCK: u64 = layout::BLOCK_BYTES;
 
 fn random(rng: &mut SeededRng, below: u64) -> Vec<u8> {
@@ -78,6 +88,7 @@ impl Damaged {
 
 #[test]
 fn what_is_read_is_what_was_written_or_an_error_that_names_the_file_and_only_where_it_is_damaged() {
+    let _held = few_are_held();
     let mut rng = SeededRng::new(20_261_130);
     let (mut opened, mut refused, mut read) = (0, 0, 0);
     for _ in 0..300 {
@@ -100,6 +111,7 @@ fn what_is_read_is_what_was_written_or_an_error_that_names_the_file_and_only_whe
 
 #[test]
 fn opening_takes_as_many_reads_however_long_the_file_is() {
+    let _held = few_are_held();
     let calls = |bytes: usize, verify| {
         let disk = FaultDisk::new();
         let io: SharedIo = Arc::new(disk.clone());
@@ -114,6 +126,7 @@ fn opening_takes_as_many_reads_however_long_the_file_is() {
 
 #[test]
 fn a_block_is_read_once_whoever_asks_and_however_often_the_rest_is_ended() {
+    let _held = few_are_held();
     let mut rng = SeededRng::new(7);
     let io: SharedIo = Arc::new(MemoryIo::new());
     let section = random(&mut rng, 9 << 20);
@@ -149,6 +162,7 @@ fn a_block_is_read_once_whoever_asks_and_however_often_the_rest_is_ended() {
 /// Threads that ask for the same blocks at once.
 #[test]
 fn many_may_ask_at_once() {
+    let _held = few_are_held();
     let mut rng = SeededRng::new(8);
     let io: SharedIo = Arc::new(MemoryIo::new());
     let section = random(&mut rng, 4 << 20);
@@ -169,4 +183,16 @@ fn many_may_ask_at_once() {
         }
     });
     assert!(file.is_verified());
+}
+
+#[test]
+fn no_more_files_are_held_open_than_a_process_has_descriptors_for() {
+    let _alone = HELD.write().unwrap_or_else(PoisonError::into_inner);
+    let io: SharedIo = Arc::new(MemoryIo::new());
+    write(&io, &[vec![7; 100]]);
+    let files: Vec<SegmentFile> = (0..1100).map(|_| open(&io).unwrap()).collect();
+    assert!(!files[0].is_verified() && files[1099].is_verified());
+    assert!(files.iter().filter(|file| !file.is_verified()).count() <= 1024);
+    drop(files);
+    assert!(!open(&io).unwrap().is_verified());
 }

@@ -3,7 +3,7 @@
 use super::{
     SegmentError, SegmentHead,
     check::{Checked, Halt, check_file, check_frame, head_of},
-    first_read::FirstRead,
+    first_read::{FirstRead, holds_most},
     layout::Section,
 };
 use crate::io::{SealedBytes, SharedIo, Through};
@@ -18,7 +18,8 @@ use std::{
 pub enum Verify {
     /// All of them before it is open.
     AtOpen,
-    /// Header, table and footer before it is open; of the rest blocks of 64 KiB, each when a byte of it is first asked for.
+    /// Header, table and footer before it is open; of the rest blocks of 64 KiB, each when a byte of it is first asked for. The file is
+    /// held open until all are; where too many are, all of it is verified before it is open.
     OnFirstRead,
 }
 
@@ -55,8 +56,8 @@ impl SegmentFile {
         // Mapped first: what is checked then is not what comes in its place later.
         let bytes = io.map(path).map_err(SegmentError::io(path))?;
         let (checked, first_read) = match verify {
-            Verify::OnFirstRead => check_frame(&**io, path, expect)?,
-            Verify::AtOpen => {
+            Verify::OnFirstRead if !holds_most() => check_frame(&**io, path, expect)?,
+            Verify::AtOpen | Verify::OnFirstRead => {
                 let checked = check_file(&**io, path, expect, (Through::Cache, &mut |_| true));
                 (checked.map_err(|halt| halt.error(path))?, FirstRead::over())
             }
