@@ -11,6 +11,7 @@ mod contract;
 mod damage;
 mod doctor;
 mod effort;
+mod elsewhere;
 mod empties;
 mod erase;
 mod examples;

@@ -49,6 +49,11 @@ impl Good {
         good
     }
 
+    /// The 99th percentile of queries.
+    pub fn late(&self) -> Duration {
+        at(&sorted(&self.queries), 0.99)
+    }
+
     fn count(&mut self, status: Option<u16>) {
         match status {
             Some(200) => self.answered += 1,
@@ -59,14 +64,22 @@ impl Good {
 
 /// Latencies for people.
 pub fn latencies(good: &Good) -> String {
-    let at = |sorted: &[Duration], share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize];
     let of = |times: &[Duration]| {
-        let mut sorted = times.to_vec();
-        sorted.sort_unstable();
+        let sorted = sorted(times);
         format!("p50 {:?} p99 {:?}", at(&sorted, 0.5), at(&sorted, 0.99))
     };
     let Good { answered, failed, queries, news } = good;
     format!("{answered} answered, {failed} not; queries {}; new connections {}", of(queries), of(news))
+}
+
+fn sorted(times: &[Duration]) -> Vec<Duration> {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    times
+}
+
+fn at(sorted: &[Duration], share: f64) -> Duration {
+    sorted[((sorted.len() - 1) as f64 * share) as usize]
 }
 
 fn connect(address: SocketAddr) -> Option<TcpStream> {

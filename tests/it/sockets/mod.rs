@@ -1,14 +1,17 @@
 //! Hostile sockets beside good clients, from a seed (`PINYON_TEST_SEED`): good clients are answered, hostile connections
 //! end, and their places come back. `PINYON_TEST_SOCKETS_MINUTES=N` runs 2,000 of them for so long and compares the good
-//! client's latency with that of a server left alone.
+//! client's latency with that of a server left alone, on a machine on which as many bother another one: what they send over the
+//! loopback takes the machine's time whoever it is for.
 
 mod good;
 mod hostile;
 
-use crate::server::{Server, scratch};
+use crate::{
+    elsewhere::be_elsewhere,
+    server::{Server, scratch},
+};
 use good::{Good, latencies};
 use hostile::{Fates, Kind, Target, bother};
-use pinyon_storage::give_way;
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -31,7 +34,7 @@ fn number(variable: &str) -> Option<u64> {
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
-        .on_thread_start(give_way_far)
+        .on_thread_start(be_elsewhere)
         .worker_threads(2)
         .enable_all()
         .build()
@@ -70,12 +73,6 @@ fn assert_places_return(server: &Server) {
     }
 }
 
-/// Hostile clients are other machines' work: here they must not take the cores that the server and good clients need.
-fn give_way_far() {
-    give_way();
-    give_way();
-}
-
 /// Hostile clients by kind, until dropped.
 struct Horde {
     fates: BTreeMap<String, Arc<Fates>>,
@@ -84,12 +81,12 @@ struct Horde {
 
 impl Horde {
     /// To be called within a runtime.
-    fn start(server: &Server, count: usize, seed: u64) -> Self {
+    fn start(at: &Server, count: usize, seed: u64) -> Self {
         let (mut fates, mut tasks) = (BTreeMap::<String, Arc<Fates>>::new(), JoinSet::new());
         for number in 0..count {
             let kind = Kind::ALL[number % Kind::ALL.len()];
             let from = Ipv4Addr::new(127, 0, 0, 2 + (number / Kind::ALL.len() % 8) as u8);
-            let target = Target { address: address(server), from };
+            let target = Target { address: address(at), from };
             let fate = Arc::clone(fates.entry(format!("{kind:?}")).or_default());
             tasks.spawn(bother(kind, target, fate, seed + number as u64));
         }
@@ -194,14 +191,31 @@ fn latency_beside_two_thousand_hostile_sockets_is_that_of_alone() {
     let Some(minutes) = number("PINYON_TEST_SOCKETS_MINUTES") else { return };
     let seed = number("PINYON_TEST_SEED").unwrap_or(1);
     let (server, dir) = filled("sockets-whole", &[]);
+    let elsewhere = std::thread::spawn(|| {
+        be_elsewhere();
+        filled("sockets-elsewhere", &[])
+    });
+    let (other, other_dir) = elsewhere.join().unwrap();
     let runtime = runtime();
     let alone = Good::run(address(&server), Duration::from_secs(30));
     println!("alone: {}", latencies(&alone));
+    let mut horde = runtime.block_on(async { Horde::start(&other, HOSTILE, seed) });
+    let spared = Good::run(address(&server), Duration::from_secs(60));
+    println!("while {HOSTILE} hostile sockets bother another server: {}", latencies(&spared));
+    runtime.block_on(horde.tasks.shutdown());
+    drop(other);
+    std::fs::remove_dir_all(&other_dir).unwrap();
+    let most = 1.5 * spared.late().max(alone.late()).as_secs_f64();
     let mut horde = runtime.block_on(async { Horde::start(&server, HOSTILE, seed) });
     for minute in 1..=minutes {
         let beside = Good::run(address(&server), Duration::from_secs(60));
         println!("minute {minute} beside {HOSTILE} hostile sockets: {}", latencies(&beside));
         assert_eq!(beside.failed, 0, "{beside:?}");
+        let late = beside.late().as_secs_f64();
+        assert!(
+            late <= most,
+            "minute {minute}: a query in a hundred takes {late} s, at most {most} s was meant"
+        );
     }
     println!("seed {seed}\n{}", horde.report());
     runtime.block_on(horde.tasks.shutdown());
