@@ -8,6 +8,7 @@ use crate::{
     maintain::Maintenance,
     merge,
     namespace::Namespace,
+    reclaim::check_room_for,
     seal,
     shard::Inner,
     snapshot::Snapshot,
@@ -265,7 +266,7 @@ impl Erasing {
                 left.pop_front();
                 continue;
             };
-            merge::check_room_for(inner, std::slice::from_ref(view))?;
+            check_room_for(inner, std::slice::from_ref(view))?;
             let step = merge::merge(inner, maintenance, std::slice::from_ref(view))?;
             self.done.leaving.push(Arc::downgrade(&view.layer));
             self.done.segments += 1;

@@ -2,7 +2,7 @@
 //! for when nobody writes.
 
 use crate::{
-    DiskLevel, ShardError, merge, seal, segment::Segment, shard::Inner, snapshot::Snapshot,
+    DiskLevel, ShardError, merge, reclaim, seal, segment::Segment, shard::Inner, snapshot::Snapshot,
     suspicion::unwinding,
 };
 use pinyon_storage::{
@@ -93,12 +93,12 @@ impl Inner {
 
     /// A seal needs room before it makes some: what gives some back goes first where that is scarce, or where the seal finds none.
     fn seal_or_make_room(&self, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
-        match merge::reclaim(self, maintenance)? {
+        match reclaim::reclaim(self, maintenance)? {
             Step::Idle => {}
             made => return Ok(made),
         }
         match seal::seal(self, maintenance) {
-            Err(error) if error.is_disk_full() => match merge::reclaim_anyhow(self, maintenance)? {
+            Err(error) if error.is_disk_full() => match reclaim::reclaim_anyhow(self, maintenance)? {
                 Step::Idle => Err(error),
                 made => Ok(made),
             },

@@ -2,17 +2,21 @@
 //! when there are enough of them, so a row is rewritten about as often as the data has size classes.
 
 use crate::{
-    DiskLevel, ShardError, Step, codes, graphs,
+    ShardError, Step, codes, graphs,
     layer::{Layer, LayerView, NamespaceRows, Row, Rows},
     maintain::{Maintenance, entry},
     memtable::Kills,
     namespace::Namespace,
+    reclaim::{has_room_for, live_bytes, reclaim},
     segment::{RowSource, Segment, write_segment},
     shard::Inner,
     snapshot::Snapshot,
     suspicion::unwinding,
 };
-use pinyon_storage::segment::{SegmentHead, Verify, unfinished_path};
+use pinyon_storage::{
+    manifest::{self, Manifest},
+    segment::{SegmentHead, Verify, unfinished_path},
+};
 use pinyon_types::{NamespaceId, SegmentId, SlotId};
 use roaring::RoaringBitmap;
 use std::{
@@ -28,9 +32,6 @@ const SCATTERED_PART_MIN: u64 = 4;
 /// The same while nobody writes: what lies outside is searched beside the graph, a tenth of the rows for a quarter of the
 /// time, and a graph that begins with the largest one costs no more than the rows that come to it.
 const GATHERED_PART_MIN: u64 = 16;
-/// One over the share of a segment's bytes that are to be dead for it to be rewritten where room is scarce.
-const RECLAIMED_PART_MIN: u64 = 20;
-
 /// Merges what most deserves it, if anything does.
 pub(crate) fn merge_next(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
     let state = inner.snapshot.load_full();
@@ -42,24 +43,6 @@ pub(crate) fn merge_next(inner: &Inner, maintenance: &mut Maintenance) -> Result
     match choose(inner, &state) {
         inputs if inputs.is_empty() || !has_room_for(inner, &inputs) => Ok(Step::Idle),
         inputs => merge(inner, maintenance, &inputs),
-    }
-}
-
-/// Where room is scarce: rewrites the segment that gives back most for what it takes.
-pub(crate) fn reclaim(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
-    scarce_room(inner).map_or(Ok(Step::Idle), |room| reclaim_within(inner, maintenance, room))
-}
-
-/// The same where something found no room, however much there is.
-pub(crate) fn reclaim_anyhow(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
-    let disk = inner.options.disk.as_ref();
-    disk.map_or(Ok(Step::Idle), |disk| reclaim_within(inner, maintenance, disk.room_for_files()))
-}
-
-fn reclaim_within(inner: &Inner, maintenance: &mut Maintenance, room: u64) -> Result<Step, ShardError> {
-    match reclaimed(&inner.snapshot.load_full(), room) {
-        Some(input) => merge(inner, maintenance, &[input]),
-        None => Ok(Step::Idle),
     }
 }
 
@@ -89,49 +72,9 @@ pub(crate) fn gather(inner: &Inner, maintenance: &mut Maintenance) -> Result<Ste
     Ok(Step::Idle)
 }
 
-fn sealed(state: &Snapshot) -> impl Iterator<Item = &LayerView> {
+/// Layers in segments.
+pub(crate) fn sealed(state: &Snapshot) -> impl Iterator<Item = &LayerView> {
     state.layers.iter().filter(|view| view.layer.segment().is_some())
-}
-
-/// A segment whose dead rows would make room where that is scarce, and that cannot be rewritten because there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WantedRoom {
-    /// Which segment.
-    pub segment: SegmentId,
-    /// Bytes that its live rows take, for a while beside those that are there.
-    pub bytes: u64,
-    /// Bytes that its dead rows give back.
-    pub gain: u64,
-}
-
-/// The one, of those whose live rows find room.
-fn reclaimed(state: &Snapshot, room: u64) -> Option<LayerView> {
-    let gain = |view: &LayerView| dead_bytes(view) as f64 / (live_bytes(view) + 1) as f64;
-    let fitting = decayed(state).filter(|view| live_bytes(view) < room);
-    let best = fitting.max_by(|a, b| gain(a).total_cmp(&gain(b)));
-    best.cloned()
-}
-
-/// Where room is scarce and no segment can be rewritten for want of it: the one that needs least.
-pub(crate) fn wanted_room(inner: &Inner) -> Option<WantedRoom> {
-    let (room, state) = (scarce_room(inner)?, inner.snapshot.load());
-    let least = decayed(&state).min_by_key(|view| live_bytes(view))?;
-    let wanted = WantedRoom { segment: least.layer.id, bytes: live_bytes(least), gain: dead_bytes(least) };
-    (wanted.bytes >= room).then_some(wanted)
-}
-
-/// Bytes that a merge may take where room is scarce.
-fn scarce_room(inner: &Inner) -> Option<u64> {
-    let disk = inner.options.disk.as_ref()?;
-    (disk.level() != DiskLevel::Ample).then(|| disk.room_for_files())
-}
-
-/// Segments with enough dead bytes for it to be worth while to rewrite them where room is scarce.
-fn decayed(state: &Snapshot) -> impl Iterator<Item = &LayerView> {
-    sealed(state).filter(|view| {
-        let dead = dead_bytes(view);
-        dead > 0 && dead * RECLAIMED_PART_MIN >= file_bytes(view)
-    })
 }
 
 fn choose(inner: &Inner, state: &Snapshot) -> Vec<LayerView> {
@@ -188,31 +131,6 @@ impl Spread {
     }
 }
 
-/// Refuses a merge that leaves no room for what is taken in meanwhile.
-pub(crate) fn check_room_for(inner: &Inner, inputs: &[LayerView]) -> Result<(), ShardError> {
-    inner.check_spare(inputs.iter().map(live_bytes).sum())
-}
-
-/// Whether what a merge writes leaves room for what is taken in meanwhile.
-fn has_room_for(inner: &Inner, inputs: &[LayerView]) -> bool {
-    check_room_for(inner, inputs).is_ok()
-}
-
-fn live_bytes(view: &LayerView) -> u64 {
-    file_bytes(view) - dead_bytes(view)
-}
-
-/// Those of dead rows, if all rows are of one size.
-fn dead_bytes(view: &LayerView) -> u64 {
-    let rows = u64::from(view.layer.len()).max(1);
-    let share = u128::from(file_bytes(view)) * u128::from(view.dead.len().min(rows)) / u128::from(rows);
-    share as u64
-}
-
-fn file_bytes(view: &LayerView) -> u64 {
-    view.layer.segment().map_or(0, |segment| segment.file().bytes())
-}
-
 /// Writes one segment with the inputs' live rows, makes it durable, and puts it in their place.
 pub(crate) fn merge(
     inner: &Inner,
@@ -220,23 +138,11 @@ pub(crate) fn merge(
     inputs: &[LayerView],
 ) -> Result<Step, ShardError> {
     let gone: BTreeSet<SegmentId> = inputs.iter().map(|view| view.layer.id).collect();
-    let rows = MergedRows::gather(inputs);
-    let kills = inherited_kills(inputs, &gone, &inner.snapshot.load());
     // A number is spent by a try, not by a success: a manifest that failed to become durable may yet name its file.
     let id = SegmentId::new(maintenance.manifest.next_segment);
     maintenance.manifest.next_segment += 1;
-    let mut manifest = maintenance.manifest.clone();
-    manifest.segments.retain(|entry| !gone.contains(&SegmentId::new(entry.id)));
-    // Without rows there is no segment; but kills of other segments must be kept somewhere until those are merged.
-    let merged = if rows.len() == 0 && kills.is_empty() {
-        None
-    } else {
-        let segment = write(inner, inputs, id, &rows, &kills)?;
-        check_inputs(inner, inputs, id)?;
-        manifest.segments.push(entry(inner.place.owner, id, &segment));
-        Some(Arc::new(Layer { id, rows: Rows::Sealed(segment) }))
-    };
-    maintenance.store(inner, manifest)?;
+    let merged = make(inner, maintenance, (inputs, &gone), id);
+    let merged = merged.inspect_err(|_| remove_unnamed(inner, id))?;
     inner.replace_snapshot(|state| install(state, inputs, merged.as_ref()))?;
     graphs::remove_of(inner, &gone);
     for input in &gone {
@@ -248,17 +154,51 @@ pub(crate) fn merge(
         }
     }
     inner.io.sync_dir(&inner.dir).map_err(ShardError::io(&inner.dir))?;
-    tracing::info!(shard = inner.shape.shard.get(), segment = id.get(), rows = rows.len(), "segments merged");
+    let rows = merged.as_ref().map_or(0, |layer| layer.len());
+    tracing::info!(shard = inner.shape.shard.get(), segment = id.get(), rows, "segments merged");
     Ok(Step::Merged(merged.map(|layer| layer.id)))
 }
 
+/// Writes the inputs' live rows, and has the manifest name them in the inputs' place.
+fn make(
+    inner: &Inner,
+    maintenance: &mut Maintenance,
+    (inputs, gone): (&[LayerView], &BTreeSet<SegmentId>),
+    id: SegmentId,
+) -> Result<Option<Arc<Layer>>, ShardError> {
+    let rows = MergedRows::gather(inputs);
+    let kills = inherited_kills(inputs, gone, &inner.snapshot.load());
+    let mut manifest = maintenance.manifest.clone();
+    manifest.segments.retain(|entry| !gone.contains(&SegmentId::new(entry.id)));
+    // Without rows there is no segment; but kills of other segments must be kept somewhere until those are merged.
+    let merged = if rows.len() == 0 && kills.is_empty() {
+        None
+    } else {
+        let segment = write(inner, inputs, id, &rows, &kills)?;
+        check_inputs(inner, inputs)?;
+        manifest.segments.push(entry(inner.place.owner, id, &segment));
+        Some(Arc::new(Layer { id, rows: Rows::Sealed(segment) }))
+    };
+    maintenance.store(inner, manifest)?;
+    Ok(merged)
+}
+
+/// Removes what a merge wrote and no manifest names: the next try has another number, and on a full disk this would be in the way of it,
+/// and of everything else. One that was renamed names it, durable or not.
+fn remove_unnamed(inner: &Inner, id: SegmentId) {
+    let names = |manifest: Manifest| manifest.segments.iter().any(|entry| entry.id == id.get());
+    if manifest::load(&*inner.io, &inner.dir).is_ok_and(|found| found.is_some_and(|found| !names(found))) {
+        let path = inner.segment_path(id);
+        let _ = inner.io.remove(&unfinished_path(&path));
+        let _ = inner.io.remove(&path);
+    }
+}
+
 /// Checks that what was merged is what was verified when it was opened: damage that came since would get a checksum that fits.
-fn check_inputs(inner: &Inner, inputs: &[LayerView], merged: SegmentId) -> Result<(), ShardError> {
+fn check_inputs(inner: &Inner, inputs: &[LayerView]) -> Result<(), ShardError> {
     let mut segments = inputs.iter().filter_map(|view| view.layer.segment());
     segments.try_for_each(|segment| segment.file().check_served()).map_err(|error| {
         inner.suspect.store(true, Ordering::Release);
-        // Nothing names it.
-        let _ = inner.io.remove(&inner.segment_path(merged));
         error.into()
     })
 }
@@ -273,11 +213,7 @@ fn write(
 ) -> Result<Segment, ShardError> {
     let path = inner.segment_path(id);
     let head = SegmentHead { owner: inner.place.owner, segment: id };
-    if let Err(error) = unwinding(|| write_segment(&inner.io, &path, head, rows, kills)) {
-        // The next try has another number: on a full disk what is unfinished would take more room with every one.
-        let _ = inner.io.remove(&unfinished_path(&path));
-        return Err(error);
-    }
+    unwinding(|| write_segment(&inner.io, &path, head, rows, kills))?;
     let segment = Segment::open(&inner.io, &path, (inner.shape, Verify::AtOpen), head)?;
     codes::carry_over(inner, inputs, &segment);
     graphs::inherit(inner, inputs, &segment, |input| rows.slots_of(input));

@@ -2,8 +2,8 @@
 //! written again; what is damaged in both is the end of serving the shard, until somebody mends it.
 
 use crate::{
-    Shard, ShardError, Step, graphs, maintain::Maintenance, merge, questions, recover, seal::leave_logs,
-    segment::Segment, shard::Inner,
+    Shard, ShardError, Step, graphs, maintain::Maintenance, merge, questions, reclaim::check_room_for,
+    recover, seal::leave_logs, segment::Segment, shard::Inner,
 };
 use pinyon_storage::{
     manifest,
@@ -170,7 +170,7 @@ impl Inner {
 fn rewrite(inner: &Inner, maintenance: &mut Maintenance, id: SegmentId) -> Result<Step, ShardError> {
     let state = inner.snapshot.load_full();
     let Some(view) = state.layer(id) else { return Ok(Step::Idle) };
-    merge::check_room_for(inner, std::slice::from_ref(view))?;
+    check_room_for(inner, std::slice::from_ref(view))?;
     merge::merge(inner, maintenance, std::slice::from_ref(view))
 }
 

@@ -8,14 +8,15 @@ use crate::{
     erase::{Erased, Owed},
     graphs,
     maintain::{Maintenance, Step},
-    merge::{self, WantedRoom},
     part::Part,
     place::ShardPlace,
     pressure::Pressure,
     questions::{self, Questions},
     queue::Queue,
     read::{self, ListRequest},
-    recall, recover, search,
+    recall,
+    reclaim::{self, WantedRoom},
+    recover, search,
     snapshot::Snapshot,
     stats::{self, ShardStats},
 };
@@ -264,7 +265,7 @@ impl Shard {
 
     /// Where room on the disk is scarce: what would make some, and finds none to be rewritten in.
     pub fn wants_room(&self) -> Option<WantedRoom> {
-        merge::wanted_room(&self.inner)
+        reclaim::wanted_room(&self.inner)
     }
 
     /// Whose name stands in its files.

@@ -10,7 +10,7 @@ mod tests;
 pub(crate) use agenda::Need;
 pub use deriving::Deriving;
 
-use crate::{MemoryBudget, Shard, ShardError, maintain::Step};
+use crate::{MemoryBudget, Shard, ShardError, maintain::Step, reclaim::look_again_us};
 use agenda::{Agenda, Ended, Turn};
 use deriving::Derivers;
 use pinyon_storage::give_way;
@@ -275,7 +275,7 @@ fn step(turn: &Turn, any: bool) -> Ended {
             Err(error) => failed(turn, &error),
             Ok(Step::Idle) if inner.snapshot.load().seq == since => {
                 inner.rest();
-                Ended::Rested(inner.erasure_due_us())
+                Ended::Rested([inner.erasure_due_us(), look_again_us(inner)].into_iter().flatten().min())
             }
             Ok(Step::Idle) => Ended::Idle(inner.snapshot.load().seq),
             Ok(_) => Ended::Did(Need::Look),

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::{
-    Change, Namespace, Shard, ShardOptions, ShardShape,
+    Change, DiskBudget, DiskMarks, Namespace, Shard, ShardOptions, ShardShape,
     tests::{namespace, random_vector},
 };
-use pinyon_storage::io::{MemoryIo, SharedIo};
+use pinyon_storage::io::{Io, MemoryIo, SharedIo};
 use pinyon_types::{Dim, ManualClock, Metadata, Metric, Record, RecordId, SeededRng, ShardId};
 use std::path::Path;
 
@@ -183,4 +183,47 @@ fn a_shard_that_rests_is_looked_at_again_when_something_is_to_be_erased() {
     assert!(world.settle() > 0, "what was emptied is erased");
     let owed = shard.inner.erasure_due_us();
     assert!(owed.is_some_and(|due| due > world.clock.now_us() + 1_000_000), "records have a day: {owed:?}");
+}
+
+/// A few rows are dead, too few to be worth a merge; then others fill the disk.
+#[test]
+fn room_that_a_shard_at_rest_could_give_back_is_given_back_when_it_becomes_scarce() {
+    let world = World::new();
+    world.clock.advance(Duration::from_secs(1));
+    let (io, dir) = (MemoryIo::holding(8 << 20), Path::new("/kept"));
+    let clock = Arc::clone(&world.clock);
+    let shared: SharedIo = Arc::new(io.clone());
+    let disk = DiskBudget::new(Arc::clone(&shared), dir, DiskMarks::default(), Arc::clone(&clock) as _);
+    let (disk, clock) = (Some(Arc::new(disk)), Some(clock as Arc<dyn Clock>));
+    let options = ShardOptions { quiet_seal_bytes: 1, erasure: None, disk, clock, ..ShardOptions::server() };
+    let shape = ShardShape { shard: ShardId::new(0), dim: Dim::new(5).unwrap(), metric: Metric::Cosine };
+    let shard = Shard::open(&shared, dir, shape, options).unwrap();
+    let mut rng = SeededRng::new(4);
+    let mut record = |at: u32| Record {
+        id: RecordId::new(&format!("r{at:04}")).unwrap(),
+        vector: random_vector(&mut rng),
+        sparse: None,
+        metadata: Metadata::default(),
+    };
+    shard.write(&namespace(1), Change::Upsert((0..1000).map(&mut record).collect())).unwrap();
+    let _keeping = world.keepers.keep(&shard);
+    let pass = |seconds| {
+        for _ in 0..seconds {
+            world.clock.advance(Duration::from_secs(1));
+            world.settle();
+        }
+    };
+    pass(5);
+    let gone = (0..100).map(|at| RecordId::new(&format!("r{at:04}")).unwrap()).collect();
+    shard.write(&namespace(1), Change::DeleteIds(gone)).unwrap();
+    pass(30);
+    let dead = || shard.stats().segments.iter().map(|one| one.dead_rows).sum::<u64>();
+    assert_eq!(dead(), 100, "not worth a merge");
+    let free = io.room(dir).unwrap().free;
+    io.create(Path::new("/kept/others")).unwrap().allocate(free - (600 << 10)).unwrap();
+    pass(15);
+    assert_eq!(dead(), 0);
+    io.remove(Path::new("/kept/others")).unwrap();
+    pass(15);
+    assert_eq!(world.keepers.busy(), 0, "without dead rows it costs nothing");
 }

@@ -2,14 +2,18 @@
 //! write, and of an unacknowledged one all or nothing.
 
 use super::{
-    namespace, open,
+    DIR, namespace, open,
     operations::{Model, NAMESPACES, random_change},
     upsert,
 };
 use crate::{Change, Shard, ShardError, Step};
-use pinyon_storage::io::{Fault, FaultDisk, FaultKind, Keep, SharedIo};
-use pinyon_types::{Metric, SeededRng};
-use std::sync::Arc;
+use pinyon_storage::{
+    io::{Fault, FaultDisk, FaultKind, Io, Keep, SharedIo},
+    manifest,
+    segment::segment_file_name,
+};
+use pinyon_types::{Metric, SeededRng, SegmentId};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 fn shared(disk: &FaultDisk) -> SharedIo {
     Arc::new(disk.clone())
@@ -235,4 +239,39 @@ fn check_after_fault(disk: &FaultDisk, run: &Run, context: &str) {
         .write(&namespace(0), super::upsert(2, &mut rng))
         .unwrap_or_else(|error| panic!("{context}: {error}"));
     shard.compact().unwrap_or_else(|error| panic!("{context}: {error}"));
+}
+
+/// A merge writes a file as large as what it merges: on a full disk one that nothing needs would keep everything else from being written.
+#[test]
+fn a_merge_that_fails_leaves_no_file_that_nothing_names() {
+    let dir = Path::new(DIR);
+    let segments_of = |disk: &FaultDisk| {
+        let named = manifest::load(disk, dir).unwrap().unwrap().segments;
+        named.iter().map(|entry| segment_file_name(SegmentId::new(entry.id))).collect::<BTreeSet<_>>()
+    };
+    let mut failed = 0;
+    for call in 0.. {
+        let (disk, mut rng) = (FaultDisk::new(), SeededRng::new(5));
+        let shard = open(&shared(&disk), Metric::Cosine).unwrap();
+        for _ in 0..3 {
+            shard.write(&namespace(1), upsert(20, &mut rng)).unwrap();
+            shard.seal().unwrap();
+        }
+        let before = segments_of(&disk);
+        disk.fail(Some(Fault { call: disk.calls() + call, kind: FaultKind::Full, lasting: false }));
+        let merged = shard.compact();
+        disk.fail(None);
+        if merged.is_ok() {
+            break;
+        }
+        let named = segments_of(&disk);
+        let there: BTreeSet<String> =
+            disk.list(dir).unwrap().into_iter().filter(|name| name.contains(".seg")).collect();
+        // Once the new manifest stands, what it replaced is there until the next start.
+        if named == before {
+            assert_eq!(there, named, "call {call}");
+            failed += 1;
+        }
+    }
+    assert!(failed > 5, "{failed}");
 }
