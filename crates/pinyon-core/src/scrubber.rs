@@ -93,11 +93,11 @@ impl Scrubber {
     /// Verifies what was sealed before the start, as long as the bytes last that are meant for that: damage to little data is known
     /// before it is served.
     pub(crate) fn verify_at_start(&self, inner: &Inner) {
-        let take = |bytes| {
+        let mut take = |bytes| {
             let left = |left: u64| left.checked_sub(bytes);
             self.shared.at_start.fetch_update(Ordering::AcqRel, Ordering::Acquire, left).is_ok()
         };
-        inner.verify_rest(&mut { take });
+        inner.verify_rest(&mut take);
     }
 
     /// Reads the files of an engine again, until what this returns is dropped.
