@@ -59,6 +59,8 @@ pub(crate) struct Watching {
 struct Watched {
     inner: Weak<Inner>,
     is_ending: AtomicBool,
+    /// Whether all that was sealed before the start was verified: what comes later is verified before it is served.
+    is_verified: AtomicBool,
     /// Held while something is done with the engine: it locks its directory.
     gate: Mutex<()>,
 }
@@ -102,8 +104,12 @@ impl Scrubber {
 
     /// Reads the files of an engine again, until what this returns is dropped.
     pub(crate) fn watch(&self, inner: &Arc<Inner>) -> Watching {
-        let watched =
-            Watched { inner: Arc::downgrade(inner), is_ending: AtomicBool::new(false), gate: Mutex::new(()) };
+        let watched = Watched {
+            inner: Arc::downgrade(inner),
+            is_ending: AtomicBool::new(false),
+            is_verified: AtomicBool::new(false),
+            gate: Mutex::new(()),
+        };
         let watched = Arc::new(watched);
         self.shared.lock().watched.push(Arc::clone(&watched));
         Watching { watched, shared: Arc::clone(&self.shared) }
@@ -151,8 +157,14 @@ impl Watched {
 
     /// Verifies what nobody has read yet; whether there was no time for all of it.
     fn verify_rest(&self, has_time: &dyn Fn() -> bool) -> bool {
+        if self.is_verified.load(Ordering::Relaxed) {
+            return false;
+        }
         let mut pace = |_| self.goes_on() && has_time();
-        self.with(|inner| inner.verify_rest(&mut pace)).unwrap_or(false)
+        let verify = |inner: &Inner| (inner.verify_rest(&mut pace), inner.is_verified());
+        let (is_more, is_verified) = self.with(verify).unwrap_or_default();
+        self.is_verified.store(is_verified, Ordering::Relaxed);
+        is_more
     }
 
     /// Reads all files again. While it rests it holds nothing but a shard.

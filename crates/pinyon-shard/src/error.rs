@@ -98,7 +98,7 @@ pub enum ShardError {
     /// The manifest could not be written or read.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// Bytes of a file make no sense that did when it was opened; its bytes are being read again.
+    /// Bytes of a file are not as they were written, or make no sense; its bytes are being read again.
     #[error("{path} is not as it was written, by what was read of it. Its bytes are being read again", path = .path.display())]
     Suspect {
         /// The file, or the directory in which it is.

@@ -32,6 +32,7 @@ const SCATTERED_PART_MIN: u64 = 4;
 /// The same while nobody writes: what lies outside is searched beside the graph, a tenth of the rows for a quarter of the
 /// time, and a graph that begins with the largest one costs no more than the rows that come to it.
 const GATHERED_PART_MIN: u64 = 16;
+
 /// Merges what most deserves it, if anything does.
 pub(crate) fn merge_next(inner: &Inner, maintenance: &mut Maintenance) -> Result<Step, ShardError> {
     let state = inner.snapshot.load_full();
@@ -141,7 +142,7 @@ pub(crate) fn merge(
     // A number is spent by a try, not by a success: a manifest that failed to become durable may yet name its file.
     let id = SegmentId::new(maintenance.manifest.next_segment);
     maintenance.manifest.next_segment += 1;
-    let merged = make(inner, maintenance, (inputs, &gone), id);
+    let merged = unwinding(|| make(inner, maintenance, (inputs, &gone), id));
     let merged = merged.inspect_err(|_| remove_unnamed(inner, id))?;
     inner.replace_snapshot(|state| install(state, inputs, merged.as_ref()))?;
     graphs::remove_of(inner, &gone);
@@ -213,7 +214,7 @@ fn write(
 ) -> Result<Segment, ShardError> {
     let path = inner.segment_path(id);
     let head = SegmentHead { owner: inner.place.owner, segment: id };
-    unwinding(|| write_segment(&inner.io, &path, head, rows, kills))?;
+    write_segment(&inner.io, &path, head, rows, kills)?;
     let segment = Segment::open(&inner.io, &path, (inner.shape, Verify::AtOpen), head)?;
     codes::carry_over(inner, inputs, &segment);
     graphs::inherit(inner, inputs, &segment, |input| rows.slots_of(input));

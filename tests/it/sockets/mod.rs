@@ -187,7 +187,7 @@ fn health_and_metrics_have_a_port_of_their_own() {
 
 /// The whole run, where it was asked for.
 #[test]
-fn latency_beside_two_thousand_hostile_sockets_is_that_of_alone() {
+fn latency_beside_two_thousand_hostile_sockets_is_that_of_a_server_that_they_spare() {
     let Some(minutes) = number("PINYON_TEST_SOCKETS_MINUTES") else { return };
     let seed = number("PINYON_TEST_SEED").unwrap_or(1);
     let (server, dir) = filled("sockets-whole", &[]);

@@ -71,6 +71,11 @@ impl Inner {
         false
     }
 
+    /// Whether every byte of what is served was verified. What could not be read is tried again.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.fleet.serving().all(|(_, shard)| shard.unverified_segments().is_empty())
+    }
+
     /// Asks the file system which segments were changed since they were verified, and reads those again; all of a shard in which bytes
     /// were met that cannot be. The same of manifests, if these are to be looked at too. Takes as long as a look at the names where
     /// there is nothing. `pace` may end it.

@@ -35,3 +35,8 @@ impl BlockSums {
         self.whole
     }
 }
+
+/// Those of a section, as they were written.
+pub(super) fn read_sums(section: &[u8]) -> Vec<u32> {
+    section.chunks(4).map(|sum| sum.try_into().map_or(0, u32::from_le_bytes)).collect()
+}

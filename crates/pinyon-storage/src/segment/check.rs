@@ -3,6 +3,7 @@
 
 use super::{
     SegmentError, SegmentHead,
+    blocks::read_sums,
     first_read::{Blocks, FirstRead},
     layout::{
         ALIGNMENT, BLOCKS_TAG, ENTRY_BYTES, FOOTER_BYTES, Footer, HEADER_BYTES, SECTIONS_MAX, Section,
@@ -221,8 +222,7 @@ impl<'a> Check<'a> {
     fn blocks(mut self, sums: Section) -> Result<Blocks, Halt> {
         self.section(sums)?;
         let bytes = self.read(sums.offset, sums.length, "the checksums of its blocks")?;
-        let read = |sum: &[u8]| sum.try_into().map_or(0, u32::from_le_bytes);
-        let blocks = Blocks::new(self.file.into_file(), bytes.chunks(4).map(read).collect(), sums.offset);
+        let blocks = Blocks::new(self.file.into_file(), read_sums(&bytes), sums.offset);
         blocks.ok_or_else(|| {
             let (path, offset) = (self.path.to_owned(), sums.offset);
             SegmentError::Damaged { path, offset, expected: "a checksum of each block" }.into()

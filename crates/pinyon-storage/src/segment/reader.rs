@@ -143,7 +143,7 @@ impl SegmentFile {
         }
     }
 
-    /// The bytes of a section; nothing if the file has no such section.
+    /// How many bytes a section has; nothing if the file has no such section.
     pub fn length(&self, tag: u32) -> Option<u64> {
         Some(self.find(tag)?.length)
     }

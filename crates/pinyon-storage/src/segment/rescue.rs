@@ -3,6 +3,7 @@
 
 use super::{
     SegmentError, SegmentHead,
+    blocks::read_sums,
     check::sections_of,
     layout::{BLOCK_BYTES, BLOCKS_TAG, Section},
 };
@@ -90,8 +91,7 @@ impl RescuedFile {
     fn look_at_blocks(&mut self) {
         let Some(length) = self.length(BLOCKS_TAG).filter(|_| self.is_whole(BLOCKS_TAG)) else { return };
         let Some(sums) = self.bytes(BLOCKS_TAG, 0..length) else { return };
-        let read = |sum: &[u8]| sum.try_into().map_or(0, u32::from_le_bytes);
-        let sums: Vec<u32> = sums.chunks(4).map(read).collect();
+        let sums = read_sums(sums);
         let covered = self.find(BLOCKS_TAG).map_or(0, |one| one.section.offset);
         for one in self.sections.iter_mut().filter(|one| !one.bad.is_empty()) {
             let bad = one.bad_blocks(&sums, covered);
