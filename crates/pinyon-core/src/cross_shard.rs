@@ -142,10 +142,9 @@ struct ByBytes;
 
 impl Weighter<Box<[u8]>, Arc<Kept>> for ByBytes {
     fn weight(&self, question: &Box<[u8]>, kept: &Arc<Kept>) -> u64 {
-        // Decoded metadata take about three times their written size: a map node and a string a field.
         let result = |one: &crate::Match| {
             let texts = one.id.as_str().len() + one.text.as_ref().map_or(0, String::len);
-            size_of::<crate::Match>() + texts + 3 * one.metadata.size_bytes()
+            size_of::<crate::Match>() + texts + one.metadata.memory_bytes()
         };
         let results: usize = kept.answer.results.iter().map(result).sum();
         (question.len() + results + size_of::<Kept>() + 128 * kept.answer.shards.len()) as u64

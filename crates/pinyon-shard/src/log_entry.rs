@@ -160,7 +160,7 @@ mod tests {
     fn entry() -> Vec<u8> {
         let dim = Dim::new(3).unwrap();
         let namespace = Namespace::routed(NamespaceId::new(7), TenantId::new("acme").unwrap(), Epoch::new(9));
-        let fields = [("k".to_owned(), MetadataValue::Strings(vec!["a".into(), String::new()]))];
+        let fields = [("k".to_owned(), MetadataValue::Strings(["a", ""].into()))];
         let operations = [
             Operation::Put(Record {
                 id: RecordId::new("r-1").unwrap(),

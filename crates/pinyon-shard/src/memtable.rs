@@ -41,7 +41,7 @@ impl StoredRecord {
             + self.record.id.as_str().len()
             + size_of_val(self.record.vector.as_slice())
             + self.record.sparse.as_ref().map_or(0, |sparse| sparse.as_ref().indices.len() * 8)
-            + self.record.metadata.size_bytes()
+            + self.record.metadata.memory_bytes()
     }
 }
 

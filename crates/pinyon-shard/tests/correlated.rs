@@ -54,8 +54,10 @@ fn shard(rows: &[Vec<f32>]) -> Shard {
         id: RecordId::new(&format!("r{place}")).expect("an id"),
         vector: Vector::new(row.clone(), dim).expect("a vector"),
         sparse: None,
-        metadata: Metadata::new([("place".to_owned(), MetadataValue::Number(place as f64))].into())
-            .expect("metadata"),
+        metadata: Metadata::new(
+            [("place".to_owned(), MetadataValue::Number(place as f64))].into_iter().collect(),
+        )
+        .expect("metadata"),
     };
     let records: Vec<Record> = rows.iter().enumerate().map(record).collect();
     for some in records.chunks(500) {

@@ -2,7 +2,7 @@
 //! (u32 length, bytes), 2 number (f64), 3 false, 4 true, 5 texts (u32 count, then texts as kind 1).
 
 use crate::bytes::{BytesError, Reader};
-use pinyon_types::{Fields, Metadata, MetadataValue, ValueRef, limits};
+use pinyon_types::{Fields, Metadata, MetadataMap, MetadataValue, ValueRef, limits};
 
 const TEXT: u8 = 1;
 const NUMBER: u8 = 2;
@@ -108,7 +108,7 @@ impl<'a> MetadataView<'a> {
 
     /// The metadata, to keep. Of bytes that [`Self::parse`] would refuse, it may be empty.
     pub fn to_metadata(&self) -> Metadata {
-        let mut fields = std::collections::BTreeMap::new();
+        let mut fields = MetadataMap::new_vec();
         self.visit(|name, value| {
             fields.insert(name.to_owned(), value.to_value());
         });
@@ -186,7 +186,7 @@ mod tests {
     fn sample() -> (Metadata, Vec<u8>) {
         let fields = [
             ("flag", MetadataValue::Bool(true)),
-            ("list", MetadataValue::Strings(vec!["a".into(), String::new(), "ü".into()])),
+            ("list", MetadataValue::Strings(["a", "", "ü"].into())),
             ("n", MetadataValue::Number(-0.5)),
             ("off", MetadataValue::Bool(false)),
             ("text", MetadataValue::String("日本".into())),
@@ -233,7 +233,7 @@ mod tests {
         let text_of = |bytes: usize| MetadataValue::String("x".repeat(bytes));
         let others = [
             ("b".to_owned(), MetadataValue::Bool(true)),
-            ("l".to_owned(), MetadataValue::Strings(vec!["y".into(), String::new()])),
+            ("l".to_owned(), MetadataValue::Strings(["y", ""].into())),
             ("n".to_owned(), MetadataValue::Number(1.0)),
         ];
         let with_text = |bytes| {

@@ -216,7 +216,7 @@ mod tests {
             ("genre", MetadataValue::String("drama".into())),
             ("year", MetadataValue::Number(2020.0)),
             ("seen", MetadataValue::Bool(true)),
-            ("tags", MetadataValue::Strings(vec!["a".into(), "b".into()])),
+            ("tags", MetadataValue::Strings(["a", "b"].into())),
             ("a.b c", MetadataValue::Number(1.0)),
         ];
         Metadata::new(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()).unwrap()

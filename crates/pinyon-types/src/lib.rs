@@ -37,15 +37,17 @@ mod quantity;
 mod record;
 mod rng;
 mod sparse;
+mod texts;
 
 pub use clock::{Clock, ManualClock};
 pub use effort::Effort;
 pub use filter::{FieldTest, Filter, Scalar};
 pub use ids::{Epoch, NamespaceId, RecordId, SegmentId, SeqNo, ShardId, SlotId, TenantId, UniqueId};
 pub use invalid::Invalid;
-pub use metadata::{Fields, Metadata, MetadataValue, ValueRef};
+pub use metadata::{Fields, Metadata, MetadataMap, MetadataValue, ValueRef};
 pub use metric::{Distance, Metric, Score};
 pub use quantity::{Dim, TopK};
 pub use record::{Record, Vector};
 pub use rng::SeededRng;
 pub use sparse::{SparseRef, SparseVector};
+pub use texts::{Texts, TextsBuilder};

@@ -1,7 +1,10 @@
 //! Metadata of a record: flat fields with values of four kinds.
 
-use crate::{Invalid, limits};
-use std::collections::BTreeMap;
+use crate::{Invalid, Texts, limits};
+use litemap::LiteMap;
+
+/// Fields by name, in order of their names, in one allocation: most records have few.
+pub type MetadataMap = LiteMap<String, MetadataValue>;
 
 /// One value of a metadata field.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +16,7 @@ pub enum MetadataValue {
     /// True or false.
     Bool(bool),
     /// A list of texts.
-    Strings(Vec<String>),
+    Strings(Texts),
 }
 
 /// A value that is borrowed from wherever the metadata lies.
@@ -37,12 +40,12 @@ pub trait Fields {
 
 /// A record's metadata, ordered by field name.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Metadata(BTreeMap<String, MetadataValue>);
+pub struct Metadata(MetadataMap);
 
 impl Metadata {
     /// No fields.
     pub const fn empty() -> Self {
-        Self(BTreeMap::new())
+        Self(LiteMap::new_vec())
     }
 
     /// Checks names, numbers and count.
@@ -50,16 +53,18 @@ impl Metadata {
     /// # Errors
     /// An empty name, a name that starts with `$`, a number that is not finite, or more than
     /// [`limits::METADATA_FIELDS_MAX`] fields or [`limits::METADATA_BYTES_MAX`] bytes.
-    pub fn new(fields: BTreeMap<String, MetadataValue>) -> Result<Self, Invalid> {
+    pub fn new(fields: MetadataMap) -> Result<Self, Invalid> {
         if fields.len() > limits::METADATA_FIELDS_MAX {
             let problem =
                 format!("must have at most {} fields, has {}", limits::METADATA_FIELDS_MAX, fields.len());
             return Err(Invalid::new("metadata", problem));
         }
-        for (name, value) in &fields {
+        for (name, value) in fields.iter() {
             check_field(name, value)?;
         }
-        let metadata = Self(fields);
+        let mut fields = fields.into_tuple_vec();
+        fields.shrink_to_fit();
+        let metadata = Self(LiteMap::from_sorted_store_unchecked(fields));
         let bytes = metadata.size_bytes();
         if bytes > limits::METADATA_BYTES_MAX {
             let problem = format!("must take at most {} bytes, takes {bytes}", limits::METADATA_BYTES_MAX);
@@ -93,23 +98,43 @@ impl Metadata {
     /// # Errors
     /// The merged metadata passes a limit of [`Metadata::new`].
     pub fn merged(&self, update: &Self) -> Result<Self, Invalid> {
-        let mut fields = self.0.clone();
-        fields.extend(update.0.iter().map(|(name, value)| (name.clone(), value.clone())));
-        Self::new(fields)
+        let both = self.0.iter().chain(update.0.iter());
+        Self::new(both.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
     /// The fields, to keep.
-    pub fn into_fields(self) -> BTreeMap<String, MetadataValue> {
+    pub fn into_fields(self) -> MetadataMap {
         self.0
     }
 
-    /// Bytes of names and values: what counts against the limit and against memory.
+    /// Memory that the fields take, with what an allocator rounds up.
+    pub fn memory_bytes(&self) -> usize {
+        let field = |(name, value): (&String, &MetadataValue)| {
+            size_of::<(String, MetadataValue)>() + allocated(name.len()) + value.memory_bytes()
+        };
+        self.0.iter().map(field).sum()
+    }
+
+    /// Bytes of names and values: what counts against the limit.
     pub fn size_bytes(&self) -> usize {
         self.0.iter().map(|(name, value)| name.len() + 8 + value.size_bytes()).sum()
     }
 }
 
+/// Bytes that a text of so many takes.
+const fn allocated(bytes: usize) -> usize {
+    bytes.next_multiple_of(16)
+}
+
 impl MetadataValue {
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Self::String(text) => allocated(text.len()),
+            Self::Number(_) | Self::Bool(_) => 0,
+            Self::Strings(texts) => texts.memory_bytes() + 32,
+        }
+    }
+
     fn size_bytes(&self) -> usize {
         match self {
             Self::String(text) => text.len() + 4,
@@ -126,7 +151,7 @@ impl Fields for Metadata {
             MetadataValue::String(text) => ValueRef::String(text),
             MetadataValue::Number(number) => ValueRef::Number(*number),
             MetadataValue::Bool(flag) => ValueRef::Bool(*flag),
-            MetadataValue::Strings(texts) => ValueRef::Strings(texts.iter().map(String::as_str).collect()),
+            MetadataValue::Strings(texts) => ValueRef::Strings(texts.iter().collect()),
         })
     }
 }
@@ -138,9 +163,7 @@ impl ValueRef<'_> {
             Self::String(text) => MetadataValue::String((*text).to_owned()),
             Self::Number(number) => MetadataValue::Number(*number),
             Self::Bool(flag) => MetadataValue::Bool(*flag),
-            Self::Strings(texts) => {
-                MetadataValue::Strings(texts.iter().map(|&text| text.to_owned()).collect())
-            }
+            Self::Strings(texts) => MetadataValue::Strings(texts.iter().collect()),
         }
     }
 }
@@ -179,13 +202,11 @@ mod tests {
 
     #[test]
     fn merging_sets_fields_and_replaces_lists_whole() {
-        let old = metadata(&[
-            ("a", MetadataValue::Number(1.0)),
-            ("l", MetadataValue::Strings(vec!["x".into(), "y".into()])),
-        ]);
-        let update = metadata(&[("l", MetadataValue::Strings(vec!["z".into()]))]);
+        let old =
+            metadata(&[("a", MetadataValue::Number(1.0)), ("l", MetadataValue::Strings(["x", "y"].into()))]);
+        let update = metadata(&[("l", MetadataValue::Strings(["z"].into()))]);
         let merged = old.and_then(|old| old.merged(&update?)).unwrap();
         assert_eq!(merged.get("a"), Some(&MetadataValue::Number(1.0)));
-        assert_eq!(merged.get("l"), Some(&MetadataValue::Strings(vec!["z".into()])));
+        assert_eq!(merged.get("l"), Some(&MetadataValue::Strings(["z"].into())));
     }
 }

@@ -25,6 +25,8 @@ pub type SmallFields = serde_json::Map<String, Small>;
 pub const SMALL_VALUES_MAX: usize = 4_096;
 /// Most bytes of its texts.
 pub const SMALL_BYTES_MAX: usize = 256 << 10;
+/// Most elements of a list in a filter: what `$in` may have.
+pub const FILTER_LIST_MAX: usize = pinyon_types::limits::FILTER_VALUES_MAX;
 /// Most values in a filter: two full lists of `$in`, and what stands around them.
 pub const FILTER_VALUES_MAX: usize = 24_576;
 

@@ -1,7 +1,8 @@
 //! `/fetch` and `/delete`: documents of one tenant, read and removed by id, by filter, or all.
 
 use crate::{
-    bounded::{self, BATCH_MAX, Small},
+    bounded::{self, BATCH_MAX},
+    filter_json::FilterJson,
     tenant::Metadata,
     unique,
 };
@@ -24,7 +25,7 @@ pub struct FetchRequest {
     /// Those that pass this filter.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional_filter")]
     #[schema(value_type = Option<Object>)]
-    pub filter: Option<Small>,
+    pub filter: Option<FilterJson>,
     /// Most documents on a page, 1 to 1,000 [default: 100]; not with `ids`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
@@ -81,7 +82,7 @@ pub struct DeleteRequest {
     /// Those that pass this filter, which must say something.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional_filter")]
     #[schema(value_type = Option<Object>)]
-    pub filter: Option<Small>,
+    pub filter: Option<FilterJson>,
     /// Every document of the tenant.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub delete_all: bool,

@@ -11,6 +11,9 @@ use crate::{
 /// Bytes that a component and the comma behind it take about, for the first allocation.
 const COMPONENT_BYTES: usize = 20;
 
+/// Most bytes beside the array: they are copied, and read without counting what is made of them.
+const REST_BYTES_MAX: usize = 64 << 10;
+
 impl QueryRequest {
     /// Reads a body whose vector is a plain array of numbers and in which nothing is wrong; nothing otherwise.
     pub fn read_plain(body: &[u8]) -> Option<Self> {
@@ -23,12 +26,15 @@ impl QueryRequest {
 }
 
 /// Reads the array of numbers that an object's member `name` holds, and gives the object with an empty array in its place.
-/// Nothing if there is no such member at the top, or if it holds anything but plain numbers: then the whole body is for the
+/// Nothing if there is no such member at the top, if it holds anything but plain numbers, or if the rest is long: then the whole body is for the
 /// general reader, which also knows what to say of what is wrong.
 pub fn take_array(body: &[u8], name: &str) -> Option<(Vec<f32>, Vec<u8>)> {
     let start = array_of(body, name)?;
     let (numbers, length) = numbers(body.get(start..)?)?;
     let rest = body.get(start + length..)?;
+    if start + rest.len() > REST_BYTES_MAX {
+        return None;
+    }
     Some((numbers, [body.get(..start)?, rest].concat()))
 }
 
@@ -144,6 +150,9 @@ mod tests {
         ] {
             assert_eq!(taken(body), None, "{body}");
         }
+        let beside = |bytes: usize| format!(r#"{{"vector":[1],"a":"{}"}}"#, "x".repeat(bytes));
+        assert!(taken(&beside(REST_BYTES_MAX - 100)).is_some());
+        assert_eq!(taken(&beside(REST_BYTES_MAX)), None);
     }
 
     #[test]

@@ -1,14 +1,23 @@
 //! Metadata values, read without a JSON tree in between.
 
 use crate::bounded::{self, TEXTS_MAX};
+use litemap::LiteMap;
+use pinyon_types::{Texts, TextsBuilder};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, MapAccess, SeqAccess, Visitor},
+    ser,
 };
 use std::fmt;
 
 /// Bytes, about, of what cannot be metadata that are kept to be shown.
 const SHOWN_BYTES_MAX: usize = 400;
+
+/// Metadata fields by name.
+pub type MetadataFields = LiteMap<String, MetadataJson>;
+
+/// Most characters of it that a refusal repeats.
+const REFUSED_CHARS_MAX: usize = 100;
 
 /// One metadata value.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,21 +29,30 @@ pub enum MetadataJson {
     /// True or false.
     Bool(bool),
     /// A list of texts.
-    Strings(Vec<String>),
+    Strings(Texts),
     /// Nothing: the field is left out.
     Null,
     /// What cannot be metadata, as it was written; the begin of it if it is long.
     Other(String),
 }
 
+/// Why JSON cannot be the metadata value of a field; the words are Pinecone's.
+pub fn refused(field: &str, json: &str) -> String {
+    let shown: String = json.chars().take(REFUSED_CHARS_MAX).collect();
+    format!(
+        "Metadata value must be a string, number, boolean or list of strings, got '{shown}' for field '{field}'"
+    )
+}
+
 impl Serialize for MetadataJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::String(text) | Self::Other(text) => serializer.serialize_str(text),
+            Self::String(text) => serializer.serialize_str(text),
             Self::Number(number) => serializer.serialize_f64(*number),
             Self::Bool(flag) => serializer.serialize_bool(*flag),
-            Self::Strings(texts) => texts.serialize(serializer),
+            Self::Strings(texts) => serializer.collect_seq(texts.iter()),
             Self::Null => serializer.serialize_unit(),
+            Self::Other(json) => Err(ser::Error::custom(refused("", json))),
         }
     }
 }
@@ -83,18 +101,16 @@ impl<'de> Visitor<'de> for MetadataVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<MetadataJson, A::Error> {
-        let mut texts = Vec::new();
+        let mut texts = TextsBuilder::default();
         while let Some(item) = list.next_element::<MetadataJson>()? {
-            let MetadataJson::String(text) = item else { return not_texts(&texts, &item, list) };
+            let MetadataJson::String(text) = item else { return not_texts(&texts.finish(), &item, list) };
             if texts.len() == TEXTS_MAX {
                 return Err(A::Error::custom(format_args!("must have at most {TEXTS_MAX} texts, has more")));
             }
-            if texts.len() == texts.capacity() {
-                bounded::take(size_of::<String>() * texts.len().max(4))?;
-            }
-            texts.push(text);
+            bounded::take(texts.growth_bytes(&text))?;
+            texts.push(&text);
         }
-        Ok(MetadataJson::Strings(texts))
+        Ok(MetadataJson::Strings(texts.finish()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MetadataJson, A::Error> {
@@ -110,13 +126,13 @@ impl<'de> Visitor<'de> for MetadataVisitor {
 
 /// The rest of a list in which something is no text.
 fn not_texts<'de, A: SeqAccess<'de>>(
-    texts: &[String],
+    texts: &Texts,
     other: &MetadataJson,
     mut list: A,
 ) -> Result<MetadataJson, A::Error> {
     let mut shown = Shown::begin('[');
     for text in texts.iter().take(SHOWN_BYTES_MAX) {
-        shown.next(&MetadataJson::String(text.clone()));
+        shown.next(&MetadataJson::String(text.to_owned()));
     }
     shown.next(other);
     while let Some(item) = list.next_element::<MetadataJson>()? {
@@ -151,8 +167,8 @@ impl Shown {
                 self.push(&serde_json::to_string(&begin).unwrap_or_default());
             }
             MetadataJson::Strings(texts) => {
-                let begin = &texts[..texts.len().min(SHOWN_BYTES_MAX)];
-                self.push(&serde_json::to_string(begin).unwrap_or_default());
+                let begin: Vec<&str> = texts.iter().take(SHOWN_BYTES_MAX).collect();
+                self.push(&serde_json::to_string(&begin).unwrap_or_default());
             }
             other => self.push(&serde_json::to_string(other).unwrap_or_default()),
         }

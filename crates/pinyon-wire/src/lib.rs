@@ -13,6 +13,7 @@ mod decimal;
 pub mod disk;
 pub mod documents;
 pub mod explain;
+pub mod filter_json;
 pub mod floats;
 #[cfg(test)]
 mod fuzz;

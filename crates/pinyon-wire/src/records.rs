@@ -2,9 +2,10 @@
 
 use crate::{
     bounded::{self, COMPONENTS_MAX, NAMES_MAX, SPARSE_MAX, Small, SmallFields},
-    json::MetadataJson,
-    object, unique,
-    vectors::MetadataFields,
+    filter_json::FilterJson,
+    json::{MetadataFields, MetadataJson},
+    object,
+    unique::{self, Members},
 };
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -39,9 +40,10 @@ impl<'de> Visitor<'de> for LineVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RecordLine, A::Error> {
         let (mut line, mut has_id) = (RecordLine::default(), false);
+        let mut members = Members::new();
         while let Some(name) = map.next_key::<String>()? {
             if name != "_id" {
-                unique::add(&mut line.fields, name, &mut map)?;
+                members.add(name, &mut map)?;
                 continue;
             }
             if std::mem::replace(&mut has_id, true) {
@@ -49,6 +51,7 @@ impl<'de> Visitor<'de> for LineVisitor {
             }
             line.id = map.next_value()?;
         }
+        line.fields = members.map()?;
         Ok(line)
     }
 }
@@ -84,7 +87,7 @@ pub struct SearchQuery {
     pub id: Option<String>,
     /// Only records that pass this.
     #[serde(default, deserialize_with = "unique::optional_filter")]
-    pub filter: Option<Small>,
+    pub filter: Option<FilterJson>,
     /// Terms that hits must have.
     #[serde(default, deserialize_with = "object::optional")]
     pub match_terms: Option<MatchTerms>,

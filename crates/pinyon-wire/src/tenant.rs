@@ -1,8 +1,10 @@
 //! `/ingest`, `/query`, `/health`, `/metrics`, `/shard/{tenant_id}`.
 
 use crate::{
-    bounded::{self, BATCH_MAX, COMPONENTS_MAX, Small, SmallFields},
+    bounded::{self, BATCH_MAX, COMPONENTS_MAX, SmallFields},
     explain::QueryExplanation,
+    filter_json::FilterJson,
+    json::MetadataFields,
     object, unique,
 };
 use crate::{disk::Disk, recall::PartRecall};
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// Metadata as JSON: string, number, boolean or list of strings per field.
+/// Metadata of an answer: string, number, boolean or list of strings per field.
 pub type Metadata = SmallFields;
 
 /// A document to ingest.
@@ -28,7 +30,7 @@ pub struct Document {
         deserialize_with = "unique::optional_metadata"
     )]
     #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Metadata>,
+    pub metadata: Option<MetadataFields>,
 }
 
 /// Body of `POST /ingest`.
@@ -92,7 +94,7 @@ pub struct QueryRequest {
     /// Only records that pass this filter.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional_filter")]
     #[schema(value_type = Option<Object>)]
-    pub filter: Option<Small>,
+    pub filter: Option<FilterJson>,
     /// After this time what is there is answered and marked as partial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,

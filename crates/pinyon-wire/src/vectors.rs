@@ -1,15 +1,13 @@
 //! Pinecone's data plane as JSON: camelCase, and the snake_case of proto3 JSON is read too; unknown fields are passed over.
 
 use crate::{
-    bounded::{self, COMPONENTS_MAX, RECORDS_MAX, SPARSE_MAX, Small},
-    json::MetadataJson,
+    bounded::{self, COMPONENTS_MAX, RECORDS_MAX, SPARSE_MAX},
+    filter_json::FilterJson,
+    json::MetadataFields,
     object, unique,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// Metadata fields by name.
-pub type MetadataFields = BTreeMap<String, MetadataJson>;
 
 /// A sparse vector: `values[i]` is the weight of `indices[i]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,7 +34,7 @@ pub struct VectorJson {
     #[serde(default, alias = "sparse_values", deserialize_with = "object::optional")]
     pub sparse_values: Option<SparseValues>,
     /// Its metadata.
-    #[serde(default, deserialize_with = "unique::optional_fields")]
+    #[serde(default, deserialize_with = "unique::optional_metadata")]
     pub metadata: Option<MetadataFields>,
 }
 
@@ -80,7 +78,7 @@ pub struct QueryRequest {
     pub namespace: String,
     /// Only records that pass this.
     #[serde(default, deserialize_with = "unique::optional_filter")]
-    pub filter: Option<Small>,
+    pub filter: Option<FilterJson>,
     /// Whether matches carry their vectors.
     #[serde(default, alias = "include_values")]
     pub include_values: bool,
@@ -193,7 +191,7 @@ pub struct FetchResponse {
 pub struct FetchByMetadataRequest {
     /// Which records.
     #[serde(default, deserialize_with = "unique::optional_filter")]
-    pub filter: Option<Small>,
+    pub filter: Option<FilterJson>,
     /// Where; empty is the default namespace.
     #[serde(default)]
     pub namespace: String,
@@ -219,11 +217,11 @@ pub struct UpdateRequest {
     #[serde(default, alias = "sparse_values", deserialize_with = "object::optional")]
     pub sparse_values: Option<SparseValues>,
     /// Fields to set over the old ones.
-    #[serde(default, alias = "set_metadata", deserialize_with = "unique::optional_fields")]
+    #[serde(default, alias = "set_metadata", deserialize_with = "unique::optional_metadata")]
     pub set_metadata: Option<MetadataFields>,
     /// Which records, in place of `id`.
     #[serde(default, deserialize_with = "unique::optional_filter")]
-    pub filter: Option<Small>,
+    pub filter: Option<FilterJson>,
     /// Whether to count only.
     #[serde(default, alias = "dry_run")]
     pub dry_run: Option<bool>,
@@ -253,7 +251,7 @@ pub struct DeleteRequest {
     pub delete_all: bool,
     /// Or what passes this.
     #[serde(default, deserialize_with = "unique::optional_filter")]
-    pub filter: Option<Small>,
+    pub filter: Option<FilterJson>,
     /// Where; empty is the default namespace.
     #[serde(default)]
     pub namespace: String,
@@ -285,7 +283,7 @@ pub struct ListResponse {
 pub struct StatsRequest {
     /// Count only records that pass this.
     #[serde(default, deserialize_with = "unique::optional_filter")]
-    pub filter: Option<Small>,
+    pub filter: Option<FilterJson>,
 }
 
 /// One namespace in the statistics.

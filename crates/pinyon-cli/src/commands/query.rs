@@ -6,7 +6,10 @@ use crate::{
     exit::{Outcome, Usage},
     output,
 };
-use pinyon_wire::tenant::{QueryRequest, QueryResponse};
+use pinyon_wire::{
+    filter_json::FilterJson,
+    tenant::{QueryRequest, QueryResponse},
+};
 
 /// Cells of a terminal that a tenant's name keeps beside a long id.
 const TENANT_CELLS_MIN: usize = 16;
@@ -47,7 +50,7 @@ pub fn nobody_knows(tenant: &str) -> String {
 ///
 /// # Errors
 /// Text that is no JSON.
-pub fn filter_json(filter: Option<&str>) -> anyhow::Result<Option<serde_json::Value>> {
+pub fn filter_json(filter: Option<&str>) -> anyhow::Result<Option<FilterJson>> {
     let filter = filter.map(serde_json::from_str).transpose();
     Ok(filter.map_err(|error| Usage(format!("--filter is not JSON: {error}")))?)
 }

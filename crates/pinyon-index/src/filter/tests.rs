@@ -1,7 +1,7 @@
 //! The index against the filter's plain meaning, on random metadata and random filters.
 
 use super::*;
-use pinyon_types::{FieldTest, Fields, Metadata, MetadataValue, Scalar, SeededRng};
+use pinyon_types::{FieldTest, Fields, Metadata, MetadataMap, MetadataValue, Scalar, SeededRng};
 use roaring::RoaringBitmap;
 
 struct Rows(Vec<Metadata>);
@@ -43,7 +43,7 @@ fn value(rng: &mut SeededRng) -> MetadataValue {
 }
 
 fn metadata(rng: &mut SeededRng) -> Metadata {
-    let mut fields = std::collections::BTreeMap::new();
+    let mut fields = MetadataMap::new_vec();
     for name in ["a", "b"] {
         if rng.below(4) > 0 {
             fields.insert(name.to_owned(), value(rng));

@@ -4,8 +4,10 @@ use super::{filter, metadata};
 use crate::ApiError;
 use pinyon_core::{Change, Engine, EngineError, StoredDocument};
 use pinyon_types::{Filter, Invalid, RecordId, limits};
-use pinyon_wire::documents::{self, DeleteRequest, DeleteResponse, FetchRequest, FetchResponse};
-use serde_json::Value;
+use pinyon_wire::{
+    documents::{self, DeleteRequest, DeleteResponse, FetchRequest, FetchResponse},
+    filter_json::FilterJson,
+};
 
 /// Documents on a page when a request names no limit.
 const PAGE_DEFAULT: u32 = 100;
@@ -116,7 +118,7 @@ fn deletion(request: &DeleteRequest) -> Result<Change, ApiError> {
     }
 }
 
-fn needed_filter(filter: &Value) -> Result<Filter, ApiError> {
+fn needed_filter(filter: &FilterJson) -> Result<Filter, ApiError> {
     let empty = || ApiError::invalid("filter", "is empty; to delete everything give delete_all: true");
     filter::from_json(filter)?.ok_or_else(empty)
 }

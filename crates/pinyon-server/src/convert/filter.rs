@@ -1,74 +1,105 @@
 //! The filter grammar of Pinecone's API as JSON.
 
+use litemap::LiteMap;
 use pinyon_types::{FieldTest, Filter, Invalid, Scalar, limits};
-use serde_json::{Map, Value};
+use pinyon_wire::filter_json::FilterJson as Json;
 
 /// Reads a filter; an empty object means no filter.
 ///
 /// # Errors
 /// An unknown operator, an operand of the wrong type, an empty `$and` or `$or`, a limit of [`Filter::checked`].
-pub fn from_json(value: &Value) -> Result<Option<Filter>, Invalid> {
+pub fn from_json(value: &Json) -> Result<Option<Filter>, Invalid> {
     match value {
-        Value::Object(fields) if fields.is_empty() => Ok(None),
-        Value::Object(fields) => object(fields, 1)?.checked().map(Some),
+        Json::Object(fields) if fields.is_empty() => Ok(None),
+        Json::Object(fields) => Reading::default().object(fields, 1)?.checked().map(Some),
         other => Err(invalid(format!("must be an object, is {}", show(other)))),
     }
 }
 
-fn object(fields: &Map<String, Value>, depth: usize) -> Result<Filter, Invalid> {
-    // JSON's own nesting limit is deeper than ours; stop before recursing on.
-    if depth > limits::FILTER_DEPTH_MAX {
-        return Err(invalid(format!("must be nested at most {} deep", limits::FILTER_DEPTH_MAX)));
-    }
-    let parts = fields.iter().map(|(name, value)| match name.as_str() {
-        "$and" => Ok(Filter::And(list("$and", value, depth)?)),
-        "$or" => Ok(Filter::Or(list("$or", value, depth)?)),
-        name if name.starts_with('$') => Err(invalid(format!("{name} cannot stand here; $and and $or can"))),
-        "" => Err(invalid("field names must not be empty")),
-        name => field(name, value, depth),
-    });
-    all(parts.collect::<Result<_, _>>()?)
+/// A filter while it is read.
+#[derive(Debug, Default)]
+struct Reading {
+    /// Field tests so far: one with too many ends there, not when all of it is made.
+    leaves: usize,
 }
 
-fn list(operator: &str, value: &Value, depth: usize) -> Result<Vec<Filter>, Invalid> {
-    let Some(items) = value.as_array().filter(|items| !items.is_empty()) else {
-        return Err(invalid(format!("{operator} needs a list of at least one filter, got {}", show(value))));
-    };
-    let part = |item: &Value| match item {
-        Value::Object(fields) => object(fields, depth + 1),
-        other => Err(invalid(format!("{operator} needs a list of filters, got {}", show(other)))),
-    };
-    items.iter().map(part).collect()
-}
-
-fn field(name: &str, value: &Value, depth: usize) -> Result<Filter, Invalid> {
-    match value {
-        Value::Object(tests) if tests.is_empty() => Err(invalid(format!("field {name:?} has no condition"))),
-        Value::Object(tests) => conditions(name, tests, depth),
-        // A list without an operator is what older clients send for $in.
-        Value::Array(items) => Ok(Filter::field(name, FieldTest::In(scalars(name, items)?))),
-        other => Ok(Filter::field(name, FieldTest::Eq(scalar(name, other)?))),
-    }
-}
-
-fn conditions(name: &str, tests: &Map<String, Value>, depth: usize) -> Result<Filter, Invalid> {
-    if depth > limits::FILTER_DEPTH_MAX {
-        return Err(invalid(format!("must be nested at most {} deep", limits::FILTER_DEPTH_MAX)));
-    }
-    let parts = tests.iter().map(|(operator, operand)| match (operator.as_str(), operand) {
-        ("$not", Value::Object(inner)) if !inner.is_empty() => {
-            Ok(Filter::Not(Box::new(conditions(name, inner, depth + 1)?)))
+impl Reading {
+    fn object(&mut self, fields: &LiteMap<String, Json>, depth: usize) -> Result<Filter, Invalid> {
+        // JSON's own nesting limit is deeper than ours; stop before recursing on.
+        if depth > limits::FILTER_DEPTH_MAX {
+            return Err(invalid(format!("must be nested at most {} deep", limits::FILTER_DEPTH_MAX)));
         }
-        (operator, operand) => Ok(Filter::field(name, test(name, operator, operand)?)),
-    });
-    all(parts.collect::<Result<_, _>>()?)
+        let parts = fields.iter().map(|(name, value)| match name.as_str() {
+            "$and" => Ok(Filter::And(self.list("$and", value, depth)?)),
+            "$or" => Ok(Filter::Or(self.list("$or", value, depth)?)),
+            name if name.starts_with('$') => {
+                Err(invalid(format!("{name} cannot stand here; $and and $or can")))
+            }
+            "" => Err(invalid("field names must not be empty")),
+            name => self.field(name, value, depth),
+        });
+        all(parts.collect::<Result<_, _>>()?)
+    }
+
+    fn list(&mut self, operator: &str, value: &Json, depth: usize) -> Result<Vec<Filter>, Invalid> {
+        let Some(items) = items_of(value).filter(|items| !items.is_empty()) else {
+            return Err(invalid(format!(
+                "{operator} needs a list of at least one filter, got {}",
+                show(value)
+            )));
+        };
+        let part = |item: &Json| match item {
+            Json::Object(fields) => self.object(fields, depth + 1),
+            other => Err(invalid(format!("{operator} needs a list of filters, got {}", show(other)))),
+        };
+        items.iter().map(part).collect()
+    }
+
+    fn field(&mut self, name: &str, value: &Json, depth: usize) -> Result<Filter, Invalid> {
+        match value {
+            Json::Object(tests) if tests.is_empty() => {
+                Err(invalid(format!("field {name:?} has no condition")))
+            }
+            Json::Object(tests) => self.conditions(name, tests, depth),
+            // A list without an operator is what older clients send for $in.
+            Json::Array(items) => self.leaf(name, FieldTest::In(scalars(name, items)?)),
+            other => self.leaf(name, FieldTest::Eq(scalar(name, other)?)),
+        }
+    }
+
+    fn conditions(
+        &mut self,
+        name: &str,
+        tests: &LiteMap<String, Json>,
+        depth: usize,
+    ) -> Result<Filter, Invalid> {
+        if depth > limits::FILTER_DEPTH_MAX {
+            return Err(invalid(format!("must be nested at most {} deep", limits::FILTER_DEPTH_MAX)));
+        }
+        let parts = tests.iter().map(|(operator, operand)| match (operator.as_str(), operand) {
+            ("$not", Json::Object(inner)) if !inner.is_empty() => {
+                Ok(Filter::Not(Box::new(self.conditions(name, inner, depth + 1)?)))
+            }
+            (operator, operand) => self.leaf(name, test(name, operator, operand)?),
+        });
+        all(parts.collect::<Result<_, _>>()?)
+    }
+
+    fn leaf(&mut self, name: &str, test: FieldTest) -> Result<Filter, Invalid> {
+        self.leaves += 1;
+        if self.leaves > limits::FILTER_LEAVES_MAX {
+            let problem = format!("must have at most {} field tests, has more", limits::FILTER_LEAVES_MAX);
+            return Err(invalid(problem));
+        }
+        Ok(Filter::field(name, test))
+    }
 }
 
-fn test(name: &str, operator: &str, operand: &Value) -> Result<FieldTest, Invalid> {
+fn test(name: &str, operator: &str, operand: &Json) -> Result<FieldTest, Invalid> {
     let wrong =
         |wanted: &str| invalid(format!("{operator} of field {name:?} needs {wanted}, got {}", show(operand)));
-    let number = || operand.as_f64().ok_or_else(|| wrong("a number"));
-    let items = || operand.as_array().ok_or_else(|| wrong("a list"));
+    let number = || number_of(operand).ok_or_else(|| wrong("a number"));
+    let items = || items_of(operand).ok_or_else(|| wrong("a list"));
     Ok(match operator {
         "$eq" => FieldTest::Eq(scalar(name, operand)?),
         "$ne" => FieldTest::Ne(scalar(name, operand)?),
@@ -78,7 +109,10 @@ fn test(name: &str, operator: &str, operand: &Value) -> Result<FieldTest, Invali
         "$lte" => FieldTest::Lte(number()?),
         "$in" => FieldTest::In(scalars(name, items()?)?),
         "$nin" => FieldTest::NotIn(scalars(name, items()?)?),
-        "$exists" => FieldTest::Exists(operand.as_bool().ok_or_else(|| wrong("true or false"))?),
+        "$exists" => match operand {
+            Json::Bool(is_there) => FieldTest::Exists(*is_there),
+            _ => return Err(wrong("true or false")),
+        },
         other => {
             return Err(invalid(format!(
                 "field {name:?} has the unknown operator {other}; known are $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, \
@@ -88,15 +122,29 @@ fn test(name: &str, operator: &str, operand: &Value) -> Result<FieldTest, Invali
     })
 }
 
-fn scalars(name: &str, items: &[Value]) -> Result<Vec<Scalar>, Invalid> {
+fn items_of(value: &Json) -> Option<&[Json]> {
+    match value {
+        Json::Array(items) => Some(items),
+        _ => None,
+    }
+}
+
+fn number_of(value: &Json) -> Option<f64> {
+    match value {
+        Json::Number(number) => number.as_f64(),
+        _ => None,
+    }
+}
+
+fn scalars(name: &str, items: &[Json]) -> Result<Vec<Scalar>, Invalid> {
     items.iter().map(|item| scalar(name, item)).collect()
 }
 
-fn scalar(name: &str, value: &Value) -> Result<Scalar, Invalid> {
+fn scalar(name: &str, value: &Json) -> Result<Scalar, Invalid> {
     match value {
-        Value::String(text) => Ok(Scalar::String(text.clone())),
-        Value::Bool(flag) => Ok(Scalar::Bool(*flag)),
-        Value::Number(number) => {
+        Json::String(text) => Ok(Scalar::String(text.to_string())),
+        Json::Bool(flag) => Ok(Scalar::Bool(*flag)),
+        Json::Number(number) => {
             number.as_f64().map(Scalar::Number).ok_or_else(|| invalid("numbers must be finite"))
         }
         other => Err(invalid(format!(
@@ -117,7 +165,7 @@ fn all(mut parts: Vec<Filter>) -> Result<Filter, Invalid> {
     Ok(Filter::And(parts))
 }
 
-fn show(value: &Value) -> String {
+fn show(value: &Json) -> String {
     value.to_string().chars().take(100).collect()
 }
 
@@ -159,9 +207,9 @@ mod tests {
                 Filter::Not(Box::new(Filter::field("a", FieldTest::Eq(text("x"))))),
             ),
         ] {
-            assert_eq!(from_json(&json), Ok(Some(expected)), "{json}");
+            assert_eq!(from_json(&json.clone().into()), Ok(Some(expected)), "{json}");
         }
-        assert_eq!(from_json(&json!({})), Ok(None));
+        assert_eq!(from_json(&json!({}).into()), Ok(None));
     }
 
     #[test]
@@ -182,12 +230,14 @@ mod tests {
             (json!({"a": {}}), "has no condition"),
             (json!({"": 1}), "must not be empty"),
         ] {
-            let refused = from_json(&json).unwrap_err();
+            let refused = from_json(&json.clone().into()).unwrap_err();
             assert!(refused.problem.contains(reason), "{json}: {refused}");
         }
+        let many: Vec<_> = (0..=limits::FILTER_LEAVES_MAX).map(|_| json!({"a": 1})).collect();
+        assert!(from_json(&json!({"$or": many}).into()).unwrap_err().problem.contains("1024 field tests"));
         let deep = (0..40).fold(json!({"a": 1}), |inner, _| json!({"$and": [inner]}));
-        assert!(from_json(&deep).unwrap_err().problem.contains("16 deep"));
+        assert!(from_json(&deep.into()).unwrap_err().problem.contains("16 deep"));
         let deep = (0..40).fold(json!({"$eq": 1}), |inner, _| json!({"$not": inner}));
-        assert!(from_json(&json!({"a": deep})).unwrap_err().problem.contains("16 deep"));
+        assert!(from_json(&json!({"a": deep}).into()).unwrap_err().problem.contains("16 deep"));
     }
 }

@@ -1,48 +1,28 @@
 //! Metadata as JSON.
 
-use pinyon_types::{Invalid, Metadata, MetadataValue};
+use pinyon_types::{Invalid, Metadata, MetadataMap, MetadataValue};
+use pinyon_wire::json::{MetadataFields, MetadataJson, refused};
 use serde_json::{Map, Number, Value};
 
 /// Reads metadata. Fields that are null are left out.
 ///
 /// # Errors
-/// A value that is no string, number, boolean or list of strings; the limits of [`Metadata::new`].
-pub fn from_json(fields: Map<String, Value>) -> Result<Metadata, Invalid> {
-    let mut read = std::collections::BTreeMap::new();
+/// A value that is no string, number, boolean or list of strings, under the path that `named` gives its field; the limits of
+/// [`Metadata::new`].
+pub fn from_json(fields: MetadataFields, named: impl Fn(&str) -> String) -> Result<Metadata, Invalid> {
+    let mut read = MetadataMap::with_capacity(fields.len());
     for (name, value) in fields {
-        if let Some(value) = value_from_json(&name, value)? {
-            read.insert(name, value);
-        }
+        let value = match value {
+            MetadataJson::Null => continue,
+            MetadataJson::String(text) => MetadataValue::String(text),
+            MetadataJson::Number(number) => MetadataValue::Number(number),
+            MetadataJson::Bool(flag) => MetadataValue::Bool(flag),
+            MetadataJson::Strings(texts) => MetadataValue::Strings(texts),
+            MetadataJson::Other(json) => return Err(Invalid::new(named(&name), refused(&name, &json))),
+        };
+        read.insert(name, value);
     }
     Metadata::new(read)
-}
-
-fn value_from_json(name: &str, value: Value) -> Result<Option<MetadataValue>, Invalid> {
-    let refused = |value: &Value| {
-        let shown: String = value.to_string().chars().take(100).collect();
-        let problem = format!(
-            "Metadata value must be a string, number, boolean or list of strings, got '{shown}' for field '{name}'"
-        );
-        Err(Invalid::new(format!("metadata.{name}"), problem))
-    };
-    Ok(Some(match value {
-        Value::Null => return Ok(None),
-        Value::Bool(flag) => MetadataValue::Bool(flag),
-        Value::String(text) => MetadataValue::String(text),
-        Value::Number(ref number) => match number.as_f64() {
-            Some(number) => MetadataValue::Number(number),
-            None => return refused(&value),
-        },
-        Value::Array(ref items) => {
-            let texts: Option<Vec<String>> =
-                items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
-            match texts {
-                Some(texts) => MetadataValue::Strings(texts),
-                None => return refused(&value),
-            }
-        }
-        Value::Object(_) => return refused(&value),
-    }))
 }
 
 /// Writes metadata. Whole numbers that f64 holds exactly are written without a fraction.
@@ -51,7 +31,7 @@ pub fn to_json(metadata: &Metadata) -> Map<String, Value> {
         MetadataValue::String(text) => Value::String(text.clone()),
         MetadataValue::Bool(flag) => Value::Bool(*flag),
         MetadataValue::Number(number) => number_to_json(*number),
-        MetadataValue::Strings(texts) => Value::from(texts.clone()),
+        MetadataValue::Strings(texts) => texts.iter().collect(),
     };
     metadata.iter().map(|(name, value)| (name.to_owned(), write(value))).collect()
 }
@@ -68,9 +48,11 @@ fn number_to_json(number: f64) -> Value {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::collections::BTreeMap;
 
     fn read(value: Value) -> Result<Metadata, Invalid> {
-        from_json(value.as_object().cloned().unwrap_or_default())
+        let fields: BTreeMap<String, MetadataJson> = serde_json::from_value(value).unwrap();
+        from_json(fields.into_iter().collect(), |name| format!("metadata.{name}"))
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub enum Query {
 /// Metadata that cannot be kept; the message names the document.
 pub fn documents(request: IngestRequest) -> Result<(String, Vec<Document>), ApiError> {
     let read = |(at, document): (usize, pinyon_wire::tenant::Document)| {
-        let metadata = metadata::from_json(document.metadata.unwrap_or_default());
+        let metadata =
+            metadata::from_json(document.metadata.unwrap_or_default(), |name| format!("metadata.{name}"));
         let named = |invalid| of_record(invalid, "", &document.id).within(format!("documents[{at}]"));
         let metadata = metadata.map_err(named)?;
         Ok(Document { id: document.id, text: document.text, metadata })
@@ -132,7 +133,7 @@ pub fn answer(
 }
 
 fn result_bytes(result: &Match) -> usize {
-    result.id.as_str().len() + result.text.as_ref().map_or(0, String::len) + result.metadata.size_bytes()
+    result.id.as_str().len() + result.text.as_ref().map_or(0, String::len) + result.metadata.memory_bytes()
 }
 
 /// Writes an answer. `home` is the tenant's shard in a single-tenant answer, nothing in a cross-shard one.

@@ -189,13 +189,17 @@ fn refuse_well<T: DeserializeOwned + Debug>(input: &[u8]) -> Seen {
     Seen::of(&read.or(proto))
 }
 
-/// What was read and is written is read again as the same.
+/// What was read and is written is read again as the same; what cannot be metadata is not written.
 fn come_back<T: DeserializeOwned + Debug + Serialize>(input: &[u8]) -> Seen {
     if let Ok(read) = read_json::<T>(input) {
-        let text = serde_json::to_vec(&read).unwrap();
-        let again = read_json::<T>(&text);
-        let again = again.unwrap_or_else(|bad| panic!("{bad}: {}", String::from_utf8_lossy(&text)));
-        assert_eq!(format!("{again:?}"), format!("{read:?}"));
+        match serde_json::to_vec(&read) {
+            Ok(text) => {
+                let again = read_json::<T>(&text);
+                let again = again.unwrap_or_else(|bad| panic!("{bad}: {}", String::from_utf8_lossy(&text)));
+                assert_eq!(format!("{again:?}"), format!("{read:?}"));
+            }
+            Err(error) => assert!(error.to_string().starts_with("Metadata value must be"), "{error}"),
+        }
     }
     refuse_well::<T>(input)
 }
@@ -227,7 +231,7 @@ fn fuzz_bodies() {
 #[test]
 fn fuzz_refusals() {
     let bodies = all();
-    let target = Target { name: "refusals", cases: 4_000, bytes_per_byte: 300, bytes_besides: 1 << 20 };
+    let target = Target { name: "refusals", cases: 4_000, bytes_per_byte: 60, bytes_besides: 1 << 20 };
     target.run(|rng| make(rng, &bodies), |input| (bodies[usize::from(input[0])].refuse)(&input[1..]));
 }
 

@@ -3,6 +3,7 @@
 
 use super::{
     App,
+    arriving::make_room,
     gate::Refused,
     request::too_large,
     sending::{Unpaid, paid},
@@ -68,6 +69,7 @@ pub(super) fn gunzip(
     let mut plain = Vec::new();
     let mut decoder = MultiGzDecoder::new(bytes);
     loop {
+        make_room(&mut plain, PIECE_BYTES as usize, bytes_max);
         let read = (&mut decoder).take(PIECE_BYTES).read_to_end(&mut plain).map_err(|error| {
             let message = format!("the body is not gzip, which Content-Encoding says it is: {error}");
             ApiError::new(400, "INVALID_ARGUMENT", message)

@@ -80,6 +80,13 @@ fn read_within<T: DeserializeOwned>(bytes: &[u8], reading: Reading) -> Result<T,
         }
         Err(error) => error,
     };
+    if let Some(member) = lenient::too_deep(bytes, PARSER_DEPTH_MAX) {
+        // A filter's own limit is met long before that of the parser.
+        let most = if member == "filter" { limits::FILTER_DEPTH_MAX } else { PARSER_DEPTH_MAX };
+        let field = Some(member.to_owned()).filter(|member| !member.is_empty());
+        let the_body = if field.is_none() { "the body " } else { "" };
+        return Err(bad(field, format!("{the_body}must be nested at most {most} deep"), None));
+    }
     match lenient::read(bytes, reading) {
         Ok(Object(read)) => Ok(read),
         Err(_) => Err(explain::<T>(bytes, reading).unwrap_or_else(|| not_json(&strict))),
@@ -94,12 +101,6 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], reading: Reading) -> Option<BadBod
     let error = Object::<T>::deserialize(tracked).err()?;
     let path = track.path();
     let said = error.to_string();
-    if said.starts_with("recursion limit") {
-        let top = path.iter().next().map(ToString::to_string);
-        // A filter's own limit is met long before that of the parser, which would take more of the stack.
-        let most = if top.as_deref() == Some("filter") { limits::FILTER_DEPTH_MAX } else { PARSER_DEPTH_MAX };
-        return Some(bad(top, format!("must be nested at most {most} deep"), None));
-    }
     let is_about_a_value = error.is_data() || said.starts_with("number out of range");
     Some(if is_about_a_value { in_words(&path.to_string(), &said) } else { not_json(&error) })
 }
@@ -300,6 +301,12 @@ mod tests {
     fn deep_and_long_input_is_named_and_not_repeated() {
         let deep = format!(r#"{{"filter": {}1{}}}"#, r#"{"$and": ["#.repeat(200), "]}".repeat(200));
         check::<QueryRequest>(&deep, "filter", "must be nested at most 16 deep");
+        check::<QueryRequest>(&"[".repeat(1_000), "", "the body must be nested at most 127 deep");
+        check::<QueryRequest>(
+            &format!(r#"{{"top_k": null, "vector": {}"#, "[".repeat(128)),
+            "vector",
+            "must be nested at most 127 deep",
+        );
         let long = "y".repeat(1_000_000);
         for body in [format!(r#"{{"top_k": "{long}"}}"#), format!(r#"{{"{long}": 1}}"#)] {
             let bad = read::<QueryRequest>(body.as_bytes()).map(drop).unwrap_err();

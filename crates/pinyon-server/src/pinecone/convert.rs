@@ -1,17 +1,16 @@
 //! Between the data plane's JSON and the engine's records.
 
 use super::{envelope::RpcError, version::ApiVersion};
-use crate::convert::filter;
+use crate::convert::{filter, metadata};
 use pinyon_core::{Index, Stored, of_record};
 use pinyon_types::{
     Dim, Filter, Invalid, Metadata, MetadataValue, Metric, Record, RecordId, SparseVector, TenantId, Vector,
 };
 use pinyon_wire::{
-    json::MetadataJson,
-    vectors::{MatchJson, MetadataFields, SparseValues, VectorJson},
+    filter_json::FilterJson,
+    json::{MetadataFields, MetadataJson},
+    vectors::{MatchJson, SparseValues, VectorJson},
 };
-use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// The default namespace under its own name.
 pub(super) const DEFAULT_NAMESPACE: &str = "__default__";
@@ -201,25 +200,7 @@ pub(super) fn sparse_json(sparse: &SparseVector) -> SparseValues {
 }
 
 pub(super) fn metadata(fields: Option<MetadataFields>) -> Result<Metadata, Invalid> {
-    let mut read = BTreeMap::new();
-    for (name, value) in fields.unwrap_or_default() {
-        let value = match value {
-            MetadataJson::Null => continue,
-            MetadataJson::String(text) => MetadataValue::String(text),
-            MetadataJson::Number(number) => MetadataValue::Number(number),
-            MetadataJson::Bool(flag) => MetadataValue::Bool(flag),
-            MetadataJson::Strings(texts) => MetadataValue::Strings(texts),
-            MetadataJson::Other(json) => {
-                let problem = format!(
-                    "Metadata value must be a string, number, boolean or list of strings, got '{}' for field '{name}'",
-                    short(&json)
-                );
-                return Err(Invalid::new("metadata", problem));
-            }
-        };
-        read.insert(name, value);
-    }
-    Metadata::new(read)
+    metadata::from_json(fields.unwrap_or_default(), |_| "metadata".to_owned())
 }
 
 /// Nothing for a record without metadata: clients tell an absent object from an empty one.
@@ -248,14 +229,14 @@ pub(super) fn fetched(stored: &Stored) -> (String, MatchJson) {
 }
 
 /// A filter that may be left out or empty.
-pub(super) fn optional_filter(filter: Option<&Value>) -> Result<Option<Filter>, Invalid> {
+pub(super) fn optional_filter(filter: Option<&FilterJson>) -> Result<Option<Filter>, Invalid> {
     match filter {
-        None | Some(Value::Null) => Ok(None),
+        None | Some(FilterJson::Null) => Ok(None),
         Some(given) => filter::from_json(given),
     }
 }
 
 /// A filter that must say something; `empty` is what Pinecone answers to one that does not.
-pub(super) fn needed_filter(filter: &Value, empty: &str) -> Result<Filter, RpcError> {
+pub(super) fn needed_filter(filter: &FilterJson, empty: &str) -> Result<Filter, RpcError> {
     optional_filter(Some(filter))?.ok_or_else(|| RpcError::invalid(empty))
 }

@@ -22,12 +22,12 @@ use pinyon_core::{Change, Index, Reach, VectorQuery, of_record};
 use pinyon_embed::{InputKind, SparseHashEmbedder};
 use pinyon_types::{Invalid, Metadata, Record, RecordId, SeqNo, Vector};
 use pinyon_wire::{
-    json::MetadataJson,
+    json::{MetadataFields, MetadataJson},
     records::{
         MatchTerms, RecordLine, Rerank, SearchHit, SearchQuery, SearchRequest, SearchResponse, SearchResult,
         SearchUsage, SearchVector,
     },
-    vectors::{MetadataFields, SparseValues},
+    vectors::SparseValues,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

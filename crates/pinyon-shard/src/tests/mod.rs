@@ -108,7 +108,7 @@ fn random_metadata(rng: &mut SeededRng) -> Metadata {
         fields.push(("size", MetadataValue::Number(rng.below(5) as f64)));
     }
     if rng.below(3) == 0 {
-        fields.push(("tags", MetadataValue::Strings(vec!["a".into(), format!("t{}", rng.below(3))])));
+        fields.push(("tags", MetadataValue::Strings(["a".to_owned(), format!("t{}", rng.below(3))].into())));
     }
     metadata(&fields)
 }

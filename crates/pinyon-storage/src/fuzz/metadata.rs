@@ -12,7 +12,7 @@ fn seeds() -> Vec<Vec<u8>> {
         out
     };
     let text = |text: &str| MetadataValue::String(text.into());
-    let texts = MetadataValue::Strings(vec!["a".into(), String::new(), "ü".into()]);
+    let texts = MetadataValue::Strings(["a", "", "ü"].into());
     vec![
         encoded(&[]),
         encoded(&[("genre", text("drama")), ("n", MetadataValue::Number(-0.5)), ("tags", texts)]),

@@ -79,9 +79,12 @@ fn filters_have_a_limit_of_values_and_stop_there() {
     let two = format!(r#"{{"filter":{{"k":{{"$in":[{0}]}},"l":{{"$in":[{0}]}}}}}}"#, many("1", 10_000));
     assert!(serde_json::from_str::<Object<vectors::QueryRequest>>(&two).is_ok());
     for one in ["1", "{}", "[]", r#""""#] {
-        let said = refused::<vectors::QueryRequest>(&filter(&many(one, FILTER_VALUES_MAX)));
-        assert!(said.starts_with("must have at most 24576 values"), "{said}");
+        let said = refused::<vectors::QueryRequest>(&filter(&many(one, FILTER_LIST_MAX + 1)));
+        assert!(said.starts_with("must have lists of at most 10000 elements"), "{said}");
     }
+    let lists = many(&format!("[{}]", many("1", 8_000)), 4);
+    let said = refused::<vectors::QueryRequest>(&filter(&lists));
+    assert!(said.starts_with("must have at most 24576 values"), "{said}");
 }
 
 struct Purse(AtomicUsize);

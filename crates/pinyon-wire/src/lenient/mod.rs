@@ -5,11 +5,13 @@
 //! - With [`Reading::Proto3`], whole numbers may be written with a fraction of zero, with an exponent, or as strings, and
 //!   floats as strings, `NaN` and `Infinity` among them (proto3's JSON mapping).
 
+mod depth;
 mod numbers;
 mod parts;
 #[cfg(test)]
 mod tests;
 
+pub use depth::too_deep;
 pub use numbers::whole_number;
 
 use numbers::{Float, Whole};

@@ -37,7 +37,7 @@ fn null_in_every_field_of_every_request_means_unset() {
 #[test]
 fn null_that_is_data_stays_what_it_is() {
     let read: DeleteRequest = proto(r#"{"filter": {"a": null}, "ids": null}"#).unwrap();
-    assert_eq!(read.filter, Some(serde_json::json!({"a": null})));
+    assert_eq!(read.filter, Some(serde_json::json!({"a": null}).into()));
     assert!(proto::<UpsertRequest>(r#"{"vectors": [{"values": [1, null]}]}"#).is_err());
     assert!(proto::<DeleteRequest>(r#"{"ids": ["a", null]}"#).is_err());
     assert!(proto::<UpsertRequest>(r#"{"vectors": [null]}"#).is_err());

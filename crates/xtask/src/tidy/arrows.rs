@@ -11,7 +11,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("pinyon-shard", &["pinyon-index", "pinyon-storage", "pinyon-distance", "pinyon-types"]),
     ("pinyon-embed", &["pinyon-types"]),
     ("pinyon-core", &["pinyon-shard", "pinyon-embed", "pinyon-types", "pinyon-storage"]),
-    ("pinyon-wire", &[]),
+    ("pinyon-wire", &["pinyon-types"]),
     ("pinyon-server", &["pinyon-core", "pinyon-wire", "pinyon-embed", "pinyon-types"]),
     (
         "pinyon-cli",

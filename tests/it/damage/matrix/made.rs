@@ -183,7 +183,7 @@ pub fn record(index: &Index, namespace: &str, id: &str, version: &str) -> Record
         id: RecordId::new(id).unwrap(),
         vector: Vector::new(vector, dim).unwrap(),
         sparse,
-        metadata: Metadata::new(fields.into()).unwrap(),
+        metadata: Metadata::new(fields.into_iter().collect()).unwrap(),
     }
 }
 

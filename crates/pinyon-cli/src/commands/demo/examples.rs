@@ -1,9 +1,8 @@
 //! The example data: built into the program, or read from a directory of the same layout.
 
 use anyhow::Context;
-use pinyon_wire::tenant::Document;
+use pinyon_wire::{filter_json::FilterJson, json::MetadataFields, tenant::Document};
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
 use std::path::Path;
 
 /// A tenant.
@@ -22,7 +21,7 @@ struct DocumentLine {
     tenant_id: String,
     id: String,
     text: String,
-    metadata: Option<serde_json::Map<String, Value>>,
+    metadata: Option<MetadataFields>,
 }
 
 /// A query with what should be found.
@@ -35,7 +34,7 @@ pub struct ExampleQuery {
     /// How many results.
     pub top_k: u32,
     /// Only records that pass this.
-    pub filter: Option<Value>,
+    pub filter: Option<FilterJson>,
     /// Documents that answer it.
     pub expected: Vec<String>,
 }

@@ -5,8 +5,9 @@ use super::encoding::{self, UTF8_MARK};
 use anyhow::{Context, anyhow, bail};
 use pinyon_types::{RecordId, TenantId, limits};
 use pinyon_wire::{
+    json::{MetadataFields, MetadataJson, refused},
     object::Object,
-    tenant::{Document, Metadata},
+    tenant::Document,
 };
 use serde::Deserialize;
 use serde_path_to_error::Track;
@@ -39,7 +40,7 @@ struct Line {
     id: String,
     text: String,
     #[serde(default, deserialize_with = "pinyon_wire::optional_unique_map")]
-    metadata: Option<Metadata>,
+    metadata: Option<MetadataFields>,
 }
 
 /// The lines of a file, with their numbers from 1 on.
@@ -117,6 +118,11 @@ pub(super) fn read(line: &[u8], file: &Path, default_tenant: Option<&str>) -> an
     }
     let Object(Line { tenant_id, id, text, metadata }) =
         serde_json::from_slice(line).map_err(|error| explain(line, &error))?;
+    for (name, value) in metadata.iter().flatten() {
+        if let MetadataJson::Other(json) = value {
+            bail!("metadata.{name}: {}", refused(name, json));
+        }
+    }
     let tenant_id = tenant_id.or_else(|| default_tenant.map(str::to_owned));
     let tenant_id = tenant_id.context("names no tenant_id; add one, or give --tenant")?;
     TenantId::check(&tenant_id)?;
@@ -172,6 +178,10 @@ mod tests {
             (r#"{"id": "a", "id": "b", "text": "x"}"#, "duplicate field `id`"),
             (r#"{"id": "a", "text": "x", "metadata": []}"#, "metadata: invalid type"),
             (r#"{"id": "a", "text": "x", "metadata": {"a": 1, "a": 2}}"#, "metadata"),
+            (
+                r#"{"id": "a", "text": "x", "metadata": {"k": [1]}}"#,
+                "metadata.k: Metadata value must be a string, number, boolean or list of strings, got '[1]'",
+            ),
             (r#"{"id": "a", "text": "x"} {}"#, "is not JSON: trailing characters, column"),
             (r#"{"id": "a", "text": NaN}"#, "is not JSON: expected value, column"),
             (r#"{"id": "a","#, "is not a whole JSON object"),

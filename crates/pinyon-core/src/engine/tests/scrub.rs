@@ -125,7 +125,7 @@ fn what_nobody_reads_is_verified_soon_after_the_start() {
         id: RecordId::new(&format!("long-{at:03}")).unwrap(),
         vector: Vector::new(vec![1.0; settings().dim.as_usize()], settings().dim).unwrap(),
         sparse: None,
-        metadata: Metadata::new([("text".to_owned(), text.clone())].into()).unwrap(),
+        metadata: Metadata::new([("text".to_owned(), text.clone())].into_iter().collect()).unwrap(),
     };
     engine.write(tenant.as_str(), Change::Upsert((0..20).map(long).collect())).unwrap();
     assert!(engine.settle(Duration::from_secs(60), &mut |_| ()).unwrap());

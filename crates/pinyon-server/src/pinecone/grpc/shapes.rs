@@ -3,14 +3,13 @@
 use crate::pinecone::envelope::RpcError;
 use pinyon_core::NamespaceReport;
 use pinyon_wire::{
+    filter_json::FilterJson,
     grpc::{self, Pagination, Usage},
-    json::MetadataJson,
-    vectors::{
-        MatchJson, MetadataFields, QueryRequest, SparseValues, StatsResponse, UpdateRequest, VectorJson,
-    },
+    json::{MetadataFields, MetadataJson},
+    vectors::{MatchJson, QueryRequest, SparseValues, StatsResponse, UpdateRequest, VectorJson},
 };
 use prost_types::{ListValue, Struct, Value as ProtoValue, value::Kind};
-use serde_json::{Map, Number, Value};
+use serde_json::Number;
 use std::collections::{BTreeMap, HashMap};
 
 fn sparse(given: grpc::SparseValues) -> SparseValues {
@@ -27,21 +26,21 @@ pub(super) fn vector(given: grpc::Vector) -> VectorJson {
 }
 
 /// A filter as JSON, which the grammar is read from.
-pub(super) fn json(given: Struct) -> Value {
-    Value::Object(
-        given.fields.into_iter().map(|(name, value)| (name, json_value(value))).collect::<Map<_, _>>(),
-    )
+pub(super) fn json(given: Struct) -> FilterJson {
+    FilterJson::Object(given.fields.into_iter().map(|(name, value)| (name, json_value(value))).collect())
 }
 
 /// The decoder limits how deep messages are nested, so this ends.
-fn json_value(value: ProtoValue) -> Value {
+fn json_value(value: ProtoValue) -> FilterJson {
     match value.kind {
-        None | Some(Kind::NullValue(_)) => Value::Null,
-        Some(Kind::NumberValue(number)) => Number::from_f64(number).map_or(Value::Null, Value::Number),
-        Some(Kind::StringValue(text)) => Value::String(text),
-        Some(Kind::BoolValue(flag)) => Value::Bool(flag),
+        None | Some(Kind::NullValue(_)) => FilterJson::Null,
+        Some(Kind::NumberValue(number)) => {
+            Number::from_f64(number).map_or(FilterJson::Null, FilterJson::Number)
+        }
+        Some(Kind::StringValue(text)) => FilterJson::String(text.into()),
+        Some(Kind::BoolValue(flag)) => FilterJson::Bool(flag),
         Some(Kind::StructValue(fields)) => json(fields),
-        Some(Kind::ListValue(list)) => Value::Array(list.values.into_iter().map(json_value).collect()),
+        Some(Kind::ListValue(list)) => FilterJson::Array(list.values.into_iter().map(json_value).collect()),
     }
 }
 
@@ -61,15 +60,17 @@ fn metadata_value(value: ProtoValue) -> MetadataJson {
 }
 
 fn texts(list: ListValue) -> MetadataJson {
-    let text = |value: &ProtoValue| match &value.kind {
-        Some(Kind::StringValue(text)) => Some(text.clone()),
-        _ => None,
-    };
+    fn text(value: &ProtoValue) -> Option<&str> {
+        match &value.kind {
+            Some(Kind::StringValue(text)) => Some(text),
+            _ => None,
+        }
+    }
     match list.values.iter().map(text).collect() {
         Some(texts) => MetadataJson::Strings(texts),
-        None => {
-            MetadataJson::Other(Value::Array(list.values.into_iter().map(json_value).collect()).to_string())
-        }
+        None => MetadataJson::Other(
+            FilterJson::Array(list.values.into_iter().map(json_value).collect()).to_string(),
+        ),
     }
 }
 
@@ -81,8 +82,8 @@ fn metadata_out(fields: MetadataFields) -> Struct {
             MetadataJson::Bool(flag) => Kind::BoolValue(flag),
             MetadataJson::Null => Kind::NullValue(0),
             MetadataJson::Strings(texts) => {
-                let texts = texts.into_iter().map(|text| ProtoValue { kind: Some(Kind::StringValue(text)) });
-                Kind::ListValue(ListValue { values: texts.collect() })
+                let value = |text: &str| ProtoValue { kind: Some(Kind::StringValue(text.to_owned())) };
+                Kind::ListValue(ListValue { values: texts.iter().map(value).collect() })
             }
         };
         ProtoValue { kind: Some(kind) }

@@ -64,7 +64,7 @@ impl World {
             ("colour", MetadataValue::String("grün".into())),
             ("is_new", MetadataValue::Bool(number.is_multiple_of(2))),
             ("size", MetadataValue::Number(number as f64 - 1.5)),
-            ("tags", MetadataValue::Strings(vec!["a".into(), String::new(), "t1".into()])),
+            ("tags", MetadataValue::Strings(["a", "", "t1"].into())),
         ];
         let components: Vec<f32> = (0..DIM).map(|at| (number as f32).mul_add(0.25, -(at as f32))).collect();
         Record {
