@@ -1,11 +1,12 @@
 //! What the engine counts as memory, held against what the system says the process has, and an engine under a limit.
 
-use crate::server::scratch;
+use crate::server::{Server, scratch};
 use pinyon_core::{
     Change, Document, Engine, EngineSettings, ErrorCode, MemoryBudget, Reach, SystemClock, TextQuery,
     VectorQuery,
 };
-use pinyon_types::{Dim, Metadata, Record, RecordId, SeededRng, Vector};
+use pinyon_types::{Dim, Metadata, MetadataValue, Record, RecordId, SeededRng, Vector};
+use serde_json::json;
 use std::{
     path::Path,
     process::Command,
@@ -23,7 +24,7 @@ fn own_bytes() -> u64 {
     (pages[1] - pages[2]) * 4096
 }
 
-fn write(engine: &Engine) {
+fn write(engine: &Engine, metadata: &Metadata) {
     let mut rng = SeededRng::new(6);
     for first in (0..ROWS).step_by(1_000) {
         let record = |row| {
@@ -32,7 +33,7 @@ fn write(engine: &Engine) {
                 id: RecordId::new(&format!("r{row}")).unwrap(),
                 vector: Vector::new(components, Dim::new(DIM).unwrap()).unwrap(),
                 sparse: None,
-                metadata: Metadata::default(),
+                metadata: metadata.clone(),
             }
         };
         engine.write("t", Change::Upsert((first..first + 1_000).map(record).collect())).unwrap();
@@ -67,10 +68,20 @@ fn alone(name: &str, body: fn()) {
 
 #[test]
 fn what_is_counted_is_what_the_process_has() {
-    alone("what_is_counted_is_what_the_process_has", what_is_counted_is_what_was_grown_by);
+    alone("what_is_counted_is_what_the_process_has", || counted_and_grown(&Metadata::default()));
 }
 
-fn what_is_counted_is_what_was_grown_by() {
+#[test]
+fn metadata_are_counted_as_what_they_take() {
+    alone("metadata_are_counted_as_what_they_take", || {
+        let texts = ["a", "", "b"].iter().cycle().take(400).collect();
+        let fields = [("texts", MetadataValue::Strings(texts)), ("flag", MetadataValue::Bool(true))];
+        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
+        counted_and_grown(&Metadata::new(fields.collect()).unwrap());
+    });
+}
+
+fn counted_and_grown(metadata: &Metadata) {
     let dir = scratch("memory-counted");
     let mut settings = EngineSettings::offline(1, DIM).unwrap();
     // Everything stays in the memtable: the part that is counted about, record by record.
@@ -78,12 +89,39 @@ fn what_is_counted_is_what_was_grown_by() {
     settings.shard_options.quiet_seal_bytes = usize::MAX;
     let engine = Engine::open(&dir, settings).unwrap();
     let before = own_bytes();
-    write(&engine);
+    write(&engine, metadata);
     let (counted, grown) = (resident(&engine), own_bytes().saturating_sub(before));
     println!("memtable: {counted} bytes are counted, the process has grown by {grown}");
     assert!(counted > ROWS * u64::from(DIM) * 4);
     assert!(grown * 10 > counted * 8 && grown * 10 < counted * 20, "{counted} counted, {grown} grown");
     drop(engine);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn metrics_count_what_every_index_keeps_in_memory() {
+    let dir = scratch("memory-metrics");
+    let server = Server::start(&dir, &["--vector-dimension", "16"]);
+    let spec = json!({"serverless": {"cloud": "aws", "region": "us-east-1"}});
+    let made = server.post("/indexes", &json!({"name": "a", "dimension": 3, "spec": spec}));
+    assert_eq!(made.unwrap().0, 201);
+    let metric = |name: &str| {
+        let text = server.agent().get(format!("{}/metrics", server.url)).call().unwrap();
+        let text = text.into_body().read_to_string().unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name} is not in:\n{text}")).trim().parse::<f64>().unwrap()
+    };
+    assert_eq!(metric("pinyon_resident_bytes{part=\"memtable\"}"), 0.0);
+    let metadata = json!({"text": "x".repeat(10_000)});
+    let vectors: Vec<_> = (1..=20)
+        .map(|id| json!({"id": id.to_string(), "values": [id, 1, 1], "metadata": metadata}))
+        .collect();
+    let written = server.post("/indexes/a/vectors/upsert", &json!({ "vectors": vectors }));
+    assert_eq!(written.unwrap().0, 200);
+    let memtable = metric("pinyon_resident_bytes{part=\"memtable\"}");
+    assert!((200_000.0..300_000.0).contains(&memtable), "{memtable}");
+    assert!(metric("pinyon_anonymous_resident_bytes{}") > memtable);
+    drop(server);
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
@@ -126,7 +164,7 @@ fn open_with_limit(dir: &Path, bytes_max: u64) -> Engine {
 fn originals_leave_memory_under_a_limit_and_answers_stay() {
     let dir = scratch("memory-originals");
     let engine = open_with_limit(&dir, u64::MAX);
-    write(&engine);
+    write(&engine, &Metadata::default());
     drop(engine);
     let wait_until = |what: &str, is_so: &dyn Fn() -> bool| {
         let until = Instant::now() + Duration::from_secs(30);

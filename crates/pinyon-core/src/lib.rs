@@ -64,12 +64,15 @@ pub use load::QueryLoad;
 pub use pinyon_shard::{
     Asked, BytesRead, Change, DerivedBytes, DiskBudget, DiskLevel, DiskMarks, DiskState, ErasureTimes,
     Explanation, GraphEngine, Hit, KeptTest, Located, MappedBytes, MemoryBudget, Page, PartExplanation,
-    PartPlace, PartRecall, Pressure, Prices, QuestionsKept, Reason, Recall, Receipt, SalvageReport,
-    SalvagedNamespace, SegmentStats, ShardOptions, Stored, Tier, WantedRoom, Way, Work,
+    PartPlace, PartRecall, Pressure, Prices, QuestionsKept, Reason, Recall, Receipt, ResidentBytes,
+    SalvageReport, SalvagedNamespace, SegmentStats, ShardOptions, Stored, Tier, WantedRoom, Way, Work,
 };
 pub use pinyon_storage::{
     SystemClock,
-    io::{FileAccess, RealIo, limit_new_files, mapped_resident_bytes, name_shortened_files, port_holder},
+    io::{
+        FileAccess, RealIo, anonymous_resident_bytes, limit_new_files, mapped_resident_bytes,
+        name_shortened_files, port_holder,
+    },
 };
 pub use placement::PlacementPolicy;
 pub use settings::{

@@ -6,8 +6,8 @@ use crate::{
     strangers::Strangers,
 };
 use pinyon_core::{
-    DerivedBytes, DiskLevel, DiskState, Engine, EngineStats, HealthReport, MappedBytes, Scrubbed,
-    ShardStatus, mapped_resident_bytes,
+    DerivedBytes, DiskLevel, DiskState, Engine, EngineStats, HealthReport, MappedBytes, ResidentBytes,
+    Scrubbed, ShardStatus, anonymous_resident_bytes, mapped_resident_bytes,
 };
 use pinyon_wire::{recall::PartRecall, tenant::QuarantinedShard};
 use prometheus_client::{
@@ -90,9 +90,26 @@ fn register_memory(shards: &[EngineStats], registry: &mut Registry) {
     registry.register("pinyon_shard_memory_bytes", help, family);
 }
 
+/// What stays in memory of all indexes: a shard of every one of them would be a series.
+fn register_resident(bytes: ResidentBytes, registry: &mut Registry) {
+    let ResidentBytes { derived, memtable } = bytes;
+    let family = Floats::default();
+    for (part, bytes) in [
+        ("byte_codes", derived.byte_codes),
+        ("bit_codes", derived.bit_codes),
+        ("graphs", derived.graphs),
+        ("filter_indexes", derived.filter_indexes),
+        ("memtable", memtable),
+    ] {
+        family.get_or_create(&vec![("part", part.to_owned())]).set(bytes as f64);
+    }
+    let help = "Bytes that stay in memory, of all indexes, by what they are";
+    registry.register("pinyon_resident_bytes", help, family);
+}
+
 /// Nothing where the system does not say.
 fn register_machine(disk: Option<DiskState>, registry: &mut Registry) {
-    register_mapped_resident(registry);
+    register_memory_of_process(registry);
     if let Some(disk) = disk {
         register_disk(disk, registry);
     }
@@ -120,12 +137,18 @@ fn register_disk(disk: DiskState, registry: &mut Registry) {
     registry.register("pinyon_disk_level", "1 for the level that the disk is at", level);
 }
 
-fn register_mapped_resident(registry: &mut Registry) {
-    let Some(bytes) = mapped_resident_bytes() else { return };
-    let family = Floats::default();
-    family.get_or_create(&Vec::new()).set(bytes as f64);
-    let help = "Bytes of mapped files that the process has in memory, of all indexes and its program's own";
-    registry.register("pinyon_mapped_resident_bytes", help, family);
+fn register_memory_of_process(registry: &mut Registry) {
+    let mapped = "Bytes of mapped files that the process has in memory, of all indexes and its program's own";
+    let anonymous = "Bytes that the process has in memory and of no file: what a limit on memory is about";
+    for (name, help, bytes) in [
+        ("pinyon_mapped_resident_bytes", mapped, mapped_resident_bytes()),
+        ("pinyon_anonymous_resident_bytes", anonymous, anonymous_resident_bytes()),
+    ] {
+        let Some(bytes) = bytes else { continue };
+        let family = Floats::default();
+        family.get_or_create(&Vec::new()).set(bytes as f64);
+        registry.register(name, help, family);
+    }
 }
 
 fn register_health(health: &HealthReport, quarantined: &[QuarantinedShard], registry: &mut Registry) {
@@ -304,7 +327,8 @@ fn register_cross_shard(engine: &Engine, registry: &mut Registry) {
 /// Writes every shard's numbers, and the server's own.
 pub(crate) fn render(
     engine: &Engine,
-    (quarantined, scrubbed, disk): (&[QuarantinedShard], Scrubbed, Option<DiskState>),
+    (quarantined, scrubbed): (&[QuarantinedShard], Scrubbed),
+    (resident, disk): (ResidentBytes, Option<DiskState>),
     (recalls, below): &Recalls,
     door: &Door,
 ) -> Result<String, std::fmt::Error> {
@@ -323,6 +347,7 @@ pub(crate) fn render(
     register_cross_shard(engine, &mut registry);
     register_health(&health, quarantined, &mut registry);
     register_tenant_loads(engine, &mut registry);
+    register_resident(resident, &mut registry);
     register_machine(disk, &mut registry);
     register_scrubbed(scrubbed, &mut registry);
     register_recalls(recalls, *below, &mut registry);

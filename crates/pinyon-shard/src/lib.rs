@@ -62,7 +62,7 @@ pub use error::ShardError;
 pub use graphs::KeptTest;
 pub use keepers::{Deriving, Keepers, KeepersOptions, Keeping};
 pub use maintain::Step;
-pub use memory::{DerivedBytes, MappedBytes};
+pub use memory::{DerivedBytes, MappedBytes, ResidentBytes};
 pub use namespace::Namespace;
 pub use place::{Birth, ShardPlace};
 pub use pressure::Pressure;

@@ -6,9 +6,11 @@ use crate::{
     part::Span,
     segment::{Segment, layout::tag, namespace_rows},
     settings::ShardOptions,
+    snapshot::Snapshot,
 };
 use pinyon_index::{CodeGraph, CodedRows};
 use pinyon_storage::{manifest::Manifest, segment::SegmentFile};
+use std::iter::Sum;
 
 /// Bytes of a segment file, by what they are. They are mapped: the system takes them into memory when they are read, and out
 /// again when it needs the room.
@@ -39,6 +41,43 @@ impl MappedBytes {
         }
         bytes.rest = file.bytes() - bytes.vectors - bytes.sparse - bytes.records;
         bytes
+    }
+}
+
+/// Bytes that stay in memory, by what they are, as far as they are counted. Left out are a table while it is being sealed, and what
+/// requests and background work take for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ResidentBytes {
+    /// What is made from segments.
+    pub derived: DerivedBytes,
+    /// Memtables.
+    pub memtable: u64,
+}
+
+impl ResidentBytes {
+    pub(crate) fn of(state: &Snapshot) -> Self {
+        let segments = state.layers.iter().filter_map(|view| view.layer.segment());
+        Self { derived: segments.map(DerivedBytes::of).sum(), memtable: state.memtable.bytes as u64 }
+    }
+}
+
+impl Sum for ResidentBytes {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            derived: [sum.derived, one.derived].into_iter().sum(),
+            memtable: sum.memtable + one.memtable,
+        })
+    }
+}
+
+impl Sum for DerivedBytes {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            byte_codes: sum.byte_codes + one.byte_codes,
+            bit_codes: sum.bit_codes + one.bit_codes,
+            graphs: sum.graphs + one.graphs,
+            filter_indexes: sum.filter_indexes + one.filter_indexes,
+        })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The shard itself: its parts, and the operations on it.
 
 use crate::{
-    Change, Found, Located, Namespace, Page, PartRecall, Query, Receipt, Scope, ShardError, ShardOptions,
-    ShardShape, Stored,
+    Change, Found, Located, Namespace, Page, PartRecall, Query, Receipt, ResidentBytes, Scope, ShardError,
+    ShardOptions, ShardShape, Stored,
     bell::Bell,
     codes,
     erase::{Erased, Owed},
@@ -240,6 +240,11 @@ impl Shard {
     /// What the shard holds and what it costs.
     pub fn stats(&self) -> ShardStats {
         stats::collect(&self.inner)
+    }
+
+    /// Bytes that it keeps in memory. Reads no file.
+    pub fn resident(&self) -> ResidentBytes {
+        ResidentBytes::of(&self.snapshot())
     }
 
     /// The position of the last visible write.

@@ -7,7 +7,7 @@ use crate::{
     health::{self, ShardLoadSample},
     latency::LatencyMeter,
 };
-use pinyon_shard::{PartRecall, Shard, ShardStats, WantedRoom};
+use pinyon_shard::{PartRecall, ResidentBytes, Shard, ShardStats, WantedRoom};
 use pinyon_types::{NamespaceId, ShardId, TenantId};
 use std::{
     cmp::Reverse,
@@ -85,6 +85,11 @@ pub struct EngineServices {
 }
 
 impl Engine {
+    /// Bytes that its shards keep in memory.
+    pub fn resident(&self) -> ResidentBytes {
+        self.inner.fleet.serving().map(|(_, shard)| shard.resident()).sum()
+    }
+
     /// Whether the parts it leans on work. Waits for nothing and calls nobody.
     pub fn services(&self) -> EngineServices {
         EngineServices {

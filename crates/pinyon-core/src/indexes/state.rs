@@ -2,6 +2,7 @@
 
 use super::Indexes;
 use crate::{EngineServices, Scrubbed};
+use pinyon_shard::ResidentBytes;
 
 impl Indexes {
     /// Whether the parts work that all indexes lean on; the embedder is that of the tenants' index.
@@ -22,6 +23,11 @@ impl Indexes {
             mended: sum.mended + one.mended,
             quarantined: sum.quarantined + one.quarantined,
         })
+    }
+
+    /// Bytes that all of them keep in memory.
+    pub fn resident(&self) -> ResidentBytes {
+        self.all().into_iter().map(|index| index.engine.resident()).sum()
     }
 
     /// Whether any shard of any index is served.

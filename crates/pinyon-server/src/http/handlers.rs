@@ -238,7 +238,8 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
         let disk = indexes.disk().and_then(|disk| disk.look());
         metrics_text::render(
             engine,
-            (&reports::quarantined(&indexes), indexes.scrubbed(), disk),
+            (&reports::quarantined(&indexes), indexes.scrubbed()),
+            (indexes.resident(), disk),
             &recall::of_all(&indexes),
             &door,
         )
