@@ -16,6 +16,23 @@ const SHOWN_BYTES_MAX: usize = 400;
 /// Metadata fields by name.
 pub type MetadataFields = LiteMap<String, MetadataJson>;
 
+/// For `serialize_with`: fields as an object, also if there are none.
+pub(crate) fn write_fields<S: Serializer>(fields: &MetadataFields, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(fields.iter())
+}
+
+/// For `serialize_with`: fields as an object, or null.
+#[expect(clippy::ref_option, reason = "serde hands over the field as it is")]
+pub(crate) fn write_optional_fields<S: Serializer>(
+    fields: &Option<MetadataFields>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match fields {
+        Some(fields) => write_fields(fields, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// Most characters of it that a refusal repeats.
 const REFUSED_CHARS_MAX: usize = 100;
 

@@ -3,7 +3,7 @@
 use crate::{
     bounded::{self, COMPONENTS_MAX, NAMES_MAX, SPARSE_MAX, Small, SmallFields},
     filter_json::FilterJson,
-    json::{MetadataFields, MetadataJson},
+    json::{MetadataFields, MetadataJson, write_fields},
     object,
     unique::{self, Members},
 };
@@ -144,6 +144,7 @@ pub struct SearchHit {
     #[serde(rename = "_score")]
     pub score: f32,
     /// Its fields.
+    #[serde(serialize_with = "write_fields")]
     pub fields: MetadataFields,
 }
 

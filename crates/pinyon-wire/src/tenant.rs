@@ -4,7 +4,7 @@ use crate::{
     bounded::{self, BATCH_MAX, COMPONENTS_MAX, SmallFields},
     explain::QueryExplanation,
     filter_json::FilterJson,
-    json::MetadataFields,
+    json::{MetadataFields, write_optional_fields},
     object, unique,
 };
 use crate::{disk::Disk, recall::PartRecall};
@@ -27,6 +27,7 @@ pub struct Document {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
+        serialize_with = "write_optional_fields",
         deserialize_with = "unique::optional_metadata"
     )]
     #[schema(value_type = Option<Object>)]

@@ -230,6 +230,14 @@ mod tests {
     }
 
     #[test]
+    fn no_fields_are_written_as_an_object() {
+        let document =
+            tenant::Document { id: "a".into(), text: "x".into(), metadata: Some([].into_iter().collect()) };
+        let written = serde_json::to_string(&document).unwrap();
+        assert_eq!(written, r#"{"id":"a","text":"x","metadata":{}}"#);
+    }
+
+    #[test]
     fn a_key_that_comes_twice_is_refused_wherever_keys_are_data() {
         check_field::<tenant::IngestRequest>(|given| {
             format!(r#"{{"tenant_id": "t", "documents": [{{"id": "a", "text": "x", "metadata": {given}}}]}}"#)

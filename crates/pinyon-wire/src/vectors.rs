@@ -3,7 +3,7 @@
 use crate::{
     bounded::{self, COMPONENTS_MAX, RECORDS_MAX, SPARSE_MAX},
     filter_json::FilterJson,
-    json::MetadataFields,
+    json::{MetadataFields, write_optional_fields},
     object, unique,
 };
 use serde::{Deserialize, Serialize};
@@ -108,7 +108,7 @@ pub struct MatchJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sparse_values: Option<SparseValues>,
     /// Its metadata, if it has some and they were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "write_optional_fields")]
     pub metadata: Option<MetadataFields>,
 }
 
