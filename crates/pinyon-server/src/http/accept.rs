@@ -27,7 +27,7 @@ use crate::{auth::Access, strangers::Strangers, tls::Tls};
 use axum::Router;
 use places::Refusal;
 use serve_one::Server;
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, os::fd::AsFd, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -63,6 +63,15 @@ pub(crate) struct PortService {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OverTls;
 
+/// Connections that may wait to be accepted. Where there is no room the system drops their first packet, and a client sends it again
+/// after a second; the standard library asks for 128.
+const WAITING_MAX: i32 = 1024;
+
+/// Makes room for [`WAITING_MAX`]; where the system refuses that, there is as much as there was.
+fn lengthen_queue(listener: &impl AsFd) {
+    let _ = rustix::net::listen(listener, WAITING_MAX);
+}
+
 /// Accepts connections until `stop` is done, then lets running requests finish. For as long as `stop` says, requests that are
 /// on their way are answered too.
 pub(crate) async fn serve_connections(
@@ -70,6 +79,7 @@ pub(crate) async fn serve_connections(
     service: PortService,
     stop: impl Future<Output = Duration>,
 ) {
+    lengthen_queue(&listener);
     let limits = service.door.limits;
     let (stopping, stopped) = watch::channel(Duration::ZERO);
     let server = Arc::new(Server::new(service));

@@ -46,6 +46,17 @@ const LIMITS: Limits = Limits {
     shutdown_time_max: Duration::from_secs(1),
 };
 
+#[test]
+fn many_connections_wait_in_line_while_nobody_accepts() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    super::lengthen_queue(&listener);
+    let address = listener.local_addr().unwrap();
+    // A dropped packet is sent again after a second.
+    let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(500)).unwrap();
+    let waiting: Vec<_> = (0..600).map(connect).collect();
+    assert_eq!(waiting.len(), 600);
+}
+
 /// A door without TLS or keys.
 pub(in crate::http) fn door() -> Door {
     let listen = [127, 0, 0, 1].into();
