@@ -1,6 +1,6 @@
 //! Trees of JSON that is kept as it came, while they are read.
 
-use super::{Count, Members};
+use super::{Count, FIELDS_MAX, Members};
 use crate::bounded::{self, Small};
 use serde::{
     Deserializer,
@@ -143,6 +143,10 @@ impl<'de, V: Tree> Visitor<'de> for Unique<'_, V> {
         self.0.one(0)?;
         let mut members = Members::new();
         while let Some(name) = map.next_key::<String>()? {
+            if members.0.len() == FIELDS_MAX {
+                let problem = format_args!("must have at most {FIELDS_MAX} fields, has more");
+                return Err(A::Error::custom(problem));
+            }
             self.0.one(name.len())?;
             bounded::take(V::MEMBER_BYTES)?;
             members.0.push((name, map.next_value_seed(self)?));
