@@ -105,22 +105,17 @@ fn metrics_count_what_every_index_keeps_in_memory() {
     let spec = json!({"serverless": {"cloud": "aws", "region": "us-east-1"}});
     let made = server.post("/indexes", &json!({"name": "a", "dimension": 3, "spec": spec}));
     assert_eq!(made.unwrap().0, 201);
-    let metric = |name: &str| {
-        let text = server.agent().get(format!("{}/metrics", server.url)).call().unwrap();
-        let text = text.into_body().read_to_string().unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.unwrap_or_else(|| panic!("{name} is not in:\n{text}")).trim().parse::<f64>().unwrap()
-    };
-    assert_eq!(metric("pinyon_resident_bytes{part=\"memtable\"}"), 0.0);
+    let memtables = || server.metric(&["pinyon_resident_bytes{part=\"memtable\"}"]);
+    assert_eq!(memtables(), 0.0);
     let metadata = json!({"text": "x".repeat(10_000)});
     let vectors: Vec<_> = (1..=20)
         .map(|id| json!({"id": id.to_string(), "values": [id, 1, 1], "metadata": metadata}))
         .collect();
     let written = server.post("/indexes/a/vectors/upsert", &json!({ "vectors": vectors }));
     assert_eq!(written.unwrap().0, 200);
-    let memtable = metric("pinyon_resident_bytes{part=\"memtable\"}");
+    let memtable = memtables();
     assert!((200_000.0..300_000.0).contains(&memtable), "{memtable}");
-    assert!(metric("pinyon_anonymous_resident_bytes{}") > memtable);
+    assert!(server.metric(&["pinyon_anonymous_resident_bytes{}"]) > memtable);
     drop(server);
     std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -91,6 +91,14 @@ impl Server {
     }
 
     /// The process's number.
+    /// The sum of the metrics in whose lines all of this stands.
+    pub fn metric(&self, series: &[&str]) -> f64 {
+        let response = self.agent().get(format!("{}/metrics", self.url)).call().unwrap();
+        let text = response.into_body().read_to_string().unwrap();
+        let is_meant = |line: &&str| series.iter().all(|part| line.contains(part));
+        text.lines().filter(is_meant).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

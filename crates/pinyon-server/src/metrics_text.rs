@@ -63,18 +63,29 @@ fn mapped(shard: &EngineStats, part: fn(&MappedBytes) -> u64) -> f64 {
 }
 
 /// A shard's bytes by what they are, and whether they are mapped or stay in memory.
-fn memory(shard: &EngineStats) -> [(&'static str, &'static str, f64); 9] {
+fn memory(shard: &EngineStats) -> Vec<(&'static str, &'static str, f64)> {
+    let mapped = [
+        ("vectors", mapped(shard, |bytes| bytes.vectors)),
+        ("sparse", mapped(shard, |bytes| bytes.sparse)),
+        ("records", mapped(shard, |bytes| bytes.records)),
+        ("rest", mapped(shard, |bytes| bytes.rest)),
+    ];
+    let mapped = mapped.map(|(part, bytes)| (part, "mapped", bytes));
+    let resident = resident(shard.stats.resident()).map(|(part, bytes)| (part, "resident", bytes));
+    mapped.into_iter().chain(resident).collect()
+}
+
+/// Bytes that stay in memory, by what they are.
+fn resident(bytes: ResidentBytes) -> [(&'static str, f64); 5] {
+    let ResidentBytes { derived, memtable } = bytes;
     [
-        ("vectors", "mapped", mapped(shard, |bytes| bytes.vectors)),
-        ("sparse", "mapped", mapped(shard, |bytes| bytes.sparse)),
-        ("records", "mapped", mapped(shard, |bytes| bytes.records)),
-        ("rest", "mapped", mapped(shard, |bytes| bytes.rest)),
-        ("byte_codes", "resident", derived(shard, |bytes| bytes.byte_codes)),
-        ("bit_codes", "resident", derived(shard, |bytes| bytes.bit_codes)),
-        ("graphs", "resident", derived(shard, |bytes| bytes.graphs)),
-        ("filter_indexes", "resident", derived(shard, |bytes| bytes.filter_indexes)),
-        ("memtable", "resident", shard.stats.memtable_bytes as f64),
+        ("byte_codes", derived.byte_codes),
+        ("bit_codes", derived.bit_codes),
+        ("graphs", derived.graphs),
+        ("filter_indexes", derived.filter_indexes),
+        ("memtable", memtable),
     ]
+    .map(|(part, bytes)| (part, bytes as f64))
 }
 
 fn register_memory(shards: &[EngineStats], registry: &mut Registry) {
@@ -92,16 +103,9 @@ fn register_memory(shards: &[EngineStats], registry: &mut Registry) {
 
 /// What stays in memory of all indexes: a shard of every one of them would be a series.
 fn register_resident(bytes: ResidentBytes, registry: &mut Registry) {
-    let ResidentBytes { derived, memtable } = bytes;
     let family = Floats::default();
-    for (part, bytes) in [
-        ("byte_codes", derived.byte_codes),
-        ("bit_codes", derived.bit_codes),
-        ("graphs", derived.graphs),
-        ("filter_indexes", derived.filter_indexes),
-        ("memtable", memtable),
-    ] {
-        family.get_or_create(&vec![("part", part.to_owned())]).set(bytes as f64);
+    for (part, bytes) in resident(bytes) {
+        family.get_or_create(&vec![("part", part.to_owned())]).set(bytes);
     }
     let help = "Bytes that stay in memory, of all indexes, by what they are";
     registry.register("pinyon_resident_bytes", help, family);

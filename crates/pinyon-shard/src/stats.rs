@@ -1,6 +1,6 @@
 //! What a shard holds, counted from a snapshot.
 
-use crate::{DerivedBytes, MappedBytes, graphs, segment::Segment, shard::Inner};
+use crate::{DerivedBytes, MappedBytes, ResidentBytes, graphs, segment::Segment, shard::Inner};
 use pinyon_storage::wal;
 use pinyon_types::{Epoch, NamespaceId, SegmentId, SeqNo, TenantId};
 
@@ -69,7 +69,14 @@ impl ShardStats {
     /// Bytes that stay in memory as far as they are counted: the memtable, and codes, graphs and filter indexes of segments. What
     /// is mapped is not among them; nor is a table while it is being sealed.
     pub fn resident_bytes(&self) -> u64 {
-        self.memtable_bytes as u64 + self.segments.iter().map(|segment| segment.derived.total()).sum::<u64>()
+        let ResidentBytes { derived, memtable } = self.resident();
+        derived.total() + memtable
+    }
+
+    /// The same, by what they are.
+    pub fn resident(&self) -> ResidentBytes {
+        let derived = self.segments.iter().map(|segment| segment.derived).sum();
+        ResidentBytes { derived, memtable: self.memtable_bytes as u64 }
     }
 }
 

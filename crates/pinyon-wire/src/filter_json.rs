@@ -27,22 +27,6 @@ impl Tree for FilterJson {
     // The list of members grows by doubling, and ends as long as it must be.
     const MEMBER_BYTES: usize = 2 * size_of::<String>();
 
-    fn null() -> Self {
-        Self::Null
-    }
-
-    fn bool(flag: bool) -> Self {
-        Self::Bool(flag)
-    }
-
-    fn number(number: Number) -> Self {
-        Self::Number(number)
-    }
-
-    fn text(text: String) -> Self {
-        Self::String(text.into())
-    }
-
     fn list(items: Vec<Self>) -> Self {
         Self::Array(items.into())
     }

@@ -60,8 +60,8 @@ fn array_of(body: &[u8], name: &str) -> Option<usize> {
     }
 }
 
-/// The quote that ends a string.
-fn string_end(body: &[u8], mut at: usize) -> Option<usize> {
+/// The quote that ends a string, which begins at a place.
+pub(crate) fn string_end(body: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match body.get(at)? {
             b'"' => return Some(at),

@@ -28,4 +28,4 @@ pub mod tenant;
 mod unique;
 pub mod vectors;
 
-pub use unique::optional_metadata as optional_unique_map;
+pub use unique::optional_metadata;

@@ -56,19 +56,11 @@ fn address(server: &Server) -> SocketAddr {
     server.url.strip_prefix("http://").unwrap().parse().unwrap()
 }
 
-/// A number of `/metrics`, summed over all series that have this text.
-fn metric(server: &Server, series: &[&str]) -> f64 {
-    let response = server.agent().get(format!("{}/metrics", server.url)).call().unwrap();
-    let text = response.into_body().read_to_string().unwrap();
-    let is_meant = |line: &&str| series.iter().all(|part| line.contains(part));
-    text.lines().filter(is_meant).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
 /// Waits until no connection is left but those of who asks.
 fn assert_places_return(server: &Server) {
     let (began, mut left) = (Instant::now(), f64::MAX);
     while left > 1.0 {
-        left = metric(server, &["pinyon_connections{ports=\"control\""]);
+        left = server.metric(&["pinyon_connections{ports=\"control\""]);
         assert!(began.elapsed() < Duration::from_secs(15), "{left} connections stay");
     }
 }
@@ -124,7 +116,7 @@ fn good_clients_are_answered_beside_every_kind_of_flood() {
     for kind in ["IdleHttp2", "Settings", "Ping", "Priority", "WindowUpdate", "Unknown"] {
         assert!(horde.fates[kind].told.load(Relaxed) > 0, "{kind} was not told GOAWAY");
     }
-    assert!(metric(&server, &["pinyon_connections_ended_total", "control", "reason=\"frames\""]) >= 5.0);
+    assert!(server.metric(&["pinyon_connections_ended_total", "control", "reason=\"frames\""]) >= 5.0);
     runtime.block_on(horde.tasks.shutdown());
     assert_places_return(&server);
     drop(server);
@@ -137,7 +129,7 @@ fn more_silent_sockets_than_places_keep_nobody_out() {
     let silent: Vec<_> = (0..300).map(|_| std::net::TcpStream::connect(address(&server)).unwrap()).collect();
     let good = Good::run(address(&server), Duration::from_secs(1));
     assert!(good.answered > 10 && good.failed == 0, "{good:?}");
-    assert!(metric(&server, &["pinyon_connections_ended_total", "control", "reason=\"evicted\""]) > 200.0);
+    assert!(server.metric(&["pinyon_connections_ended_total", "control", "reason=\"evicted\""]) > 200.0);
     drop(silent);
     assert_places_return(&server);
     drop(server);

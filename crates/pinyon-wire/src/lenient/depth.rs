@@ -1,5 +1,7 @@
 //! How deep JSON is nested, told without a reader: one that passes over what it does not keep holds a byte for every level.
 
+use crate::floats::string_end;
+
 /// The member of the outermost object in which brackets stand deeper than `most`, if that is so anywhere; its name as it is
 /// written, empty where there is none. Text that is no JSON may be told to be deep.
 pub fn too_deep(bytes: &[u8], most: usize) -> Option<&str> {
@@ -8,10 +10,10 @@ pub fn too_deep(bytes: &[u8], most: usize) -> Option<&str> {
         at += 1;
         match byte {
             b'"' => {
-                let text = text(&bytes[at..]);
-                at += text.len() + 1;
+                let end = string_end(bytes, at)?;
                 // A name comes before its value, so inside of that it was the last text of the outermost object.
-                member = if depth == 1 { text } else { member };
+                member = if depth == 1 { &bytes[at..end] } else { member };
+                at = end + 1;
             }
             b'[' | b'{' => {
                 depth += 1;
@@ -24,19 +26,6 @@ pub fn too_deep(bytes: &[u8], most: usize) -> Option<&str> {
         }
     }
     None
-}
-
-/// What stands before the quote that ends a text.
-fn text(bytes: &[u8]) -> &[u8] {
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => break,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    &bytes[..at.min(bytes.len())]
 }
 
 #[cfg(test)]

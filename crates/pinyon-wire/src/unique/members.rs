@@ -17,6 +17,14 @@ impl<T> Members<T> {
         Self(Vec::new())
     }
 
+    /// Refuses one member too many.
+    pub(super) fn check_room<E: Error>(&self) -> Result<(), E> {
+        match self.0.len() {
+            FIELDS_MAX => Err(E::custom(format_args!("must have at most {FIELDS_MAX} fields, has more"))),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads the value of the member whose name was read.
     ///
     /// # Errors
@@ -25,9 +33,7 @@ impl<T> Members<T> {
     where
         T: Deserialize<'de>,
     {
-        if self.0.len() == FIELDS_MAX {
-            return Err(A::Error::custom(format_args!("must have at most {FIELDS_MAX} fields, has more")));
-        }
+        self.check_room()?;
         // The list grows by doubling; names are allocated one by one.
         bounded::take(2 * size_of::<(String, T)>() + 32)?;
         self.0.push((name, map.next_value()?));

@@ -1,22 +1,17 @@
 //! Trees of JSON that is kept as it came, while they are read.
 
-use super::{Count, FIELDS_MAX, Members};
+use super::{Count, Members};
 use crate::bounded::{self, Small};
 use serde::{
     Deserializer,
     de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::Number;
 use std::{fmt, marker::PhantomData};
 
-/// JSON that is kept as it came, as a tree of one kind or another.
-pub(crate) trait Tree: Sized {
+/// JSON that is kept as it came, as a tree of one kind or another; what has no elements is made of the usual kind.
+pub(crate) trait Tree: From<Small> {
     /// Bytes, about, that an object's member takes besides what it is and its name's.
     const MEMBER_BYTES: usize;
-    fn null() -> Self;
-    fn bool(flag: bool) -> Self;
-    fn number(number: Number) -> Self;
-    fn text(text: String) -> Self;
     fn list(items: Vec<Self>) -> Self;
     /// Of members whose names are distinct and in order.
     fn object(members: Vec<(String, Self)>) -> Self;
@@ -25,22 +20,6 @@ pub(crate) trait Tree: Sized {
 impl Tree for Small {
     // A node of the tree for every five of them, as a rule; the first one takes a whole node, too.
     const MEMBER_BYTES: usize = 11 * size_of::<(String, Self)>() / 5;
-
-    fn null() -> Self {
-        Self::Null
-    }
-
-    fn bool(flag: bool) -> Self {
-        Self::Bool(flag)
-    }
-
-    fn number(number: Number) -> Self {
-        Self::Number(number)
-    }
-
-    fn text(text: String) -> Self {
-        Self::String(text)
-    }
 
     fn list(items: Vec<Self>) -> Self {
         Self::Array(items)
@@ -67,9 +46,9 @@ impl<'a, V: Tree> Unique<'a, V> {
         Self(count, PhantomData)
     }
 
-    fn one<E: Error>(self, bytes: usize, value: impl FnOnce() -> V) -> Result<V, E> {
+    fn one<E: Error>(self, bytes: usize, value: impl Into<Small>) -> Result<V, E> {
         self.0.one(bytes)?;
-        Ok(value())
+        Ok(value.into().into())
     }
 }
 
@@ -89,31 +68,31 @@ impl<'de, V: Tree> Visitor<'de> for Unique<'_, V> {
     }
 
     fn visit_bool<E: Error>(self, flag: bool) -> Result<V, E> {
-        self.one(0, || V::bool(flag))
+        self.one(0, flag)
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<V, E> {
-        self.one(0, || V::number(number.into()))
+        self.one(0, number)
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<V, E> {
-        self.one(0, || V::number(number.into()))
+        self.one(0, number)
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<V, E> {
-        self.one(0, || Number::from_f64(number).map_or_else(V::null, V::number))
+        self.one(0, number)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<V, E> {
-        self.one(text.len(), || V::text(text.to_owned()))
+        self.one(text.len(), text)
     }
 
     fn visit_string<E: Error>(self, text: String) -> Result<V, E> {
-        self.one(text.len(), || V::text(text))
+        self.one(text.len(), text)
     }
 
     fn visit_unit<E: Error>(self) -> Result<V, E> {
-        self.one(0, V::null)
+        self.one(0, Small::Null)
     }
 
     fn visit_none<E: Error>(self) -> Result<V, E> {
@@ -143,10 +122,7 @@ impl<'de, V: Tree> Visitor<'de> for Unique<'_, V> {
         self.0.one(0)?;
         let mut members = Members::new();
         while let Some(name) = map.next_key::<String>()? {
-            if members.0.len() == FIELDS_MAX {
-                let problem = format_args!("must have at most {FIELDS_MAX} fields, has more");
-                return Err(A::Error::custom(problem));
-            }
+            members.check_room()?;
             self.0.one(name.len())?;
             bounded::take(V::MEMBER_BYTES)?;
             members.0.push((name, map.next_value_seed(self)?));

@@ -21,7 +21,7 @@ struct DocumentLine {
     tenant_id: String,
     id: String,
     text: String,
-    #[serde(default, deserialize_with = "pinyon_wire::optional_unique_map")]
+    #[serde(default, deserialize_with = "pinyon_wire::optional_metadata")]
     metadata: Option<MetadataFields>,
 }
 

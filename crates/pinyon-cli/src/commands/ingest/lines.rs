@@ -39,7 +39,7 @@ struct Line {
     tenant_id: Option<String>,
     id: String,
     text: String,
-    #[serde(default, deserialize_with = "pinyon_wire::optional_unique_map")]
+    #[serde(default, deserialize_with = "pinyon_wire::optional_metadata")]
     metadata: Option<MetadataFields>,
 }
 
