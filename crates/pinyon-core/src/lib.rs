@@ -63,9 +63,10 @@ pub use latency::Quantiles;
 pub use load::QueryLoad;
 pub use pinyon_shard::{
     Asked, BytesRead, Change, DerivedBytes, DiskBudget, DiskLevel, DiskMarks, DiskState, ErasureTimes,
-    Explanation, GraphEngine, Hit, KeptTest, Located, MappedBytes, MemoryBudget, Page, PartExplanation,
-    PartPlace, PartRecall, Pressure, Prices, QuestionsKept, Reason, Recall, Receipt, ResidentBytes,
-    SalvageReport, SalvagedNamespace, SegmentStats, ShardOptions, Stored, Tier, WantedRoom, Way, Work,
+    Explanation, GraphEngine, Hit, KeptCodes, KeptTest, Located, MappedBytes, MemoryBudget, Page,
+    PartExplanation, PartPlace, PartRecall, Pressure, Prices, QuestionsKept, Reason, Recall, Receipt,
+    ResidentBytes, SalvageReport, SalvagedNamespace, SegmentStats, ShardOptions, Stored, Tier, WantedRoom,
+    Way, Work,
 };
 pub use pinyon_storage::{
     SystemClock,

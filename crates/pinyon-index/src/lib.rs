@@ -28,7 +28,7 @@ mod top_k;
 mod work;
 
 pub use bound::Bound;
-pub use coded::{CodedQuery, CodedRows, CodesTest, Coding, DenseQuery, Wanted};
+pub use coded::{CodedQuery, CodedRows, CodesTest, Coding, DenseQuery, KeptBits, Vectors, Wanted};
 pub use filter::{FilterIndex, MetadataRows};
 pub use graph::{
     Beginning, Building, Close, CodeGraph, Found, Graph, GraphCost, GraphError, GraphOptions, GraphParts,

@@ -1,10 +1,13 @@
 //! Queries for self-tests: as far from the rows as people's queries are, drawn from the rows alone; and their exact answers.
 
-use crate::{CodedRows, DenseQuery, RowBlock, TopK, Wanted, Work, scan, sequential::K};
+use crate::{CodedRows, DenseQuery, RowBlock, TopK, Vectors, Wanted, Work, scan, sequential::K};
 use pinyon_distance::{QueryScorer, codes::Int8Rows};
 use pinyon_types::{Distance, Effort, Metric, SeededRng, SlotId};
 use roaring::RoaringBitmap;
-use std::sync::OnceLock;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
 
 /// Rows that all queries are held against before the next ones: as many as stay in a core's own cache.
 const TILE_ROWS: usize = 256;
@@ -53,7 +56,7 @@ pub(crate) const CLASSES: usize = 4;
 /// rows that were held out. Many copies of one vector are one case, and what lies between others is another. Classes take turns.
 pub(crate) fn classes(
     block: RowBlock<'_>,
-    codes: Option<&Int8Rows>,
+    told: Option<&Told>,
     held_out: &[u32],
     count: usize,
     seed: u64,
@@ -62,7 +65,7 @@ pub(crate) fn classes(
     let each = count.div_ceil(if held_out.is_empty() { CLASSES - 1 } else { CLASSES });
     let mut rng = SeededRng::new(seed);
     let any = (0..each).map(|_| rng.below(block.rows() as u64) as u32).collect::<Vec<u32>>();
-    let mut distinct = codes.map_or_else(Vec::new, |codes| distinct_rows(codes, each, seed));
+    let mut distinct = told.map_or_else(Vec::new, |told| told.distinct_rows(each, seed));
     distinct.retain(|row| !held_out.contains(row));
     let vectors = |rows: &[u32]| rows.iter().map(|row| block.vector(*row as usize).to_vec()).collect();
     let moved = probes(block, &distinct, each, seed);
@@ -80,12 +83,48 @@ pub(crate) fn distinct_rows(codes: &Int8Rows, count: usize, seed: u64) -> Vec<u3
     distinct_and_seen(codes, count, seed).0
 }
 
-/// Whether so many rows lie in crowds that few rows at random are seen to: then results stand or fall together.
-pub(crate) fn has_crowds(codes: &Int8Rows, seed: u64) -> bool {
-    let (distinct, seen) = distinct_and_seen(codes, CROWDS_AMONG, seed);
-    // The same row may have been drawn twice.
-    codes.len() > CROWDS_AMONG && seen > distinct.len() + CROWDS_AMONG / 32
+/// Codes of a byte a component by which rows are told from each other.
+#[derive(Debug)]
+pub(crate) struct Told {
+    codes: Arc<Int8Rows>,
+    /// Whose they are, where they are not those of all rows.
+    rows: Option<Vec<u32>>,
 }
+
+impl Told {
+    /// By those that rows have, or by some made for rows at random.
+    pub(crate) fn by(coded: &CodedRows, block: RowBlock<'_>, seed: u64) -> Self {
+        if coded.has_bytes() {
+            return Self { codes: Arc::clone(coded.bytes_codes()), rows: None };
+        }
+        let mut rng = SeededRng::new(seed);
+        let rows: BTreeSet<u32> = (0..TOLD_ROWS).map(|_| rng.below(block.rows() as u64) as u32).collect();
+        let mut codes = Int8Rows::clone(coded.bytes_codes());
+        for row in rows.iter().map(|row| *row as usize) {
+            codes.extend(block.vector(row), &block.inverse_norms[row..=row]);
+        }
+        Self { codes: Arc::new(codes), rows: Some(rows.into_iter().collect()) }
+    }
+
+    /// Up to `count` rows, no two of which have codes so near to each other that they may be the same.
+    fn distinct_rows(&self, count: usize, seed: u64) -> Vec<u32> {
+        let mut distinct = distinct_rows(&self.codes, count, seed);
+        if let Some(rows) = &self.rows {
+            distinct.iter_mut().for_each(|row| *row = rows[*row as usize]);
+        }
+        distinct
+    }
+
+    /// Whether so many rows lie in crowds that few rows at random are seen to: then results stand or fall together.
+    pub(crate) fn has_crowds(&self, seed: u64) -> bool {
+        let (distinct, seen) = distinct_and_seen(&self.codes, CROWDS_AMONG, seed);
+        // The same row may have been drawn twice.
+        self.codes.len() > CROWDS_AMONG && seen > distinct.len() + CROWDS_AMONG / 32
+    }
+}
+
+/// Rows that are coded only to tell them from each other.
+const TOLD_ROWS: usize = 4_096;
 
 /// Rows among which crowds are looked for.
 const CROWDS_AMONG: usize = 64;
@@ -255,7 +294,7 @@ impl<'a> Truth<'a> {
         let effort = Effort::NORMAL.or_factor(TRUTH_EFFORT);
         let wanted = Wanted { is_wanted: &|row| !self.without.contains(row), stop: &|| false };
         let asked = (DenseQuery::new(query, &place), effort);
-        codes.search((self.block, &scorer), asked, wanted, &mut best, &mut Work::default());
+        codes.search((Vectors::from(self.block), &scorer), asked, wanted, &mut best, &mut Work::default());
         Results::of(&best.into_sorted())
     }
 }

@@ -131,7 +131,7 @@ fn found_by_codes(
     let (scorer, codes, mut best) = (QueryScorer::new(mix.metric, query), OnceLock::new(), TopK::new(k));
     let wanted = Wanted { is_wanted: &|_| true, stop: &|| false };
     let asked = (DenseQuery::new(query, &codes), Effort::NORMAL);
-    coded.search((mix.block(), &scorer), asked, wanted, &mut best, work);
+    coded.search((mix.block().into(), &scorer), asked, wanted, &mut best, work);
     best.into_sorted()
 }
 

@@ -16,6 +16,7 @@
 mod bell;
 mod budget;
 mod codes;
+mod derived;
 mod disk;
 mod erase;
 mod error;
@@ -56,6 +57,7 @@ mod write;
 mod tests;
 
 pub use budget::MemoryBudget;
+pub use codes::KeptCodes;
 pub use disk::{DiskBudget, DiskLevel, DiskMarks, DiskState};
 pub use erase::{Erased, ErasureTimes};
 pub use error::ShardError;

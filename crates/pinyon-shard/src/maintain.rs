@@ -30,6 +30,10 @@ pub enum Step {
     Merged(Option<SegmentId>),
     /// Codes were made.
     BuiltCodes,
+    /// Codes that an earlier run had made were read from their files.
+    LoadedCodes,
+    /// Codes were written for the next start, or could not be.
+    KeptCodes,
     /// A graph was built, or could not be and was left out.
     BuiltGraph,
     /// A graph was tested again, by what people asked.

@@ -2,7 +2,7 @@
 //! when there are enough of them, so a row is rewritten about as often as the data has size classes.
 
 use crate::{
-    ShardError, Step, codes, graphs,
+    ShardError, Step, codes, derived, graphs,
     layer::{Layer, LayerView, NamespaceRows, Row, Rows},
     maintain::{Maintenance, entry},
     memtable::Kills,
@@ -145,7 +145,7 @@ pub(crate) fn merge(
     let merged = unwinding(|| make(inner, maintenance, (inputs, &gone), id));
     let merged = merged.inspect_err(|_| remove_unnamed(inner, id))?;
     inner.replace_snapshot(|state| install(state, inputs, merged.as_ref()))?;
-    graphs::remove_of(inner, &gone);
+    derived::remove_of(inner, &gone);
     for input in &gone {
         let path = inner.segment_path(*input);
         match inner.io.remove(&path) {

@@ -2,7 +2,7 @@
 //! a manifest that came back older than the segments would make leftovers of them. Every step can be cut off by a crash and begun again.
 
 use crate::{
-    DiskBudget, QuestionsKept, ShardError, ShardOnDisk, ShardOptions, ShardShape, graphs,
+    DiskBudget, QuestionsKept, ShardError, ShardOnDisk, ShardOptions, ShardShape, codes, derived, graphs,
     layer::{Layer, LayerView, Rows},
     log_entry::{self, Operation},
     place::{Birth, ShardPlace},
@@ -66,6 +66,7 @@ fn open_once(
     }
     state.layers = open_segments(io, dir, (shape, options.verify), &manifest)?;
     graphs::inherit_files(&options, &state.layers, &names);
+    codes::note_files(&state.layers, &names);
     state.seq = SeqNo::new(manifest.log_floor);
     state.epoch_seen = highest_epoch(&manifest, &state);
     let mut emptied = Vec::new();
@@ -114,7 +115,7 @@ pub(crate) fn took_writes(io: &SharedIo, dir: &Path) -> Result<bool, ShardError>
 }
 
 /// The number under which the manifest keeps a metric; never changed, only added to.
-const fn metric_code(metric: Metric) -> u8 {
+pub(crate) const fn metric_code(metric: Metric) -> u8 {
     match metric {
         Metric::Cosine => 1,
         Metric::DotProduct => 2,
@@ -189,15 +190,15 @@ enum Leftover {
 impl Leftover {
     fn of(name: &str, manifest: &Manifest, ended_cleanly: bool) -> Option<Self> {
         let is_named = |name: &str| {
-            let is_of = |entry: &SegmentEntry| match graphs::segment_of(name) {
+            let is_of = |entry: &SegmentEntry| match derived::segment_of(name) {
                 Some(segment) => entry.id == segment.get(),
                 None => name == segment_file_name(SegmentId::new(entry.id)),
             };
             manifest.segments.iter().any(is_of)
         };
-        let is_graph = graphs::is_graph_file_name(name);
+        let is_derived = derived::is_derived_file_name(name);
         let is_unfinished = name.ends_with(".tmp");
-        if is_unfinished || (is_aside(name) && ended_cleanly) || (is_graph && !is_named(name)) {
+        if is_unfinished || (is_aside(name) && ended_cleanly) || (is_derived && !is_named(name)) {
             return Some(Self::Removed);
         }
         (name.ends_with(".seg") && !is_named(name) && !is_planted(7)).then_some(Self::SetAside)

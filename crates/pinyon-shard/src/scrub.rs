@@ -2,7 +2,7 @@
 //! written again; what is damaged in both is the end of serving the shard, until somebody mends it.
 
 use crate::{
-    Shard, ShardError, Step, graphs, maintain::Maintenance, merge, questions, reclaim::check_room_for,
+    Shard, ShardError, Step, derived, maintain::Maintenance, merge, questions, reclaim::check_room_for,
     recover, seal::leave_logs, segment::Segment, shard::Inner,
 };
 use pinyon_storage::{
@@ -212,11 +212,11 @@ fn read_logs(inner: &Inner, maintenance: &Maintenance) -> Result<(), ShardError>
     Ok(())
 }
 
-/// Graphs and samples of questions are made again where they are missing, so a damaged one is removed.
+/// Codes, graphs and samples of questions are made again where they are missing, so a damaged one is removed.
 fn verify_derived(inner: &Inner, pace: Pace<'_>) -> Vec<Verified> {
     let Ok(names) = inner.io.list(&inner.dir) else { return Vec::new() };
     let is_derived =
-        |name: &&String| graphs::is_graph_file_name(name) || questions::is_sample_file_name(name);
+        |name: &&String| derived::is_derived_file_name(name) || questions::is_sample_file_name(name);
     let mut found = Vec::new();
     for path in names.iter().filter(is_derived).map(|name| inner.dir.join(name)) {
         let bytes = inner.io.len(&path).unwrap_or_default();

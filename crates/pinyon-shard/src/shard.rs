@@ -215,7 +215,9 @@ impl Shard {
             graph_rows_min: self.inner.options.graph_rows_min,
             tick: self.inner.options.memory.as_ref().map(|budget| budget.tick()),
         };
-        let found = self.reading(|| search::search(&self.snapshot(), settings, scope, query, stop))?;
+        let snapshot = self.snapshot();
+        codes::load(&self.inner, &snapshot, scope);
+        let found = self.reading(|| search::search(&snapshot, settings, scope, query, stop))?;
         if found.met_many {
             self.inner.note_question(scope, query);
         }
@@ -352,7 +354,7 @@ impl Shard {
         }
         let memory = self.inner.options.memory.as_deref();
         let stop = &|| stop() || memory.is_some_and(|budget| budget.pressure() > Pressure::None);
-        match codes::build_next(&self.inner, stop) {
+        match codes::derive_next(&self.inner, stop) {
             Step::Idle => {}
             step => return step,
         }

@@ -1,6 +1,6 @@
 //! What a shard holds, counted from a snapshot.
 
-use crate::{DerivedBytes, MappedBytes, ResidentBytes, graphs, segment::Segment, shard::Inner};
+use crate::{DerivedBytes, MappedBytes, ResidentBytes, derived, segment::Segment, shard::Inner};
 use pinyon_storage::wal;
 use pinyon_types::{Epoch, NamespaceId, SegmentId, SeqNo, TenantId};
 
@@ -49,8 +49,8 @@ pub struct ShardStats {
     pub memtable_bytes: usize,
     /// Bytes of all log files as they lie on disk, the space that the current one has reserved included.
     pub log_bytes: u64,
-    /// Bytes of the files in which graphs are kept.
-    pub graph_file_bytes: u64,
+    /// Bytes of the files in which graphs and codes are kept.
+    pub derived_file_bytes: u64,
     /// Position of the last visible write.
     pub last_seq: SeqNo,
     /// Highest routing epoch seen.
@@ -58,11 +58,11 @@ pub struct ShardStats {
 }
 
 impl ShardStats {
-    /// Bytes on disk: segments, kept graphs and every log file, with the space that is reserved for what comes (a log grows in
+    /// Bytes on disk: segments, kept graphs and codes, and every log file, with the space that is reserved for what comes (a log grows in
     /// steps, so an empty shard takes one step).
     pub fn disk_bytes(&self) -> u64 {
         self.log_bytes
-            + self.graph_file_bytes
+            + self.derived_file_bytes
             + self.segments.iter().map(|segment| segment.bytes).sum::<u64>()
     }
 
@@ -114,7 +114,7 @@ pub(crate) fn collect(inner: &Inner) -> ShardStats {
         memtable_rows: state.memtable.rows,
         memtable_bytes: state.memtable.bytes,
         log_bytes: bytes_of(inner, &names, wal::is_log_file_name),
-        graph_file_bytes: bytes_of(inner, &names, graphs::is_graph_file_name),
+        derived_file_bytes: bytes_of(inner, &names, derived::is_derived_file_name),
         last_seq: state.seq,
         epoch_seen: state.epoch_seen,
     }

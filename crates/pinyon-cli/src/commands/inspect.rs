@@ -5,7 +5,7 @@ use crate::{
     exit::{Outcome, Usage},
     output,
 };
-use pinyon_core::{DerivedBytes, KeptTest, MappedBytes, PartRecall, Recall};
+use pinyon_core::{DerivedBytes, KeptCodes, KeptTest, MappedBytes, PartRecall, Recall};
 use pinyon_storage::{
     io::{Io, RealIo, SharedIo},
     manifest,
@@ -54,6 +54,7 @@ fn inspect(path: &Path) -> Option<Value> {
         name if name.ends_with(".log") => inspect_log(path),
         name if name.ends_with(".seg") => inspect_segment(path),
         name if name.ends_with(".graph") => inspect_graph(path),
+        name if name.ends_with(".bits") => inspect_kept_codes(path),
         _ => return None,
     };
     let mut report = report.unwrap_or_else(|error| json!({"error": error}));
@@ -153,6 +154,25 @@ fn inspect_graph(path: &Path) -> Result<Value, String> {
         shown["ef"] = json!(test.ef);
         shown["recall"] = found(test.recall, target, test.is_enough);
         shown["recall"]["since"] = json!(since_us / 1_000_000);
+    }
+    Ok(shown)
+}
+
+/// Codes that are kept beside their segment; damage to them costs only the time to make them again.
+fn inspect_kept_codes(path: &Path) -> Result<Value, String> {
+    let io: SharedIo = Arc::new(RealIo);
+    let (file, head) = SegmentFile::open_any(&io, path).map_err(|error| error.to_string())?;
+    let (shard, segment) = (head.owner.number, head.segment.get());
+    let mut shown = json!({"kind": "codes", "shard": shard, "segment": segment, "bytes": file.bytes()});
+    // Of another version nobody knows what it says.
+    if let Ok(KeptCodes { namespace, rows, recall, since_us }) = KeptCodes::of(&file) {
+        shown["namespace_number"] = json!(namespace);
+        shown["rows"] = json!(rows);
+        shown["tier"] = json!("codes");
+        shown["recall"] = json!({
+            "recall": recall.mean, "lower": recall.lower, "upper": recall.upper, "queries": recall.queries,
+            "asked": recall.asked.name(), "since": since_us / 1_000_000,
+        });
     }
     Ok(shown)
 }

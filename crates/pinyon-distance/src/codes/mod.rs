@@ -14,7 +14,7 @@ mod tests;
 
 pub use int8::{Int8Errors, Int8Query, Int8Rows};
 pub use rotation::Rotation;
-pub use signs::{SignLayout, SignQuery, SignRows};
+pub use signs::{SignLayout, SignParts, SignQuery, SignRows};
 pub use space::PointSpace;
 
 pub(crate) use signs::{Estimate, GROUP, GroupTerms, PLANES, TERM_WORDS};

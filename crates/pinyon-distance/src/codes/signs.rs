@@ -77,6 +77,19 @@ pub(crate) struct GroupTerms {
     pub(crate) ones: [f32; GROUP],
 }
 
+/// What coded rows that lie apart are made of, as a file keeps it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SignParts<'a> {
+    /// What the rows were turned into before they were coded.
+    pub space: PointSpace,
+    /// Of all rotated points.
+    pub mean: &'a [f32],
+    /// Number of rows.
+    pub rows: usize,
+    /// Each row's bits and its terms, in whole lines.
+    pub words: &'a [u64],
+}
+
 /// Coded rows.
 #[derive(Debug, Clone)]
 pub struct SignRows {
@@ -95,6 +108,29 @@ impl SignRows {
     pub fn new(space: PointSpace, mean: Vec<f32>, layout: SignLayout) -> Self {
         let words = mean.len().div_ceil(64);
         Self { space, mean, layout, words, rows: 0, lines: Vec::new(), terms: Vec::new() }
+    }
+
+    /// What the rows are made of; `None` of rows that lie interleaved.
+    pub fn parts(&self) -> Option<SignParts<'_>> {
+        let Self { space, mean, layout, words: _, rows, lines, terms: _ } = self;
+        let (space, rows, words) = (*space, *rows, bytemuck::cast_slice(lines));
+        (*layout == SignLayout::Apart).then_some(SignParts { space, mean, rows, words })
+    }
+
+    /// Rows that lie apart, of what they were made of; `None` if these are not the words of so many rows.
+    pub fn from_parts(parts: SignParts<'_>) -> Option<Self> {
+        let mut rows = Self::new(parts.space, parts.mean.to_vec(), SignLayout::Apart);
+        let lines = parts.words.len() / LINE_WORDS;
+        let is_of_rows =
+            parts.rows <= parts.words.len() && rows.layout.lines(rows.words, parts.rows) == lines;
+        if !is_of_rows || !parts.words.len().is_multiple_of(LINE_WORDS) {
+            return None;
+        }
+        rows.reserve_exact(parts.rows);
+        rows.rows = parts.rows;
+        rows.lines.resize(lines, Line::ZERO);
+        bytemuck::cast_slice_mut(&mut rows.lines).copy_from_slice(parts.words);
+        Some(rows)
     }
 
     /// Makes room for so many rows more.

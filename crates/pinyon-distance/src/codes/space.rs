@@ -33,6 +33,23 @@ impl PointSpace {
         }
     }
 
+    /// The space of a metric, given [`Self::lifted_to`]; `None` if that is no length of a point.
+    pub fn lifted(metric: Metric, norm_squared: f32) -> Option<Self> {
+        match metric {
+            Metric::Cosine => Some(Self::Unit),
+            Metric::Euclidean => Some(Self::Plain),
+            Metric::DotProduct => (norm_squared >= 0.0).then_some(Self::Lifted { norm_squared }),
+        }
+    }
+
+    /// The square of the length to which rows were lifted; 0 where they were not.
+    pub const fn lifted_to(self) -> f32 {
+        match self {
+            Self::Unit | Self::Plain => 0.0,
+            Self::Lifted { norm_squared } => norm_squared,
+        }
+    }
+
     /// Components of the points of rows of `dim` components.
     pub const fn dim(self, dim: usize) -> usize {
         match self {

@@ -23,8 +23,7 @@ pub enum Coding {
 impl CodedRows {
     /// The rows a byte a component, which is what all other codes and graphs begin with; `None` if it was stopped.
     pub fn bytes_of(block: RowBlock<'_>, metric: Metric, stop: &dyn Fn() -> bool) -> Option<Int8Rows> {
-        let space = PointSpace::of(metric, block.vectors, block.dim());
-        let mut bytes = Int8Rows::new(space, block.dim(), ROTATION_SEED);
+        let mut bytes = none_of(PointSpace::of(metric, block.vectors, block.dim()), block.dim());
         bytes.reserve_exact(block.rows());
         for part in parts(block) {
             if stop() {
@@ -49,9 +48,30 @@ impl CodedRows {
             None => None,
         };
         let coarsest = bytes.coarsest();
-        let coded = Self { bytes: Arc::new(bytes), coarsest, signs, test: CodesTest::NONE, since_us: 0 };
+        let (rows, bytes) = (block.rows(), Arc::new(bytes));
+        let coded = Self { rows, bytes, coarsest, signs, test: CodesTest::NONE, since_us: 0 };
         self_test::tested(coded, block, metric, stop)
     }
+
+    /// Codes of a bit a component alone; `None` of so few rows that they have none.
+    pub fn build_bits(block: RowBlock<'_>, metric: Metric, stop: &dyn Fn() -> bool) -> Option<Coding> {
+        let layout = sign_layout(block.rows())?;
+        let bytes = none_of(PointSpace::of(metric, block.vectors, block.dim()), block.dim());
+        let Some(signs) = signs(&bytes, block, layout, stop) else { return Some(Coding::Stopped) };
+        let coded = Self::of_bits(bytes, signs, CodesTest::NONE);
+        Some(self_test::tested(coded, block, metric, stop))
+    }
+
+    /// Bits alone.
+    pub(super) fn of_bits(none: Int8Rows, signs: SignRows, test: CodesTest) -> Self {
+        let (rows, bytes) = (signs.len(), Arc::new(none));
+        Self { rows, bytes, coarsest: [0.0; 2], signs: Some(signs), test, since_us: 0 }
+    }
+}
+
+/// What queries are coded by: codes of no rows.
+pub(super) fn none_of(space: PointSpace, dim: usize) -> Int8Rows {
+    Int8Rows::new(space, dim, ROTATION_SEED)
 }
 
 /// Rows between two looks at whether to stop.

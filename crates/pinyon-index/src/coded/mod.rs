@@ -3,14 +3,16 @@
 
 mod build;
 mod candidates;
+mod kept;
 mod query;
 mod self_test;
 #[cfg(test)]
 mod tests;
 mod within;
 
-use crate::{RowBlock, ScanEnd, TopK, Work};
+use crate::{ScanEnd, TopK, Work};
 pub use build::Coding;
+pub use kept::KeptBits;
 use pinyon_distance::{
     QueryScorer,
     codes::{Int8Rows, SignLayout, SignQuery, SignRows},
@@ -19,6 +21,7 @@ use pinyon_types::{Distance, Effort, Metric, SlotId};
 pub use query::{CodedQuery, DenseQuery};
 pub use self_test::CodesTest;
 use std::{ops::Range, sync::Arc};
+pub use within::Vectors;
 use within::Within;
 
 /// Below so many rows reading bytes costs less than reading bits first: where a prototype's curves crossed, at 384 components.
@@ -37,9 +40,12 @@ const CHUNK: usize = 512;
 /// Rows between two looks at whether to stop.
 const ROWS_PER_CHECK: usize = 16 * CHUNK;
 
-/// Codes of consecutive rows.
+/// Codes of consecutive rows: bytes, and bits where there are many of them; or bits alone, where there is no room for bytes. Vectors are
+/// read then where bytes would be.
 #[derive(Debug)]
 pub struct CodedRows {
+    rows: usize,
+    /// Of no row where there are bits alone: a query is made by what is the same for all of them.
     bytes: Arc<Int8Rows>,
     /// What [`Int8Rows::coarsest`] says.
     coarsest: [f32; 2],
@@ -62,6 +68,11 @@ impl CodedRows {
     /// The codes of a byte a component.
     pub const fn bytes_codes(&self) -> &Arc<Int8Rows> {
         &self.bytes
+    }
+
+    /// Whether there are codes of a byte a component: graphs are walked on them.
+    pub fn has_bytes(&self) -> bool {
+        self.bytes.len() == self.rows
     }
 
     /// What the self-test found.
@@ -87,7 +98,7 @@ impl CodedRows {
 
     /// Whether codes are the cheaper way to `k` results: not where most rows would be kept on the way.
     pub fn is_worth(&self, k: usize) -> bool {
-        !self.test.is_dear && self.bytes.len() >= 4 * k
+        !self.test.is_dear && self.rows >= 4 * k
     }
 
     /// Whether there are codes of a bit a component.
@@ -117,52 +128,58 @@ impl CodedRows {
     /// Whether bits choose among so many named rows before bytes do, in a search for `k` results.
     pub fn has_signs_for(&self, rows: usize, k: usize) -> bool {
         let kept = FILTERED_TIMES * self.test.bytes_read.max(k as u64);
-        self.has_signs_apart() && rows as u64 * (BYTES_PER_SIGNS - 1) > kept * BYTES_PER_SIGNS
+        let is_cheaper = || rows as u64 * (BYTES_PER_SIGNS - 1) > kept * BYTES_PER_SIGNS;
+        !self.has_bytes() || (self.has_signs_apart() && is_cheaper())
     }
 
-    /// Adds the nearest wanted rows to `best`, whose distances come from the vectors of `block`.
+    /// Adds the nearest wanted rows to `best`, whose distances come from their vectors.
     pub fn search(
         &self,
-        (block, scorer): (RowBlock<'_>, &QueryScorer<'_>),
+        vectors: (Vectors<'_>, &QueryScorer<'_>),
         (query, effort): (DenseQuery<'_>, Effort),
         wanted: Wanted<'_>,
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
     ) -> ScanEnd {
         let query = query.within(best);
-        let mut within = self.within(query, best.capacity());
+        let mut within = self.within(query, vectors, best.capacity());
         let end = match &self.signs {
             Some(signs) => self.scan_signs(signs, (query, effort), wanted, (&mut within, work)),
             None => self.scan_bytes(query, wanted, &mut within),
         };
-        within.rescore((block, scorer), effort.candidates_max_for(best.capacity()), best, work);
+        within.rescore(effort.candidates_max_for(best.capacity()), best, work);
         end
     }
 
     /// The same of these rows alone.
     pub fn search_rows(
         &self,
-        (block, scorer): (RowBlock<'_>, &QueryScorer<'_>),
+        vectors: (Vectors<'_>, &QueryScorer<'_>),
         (query, effort): (DenseQuery<'_>, Effort),
         (rows, stop): (&[u32], &dyn Fn() -> bool),
         best: &mut TopK<(Distance, SlotId)>,
         work: &mut Work,
     ) -> ScanEnd {
         let (k, query) = (best.capacity(), query.within(best));
-        let mut within = self.within(query, k);
+        let mut within = self.within(query, vectors, k);
         let end = match &self.signs {
             Some(signs) if self.has_signs_for(rows.len(), k) => {
                 self.signs_of(signs, (query, effort), (rows, stop), (&mut within, work))
             }
             _ => self.bytes_of_rows(query, (rows, stop), &mut within),
         };
-        within.rescore((block, scorer), effort.candidates_max_for(k), best, work);
+        within.rescore(effort.candidates_max_for(k), best, work);
         end
     }
 
-    fn within<'a>(&'a self, query: DenseQuery<'a>, k: usize) -> Within<'a> {
+    fn within<'a>(
+        &'a self,
+        query: DenseQuery<'a>,
+        vectors: (Vectors<'a>, &'a QueryScorer<'a>),
+        k: usize,
+    ) -> Within<'a> {
         let coded = query.coded(&self.bytes);
-        Within::new(&self.bytes, coded, (k.max(1), query.limit(&self.bytes)), self.coarsest)
+        Within::new((self, coded), vectors, (k.max(1), query.limit(&self.bytes)))
     }
 
     fn scan_signs(

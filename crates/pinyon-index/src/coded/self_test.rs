@@ -2,8 +2,8 @@
 
 use super::{BYTES_PER_SIGNS, CodedRows, Coding, DenseQuery, Wanted};
 use crate::{
-    RowBlock, TopK, Work,
-    probes::{Results, classes, has_crowds, nearest_of_each},
+    RowBlock, TopK, Vectors, Work,
+    probes::{Results, Told, classes, nearest_of_each},
     sequential::{Asked, Evidence, K, Recall},
 };
 use pinyon_distance::QueryScorer;
@@ -34,7 +34,7 @@ pub struct CodesTest {
     pub deviations: f32,
     /// The recall that was found.
     pub recall: Recall,
-    /// Rows whose bytes a query reads after their bits, on average.
+    /// Rows whose bytes a query reads after their bits, on average, or whose vectors where there are no bytes.
     pub bytes_read: u64,
     /// Rows whose vectors a query reads, on average.
     pub vectors_read: u64,
@@ -51,6 +51,17 @@ impl CodesTest {
         vectors_read: 0,
         is_dear: false,
     };
+
+    /// What it is where the same bits of so many rows are alone.
+    pub(super) fn of_bits_alone(self, rows: usize) -> Self {
+        let vectors_read = self.vectors_read.max(self.bytes_read);
+        Self { vectors_read, is_dear: is_dear(rows as u64, rows as u64, vectors_read), ..self }
+    }
+}
+
+/// Whether a search that costs as many rows' bits before it reads vectors costs more than a scan of the vectors.
+const fn is_dear(rows: u64, before: u64, vectors_read: u64) -> bool {
+    before + VECTOR_COST * vectors_read > SCANNED_VECTOR_COST * rows + VECTOR_COST * K as u64 * 2
 }
 
 /// The codes with what the test found of them.
@@ -60,10 +71,11 @@ pub(super) fn tested(
     metric: Metric,
     stop: &dyn Fn() -> bool,
 ) -> Coding {
-    let probes = classes(block, Some(&coded.bytes), &[], probes_for(&coded), SEED);
+    let told = Told::by(&coded, block, SEED);
+    let probes = classes(block, Some(&told), &[], probes_for(&coded), SEED);
     let queries: Vec<Vec<f32>> = probes.into_iter().map(|(_, query)| query).collect();
     let Some(nearest) = nearest_of_each(block, metric, &queries, None, stop) else { return Coding::Stopped };
-    let first = if has_crowds(&coded.bytes, SEED) { CROWDS_FROM } else { 0 };
+    let first = if told.has_crowds(SEED) { CROWDS_FROM } else { 0 };
     for deviations in LADDER.into_iter().skip(first) {
         if stop() {
             return Coding::Stopped;
@@ -80,7 +92,7 @@ pub(super) fn tested(
 /// How many probes: bounds by bits are chosen by them, those by bytes leave nothing to choose.
 fn probes_for(coded: &CodedRows) -> usize {
     let (least, most) = QUERIES.into_inner();
-    if coded.has_signs() { (DISTANCES / coded.bytes.len()).clamp(least, most) } else { least }
+    if coded.has_signs() { (DISTANCES / coded.rows).clamp(least, most) } else { least }
 }
 
 fn test(
@@ -98,16 +110,18 @@ fn test(
     }
     let queries = queries.len();
     let mean = |count: u64| count.div_ceil(queries.max(1) as u64);
-    let (bytes_read, vectors_read) = (mean(work.code_distances), mean(work.distances));
-    let rows = block.rows() as u64;
-    let (first, bytes_cost) =
-        if coded.has_signs() { (rows, BYTES_PER_SIGNS * bytes_read) } else { (3 * rows, 0) };
+    let (rows, vectors_read) = (block.rows() as u64, mean(work.distances));
+    let bytes_read = if coded.has_bytes() { mean(work.code_distances) } else { vectors_read };
+    let before = match (coded.has_signs(), coded.has_bytes()) {
+        (false, _) => 3 * rows,
+        (true, true) => rows + BYTES_PER_SIGNS * bytes_read,
+        (true, false) => rows,
+    };
     CodesTest {
         recall: evidence.recall(Asked::Probes),
         bytes_read,
         vectors_read,
-        is_dear: first + bytes_cost + VECTOR_COST * vectors_read
-            > SCANNED_VECTOR_COST * rows + VECTOR_COST * K as u64 * 2,
+        is_dear: is_dear(rows, before, vectors_read),
         ..coded.test
     }
 }
@@ -123,6 +137,6 @@ fn search(
     let (scorer, codes) = (QueryScorer::new(metric, query), OnceLock::new());
     let mut best = TopK::new(K);
     let asked = (DenseQuery::new(query, &codes), Effort::NORMAL);
-    coded.search((block, &scorer), asked, wanted, &mut best, work);
+    coded.search((Vectors::from(block), &scorer), asked, wanted, &mut best, work);
     best.into_sorted()
 }

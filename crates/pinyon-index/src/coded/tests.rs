@@ -1,8 +1,10 @@
 //! Codes against scans of the vectors.
 
+mod bits_alone;
+
 use super::*;
 use crate::sequential::K;
-use crate::{scan as scan_vectors, scan_slots};
+use crate::{RowBlock, scan as scan_vectors, scan_slots};
 use pinyon_distance::inverse_norm;
 use pinyon_types::SeededRng;
 use std::sync::OnceLock;
@@ -60,7 +62,7 @@ fn found(
     let mut best = TopK::new(k);
     let wanted = Wanted { is_wanted: wanted, stop: &|| false };
     let end = coded.search(
-        (set.block(), &scorer),
+        (set.block().into(), &scorer),
         (DenseQuery::new(query, &OnceLock::new()), Effort::NORMAL),
         wanted,
         &mut best,
@@ -126,7 +128,7 @@ fn bits_choose_among_named_rows_where_rows_lie_apart() {
                 scan_slots(set.block(), &scorer, &slots, &mut expected, &mut Work::default(), &|| false);
                 let mut work = Work::default();
                 coded.search_rows(
-                    (set.block(), &scorer),
+                    (set.block().into(), &scorer),
                     (DenseQuery::new(query, &OnceLock::new()), Effort::NORMAL),
                     (&rows, &|| false),
                     &mut found,
@@ -154,7 +156,7 @@ fn rows_that_are_named_are_the_only_ones() {
     let scorer = QueryScorer::new(Metric::Cosine, query);
     let (mut best, mut work) = (TopK::new(5), Work::default());
     coded.search_rows(
-        (set.block(), &scorer),
+        (set.block().into(), &scorer),
         (DenseQuery::new(query, &OnceLock::new()), Effort::NORMAL),
         (&[3, 0, 899], &|| false),
         &mut best,
@@ -177,7 +179,8 @@ fn a_bound_leaves_out_only_what_lies_beyond_it() {
             let (scorer, codes) = (QueryScorer::new(metric, query), OnceLock::new());
             let ask = |bound: Distance, among: Option<&[u32]>, distances: &mut u64| {
                 let asked = (DenseQuery { bound, ..DenseQuery::new(query, &codes) }, Effort::NORMAL);
-                let (mut best, mut work, rows) = (TopK::new(K), Work::default(), (set.block(), &scorer));
+                let (mut best, mut work, rows) =
+                    (TopK::new(K), Work::default(), (set.block().into(), &scorer));
                 match among {
                     Some(among) => coded.search_rows(rows, asked, (among, &|| false), &mut best, &mut work),
                     None => coded.search(rows, asked, EVERY_ROW, &mut best, &mut work),
@@ -206,7 +209,7 @@ fn a_stopped_search_says_so() {
     let (mut best, mut work) = (TopK::new(5), Work::default());
     let wanted = Wanted { is_wanted: &|_| true, stop: &|| true };
     let end = coded.search(
-        (set.block(), &scorer),
+        (set.block().into(), &scorer),
         (DenseQuery::new(query, &OnceLock::new()), Effort::NORMAL),
         wanted,
         &mut best,
@@ -218,7 +221,8 @@ fn a_stopped_search_says_so() {
     let rows: Vec<u32> = (0..20_000).step_by(2).collect();
     let codes = OnceLock::new();
     let query = (DenseQuery::new(query, &codes), Effort::NORMAL);
-    let end = coded.search_rows((set.block(), &scorer), query, (&rows, &|| true), &mut best, &mut work);
+    let end =
+        coded.search_rows((set.block().into(), &scorer), query, (&rows, &|| true), &mut best, &mut work);
     assert_eq!(end, ScanEnd::Stopped);
     assert_eq!(work.sign_distances, ROWS_PER_CHECK as u64);
     assert_eq!(best.into_sorted().len(), 5, "the nearest of what was looked at");
@@ -240,7 +244,7 @@ fn codes_of_a_part_are_those_of_its_rows_alone() {
         let search = |coded: &CodedRows| {
             let (mut best, mut work) = (TopK::new(10), Work::default());
             coded.search(
-                (block, &scorer),
+                (block.into(), &scorer),
                 (DenseQuery::new(query, &OnceLock::new()), Effort::NORMAL),
                 wanted,
                 &mut best,

@@ -1,9 +1,10 @@
 //! A search by codes that leaves out only what is certainly too far. Bits bound each row's distance from below; of rows within the
-//! limit bytes are read, which bound it from both sides and draw the limit nearer; of those that are left the vectors are read. How
+//! limit bytes are read, which bound it from both sides and draw the limit nearer; of those that are left the vectors are read. Where
+//! there are no bytes the vectors of rows within the limit are read at once, and say how far they are. How
 //! many that are is for the rows to say: few of ordinary ones, a whole crowd where it lies at the limit.
 
 use super::{
-    CHUNK, CodedQuery,
+    CHUNK, CodedQuery, CodedRows,
     candidates::{Candidates, is_beyond},
 };
 use crate::{RowBlock, TopK, Work};
@@ -17,38 +18,69 @@ use pinyon_types::{Distance, SlotId};
 const LANES: usize = 32;
 /// Rows that wait, at least, until bytes are read of the nearest of them: these draw the limit so near that most others are left out.
 const WAITING: usize = 256;
+/// The same where vectors are read, each of which may have to come from the disk.
+const WAITING_FOR_VECTORS: usize = 1 << 14;
 /// The nearest by their bits that are read before the others that wait, if `k` are fewer.
 const FIRST_MIN: usize = 24;
 /// Rows that are read at once, because one alone would be waited for.
 const AT_ONCE: usize = 64;
+/// Of rows whose bytes were read few are read again.
+const AT_ONCE_VECTORS: usize = 16;
 /// Rows beyond `k` among which `k` wanted ones are looked for: dead ones are few.
 const SPARE: usize = 16;
 /// Rows whose vectors are fetched ahead.
 const ROWS_AHEAD: usize = 2;
 
+/// The vectors of rows, and what is done before those of some are read: as many as are waited for at once.
+#[derive(Clone, Copy)]
+pub struct Vectors<'a> {
+    /// All rows; the first has codes number 0.
+    pub block: RowBlock<'a>,
+    /// Called with the numbers of rows.
+    pub before: &'a dyn Fn(&[u32]),
+}
+
+impl<'a> From<RowBlock<'a>> for Vectors<'a> {
+    /// Vectors before which nothing is to be done.
+    fn from(block: RowBlock<'a>) -> Self {
+        Self { block, before: &|_| () }
+    }
+}
+
 /// What a search has found so far.
 pub(super) struct Within<'a> {
     rows: &'a Int8Rows,
+    /// Whether these are codes, or only what a query was coded by.
+    has_bytes: bool,
+    vectors: Vectors<'a>,
+    scorer: &'a QueryScorer<'a>,
     query: &'a CodedQuery,
     /// No row's bytes are wrong by more.
     error_most: f32,
     candidates: Candidates,
-    /// Rows by their lower bounds, whose bytes are to be read.
+    /// Rows by their lower bounds, which are to be read.
     waiting: Vec<(f32, u32)>,
+    /// How many may wait until some are read.
+    patience: usize,
     scored: u64,
 }
 
 impl<'a> Within<'a> {
-    /// Nothing yet, for `k` results not farther than `limit`, among rows of which the coarsest are like this.
+    /// Nothing yet, for `k` results not farther than `limit`.
     pub(super) fn new(
-        rows: &'a Int8Rows,
-        query: &'a CodedQuery,
+        (coded, query): (&'a CodedRows, &'a CodedQuery),
+        (vectors, scorer): (Vectors<'a>, &'a QueryScorer<'a>),
         (k, limit): (usize, f32),
-        coarsest: [f32; 2],
     ) -> Self {
-        let error_most = query.errors.most(coarsest);
+        let error_most = query.errors.most(coded.coarsest);
+        let has_bytes = coded.has_bytes();
+        let waiting_max = if has_bytes { WAITING } else { WAITING_FOR_VECTORS };
         Self {
-            rows,
+            rows: &coded.bytes,
+            has_bytes,
+            patience: waiting_max.max(2 * FIRST_MIN.max(k)),
+            vectors,
+            scorer,
             query,
             error_most,
             candidates: Candidates::new(k, limit),
@@ -73,12 +105,14 @@ impl<'a> Within<'a> {
                 self.waiting.push((bounds[at], row));
             }
         });
-        let most = WAITING.max(2 * self.first());
-        if self.waiting.len() >= most {
+        if self.waiting.len() >= self.patience {
             self.read_nearest(bits);
-            if self.waiting.len() >= most {
-                self.read_waiting(bits);
-            }
+        }
+        match self.has_bytes {
+            _ if self.waiting.len() < self.patience => {}
+            true => self.read_waiting(bits),
+            // Those that come may draw the limit so near that none of these is read.
+            false => self.patience = 2 * self.waiting.len(),
         }
     }
 
@@ -87,7 +121,7 @@ impl<'a> Within<'a> {
         FIRST_MIN.max(self.candidates.k())
     }
 
-    /// Reads the bytes of those that are nearest of the rows that wait, and lets those go that are beyond the limit then.
+    /// Reads those that are nearest of the rows that wait, and lets those go that are beyond the limit then.
     fn read_nearest(&mut self, bits: &SignQuery) {
         let mut waiting = std::mem::take(&mut self.waiting);
         let first = self.first();
@@ -101,10 +135,13 @@ impl<'a> Within<'a> {
         self.waiting = waiting;
     }
 
-    /// Reads the bytes of rows that wait, those that are within the limit still.
+    /// Reads the rows that wait, those that are within the limit still.
     pub(super) fn read_waiting(&mut self, bits: &SignQuery) {
         self.read_nearest(bits);
         let mut waiting = std::mem::take(&mut self.waiting);
+        if !self.has_bytes {
+            waiting.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        }
         self.read(&waiting, bits);
         waiting.clear();
         self.waiting = waiting;
@@ -124,13 +161,30 @@ impl<'a> Within<'a> {
     }
 
     fn score(&mut self, rows: &[u32]) {
+        self.scored += rows.len() as u64;
+        if !self.has_bytes {
+            return self.score_by_vectors(rows);
+        }
         let mut estimates = [0.0; AT_ONCE];
         let estimates = &mut estimates[..rows.len()];
         self.query.bytes.distances_at(self.rows, rows, estimates);
         for (row, estimate) in rows.iter().zip(estimates) {
             self.take(*row, *estimate);
         }
-        self.scored += rows.len() as u64;
+    }
+
+    /// Distances that are not wrong at all.
+    fn score_by_vectors(&mut self, rows: &[u32]) {
+        (self.vectors.before)(rows);
+        for row in rows {
+            let distance = self.query.between_points(self.rows, self.distance(*row));
+            self.candidates.take(*row, distance, 0.0);
+        }
+    }
+
+    fn distance(&self, row: u32) -> Distance {
+        let (block, at) = (self.vectors.block, row as usize);
+        self.scorer.distance(block.vector(at), block.inverse_norms[at])
     }
 
     fn take(&mut self, row: u32, estimate: f32) {
@@ -183,17 +237,11 @@ impl<'a> Within<'a> {
         wanted.nth(k - 1).map_or(f32::INFINITY, |kth| 2.0 * self.error_most + estimates[kth])
     }
 
-    /// Adds what is nearest by the vectors of `block` to `best`, having read at most so many.
-    pub(super) fn rescore(
-        self,
-        (block, scorer): (RowBlock<'_>, &QueryScorer<'_>),
-        most: usize,
-        best: &mut TopK<(Distance, SlotId)>,
-        work: &mut Work,
-    ) {
-        work.code_distances += self.scored;
-        let rows = self.candidates.into_rows();
-        let rows = &rows[..most.min(rows.len())];
+    /// Adds what is nearest by the vectors to `best`, having read at most so many.
+    pub(super) fn rescore(mut self, most: usize, best: &mut TopK<(Distance, SlotId)>, work: &mut Work) {
+        *(if self.has_bytes { &mut work.code_distances } else { &mut work.distances }) += self.scored;
+        let rows = self.take_nearest(most);
+        let block = self.vectors.block;
         for (place, (least, row)) in rows.iter().enumerate() {
             // All that follow are at least as far.
             let worst =
@@ -201,14 +249,29 @@ impl<'a> Within<'a> {
             if is_beyond(*least, worst) {
                 return;
             }
-            if let Some((_, next)) = rows.get(place + ROWS_AHEAD) {
-                scorer.fetch(block.vector(*next as usize));
+            if self.has_bytes && place.is_multiple_of(AT_ONCE_VECTORS) {
+                self.prepare(&rows[place..rows.len().min(place + AT_ONCE_VECTORS)]);
             }
-            let at = *row as usize;
-            let distance = scorer.distance(block.vector(at), block.inverse_norms[at]);
-            best.push((distance, SlotId::new(block.first_slot.get() + row)));
+            if let Some((_, next)) = rows.get(place + ROWS_AHEAD) {
+                self.scorer.fetch(block.vector(*next as usize));
+            }
+            best.push((self.distance(*row), SlotId::new(block.first_slot.get() + row)));
             work.distances += 1;
         }
+    }
+
+    fn take_nearest(&mut self, most: usize) -> Vec<(f32, u32)> {
+        let none = Candidates::new(self.candidates.k(), f32::INFINITY);
+        let mut rows = std::mem::replace(&mut self.candidates, none).into_rows();
+        rows.truncate(most);
+        rows
+    }
+
+    /// Before vectors are read that were not read yet.
+    fn prepare(&self, rows: &[(f32, u32)]) {
+        let mut numbers = [0; AT_ONCE_VECTORS];
+        numbers.iter_mut().zip(rows).for_each(|(number, (_, row))| *number = *row);
+        (self.vectors.before)(&numbers[..rows.len()]);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::self_test::SETTLED;
 use super::{Graph, GraphRequest};
-use crate::{CodedRows, DenseQuery, RowBlock, TopK, Wanted, Work, probes, sequential::K};
+use crate::{CodedRows, DenseQuery, RowBlock, TopK, Wanted, Work, probes, probes::Told, sequential::K};
 use pinyon_distance::QueryScorer;
 use pinyon_types::{Clock, Effort, Metric};
 use std::sync::OnceLock;
@@ -31,7 +31,7 @@ pub fn measure_cost(
     clock: &dyn Clock,
 ) -> Option<GraphCost> {
     let probes = || {
-        let probes = probes::classes(block, Some(codes.bytes_codes()), &[], QUERIES, SEED);
+        let probes = probes::classes(block, Some(&Told::by(codes, block, SEED)), &[], QUERIES, SEED);
         probes.into_iter().map(|(_, probe)| probe).collect::<Vec<_>>()
     };
     let queries = if questions.len() < QUERIES { &probes() } else { questions };
@@ -54,7 +54,7 @@ fn scan((block, codes): (RowBlock<'_>, &CodedRows), metric: Metric, query: Dense
     let scorer = QueryScorer::new(metric, query.vector);
     let wanted = Wanted { is_wanted: &|_| true, stop: &|| false };
     let mut best = TopK::new(K);
-    codes.search((block, &scorer), (query, Effort::NORMAL), wanted, &mut best, &mut Work::default());
+    codes.search((block.into(), &scorer), (query, Effort::NORMAL), wanted, &mut best, &mut Work::default());
 }
 
 fn nanoseconds(clock: &dyn Clock, work: impl FnOnce()) -> f64 {

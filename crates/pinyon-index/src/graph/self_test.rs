@@ -5,7 +5,7 @@ use super::{Graph, GraphRequest};
 use crate::{
     DenseQuery, RowBlock, Work,
     coded::CodedRows,
-    probes::{self, CLASSES, Truth},
+    probes::{self, CLASSES, Told, Truth},
     sequential::{Asked, Evidence, K, Look, Recall, Verdict, looks},
 };
 use pinyon_distance::QueryScorer;
@@ -119,8 +119,8 @@ fn calibrate_by(
     let (classes, queries): (Vec<usize>, Vec<Vec<f32>>) = match asked {
         Asked::Questions => test.questions.iter().map(|question| (0, question.clone())).unzip(),
         Asked::Probes => {
-            let codes = codes.map(|codes| &**codes.bytes_codes());
-            probes::classes(block, codes, test.held_out.asked, PROBES, test.seed).into_iter().unzip()
+            let told = codes.map(|codes| Told::by(codes, block, test.seed));
+            probes::classes(block, told.as_ref(), test.held_out.asked, PROBES, test.seed).into_iter().unzip()
         }
     };
     let count = queries.len();

@@ -2,9 +2,10 @@
 //! the links that they begin with. A start in between finds nothing of that: graphs are built from nothing, and only where there
 //! are rows enough. Once they are built their files say the same.
 
-use super::{is_nearly_all, is_wanted, layout::file_name};
+use super::{is_nearly_all, is_wanted};
 use crate::{
     ShardOptions,
+    derived::{Kind, file_name},
     layer::LayerView,
     part::{Part, Span},
     segment::Segment,
@@ -84,7 +85,7 @@ pub(crate) fn inherit_files(options: &ShardOptions, layers: &[LayerView], names:
         let Some(segment) = view.layer.segment() else { continue };
         let kept = Span::all(segment).filter(|span| {
             is_wanted(options, span, segment.len(), true)
-                && names.contains(&file_name(span.part, view.layer.id))
+                && names.contains(&file_name(Kind::Graph, span.part, view.layer.id))
         });
         kept.for_each(|span| segment.inherited().keep(span.part, None));
     }

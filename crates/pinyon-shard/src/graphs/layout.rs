@@ -1,9 +1,8 @@
-//! The file of a graph, as FORMAT.md tells it: its name, its sections, and what it says it was made for.
+//! The file of a graph, as FORMAT.md tells it: its sections, and what it says it was made for.
 
-use crate::part::Part;
-use pinyon_index::{Asked, GraphTest, Recall};
+use crate::derived::{Property, decode_recall, encode_recall, outcome_of};
+use pinyon_index::GraphTest;
 use pinyon_storage::segment::SegmentFile;
-use pinyon_types::SegmentId;
 
 /// Tags of the sections; none is a segment's, so that neither file can pass for the other.
 pub(super) mod tag {
@@ -18,80 +17,36 @@ pub(super) mod tag {
 /// What is written; a reader knows no other. 2: walks end when the nearest are settled, and need another effort. 3: rows may stand for
 /// others, and what a test found is told with its bounds.
 const VERSION: u64 = 3;
-const ENDING: &str = ".graph";
-
-/// The name of the file of a part's graph.
-pub(super) fn file_name(part: Part, segment: SegmentId) -> String {
-    let part = match part {
-        Part::Namespace(id) => format!("namespace-{:016}", id.get()),
-        Part::Whole => "all".into(),
-    };
-    format!("segment-{:016}.{part}{ENDING}", segment.get())
-}
-
-/// Whether a file is a graph's.
-pub(crate) fn is_graph_file_name(name: &str) -> bool {
-    name.ends_with(ENDING)
-}
-
-/// The segment to which a file belongs, if it is a graph's.
-pub(crate) fn segment_of(name: &str) -> Option<SegmentId> {
-    let (digits, _) = name.strip_suffix(ENDING)?.strip_prefix("segment-")?.split_once('.')?;
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().ok()).flatten().map(SegmentId::new)
-}
-
 /// Everything on which a graph and its effort depend. Another purpose, another graph.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Purpose {
-    pub(super) part: Part,
-    pub(super) segment_bytes: u64,
-    /// Covers every byte of the segment.
-    pub(super) segment_checksum: u32,
-    pub(super) rows: u32,
-    pub(super) components: u32,
+    pub(super) rows: [Property; 6],
     pub(super) codes_fingerprint: u64,
     pub(super) m: u32,
     pub(super) ef_construction: u32,
     pub(super) recall_min: f64,
 }
 
-/// How many numbers tell a purpose.
-const PROPERTIES: usize = 11;
-
 impl Purpose {
-    fn properties(&self) -> [(&'static str, u64); PROPERTIES] {
-        let (kind, namespace) = self.part.numbers();
-        [
-            ("version", VERSION),
-            ("part", kind),
-            ("namespace", namespace),
-            ("segment's length", self.segment_bytes),
-            ("segment's checksum", u64::from(self.segment_checksum)),
-            ("number of rows", u64::from(self.rows)),
-            ("number of components", u64::from(self.components)),
+    fn properties(&self) -> Vec<Property> {
+        let settings = [
             ("codes", self.codes_fingerprint),
             ("m", u64::from(self.m)),
             ("ef_construction", u64::from(self.ef_construction)),
             ("demanded recall", self.recall_min.to_bits()),
-        ]
+        ];
+        [("version", VERSION)].into_iter().chain(self.rows).chain(settings).collect()
     }
 
     /// The first section.
     pub(super) fn encode(&self, test: GraphTest, since_us: u64) -> Vec<u8> {
-        let numbers = self.properties().map(|(_, number)| number);
-        numbers.into_iter().chain(encoded(test, since_us)).flat_map(u64::to_le_bytes).collect()
+        let numbers = self.properties().into_iter().map(|(_, number)| number);
+        numbers.chain(encoded(test, since_us)).flat_map(u64::to_le_bytes).collect()
     }
 
     /// What a first section tells came of it, if it was written for this purpose.
     pub(super) fn outcome(&self, section: &[u64]) -> Result<(GraphTest, u64), String> {
-        let pairs = self.properties().into_iter().zip(section);
-        if let Some(((what, expected), found)) =
-            pairs.into_iter().find(|((_, expected), found)| expected != *found)
-        {
-            return Err(format!("its {what} is {found}, expected {expected}"));
-        }
-        let outcome = section.get(PROPERTIES..).unwrap_or_default();
+        let outcome = outcome_of(&self.properties(), section)?;
         decoded(outcome).ok_or_else(|| "it does not say what came of its test".to_owned())
     }
 }
@@ -102,27 +57,15 @@ const OUTCOME: usize = 8;
 /// What a test found and when, as numbers.
 fn encoded(test: GraphTest, since_us: u64) -> [u64; OUTCOME] {
     let GraphTest { ef, recall, is_enough } = test;
-    let asked = match recall.asked {
-        Asked::Probes => 0,
-        Asked::Questions => 1,
-    };
-    let Recall { mean, lower, upper, queries, .. } = recall;
-    let bits = f64::to_bits;
-    [ef as u64, is_enough.into(), bits(mean), bits(lower), bits(upper), queries as u64, asked, since_us]
+    let [mean, lower, upper, queries, asked] = encode_recall(recall);
+    [ef as u64, is_enough.into(), mean, lower, upper, queries, asked, since_us]
 }
 
 /// The same from numbers that nobody vouches for.
 fn decoded(numbers: &[u64]) -> Option<(GraphTest, u64)> {
     let [ef, is_enough, mean, lower, upper, queries, asked, since_us] =
         <[u64; OUTCOME]>::try_from(numbers).ok()?;
-    let asked = match asked {
-        0 => Asked::Probes,
-        1 => Asked::Questions,
-        _ => return None,
-    };
-    let share = |bits: u64| Some(f64::from_bits(bits)).filter(|share| (0.0..=1.0).contains(share));
-    let queries = usize::try_from(queries).ok()?;
-    let recall = Recall { mean: share(mean)?, lower: share(lower)?, upper: share(upper)?, queries, asked };
+    let recall = decode_recall([mean, lower, upper, queries, asked])?;
     let ef = usize::try_from(ef).ok().filter(|ef| (1..=EF_MAX).contains(ef))?;
     Some((GraphTest { ef, recall, is_enough: is_enough == 1 }, since_us))
 }
@@ -166,31 +109,12 @@ const EF_MAX: usize = 1 << 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pinyon_types::NamespaceId;
-
-    #[test]
-    fn names_tell_whose_graph_it_is() {
-        let segment = SegmentId::new(7);
-        for part in [Part::Namespace(NamespaceId::new(12)), Part::Whole] {
-            let name = file_name(part, segment);
-            assert!(is_graph_file_name(&name), "{name}");
-            assert_eq!(segment_of(&name), Some(segment), "{name}");
-        }
-        assert_eq!(file_name(Part::Whole, segment), "segment-0000000000000007.all.graph");
-        for other in ["segment-0000000000000007.seg", "segment-.all.graph", "segment-+7.all.graph", "x.graph"]
-        {
-            assert_eq!(segment_of(other), None, "{other}");
-        }
-    }
+    use pinyon_index::{Asked, Recall};
 
     #[test]
     fn a_purpose_knows_itself_and_names_what_differs() {
         let purpose = Purpose {
-            part: Part::Whole,
-            segment_bytes: 1,
-            segment_checksum: 2,
-            rows: 3,
-            components: 4,
+            rows: [("part", 2), ("namespace", 0), ("a", 1), ("b", 2), ("c", 3), ("d", 4)],
             codes_fingerprint: 5,
             m: 6,
             ef_construction: 7,
@@ -215,7 +139,7 @@ mod tests {
         for (place, number) in [(0, 0), (0, u64::MAX), (2, 2.0f64.to_bits()), (3, f64::NAN.to_bits()), (6, 2)]
         {
             let mut other = good.clone();
-            other[PROPERTIES + place] = number;
+            other[purpose.properties().len() + place] = number;
             assert!(purpose.outcome(&other).is_err(), "{place}");
         }
     }

@@ -8,9 +8,7 @@ mod layout;
 mod retest;
 
 pub(crate) use inherit::{Inherited, inherit, inherit_files};
-pub(crate) use kept::remove_of;
 pub use layout::KeptTest;
-pub(crate) use layout::{is_graph_file_name, segment_of};
 pub(crate) use retest::retest_next;
 
 use crate::{
@@ -167,12 +165,13 @@ fn is_nearly_all(options: &ShardOptions, span: &Span, rows: u32) -> bool {
         && f64::from(span.len()) >= f64::from(rows) * NEARLY_ALL
 }
 
-/// Whether the limit on memory has room for a part's graph, and its codes are there; takes the room if so.
+/// Whether the limit on memory has room for a part's graph, and there are codes to walk on, or none to wait for; takes the room if so.
 fn has_room(inner: &Inner, segment: &Segment, span: &Span) -> bool {
     let (dim, rows) = (inner.shape.dim.as_usize(), span.len() as usize);
     let bytes = CodeGraph::memory_for(inner.shape.metric, dim, rows, GRAPH_OPTIONS);
-    (!inner.options.limits_parts() || segment.codes(span.part).is_some())
-        && inner.may_take(segment, span, bytes)
+    let codes = segment.codes(span.part);
+    let has_bytes = codes.as_ref().is_some_and(|codes| codes.has_bytes());
+    (has_bytes || (codes.is_none() && !inner.options.limits_parts())) && inner.may_take(segment, span, bytes)
 }
 
 impl<'a> Site<'a> {

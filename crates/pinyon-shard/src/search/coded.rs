@@ -2,7 +2,7 @@
 
 use super::{Search, Way, layers::Best};
 use crate::{layer::LayerView, part::Span, segment::Segment};
-use pinyon_index::{CodedRows, ScanEnd, Wanted};
+use pinyon_index::{CodedRows, ScanEnd, Vectors, Wanted};
 use roaring::RoaringBitmap;
 use std::sync::Arc;
 
@@ -40,6 +40,19 @@ pub(crate) fn rows_scanned(coded: Option<&CodedRows>, span: &Span, passing: Opti
     };
     let by_bits = if lies_apart { FILTERED_BASE_ROWS + apart(passing) } else { FILTERED_SCAN_TIMES * rows };
     by_bits.min(BITS_PER_BYTES * passing) as usize
+}
+
+/// A part's vectors for a search by its codes. Where vectors are read instead of bytes, or lie in a file that was not verified, those that
+/// are read are told before.
+fn vectors<'a>(
+    (segment, span): (&'a Segment, &Span),
+    coded: &CodedRows,
+    before: &'a dyn Fn(&[u32]),
+) -> Vectors<'a> {
+    if coded.has_bytes() && segment.file().is_verified() {
+        return segment.block(span.slots.clone()).into();
+    }
+    Vectors { block: segment.block_of_told(span.slots.clone()), before }
 }
 
 /// The rows of some, numbered from `first` on, that are alive.
@@ -95,9 +108,10 @@ impl Search<'_> {
         let way = if has_bits { Way::SurvivorsByBits } else { Way::SurvivorsByBytes };
         self.note_scan(way, coded);
         let Some(scorer) = &self.scorer.dense else { return };
-        let block = segment.block(span.slots.clone());
-        let asked = (query, self.query.effort);
-        let end = coded.search_rows((block, scorer), asked, (rows, self.stop), best, &mut self.work);
+        let (asked, first) = ((query, self.query.effort), span.slots.start);
+        let before = |rows: &[u32]| segment.read_ahead(first, rows);
+        let vectors = (vectors((segment, span), coded, &before), scorer);
+        let end = coded.search_rows(vectors, asked, (rows, self.stop), best, &mut self.work);
         self.complete &= end == ScanEnd::Done;
     }
 
@@ -124,9 +138,10 @@ impl Search<'_> {
         let bits = passing.map(|passing| Bits::of(passing, span.len()));
         let is_wanted = |row: u32| bits.as_ref().is_none_or(|bits| bits.contains(row)) && is_alive(row);
         let wanted = Wanted { is_wanted: &is_wanted, stop: self.stop };
-        let block = segment.block(span.slots.clone());
         let asked = (query, self.query.effort);
-        let end = coded.search((block, scorer), asked, wanted, best, &mut self.work);
+        let before = |rows: &[u32]| segment.read_ahead(first, rows);
+        let vectors = (vectors((segment, span), coded, &before), scorer);
+        let end = coded.search(vectors, asked, wanted, best, &mut self.work);
         self.complete &= end == ScanEnd::Done;
     }
 

@@ -1,5 +1,6 @@
 //! Segment files: what their sections mean. How sections get to disk and back is the storage crate's business.
 
+mod attached;
 mod checks;
 mod kills;
 pub(crate) mod layout;

@@ -8,7 +8,8 @@ use super::{
     sparse,
 };
 use crate::{
-    DerivedBytes, ShardError, ShardShape,
+    ShardError, ShardShape,
+    codes::Files,
     fields::MetadataRef,
     graphs::{GraphEntry, Inherited},
     layer::{NamespaceRows, Row},
@@ -27,7 +28,7 @@ use pinyon_storage::{
 use pinyon_types::{NamespaceId, SeqNo, SlotId};
 use roaring::RoaringBitmap;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     ops::Range,
     path::Path,
     sync::{
@@ -48,11 +49,12 @@ pub(crate) struct Segment {
     namespaces: Vec<NamespaceRows>,
     kills: Kills,
     /// Of all rows; parts have a part of it.
-    bytes_codes: ArcSwapOption<Int8Rows>,
-    codes: ArcSwap<HashMap<Part, Arc<CodedRows>>>,
-    graphs: ArcSwap<HashMap<Part, GraphEntry>>,
-    inherited: Box<Inherited>,
-    filter_indexes: FilterIndexes,
+    pub(super) bytes_codes: ArcSwapOption<Int8Rows>,
+    pub(super) codes: ArcSwap<HashMap<Part, Arc<CodedRows>>>,
+    pub(super) kept_codes: Box<Files>,
+    pub(super) graphs: ArcSwap<HashMap<Part, GraphEntry>>,
+    pub(super) inherited: Box<Inherited>,
+    filter_indexes: Box<FilterIndexes>,
     watch: Box<Watch>,
 }
 
@@ -103,9 +105,10 @@ impl Segment {
             kills,
             bytes_codes: ArcSwapOption::empty(),
             codes: ArcSwap::default(),
+            kept_codes: Box::default(),
             graphs: ArcSwap::default(),
             inherited: Box::default(),
-            filter_indexes: Mutex::default(),
+            filter_indexes: Box::default(),
             watch: Box::new(watch),
         };
         if verify == Verify::AtOpen {
@@ -232,6 +235,28 @@ impl Segment {
         }
     }
 
+    /// The same of consecutive rows: those that [`Self::read_ahead`] was told are read, and no others.
+    pub(crate) fn block_of_told(&self, slots: Range<u32>) -> RowBlock<'_> {
+        let vectors: &[f32] = self.sure(self.file.raw(tag::VECTORS));
+        RowBlock {
+            vectors: &vectors[slots.start as usize * self.dim..slots.end as usize * self.dim],
+            inverse_norms: self.inverse_norms(slots.clone()),
+            first_slot: SlotId::new(slots.start),
+        }
+    }
+
+    /// Has the vectors of rows ready, numbered from a slot on: many at once from the disk, and verified.
+    pub(crate) fn read_ahead(&self, first: u32, rows: &[u32]) {
+        let slots = || rows.iter().map(|row| first + row);
+        let span = |slot: u32| slot as usize * self.dim..(slot as usize + 1) * self.dim;
+        slots().for_each(|slot| self.file.fetch::<f32>(tag::VECTORS, span(slot)));
+        if !self.file.is_verified() {
+            slots().for_each(|slot| {
+                self.vectors(slot..slot + 1);
+            });
+        }
+    }
+
     pub(crate) fn row(&self, slot: SlotId) -> Row<'_> {
         let at = slot.get() as usize;
         Row {
@@ -272,103 +297,9 @@ impl Segment {
         MetadataView::over_checked(self.part(tag::METADATA, offsets[0] as usize..offsets[1] as usize))
     }
 
-    /// The codes of a byte a component of all rows, made now if nobody needed them before; `None` if they were not made. Only
-    /// one thread at a time makes a segment's codes.
-    pub(crate) fn bytes_codes(&self, make: impl FnOnce() -> Option<Int8Rows>) -> Option<Arc<Int8Rows>> {
-        if self.bytes_codes.load().is_none() {
-            self.bytes_codes.store(Some(Arc::new(make()?)));
-        }
-        self.bytes_codes.load_full()
-    }
-
-    /// The codes of a part, once they are made.
-    pub(crate) fn codes(&self, part: Part) -> Option<Arc<CodedRows>> {
-        self.codes.load().get(&part).cloned()
-    }
-
-    /// Bytes of codes of a byte a component, and of a bit.
-    pub(crate) fn codes_bytes(&self) -> (usize, usize) {
-        let codes = self.codes.load();
-        let (of_parts, bits) = codes
-            .values()
-            .map(|codes| codes.memory_bytes())
-            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        // Where all rows were coded at once the parts have a part of that.
-        (self.bytes_codes.load().as_ref().map_or(of_parts, |all| all.bytes()), bits)
-    }
-
     pub(crate) fn filter_index_bytes(&self) -> usize {
         let indexes = self.filter_indexes.lock().unwrap_or_else(PoisonError::into_inner);
         indexes.values().filter_map(|cell| cell.get()).map(FilterIndex::bytes).sum()
-    }
-
-    /// Adds codes; searches see them from their next look-up on.
-    pub(crate) fn attach_codes(&self, built: &[(Part, Arc<CodedRows>)]) {
-        self.codes.rcu(|codes| {
-            let mut codes = HashMap::clone(codes);
-            codes.extend(built.iter().cloned());
-            codes
-        });
-    }
-
-    /// The graph of a part, once it is built.
-    pub(crate) fn graph(&self, part: Part) -> Option<GraphEntry> {
-        self.graphs.load().get(&part).cloned()
-    }
-
-    pub(crate) fn inherited(&self) -> &Inherited {
-        &self.inherited
-    }
-
-    pub(crate) fn graph_count(&self) -> usize {
-        self.graphs.load().values().filter(|graph| graph.built().is_some()).count()
-    }
-
-    pub(crate) fn graph_bytes(&self) -> usize {
-        self.graphs.load().values().map(GraphEntry::bytes).sum()
-    }
-
-    /// Adds a graph; searches see it from their next look-up on.
-    pub(crate) fn attach_graph(&self, part: Part, graph: &GraphEntry) {
-        self.graphs.rcu(|graphs| {
-            let mut graphs = HashMap::clone(graphs);
-            graphs.insert(part, graph.clone());
-            graphs
-        });
-    }
-
-    pub(crate) fn derived_bytes(&self) -> DerivedBytes {
-        DerivedBytes::of(self)
-    }
-
-    /// Namespaces that have codes or a graph, and the bytes of both.
-    pub(crate) fn derived_of_namespaces(&self) -> BTreeMap<NamespaceId, u64> {
-        let mut bytes: BTreeMap<NamespaceId, u64> = BTreeMap::new();
-        for (part, codes) in self.codes.load().iter() {
-            if let Part::Namespace(namespace) = part {
-                let (byte_codes, bit_codes) = codes.memory_bytes();
-                *bytes.entry(*namespace).or_default() += (byte_codes + bit_codes) as u64;
-            }
-        }
-        for (part, graph) in self.graphs.load().iter().filter(|(_, graph)| graph.built().is_some()) {
-            if let Part::Namespace(namespace) = part {
-                *bytes.entry(*namespace).or_default() += graph.bytes() as u64;
-            }
-        }
-        bytes
-    }
-
-    /// Drops codes and graphs of namespaces together: a graph holds on to the codes that it walks on.
-    pub(crate) fn drop_derived(&self, namespaces: &BTreeSet<NamespaceId>) {
-        self.graphs.rcu(|graphs| without(graphs, namespaces));
-        self.codes.rcu(|codes| without(codes, namespaces));
-    }
-
-    /// Drops all codes and graphs.
-    pub(crate) fn drop_all_derived(&self) {
-        self.graphs.store(Arc::default());
-        self.codes.store(Arc::default());
-        self.bytes_codes.store(None);
     }
 
     /// Drops all filter indexes; returns how many bytes they took.
@@ -392,9 +323,4 @@ impl Segment {
         cell.get_or_init(build);
         cell
     }
-}
-
-fn without<T: Clone>(map: &HashMap<Part, T>, gone: &BTreeSet<NamespaceId>) -> HashMap<Part, T> {
-    let is_gone = |part: &Part| matches!(part, Part::Namespace(namespace) if gone.contains(namespace));
-    map.iter().filter(|(part, _)| !is_gone(part)).map(|(part, value)| (*part, value.clone())).collect()
 }

@@ -11,6 +11,7 @@ mod first_read;
 mod flips;
 mod fuzz;
 mod inherit;
+mod kept_codes;
 mod kept_graphs;
 mod memory;
 mod model;

@@ -3,7 +3,12 @@
 #![allow(unsafe_code)] // mapping a file is unsafe by nature; the reasons why it is sound here stand at the block
 
 use super::shortened::Entry;
-use std::{fmt, fs, io, ops::Deref, path::Path, sync::Arc};
+use std::{
+    fmt, fs, io,
+    ops::{Deref, Range},
+    path::Path,
+    sync::Arc,
+};
 
 /// Bytes that start at a multiple of 64. Cheap to clone.
 #[derive(Clone)]
@@ -46,6 +51,14 @@ impl SealedBytes {
             // file does not change (see `map`): whoever reads it meanwhile, or has a reference to it, finds the same bytes.
             // What stays because the system refuses is as right as what goes.
             let _ = unsafe { mapped.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
+    }
+
+    /// Has the system begin to read a span, if it has to be read from the disk; what it does not take as asked for is read when it is
+    /// needed.
+    pub(crate) fn fetch(&self, span: Range<usize>) {
+        if let Source::Mapped { bytes: mapped, .. } = &*self.0 {
+            let _ = mapped.advise_range(memmap2::Advice::WillNeed, span.start, span.len());
         }
     }
 

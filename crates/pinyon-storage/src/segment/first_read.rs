@@ -91,6 +91,14 @@ impl FirstRead {
         blocks.verify(path, span, &mut |_| true).map(drop)
     }
 
+    /// The span of the file that is read when a span of it is verified; the same where all was.
+    pub(super) fn blocks_of(&self, span: Range<u64>) -> Range<u64> {
+        if self.is_over() {
+            return span;
+        }
+        span.start / BLOCK_BYTES * BLOCK_BYTES..span.end.next_multiple_of(BLOCK_BYTES)
+    }
+
     /// Verifies what is left. `None` if `pace` ended it.
     ///
     /// # Errors

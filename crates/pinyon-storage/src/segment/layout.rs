@@ -11,6 +11,7 @@ use crate::{
     owner::{self, Header},
 };
 use pinyon_types::SegmentId;
+use std::ops::Range;
 
 pub(super) use owner::{HEADER_BYTES, VERSION};
 
@@ -40,6 +41,14 @@ pub(super) struct Section {
     pub(super) checksum: u32,
     pub(super) offset: u64,
     pub(super) length: u64,
+}
+
+impl Section {
+    /// Where some of its numbers lie in the file.
+    pub(super) fn bytes_of<T>(&self, numbers: &Range<usize>) -> Range<u64> {
+        let byte = |at: usize| self.offset.saturating_add((at as u64).saturating_mul(size_of::<T>() as u64));
+        byte(numbers.start)..byte(numbers.end)
+    }
 }
 
 /// What a footer says.

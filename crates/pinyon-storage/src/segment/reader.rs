@@ -159,14 +159,24 @@ impl SegmentFile {
     ) -> Result<&[T], SegmentError> {
         let Some(section) = self.find(tag).filter(|_| span.start != span.end) else { return Ok(&[]) };
         if !self.first_read.is_over() {
-            let byte =
-                |at: usize| section.offset.saturating_add((at as u64).saturating_mul(size_of::<T>() as u64));
-            self.first_read.verify(&self.path, byte(span.start)..byte(span.end))?;
+            self.first_read.verify(&self.path, section.bytes_of::<T>(&span))?;
         }
         self.raw(tag)?.get(span).ok_or_else(|| {
             let (path, offset) = (self.path.clone(), section.offset);
             SegmentError::Damaged { path, offset, expected: "a longer section" }
         })
+    }
+
+    /// Has the system begin to read some numbers of a section: from the disk many are there as soon as one. Where they were not verified
+    /// that is all of their blocks. Does nothing where there are no such numbers.
+    pub fn fetch<T>(&self, tag: u32, span: Range<usize>) {
+        let Some(section) = self.find(tag) else { return };
+        let span = section.bytes_of::<T>(&span);
+        let span = self.first_read.blocks_of(span.start..span.end.min(section.offset + section.length));
+        let (start, end) = (span.start as usize, (span.end as usize).min(self.bytes.len()));
+        if start < end {
+            self.bytes.fetch(start..end);
+        }
     }
 
     /// All numbers of a section, of which those that were not verified are not to be read: [`Self::part`] verifies. None if the file has

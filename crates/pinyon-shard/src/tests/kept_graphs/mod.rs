@@ -109,7 +109,7 @@ fn a_restart_loads_the_graph_and_answers_to_the_bit_as_before() {
         let before = answers(&shard);
         assert!(before.iter().all(|(_, work)| work.graph_walks == 1), "the graph is in use");
         assert_eq!(files(&io, ".graph"), [GRAPH_FILE]);
-        let bytes = shard.stats().graph_file_bytes;
+        let bytes = shard.stats().derived_file_bytes;
         assert_eq!(bytes, read(&io, GRAPH_FILE).len() as u64);
         assert!(shard.stats().disk_bytes() > bytes);
         shard.close().unwrap();
