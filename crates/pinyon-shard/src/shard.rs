@@ -216,7 +216,7 @@ impl Shard {
             tick: self.inner.options.memory.as_ref().map(|budget| budget.tick()),
         };
         let snapshot = self.snapshot();
-        codes::load(&self.inner, &snapshot, scope);
+        codes::load(&self.inner, &snapshot, scope, stop);
         let found = self.reading(|| search::search(&snapshot, settings, scope, query, stop))?;
         if found.met_many {
             self.inner.note_question(scope, query);

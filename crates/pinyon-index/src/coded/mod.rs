@@ -65,7 +65,7 @@ pub struct Wanted<'a> {
 }
 
 impl CodedRows {
-    /// The codes of a byte a component.
+    /// The codes of a byte a component; of no row where there are bits alone.
     pub const fn bytes_codes(&self) -> &Arc<Int8Rows> {
         &self.bytes
     }

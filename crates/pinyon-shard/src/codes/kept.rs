@@ -75,7 +75,7 @@ impl Files {
 
     /// Notes that.
     pub(crate) fn wait(&self) {
-        self.are_waiting.store(true, Ordering::Release);
+        self.are_waiting.store(true, Ordering::SeqCst);
     }
 
     fn note(&self, part: Part, kept: Option<Kept>) {
@@ -100,8 +100,8 @@ pub(crate) fn note_files(layers: &[LayerView], names: &[String]) {
 }
 
 /// Reads the codes in a scope that lie in files and were not read yet: a search would go over all vectors otherwise. Returns whether it
-/// did, or found that a file is not good.
-pub(crate) fn load(inner: &Inner, state: &Snapshot, scope: Scope<'_>) -> bool {
+/// did, or found that a file is not good. `stop` is asked before each.
+pub(crate) fn load(inner: &Inner, state: &Snapshot, scope: Scope<'_>, stop: &dyn Fn() -> bool) -> bool {
     let mut has_loaded = false;
     if inner.is_given_up.load(Ordering::Acquire) {
         return has_loaded;
@@ -109,14 +109,16 @@ pub(crate) fn load(inner: &Inner, state: &Snapshot, scope: Scope<'_>) -> bool {
     for view in &state.layers {
         let waiting = view.layer.segment().filter(|segment| segment.kept_codes().are_waiting());
         let Some(segment) = waiting else { continue };
+        // First: what is dropped from now on waits again.
+        segment.kept_codes().are_waiting.store(false, Ordering::SeqCst);
         let parts = segment.kept_codes().here();
         let is_left = |part: &Part| segment.codes(*part).is_none();
-        if !parts.iter().any(is_left) {
-            segment.kept_codes().are_waiting.store(false, Ordering::Release);
+        if parts.iter().any(is_left) {
+            segment.kept_codes().wait();
         }
         for part in parts.into_iter().filter(|part| is_asked(scope, *part)) {
             let _reading = segment.kept_codes().reading.lock().unwrap_or_else(PoisonError::into_inner);
-            let span = Span::find(segment, part).filter(|_| is_left(&part));
+            let span = Span::find(segment, part).filter(|_| is_left(&part) && !stop());
             if let Some(span) = span.filter(|span| takes_bits(inner, segment, span)) {
                 load_one(inner, view.layer.id, segment, &span);
                 has_loaded = true;

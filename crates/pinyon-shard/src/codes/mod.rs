@@ -52,7 +52,7 @@ pub(crate) fn derive_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
 /// are bits alone.
 pub(crate) fn build_next(inner: &Inner, stop: &dyn Fn() -> bool) -> Step {
     let state = inner.snapshot.load_full();
-    if kept::load(inner, &state, Scope::All) {
+    if kept::load(inner, &state, Scope::All, stop) {
         return Step::LoadedCodes;
     }
     let rules: [Rule<'_>; 2] =

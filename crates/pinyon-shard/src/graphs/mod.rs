@@ -182,6 +182,10 @@ impl<'a> Site<'a> {
         let Some(coded) = self.segment.codes(self.span.part) else {
             return self.attach(None, Step::BuiltGraph);
         };
+        if !coded.has_bytes() {
+            // Dropped since they were looked at, and only bits came back.
+            return Step::Stopped;
+        }
         let place = Place::new(self, &coded);
         if let Some(kept) = place.load() {
             return self.attach(Some(kept), Step::LoadedGraph);

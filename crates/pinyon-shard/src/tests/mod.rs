@@ -27,7 +27,12 @@ use crate::{
     Birth, Change, Keepers, KeepersOptions, Namespace, Shard, ShardError, ShardOptions, ShardPlace,
     ShardShape,
 };
-use pinyon_storage::{Owner, io::SharedIo, witness::Witness};
+use pinyon_storage::{
+    Owner,
+    io::SharedIo,
+    segment::{SegmentHead, SegmentWriter},
+    witness::Witness,
+};
 use pinyon_types::{
     Dim, Epoch, Metadata, MetadataValue, Metric, NamespaceId, Record, RecordId, SeededRng, SeqNo, ShardId,
     SparseVector, TenantId, UniqueId, Vector,
@@ -36,6 +41,22 @@ use std::{path::Path, sync::Arc};
 
 const DIR: &str = "/data/shard";
 const DIM: usize = 5;
+
+/// Writes a file anew; all its checksums are right. Sections without anything are left out.
+fn rewrite<'a>(
+    io: &SharedIo,
+    path: &Path,
+    head: SegmentHead,
+    sections: impl Iterator<Item = (u32, &'a [u8])>,
+) {
+    io.remove(path).unwrap();
+    let mut writer = SegmentWriter::create(io, path, head).unwrap();
+    for (tag, bytes) in sections.filter(|(_, bytes)| !bytes.is_empty()) {
+        writer.begin(tag).unwrap();
+        writer.write(bytes).unwrap();
+    }
+    writer.finish().unwrap();
+}
 
 fn shape(metric: Metric) -> ShardShape {
     ShardShape { shard: ShardId::new(2), dim: Dim::new(DIM as u32).unwrap(), metric }

@@ -1,10 +1,10 @@
 //! Files that are not what was written, although their checksums may say so.
 
-use super::*;
+use super::{super::rewrite, *};
 use crate::Verified;
 use pinyon_storage::{
     io::{Fault, FaultDisk, FaultKind, unfinished_path},
-    segment::{SegmentFile, SegmentHead, SegmentWriter},
+    segment::{SegmentFile, SegmentHead},
 };
 use pinyon_types::SegmentId;
 
@@ -27,19 +27,12 @@ impl Sections {
 
     /// Writes the file anew; all its checksums are right. Sections without anything are left out.
     fn write(&self, io: &SharedIo) {
-        let path = Path::new(DIR).join(GRAPH_FILE);
-        io.remove(&path).unwrap();
-        let mut writer = SegmentWriter::create(io, &path, self.head).unwrap();
         let bytes: [&[u8]; 3] = [
             bytemuck::cast_slice(&self.purpose),
             bytemuck::cast_slice(&self.entries),
             bytemuck::cast_slice(&self.links),
         ];
-        for (tag, bytes) in (101..).zip(bytes).filter(|(_, bytes)| !bytes.is_empty()) {
-            writer.begin(tag).unwrap();
-            writer.write(bytes).unwrap();
-        }
-        writer.finish().unwrap();
+        rewrite(io, &Path::new(DIR).join(GRAPH_FILE), self.head, (101..).zip(bytes));
     }
 }
 
