@@ -1,8 +1,12 @@
 //! The files of a data directory, as they are damaged and looked for.
 
-use pinyon_storage::{io::RealIo, manifest};
+use pinyon_storage::{
+    io::RealIo,
+    manifest::{self, Manifest},
+};
 use pinyon_types::SeededRng;
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -54,8 +58,19 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Manifests, by the directory that they lie in.
+pub type Manifests = HashMap<PathBuf, Manifest>;
+
+/// Those that are there.
+pub fn manifests(dir: &Path) -> Manifests {
+    let files = files(dir);
+    let dirs = files.iter().filter(|path| path.ends_with("MANIFEST")).filter_map(|path| path.parent());
+    dirs.filter_map(|dir| Some((dir.to_owned(), manifest::load(&RealIo, dir).ok()??))).collect()
+}
+
 /// Data files that were there and are there no longer, under their own name or set aside, though something may still need them.
-pub fn gone(before: &[PathBuf]) -> Vec<&PathBuf> {
+/// Where a manifest cannot be read any more, an earlier one may say so.
+pub fn gone<'a>(before: &'a [PathBuf], earlier: &Manifests) -> Vec<&'a PathBuf> {
     let is_data = |path: &&PathBuf| {
         let extension = path.extension().unwrap_or_default();
         (extension == "seg" || extension == "log" || path.ends_with("MANIFEST"))
@@ -66,12 +81,14 @@ pub fn gone(before: &[PathBuf]) -> Vec<&PathBuf> {
         name.push(".aside");
         fs::metadata(name).is_ok()
     };
-    before.iter().filter(is_data).filter(|path| !set_aside(path) && !is_done_with(path)).collect()
+    before.iter().filter(is_data).filter(|path| !set_aside(path) && !is_done_with(path, earlier)).collect()
 }
 
 /// Whether a manifest that was stored after a segment or a log was written names it no longer: it was merged, or sealed.
-fn is_done_with(path: &Path) -> bool {
-    let Ok(Some(manifest)) = manifest::load(&RealIo, path.parent().unwrap()) else { return false };
+fn is_done_with(path: &Path, earlier: &Manifests) -> bool {
+    let dir = path.parent().unwrap();
+    let manifest = manifest::load(&RealIo, dir).ok().flatten();
+    let Some(manifest) = manifest.as_ref().or_else(|| earlier.get(dir)) else { return false };
     let name = path.file_stem().unwrap().to_str().unwrap();
     let number = |prefix: &str| name.strip_prefix(prefix)?.parse::<u64>().ok();
     match (number("segment-"), number("wal-")) {

@@ -4,7 +4,7 @@
 //! A run takes cases by a seed: `PINYON_TEST_SEED=7 PINYON_TEST_DAMAGE_SERVED=2000 cargo test --release -p pinyon-tests served -- --nocapture`.
 
 use super::{
-    files::{below, copy, files, gone, kind, number},
+    files::{Manifests, below, copy, files, gone, kind, number},
     kinds::Damage,
 };
 use crate::{
@@ -222,7 +222,7 @@ fn check(dir: &Path, case: &Case, expected: &Value, seen: &mut Checked) -> Resul
         let name = case.file.file_name().unwrap().to_str().unwrap();
         let is_shared = case.index(dir).is_none();
         let names_it = said.contains(name) || said.contains("catalog") || said.contains("registry");
-        return if is_shared && names_it && gone(&before).is_empty() {
+        return if is_shared && names_it && gone(&before, &Manifests::new()).is_empty() {
             Ok(())
         } else {
             Err(format!("refused: {said}"))
@@ -236,7 +236,7 @@ fn check(dir: &Path, case: &Case, expected: &Value, seen: &mut Checked) -> Resul
         }
     }
     let (status, _) = server.get("/livez").ok_or("no answer")?;
-    let gone = gone(&before);
+    let gone = gone(&before, &Manifests::new());
     if status != 200 || !gone.is_empty() {
         return Err(format!("livez {status}, deleted: {gone:?}"));
     }
