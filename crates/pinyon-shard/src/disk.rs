@@ -34,8 +34,12 @@ const MORE_PART: u64 = 4;
 /// One over the share of what is free that a memtable may have, and what any may have.
 const MEMTABLE_PART: u64 = 4;
 const MEMTABLE_BYTES_MIN: usize = 256 << 10;
-/// Between two looks.
+/// Between two looks, at most.
 const LOOK_REST_US: u64 = 1_000_000;
+/// At least: a look is two calls of the system.
+const LOOK_REST_MIN_US: u64 = 10_000;
+/// What all writers together may take of the disk in a microsecond: by then they are not past the mark at which they are to stop.
+const FILLED_PER_US: u64 = 256;
 
 /// How much room there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,6 +120,8 @@ pub struct DiskBudget {
     marks: DiskMarks,
     clock: Arc<dyn Clock>,
     looked_us: AtomicU64,
+    /// From a look to the next one.
+    rest_us: AtomicU64,
     level: AtomicU8,
     free: AtomicU64,
     /// When the reserve was last given back.
@@ -127,16 +133,16 @@ pub struct DiskBudget {
 impl DiskBudget {
     /// The disk that a directory lies on. Looks at nothing yet: the directory may be somebody else's still.
     pub fn new(io: SharedIo, dir: &Path, marks: DiskMarks, clock: Arc<dyn Clock>) -> Self {
-        let (looked_us, level, free) = (0.into(), 0.into(), u64::MAX.into());
+        let (looked_us, rest_us, level, free) = (0.into(), 0.into(), 0.into(), u64::MAX.into());
         let (given_us, reserving) = (0.into(), Mutex::default());
-        Self { io, dir: dir.to_owned(), marks, clock, looked_us, level, free, given_us, reserving }
+        Self { io, dir: dir.to_owned(), marks, clock, looked_us, rest_us, level, free, given_us, reserving }
     }
 
-    /// How much room there was at the last look, which is done now if that is a second ago.
+    /// How much room there was at the last look, which is done now if that is a second ago, or so long that there may be none by now.
     pub fn level(&self) -> DiskLevel {
         let now_us = self.clock.now_us();
         let looked_us = self.looked_us.load(Relaxed);
-        if looked_us == 0 || now_us >= looked_us.saturating_add(LOOK_REST_US) {
+        if looked_us == 0 || now_us >= looked_us.saturating_add(self.rest_us.load(Relaxed)) {
             self.look();
         }
         DiskLevel::of_number(self.level.load(Relaxed))
@@ -177,6 +183,8 @@ impl DiskBudget {
         let marks = (with_reserve(full_below), with_reserve(low_below));
         let level = level_of(room.free.saturating_add(reserve), marks, before);
         self.enter(before, level, room.free);
+        let available = room.free.saturating_add(reserve);
+        self.rest_us.store(rest_us(available, marks.0, level), Relaxed);
         self.keep_reserve((reserve, wanted), level, room);
         Some(DiskState { level, room, reserve, full_below, low_below })
     }
@@ -186,6 +194,7 @@ impl DiskBudget {
         let before = DiskLevel::of_number(self.level.load(Relaxed));
         let free = self.io.room(&self.dir).map_or(0, |room| room.free);
         self.enter(before, DiskLevel::Full, free);
+        self.rest_us.store(LOOK_REST_US, Relaxed);
         self.looked_us.store(self.clock.now_us().max(1), Relaxed);
     }
 
@@ -267,6 +276,15 @@ impl DiskBudget {
     }
 }
 
+/// How long after a look that found so many free and reserved bytes the mark may be reached.
+fn rest_us(available: u64, full: u64, level: DiskLevel) -> u64 {
+    match level {
+        // Nothing fills it any more.
+        DiskLevel::Full => LOOK_REST_US,
+        _ => (available.saturating_sub(full) / FILLED_PER_US).clamp(LOOK_REST_MIN_US, LOOK_REST_US),
+    }
+}
+
 /// The level of so many free and reserved bytes, after another one.
 fn level_of(available: u64, (full, low): (u64, u64), before: DiskLevel) -> DiskLevel {
     let with_more = |mark: u64, is_left: bool| if is_left { mark + mark / MORE_PART } else { mark };
@@ -293,6 +311,15 @@ mod tests {
             [Low, Ample, Low, Full]
         );
         assert_eq!([level(124, Full), level(125, Full), level(250, Full)], [Full, Low, Ample]);
+    }
+
+    #[test]
+    fn looks_come_the_sooner_the_less_room_there_is_until_nothing_is_let_in() {
+        let after = |free, level| rest_us(free, 12 << 20, level);
+        assert_eq!(after(1 << 40, DiskLevel::Ample), 1_000_000);
+        assert_eq!(after((12 << 20) + 25_600_000, DiskLevel::Low), 100_000);
+        assert_eq!([after(13 << 20, DiskLevel::Low), after(0, DiskLevel::Low)], [10_000; 2]);
+        assert_eq!(after(0, DiskLevel::Full), 1_000_000);
     }
 
     #[test]

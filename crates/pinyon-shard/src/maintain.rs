@@ -2,7 +2,7 @@
 //! for when nobody writes.
 
 use crate::{
-    DiskLevel, ShardError, merge, reclaim, seal, segment::Segment, shard::Inner, snapshot::Snapshot,
+    DiskLevel, ShardError, codes, merge, reclaim, seal, segment::Segment, shard::Inner, snapshot::Snapshot,
     suspicion::unwinding,
 };
 use pinyon_storage::{
@@ -78,6 +78,7 @@ impl Maintenance {
 
 impl Inner {
     pub(crate) fn step(&self) -> Result<Step, ShardError> {
+        self.give_spare_files();
         self.run(|maintenance| match self.take_seal() {
             true => self.seal_or_make_room(maintenance),
             false => match merge::merge_next(self, maintenance)? {
@@ -89,10 +90,18 @@ impl Inner {
 
     /// The next step if it is a seal.
     pub(crate) fn seal_step(&self) -> Result<Step, ShardError> {
+        self.give_spare_files();
         self.run(|maintenance| match self.take_seal() {
             true => self.seal_or_make_room(maintenance),
             false => Ok(Step::Idle),
         })
+    }
+
+    /// Removes files that can be done without where there is no room for what cannot.
+    fn give_spare_files(&self) {
+        if self.has_no_room() {
+            codes::drop_files(self);
+        }
     }
 
     /// A seal needs room before it makes some: what gives some back goes first where that is scarce, or where the seal finds none.

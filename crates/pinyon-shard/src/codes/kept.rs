@@ -3,7 +3,7 @@
 
 use super::takes_bits;
 use crate::{
-    Scope, ShardError, Step,
+    DiskLevel, Scope, ShardError, Step,
     derived::{
         DerivedFile, Kind, Property, RECALL_NUMBERS, decode_recall, encode_recall, outcome_of, part_of,
         rows_of, segment_of,
@@ -163,8 +163,24 @@ fn read(
     Ok(codes.ok_or_else(|| damaged("its codes are not those of so many rows".into()))?.since(since_us))
 }
 
-/// Keeps the next codes that are to be kept and are not.
+/// Gives the room of all files back to a disk that has none: they are made again once it has.
+pub(crate) fn drop_files(inner: &Inner) {
+    for view in &inner.snapshot.load().layers {
+        let Some(segment) = view.layer.segment() else { continue };
+        for part in segment.kept_codes().here() {
+            let _reading = segment.kept_codes().reading.lock().unwrap_or_else(PoisonError::into_inner);
+            if inner.io.remove(&DerivedFile::new(inner, Kind::Bits, part, view.layer.id).path).is_ok() {
+                segment.kept_codes().note(part, None);
+            }
+        }
+    }
+}
+
+/// Keeps the next codes that are to be kept and are not, unless room is scarce.
 pub(super) fn keep_next(inner: &Inner) -> Step {
+    if inner.options.disk.as_ref().is_some_and(|disk| disk.level() != DiskLevel::Ample) {
+        return Step::Idle;
+    }
     let state = inner.snapshot.load_full();
     for view in &state.layers {
         let Some(segment) = view.layer.segment() else { continue };

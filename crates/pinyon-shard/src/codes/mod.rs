@@ -5,7 +5,7 @@
 mod kept;
 
 pub use kept::KeptCodes;
-pub(crate) use kept::{Files, load, note_files};
+pub(crate) use kept::{Files, drop_files, load, note_files};
 
 use crate::{
     Scope, ShardOptions, Step,

@@ -5,8 +5,8 @@ mod damage;
 
 use super::{id, metadata, namespace};
 use crate::{
-    Change, Hit, KeptCodes, MemoryBudget, Query, Scope, Shard, ShardError, ShardOptions, ShardShape, Step,
-    Verify, suspicion::unwinding,
+    Change, DiskBudget, DiskMarks, Hit, KeptCodes, MemoryBudget, Query, Scope, Shard, ShardError,
+    ShardOptions, ShardShape, Step, Verify, suspicion::unwinding,
 };
 use pinyon_index::Work;
 use pinyon_storage::{
@@ -79,7 +79,10 @@ fn next(shard: &Shard) -> Step {
 
 /// A closed shard with one segment whose codes are kept.
 fn kept(metric: Metric) -> SharedIo {
-    let io: SharedIo = Arc::new(MemoryIo::new());
+    kept_on(Arc::new(MemoryIo::new()), metric)
+}
+
+fn kept_on(io: SharedIo, metric: Metric) -> SharedIo {
     let shard = open(&io, metric);
     write(&shard, 1, ROWS);
     shard.seal().unwrap();
@@ -286,6 +289,27 @@ fn a_merge_takes_the_codes_of_its_inputs_with_it_and_a_start_those_of_none() {
     let shard = open(&io, Metric::Cosine);
     assert_eq!(files(&io), names, "what belongs to no segment is removed");
     assert_eq!(next(&shard), Step::LoadedCodes);
+}
+
+#[test]
+fn a_disk_without_room_has_the_files_back_and_they_are_made_again_once_there_is_some() {
+    let io = kept_on(Arc::new(MemoryIo::holding(1 << 30)), Metric::Cosine);
+    let clock = Arc::new(ManualClock::default());
+    let with_mark = |full| {
+        let marks = DiskMarks { low: Some(full), full: Some(full) };
+        let disk = Arc::new(DiskBudget::new(Arc::clone(&io), Path::new(DIR), marks, Arc::clone(&clock) as _));
+        try_open(&io, Metric::Cosine, ShardOptions { disk: Some(disk), ..options() }).unwrap()
+    };
+    let shard = with_mark(1 << 62);
+    let before = answers(&shard);
+    assert_eq!(shard.step().unwrap(), Step::Idle);
+    assert_eq!(files(&io), Vec::<String>::new());
+    assert_eq!(derive(&shard), [Step::BuiltCodes], "bytes, and nothing is kept");
+    assert_eq!(found(&answers(&shard)), found(&before));
+    drop(shard);
+    let shard = with_mark(0);
+    assert_eq!(derive(&shard), [Step::BuiltCodes, Step::KeptCodes]);
+    assert_eq!(files(&io), [BITS_FILE]);
 }
 
 #[test]
