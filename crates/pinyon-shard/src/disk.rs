@@ -181,9 +181,9 @@ impl DiskBudget {
         let wanted = self.marks.reserve(room.total);
         let with_reserve = |mark: u64| if mark == 0 { 0 } else { mark.saturating_add(wanted) };
         let marks = (with_reserve(full_below), with_reserve(low_below));
-        let level = level_of(room.free.saturating_add(reserve), marks, before);
-        self.enter(before, level, room.free);
         let available = room.free.saturating_add(reserve);
+        let level = level_of(available, marks, before);
+        self.enter(before, level, room.free);
         self.rest_us.store(rest_us(available, marks.0, level), Relaxed);
         self.keep_reserve((reserve, wanted), level, room);
         Some(DiskState { level, room, reserve, full_below, low_below })

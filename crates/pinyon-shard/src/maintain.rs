@@ -78,7 +78,6 @@ impl Maintenance {
 
 impl Inner {
     pub(crate) fn step(&self) -> Result<Step, ShardError> {
-        self.give_spare_files();
         self.run(|maintenance| match self.take_seal() {
             true => self.seal_or_make_room(maintenance),
             false => match merge::merge_next(self, maintenance)? {
@@ -90,18 +89,10 @@ impl Inner {
 
     /// The next step if it is a seal.
     pub(crate) fn seal_step(&self) -> Result<Step, ShardError> {
-        self.give_spare_files();
         self.run(|maintenance| match self.take_seal() {
             true => self.seal_or_make_room(maintenance),
             false => Ok(Step::Idle),
         })
-    }
-
-    /// Removes files that can be done without where there is no room for what cannot.
-    fn give_spare_files(&self) {
-        if self.has_no_room() {
-            codes::drop_files(self);
-        }
     }
 
     /// A seal needs room before it makes some: what gives some back goes first where that is scarce, or where the seal finds none.
@@ -229,6 +220,9 @@ impl Inner {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
         if self.is_given_up.load(Ordering::Acquire) {
             return Ok(Step::Idle);
+        }
+        if self.has_no_room() {
+            codes::drop_files(self);
         }
         let done = unwinding(|| step(&mut maintenance));
         drop(maintenance);

@@ -129,11 +129,9 @@ pub(crate) fn load(inner: &Inner, state: &Snapshot, scope: Scope<'_>, stop: &dyn
 }
 
 fn is_asked(scope: Scope<'_>, part: Part) -> bool {
-    match (scope, part) {
-        (Scope::All, _) | (_, Part::Whole) => true,
-        (Scope::Namespaces(namespaces), Part::Namespace(id)) => {
-            namespaces.iter().any(|namespace| namespace.id() == id)
-        }
+    match part {
+        Part::Whole => true,
+        Part::Namespace(id) => scope.contains(id),
     }
 }
 

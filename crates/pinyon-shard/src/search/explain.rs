@@ -17,7 +17,8 @@ pub enum Way {
     Vectors,
     /// Every row's byte a component, then the vectors of the few that were kept.
     Bytes,
-    /// Every row's bit a component, then the bytes of those that were kept, then the vectors of few of them.
+    /// Every row's bit a component, then the bytes of those that were kept, then the vectors of few of them; where there are
+    /// no bytes the vectors of those that were kept.
     Bits,
     /// A walk of the graph, then the vectors of the few that it found.
     Graph,
@@ -25,7 +26,8 @@ pub enum Way {
     SurvivorsByVectors,
     /// Bytes, of the rows that passed the filter.
     SurvivorsByBytes,
-    /// Bits of the rows that passed the filter, then bytes of those that were kept; of all that passed where bits told too little.
+    /// Bits of the rows that passed the filter, then bytes of those that were kept, or vectors where there are no bytes; bytes of all that
+    /// passed where bits told too little.
     SurvivorsByBits,
     /// Posting lists of the query's sparse vector.
     Postings,

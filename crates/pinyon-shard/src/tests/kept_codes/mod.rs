@@ -14,7 +14,11 @@ use pinyon_storage::{
     segment::SegmentFile,
 };
 use pinyon_types::{Clock, Dim, ManualClock, Metric, Record, SeededRng, ShardId, TopK, Vector};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 const DIM: usize = 64;
 /// From so many rows on bits lie apart, and are kept.
@@ -302,8 +306,15 @@ fn a_disk_without_room_has_the_files_back_and_they_are_made_again_once_there_is_
     };
     let shard = with_mark(1 << 62);
     let before = answers(&shard);
-    assert_eq!(shard.step().unwrap(), Step::Idle);
-    assert_eq!(files(&io), Vec::<String>::new());
+    let given_up = &shard.inner.is_given_up;
+    given_up.store(true, Ordering::Release);
+    assert_eq!(
+        (shard.step().unwrap(), files(&io)),
+        (Step::Idle, vec![BITS_FILE.to_owned()]),
+        "left as it is"
+    );
+    given_up.store(false, Ordering::Release);
+    assert_eq!((shard.step().unwrap(), files(&io)), (Step::Idle, Vec::new()));
     assert_eq!(derive(&shard), [Step::BuiltCodes], "bytes, and nothing is kept");
     assert_eq!(found(&answers(&shard)), found(&before));
     drop(shard);
