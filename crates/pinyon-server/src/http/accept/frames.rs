@@ -8,7 +8,9 @@ use pinyon_planted::is_planted;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Tokens at the beginning, and most that time alone gives.
+/// Tokens at the beginning. Before their first request clients send a dozen frames.
+const FIRST: i64 = 200;
+/// Most tokens that time alone gives.
 const BURST: i64 = 1_000;
 /// Tokens that a second gives.
 const PER_SECOND: f64 = 50.0;
@@ -46,7 +48,7 @@ struct Budget {
 
 impl Budget {
     fn new() -> Self {
-        Self { tokens: BURST, sent: 0, received: 0, filled: Instant::now() }
+        Self { tokens: FIRST, sent: 0, received: 0, filled: Instant::now() }
     }
 
     fn earn(&mut self, tokens: i64) {
