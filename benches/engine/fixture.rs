@@ -4,8 +4,8 @@
 
 use crate::measure::{Cpu, Stopwatch};
 use pinyon_benches::{Dataset, Neighbours, Rows};
-use pinyon_core::{Change, Engine, EngineSettings, Hit, Reach, VectorQuery};
-use pinyon_types::{Dim, Metadata, MetadataValue, Record, RecordId, Vector};
+use pinyon_core::{Change, Engine, EngineSettings, Hit, Reach, RecordQuery, VectorQuery};
+use pinyon_types::{Dim, Metadata, MetadataValue, Record, RecordId, TopK, Vector};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -156,9 +156,13 @@ impl Fixture {
         }
     }
 
-    /// The rows that a query finds.
+    /// The rows that a query of one tenant finds.
     pub fn find(&self, query: VectorQuery) -> Vec<u32> {
-        let found = self.engine.query_records(query).expect("an answer");
+        let VectorQuery { vector, sparse, reach, top_k, filter, timeout, effort, explain: _ } = query;
+        let Reach::Tenant(tenant) = reach else { panic!("a query of one tenant") };
+        let top_k = TopK::new(top_k).expect("so many may be asked for");
+        let query = RecordQuery { sparse, filter, timeout, effort, ..RecordQuery::dense(vector, top_k) };
+        let found = self.engine.tenant(&tenant).and_then(|tenant| tenant.query(query)).expect("an answer");
         found.hits.iter().map(|(_, hit)| Self::row(hit)).collect()
     }
 

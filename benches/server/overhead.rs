@@ -9,8 +9,8 @@
 //! CPU time is read from `/proc`, in steps of 10 ms: a round is long enough for that to be below one in a hundred.
 
 use pinyon_benches::report as lines;
-use pinyon_core::{Change, Engine, EngineSettings, Reach, VectorQuery};
-use pinyon_types::{Metadata, Record, RecordId, SeededRng};
+use pinyon_core::{Change, Engine, EngineSettings, RecordQuery};
+use pinyon_types::{Metadata, Record, RecordId, SeededRng, TopK};
 use pinyon_wire::grpc::{QueryRequest, QueryResponse};
 use prost::Message;
 use std::{
@@ -152,10 +152,12 @@ fn search_us() -> f64 {
     };
     engine.write("t", Change::Upsert(vec![record])).expect("the write succeeds");
     let queries: Vec<Vec<f32>> = (0..200).map(|_| vector(&mut rng)).collect();
+    let top_k = TopK::new(10).expect("so many may be asked for");
     let ask = || {
         for query in queries.iter().cycle().take(QUERIES) {
-            let query = VectorQuery::dense(query.clone(), Reach::Tenant("t".into()), 10);
-            assert_eq!(engine.query_records(query).expect("an answer").hits.len(), 1);
+            let query = RecordQuery::dense(query.clone(), top_k);
+            let found = engine.tenant("t").and_then(|tenant| tenant.query(query)).expect("an answer");
+            assert_eq!(found.hits.len(), 1);
         }
     };
     ask();

@@ -50,8 +50,8 @@ pub use doctor::{Diagnosis, Finding, FindingKind};
 pub use engine::{
     DataLock, Document, DroppedShard, Engine, EngineServices, EngineStats, ErasureReport, IngestReport,
     MadeWith, Match, NamespaceReport, Quarantine, QuarantineReason, QuarantinedShard, QueryAnswer,
-    RecordAnswer, ReopenedShard, SalvagedShard, Scrubbed, Settling, SettlingStage, ShardOutcome, ShardReport,
-    StoredDocument, TenantReport, TextQuery, VectorQuery, lock_to_look, reading,
+    RecordAnswer, RecordQuery, ReopenedShard, SalvagedShard, Scrubbed, Settling, SettlingStage, ShardOutcome,
+    ShardReport, StoredDocument, Tenant, TenantReport, TextQuery, VectorQuery, lock_to_look, reading,
 };
 pub use error::{EngineError, ErrorCode, of_record};
 pub use fan_out::Reach;

@@ -190,7 +190,7 @@ impl World {
         let query = Query { filter, ..Query::dense(&query, TopK::new(K as u32).expect("ten")) };
         let found = self.shard.search(scope, query, &|| false).expect("an answer").hits;
         assert_eq!(found.len(), exact.len(), "{}: QRY-3", self.mix);
-        let distances = found.iter().map(|hit| self.mix.between(vector, hit.vector().as_slice()));
+        let distances = found.iter().map(|hit| self.mix.between(vector, hit.components()));
         (self.mix.missed(vector, &exact, distances), exact.len())
     }
 }

@@ -18,7 +18,7 @@ impl Effort {
     ///
     /// # Errors
     /// A factor outside 0.5 to 4, a cap outside `top_k` to 100,000.
-    pub fn new(scan_factor: Option<f64>, max_candidates: Option<i64>, top_k: u32) -> Result<Self, Invalid> {
+    pub fn new(scan_factor: Option<f64>, max_candidates: Option<i64>, top_k: usize) -> Result<Self, Invalid> {
         let factor = scan_factor.map(checked_factor).transpose()?;
         let candidates_max = max_candidates.map(|count| checked_cap(count, top_k)).transpose()?;
         Ok(Self { factor, candidates_max })
@@ -69,9 +69,9 @@ fn checked_factor(factor: f64) -> Result<f64, Invalid> {
     Err(Invalid::new("scan_factor", problem))
 }
 
-fn checked_cap(count: i64, top_k: u32) -> Result<usize, Invalid> {
+fn checked_cap(count: i64, top_k: usize) -> Result<usize, Invalid> {
     let checked = usize::try_from(count).ok();
-    checked.filter(|count| (top_k as usize..=limits::CANDIDATES_MAX).contains(count)).ok_or_else(|| {
+    checked.filter(|count| (top_k..=limits::CANDIDATES_MAX).contains(count)).ok_or_else(|| {
         let problem = format!("must be top_k ({top_k}) to {}, is {count}", limits::CANDIDATES_MAX);
         Invalid::new("max_candidates", problem)
     })

@@ -28,18 +28,22 @@ impl Engine {
 
     /// How many of these fit on a page for which there is so much room: at least one.
     pub fn fitting(&self, found: &[Located], room: usize) -> usize {
-        let mut left = self.inner.fetched_bytes_max().min(room);
-        let fits = |one: &&Located| {
-            let bytes = one.bytes();
-            left.checked_sub(bytes).map(|rest| left = rest).is_some()
-        };
-        found.iter().take_while(fits).count().max(1).min(found.len())
+        self.inner.fitting(found, room)
     }
 }
 
 impl Inner {
     pub(super) fn check_answer(&self, bytes: usize) -> Result<(), EngineError> {
         check(bytes, self.settings.answer_bytes_max, "fewer results, or leave out values or metadata")
+    }
+
+    pub(super) fn fitting(&self, found: &[Located], room: usize) -> usize {
+        let mut left = self.fetched_bytes_max().min(room);
+        let fits = |one: &&Located| {
+            let bytes = one.bytes();
+            left.checked_sub(bytes).map(|rest| left = rest).is_some()
+        };
+        found.iter().take_while(fits).count().max(1).min(found.len())
     }
 
     const fn fetched_bytes_max(&self) -> usize {

@@ -91,7 +91,7 @@ impl Engine {
             true => 0, // no documents make no tenant
             false => self.write(tenant, Change::Upsert(records))?.records,
         };
-        let shard = self.shard_of(tenant)?;
+        let shard = self.tenant(tenant)?.shard()?;
         Ok(IngestReport { shard, index_name: self.inner.index_name(shard), count })
     }
 }

@@ -2,6 +2,7 @@
 
 mod advice;
 mod answers;
+mod asked;
 mod documents;
 mod drop;
 mod erase;
@@ -23,10 +24,14 @@ mod scrub;
 mod settle;
 mod shards;
 mod stored;
+mod tenant;
 mod tenants;
 #[cfg(test)]
 mod tests;
 
+pub use asked::{
+    Match, QueryAnswer, RecordAnswer, RecordQuery, ShardOutcome, ShardReport, TextQuery, VectorQuery,
+};
 pub use documents::{Document, IngestReport, StoredDocument};
 pub use drop::DroppedShard;
 pub use erase::ErasureReport;
@@ -39,13 +44,13 @@ pub(crate) use older::{keep_older_out, write_format};
 pub use open::{DataLock, lock_to_look};
 pub(crate) use open::{lock_dir, took_writes};
 pub(crate) use pools::Pools;
-pub use query::{Match, QueryAnswer, RecordAnswer, ShardOutcome, ShardReport, TextQuery, VectorQuery};
 pub use reopen::ReopenedShard;
 pub use reports::{EngineServices, EngineStats, QuarantinedShard, TenantReport};
 pub use salvage::SalvagedShard;
 pub use scrub::{Scrubbed, reading};
 pub use settle::{Settling, SettlingStage};
 pub use stored::MadeWith;
+pub use tenant::Tenant;
 
 use crate::{
     EngineError, EngineSettings,

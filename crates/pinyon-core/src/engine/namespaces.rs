@@ -42,8 +42,8 @@ impl Engine {
     /// # Errors
     /// The name is not one a namespace can have.
     pub fn namespace(&self, name: &str) -> Result<Option<NamespaceReport>, EngineError> {
-        let records = self.count(name, None)?;
-        let name = TenantId::new(name)?;
+        let tenant = self.tenant(name)?;
+        let (records, name) = (tenant.count(None)?, tenant.name);
         let exists = records > 0 || self.inner.routing.declared().contains_key(&name);
         Ok(exists.then(|| self.inner.namespace_report(name, records)))
     }
@@ -62,7 +62,7 @@ impl Engine {
             return Err(Invalid::new("schema", problem).into());
         }
         let name = TenantId::new(name)?;
-        self.inner.resolve_or_place(&name)?;
+        self.inner.home_or_place(&name)?;
         self.inner.routing.declare(&name, Some(fields), self.inner.clock.now_us())?;
         Ok(self.inner.namespace_report(name, 0))
     }

@@ -1,6 +1,9 @@
 //! Queries: by text or by vector, in one tenant, in some, or in all.
 
-use super::{Engine, Inner, Member, documents::split_text};
+use super::{
+    Engine, Inner, Match, Member, QueryAnswer, RecordAnswer, RecordQuery, ShardOutcome, Tenant, TextQuery,
+    VectorQuery, documents::split_text, tenant::Home,
+};
 use crate::{
     EngineError, ErrorCode,
     cross_shard::Question,
@@ -8,11 +11,8 @@ use crate::{
     latency::LatencyMeter,
 };
 use pinyon_embed::InputKind;
-use pinyon_shard::{Explanation, Hit, Namespace, Work};
-use pinyon_types::{
-    Effort, Filter, Invalid, Metadata, NamespaceId, RecordId, Score, SeqNo, ShardId, SparseVector, TenantId,
-    TopK, Vector, limits,
-};
+use pinyon_shard::Namespace;
+use pinyon_types::{Invalid, NamespaceId, SeqNo, ShardId, TenantId, TopK, Vector, limits};
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -22,193 +22,17 @@ use std::{
 /// Tenants whose latency is metered on their own: each meter takes about 50 kB.
 const METERED_TENANTS_MAX: usize = 256;
 
-/// A query in words.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TextQuery {
-    /// What to look for.
-    pub text: String,
-    /// Where.
-    pub reach: Reach,
-    /// How many results.
-    pub top_k: u32,
-    /// Only records that pass this.
-    pub filter: Option<Filter>,
-    /// After this time what is there is answered and marked as partial.
-    pub timeout: Option<Duration>,
-    /// How hard to try; what it leaves open is as the settings say.
-    pub effort: Effort,
-    /// Whether the answer says how it was found.
-    pub explain: bool,
+/// The tenants of a query, each looked up once.
+struct Resolved {
+    targets: Targets,
+    /// Of a query in one tenant: where it lives, or would be placed.
+    home: Option<ShardId>,
+    /// Its number, if it was ever placed.
+    metered: Option<NamespaceId>,
+    unknown: Vec<TenantId>,
 }
-
-impl TextQuery {
-    /// A query in one tenant.
-    pub fn in_tenant(tenant: &str, text: &str, top_k: u32) -> Self {
-        Self::new(Reach::Tenant(tenant.into()), text, top_k)
-    }
-
-    /// A query over every tenant.
-    pub fn everywhere(text: &str, top_k: u32) -> Self {
-        Self::new(Reach::All, text, top_k)
-    }
-
-    fn new(reach: Reach, text: &str, top_k: u32) -> Self {
-        let effort = Effort::NORMAL;
-        Self { text: text.into(), reach, top_k, filter: None, timeout: None, effort, explain: false }
-    }
-}
-
-/// A query by vector.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VectorQuery {
-    /// What to be near to; empty in an index of sparse vectors.
-    pub vector: Vec<f32>,
-    /// What to be near to besides, or alone in an index of sparse vectors. Scores of both parts are added.
-    pub sparse: Option<SparseVector>,
-    /// Only records whose sparse vector has all of these indices.
-    pub required: Vec<u32>,
-    /// Where.
-    pub reach: Reach,
-    /// How many results.
-    pub top_k: u32,
-    /// Only records that pass this.
-    pub filter: Option<Filter>,
-    /// After this time what is there is answered and marked as partial.
-    pub timeout: Option<Duration>,
-    /// How hard to try; what it leaves open is as the settings say.
-    pub effort: Effort,
-    /// Whether the answer says how it was found.
-    pub explain: bool,
-}
-
-impl VectorQuery {
-    /// A query by a dense vector.
-    pub fn dense(vector: Vec<f32>, reach: Reach, top_k: u32) -> Self {
-        Self {
-            vector,
-            sparse: None,
-            required: Vec::new(),
-            reach,
-            top_k,
-            filter: None,
-            timeout: None,
-            effort: Effort::NORMAL,
-            explain: false,
-        }
-    }
-}
-
-/// One result.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Match {
-    /// Whose record it is.
-    pub tenant: TenantId,
-    /// Its id.
-    pub id: RecordId,
-    /// How well it fits, in the metric's public meaning.
-    pub score: Score,
-    /// Its metadata without the text.
-    pub metadata: Metadata,
-    /// Its text, if it was ingested as a document.
-    pub text: Option<String>,
-    /// Where it lives.
-    pub shard: ShardId,
-}
-
-/// How a shard's part ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ShardOutcome {
-    /// Everything it was asked for.
-    Answered,
-    /// The time was up: some of its rows were not considered.
-    TimedOut,
-    /// It could not answer.
-    Failed(EngineError),
-}
-
-/// One shard's part in an answer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ShardReport {
-    /// Which shard.
-    pub shard: ShardId,
-    /// Its name.
-    pub index_name: String,
-    /// How long it took.
-    pub latency: Duration,
-    /// How it ended.
-    pub outcome: ShardOutcome,
-    /// How it was searched, if the query asked.
-    pub explanation: Option<Box<Explanation>>,
-    /// What it cost in counts.
-    pub work: Work,
-}
-
-/// What a query found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct QueryAnswer {
-    /// Best first; equals by namespace number, then by id.
-    pub results: Vec<Match>,
-    /// The shards that were asked.
-    pub shards: Vec<ShardReport>,
-    /// From the query's arrival to the last result; embedding included.
-    pub latency: Duration,
-    /// Whether some shard's answer is missing or incomplete (QRY-1).
-    pub is_partial: bool,
-    /// Whether this is a kept answer, to data that are still the same; the shards' reports are those of the search.
-    pub is_cached: bool,
-    /// The effort that was made, if the query asked how it is answered.
-    pub explained: Option<Effort>,
-    /// How long embedding the text took, likewise.
-    pub embedding: Option<Duration>,
-}
-
-/// What a query in one namespace found, with everything that its records hold.
-#[derive(Debug)]
-pub struct RecordAnswer {
-    /// Best first.
-    pub hits: Vec<(Score, Hit)>,
-    /// Whether the time was up before every row was considered (QRY-1).
-    pub is_partial: bool,
-}
-
-/// Components that a small tenant's vectors have in all: they are scored in some tens of microseconds.
-const SMALL_COMPONENTS_MAX: u64 = 200_000;
-/// Records that a small tenant has, whatever their vectors.
-const SMALL_RECORDS_MAX: u64 = 1_000;
 
 impl Engine {
-    /// Whether a query of this tenant is done sooner than another thread is woken for it.
-    pub fn is_small(&self, tenant: &str) -> bool {
-        let components = u64::from(self.inner.settings.dim.get());
-        self.count(tenant, None)
-            .is_ok_and(|records| records <= SMALL_RECORDS_MAX && records * components <= SMALL_COMPONENTS_MAX)
-    }
-
-    /// Finds records of one tenant near to a vector, for callers that want their vectors or their metadata as stored.
-    ///
-    /// # Errors
-    /// Refused input, or the shard's failure.
-    pub fn query_records(&self, query: VectorQuery) -> Result<RecordAnswer, EngineError> {
-        let began_us = self.inner.clock.now_us();
-        self.inner.admit(&query.reach)?;
-        let reach = query.reach.clone();
-        let gathered = fan_out::run(&self.inner, self.plan(query)?)?;
-        let mut is_partial = false;
-        for report in gathered.reports {
-            match report.outcome {
-                ShardOutcome::Answered => {}
-                ShardOutcome::TimedOut => is_partial = true,
-                ShardOutcome::Failed(error) => return Err(error),
-            }
-        }
-        if let Some(meter) = self.inner.tenant_meter(&reach) {
-            meter.record_us(self.inner.clock.now_us().saturating_sub(began_us));
-        }
-        let metric = self.inner.settings.metric;
-        let hits = gathered.hits.into_iter().map(|(_, hit)| (metric.score(hit.distance()), hit));
-        Ok(RecordAnswer { hits: hits.collect(), is_partial })
-    }
-
     /// The vector that a query's text becomes.
     ///
     /// # Errors
@@ -231,8 +55,8 @@ impl Engine {
         let took_us = || self.inner.clock.now_us().saturating_sub(began_us);
         let embedding = query.explain.then(|| Duration::from_micros(took_us()));
         let TextQuery { text: _, reach, top_k, filter, timeout, effort, explain } = query.clone();
-        let by_vector = VectorQuery::dense(vector, reach, top_k);
-        let answer = self.answer(VectorQuery { filter, timeout, effort, explain, ..by_vector }, began_us)?;
+        let by_vector = VectorQuery { vector, sparse: None, reach, top_k, filter, timeout, effort, explain };
+        let answer = self.answer(by_vector, began_us)?;
         Ok(QueryAnswer { embedding, ..answer })
     }
 
@@ -248,62 +72,103 @@ impl Engine {
 
     fn answer(&self, query: VectorQuery, began_us: u64) -> Result<QueryAnswer, EngineError> {
         let inner = &self.inner;
-        let reach = query.reach.clone();
-        let mut answer = inner.answer_kept(self.plan(query)?, &reach)?;
+        let VectorQuery { vector, sparse, reach, top_k, filter, timeout, effort, explain } = query;
+        let near =
+            |top_k| RecordQuery { sparse, filter, timeout, effort, ..RecordQuery::dense(vector, top_k) };
+        let Resolved { targets, home, metered, unknown } = self.resolve(&reach)?;
+        let plan = inner.plan(near(TopK::new(top_k)?), targets, explain)?;
+        let answer = inner.answer_kept(plan, &reach)?;
         let latency_us = inner.clock.now_us().saturating_sub(began_us);
-        if let Some(meter) = inner.tenant_meter(&reach) {
-            meter.record_us(latency_us);
+        inner.record_latency(metered, latency_us);
+        Ok(QueryAnswer { home, unknown, latency: Duration::from_micros(latency_us), ..answer })
+    }
+
+    fn resolve(&self, reach: &Reach) -> Result<Resolved, EngineError> {
+        match reach {
+            Reach::All => {
+                Ok(Resolved { targets: Targets::All, home: None, metered: None, unknown: Vec::new() })
+            }
+            Reach::Tenant(tenant) => self.tenant(tenant)?.resolved(),
+            Reach::Tenants(names) => self.resolve_all(names),
         }
-        answer.latency = Duration::from_micros(latency_us);
-        Ok(answer)
     }
 
-    fn plan(&self, query: VectorQuery) -> Result<Plan, EngineError> {
-        let (metric, vector) =
-            (self.inner.settings.metric, Vector::new(query.vector, self.inner.settings.dim)?);
-        vector.check_length(metric)?;
-        query.sparse.as_ref().map_or(Ok(()), |sparse| sparse.check_length(metric))?;
-        Ok(Plan {
-            targets: self.inner.targets(&query.reach)?,
-            vector,
-            sparse: query.sparse,
-            required: query.required,
-            top_k: TopK::new(query.top_k)?,
-            filter: query.filter.map(|filter| self.inner.read_filter(filter)).transpose()?,
-            timeout: query.timeout,
-            effort: query.effort.or_factor(self.scan_factor()),
-            explain: query.explain,
-        })
-    }
-}
-
-impl Inner {
-    fn targets(&self, reach: &Reach) -> Result<Targets, EngineError> {
-        let names = match reach {
-            Reach::All => return Ok(Targets::All),
-            Reach::Tenant(tenant) => std::slice::from_ref(tenant),
-            Reach::Tenants(tenants) => tenants,
-        };
+    fn resolve_all(&self, names: &[String]) -> Result<Resolved, EngineError> {
         if names.len() > limits::BATCH_RECORDS_MAX {
             let problem = format!("must be at most {}, are {}", limits::BATCH_RECORDS_MAX, names.len());
             return Err(Invalid::new("tenant_ids", problem).into());
         }
+        let mut unknown = Vec::new();
         let mut by_shard: BTreeMap<ShardId, BTreeMap<NamespaceId, Namespace>> = BTreeMap::new();
         for (at, name) in names.iter().enumerate() {
-            let tenant = TenantId::new(name).map_err(|error| match reach {
-                Reach::Tenants(_) => Invalid::new(format!("tenant_ids[{at}]"), error.problem),
-                Reach::Tenant(_) | Reach::All => error,
-            })?;
-            // A tenant that was never placed has nothing to find.
-            if let Some((namespace, assignment)) = self.resolve(&tenant)? {
-                if matches!(reach, Reach::Tenant(_)) {
-                    self.shard(assignment.shard)?;
+            let name = TenantId::new(name)
+                .map_err(|error| Invalid::new(format!("tenant_ids[{at}]"), error.problem))?;
+            match self.inner.home(&name)? {
+                Some(Home { assignment, namespace }) => {
+                    by_shard.entry(assignment.shard).or_default().insert(namespace.id(), namespace);
                 }
-                by_shard.entry(assignment.shard).or_default().insert(namespace.id(), namespace);
+                // A tenant that was never placed has nothing to find.
+                None => unknown.push(name),
             }
         }
         let handles = by_shard.into_iter().map(|(shard, distinct)| (shard, distinct.into_values().collect()));
-        Ok(Targets::Namespaces(handles.collect()))
+        let targets = Targets::Namespaces(handles.collect());
+        Ok(Resolved { targets, home: None, metered: None, unknown })
+    }
+}
+
+impl Tenant {
+    /// Finds records near to a vector, for callers that want their vectors or their metadata as stored.
+    ///
+    /// # Errors
+    /// Refused input, or the shard's failure.
+    pub fn query(&self, query: RecordQuery) -> Result<RecordAnswer, EngineError> {
+        let inner = &self.inner;
+        let began_us = inner.clock.now_us();
+        inner.single_tenant_queries.fetch_add(1, Ordering::Relaxed);
+        let gathered = fan_out::run(inner, inner.plan(query, self.targets()?, false)?)?;
+        let mut is_partial = false;
+        for report in gathered.reports {
+            match report.outcome {
+                ShardOutcome::Answered => {}
+                ShardOutcome::TimedOut => is_partial = true,
+                ShardOutcome::Failed(error) => return Err(error),
+            }
+        }
+        inner.record_latency(self.number(), inner.clock.now_us().saturating_sub(began_us));
+        let metric = inner.settings.metric;
+        let hits = gathered.hits.into_iter().map(|(_, hit)| (metric.score(hit.distance()), hit));
+        Ok(RecordAnswer { hits: hits.collect(), is_partial })
+    }
+
+    fn resolved(&self) -> Result<Resolved, EngineError> {
+        let targets = self.targets()?;
+        let unknown = if self.is_known() { Vec::new() } else { vec![self.name.clone()] };
+        Ok(Resolved { targets, home: Some(self.shard()?), metered: self.number(), unknown })
+    }
+
+    fn number(&self) -> Option<NamespaceId> {
+        self.home.as_ref().map(|home| home.namespace.id())
+    }
+
+    /// Its shard, which has to be served; none if it was never placed, because there is nothing to find.
+    fn targets(&self) -> Result<Targets, EngineError> {
+        let served = self.served()?.zip(self.home.as_ref());
+        let target =
+            served.map(|(_, Home { assignment, namespace })| (assignment.shard, vec![namespace.clone()]));
+        Ok(Targets::Namespaces(target.into_iter().collect()))
+    }
+}
+
+impl Inner {
+    fn plan(&self, query: RecordQuery, targets: Targets, explain: bool) -> Result<Plan, EngineError> {
+        let RecordQuery { vector, sparse, required, top_k, filter, timeout, effort } = query;
+        let (metric, vector) = (self.settings.metric, Vector::new(vector, self.settings.dim)?);
+        vector.check_length(metric)?;
+        sparse.as_ref().map_or(Ok(()), |sparse| sparse.check_length(metric))?;
+        let filter = filter.map(|filter| self.read_filter(filter)).transpose()?;
+        let effort = effort.or_factor(self.scan_factor());
+        Ok(Plan { vector, sparse, required, top_k, filter, effort, explain, timeout, targets })
     }
 
     /// Counts a query, if it is let in.
@@ -345,6 +210,8 @@ impl Inner {
         });
         let is_partial = gathered.reports.iter().any(|report| report.outcome != ShardOutcome::Answered);
         Ok(QueryAnswer {
+            home: None,
+            unknown: Vec::new(),
             results: results.collect(),
             shards: gathered.reports,
             latency: Duration::ZERO,
@@ -355,16 +222,17 @@ impl Inner {
         })
     }
 
-    /// The meter of the query's tenant, if it is for one and meters are left.
-    fn tenant_meter(&self, reach: &Reach) -> Option<Arc<LatencyMeter>> {
-        let Reach::Tenant(tenant) = reach else { return None };
-        let namespace = self.routing.lookup(tenant)?.namespace;
+    /// Records how long a tenant's query took, if it is for one and meters are left.
+    fn record_latency(&self, tenant: Option<NamespaceId>, latency_us: u64) {
+        let Some(tenant) = tenant else { return };
         let mut meters = self.tenant_latency.lock().unwrap_or_else(PoisonError::into_inner);
-        if meters.len() >= METERED_TENANTS_MAX && !meters.contains_key(&namespace) {
-            return None;
+        if meters.len() >= METERED_TENANTS_MAX && !meters.contains_key(&tenant) {
+            return;
         }
         let meter =
-            meters.entry(namespace).or_insert_with(|| Arc::new(LatencyMeter::new(Arc::clone(&self.clock))));
-        Some(Arc::clone(meter))
+            meters.entry(tenant).or_insert_with(|| Arc::new(LatencyMeter::new(Arc::clone(&self.clock))));
+        let meter = Arc::clone(meter);
+        drop(meters);
+        meter.record_us(latency_us);
     }
 }

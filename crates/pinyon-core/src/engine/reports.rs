@@ -124,7 +124,7 @@ impl Engine {
 
     /// The effort of queries that name none: the index's, or else that of the settings.
     pub fn scan_factor(&self) -> f64 {
-        f64::from_bits(self.inner.scan_factor.load(Ordering::Relaxed))
+        self.inner.scan_factor()
     }
 
     /// Sets the index's; queries that come from now on are asked with it.
@@ -256,6 +256,10 @@ impl Engine {
 }
 
 impl Inner {
+    pub(super) fn scan_factor(&self) -> f64 {
+        f64::from_bits(self.scan_factor.load(Ordering::Relaxed))
+    }
+
     fn assigned_tenants(&self, shard: ShardId) -> u64 {
         self.routing.all().iter().filter(|(_, assignment)| assignment.shard == shard).count() as u64
     }

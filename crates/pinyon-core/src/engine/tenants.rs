@@ -1,6 +1,6 @@
 //! Which shard a tenant lives on: looked up, placed when first seen, or assigned by somebody.
 
-use super::{Engine, Inner, Quarantine};
+use super::{Engine, Inner, Quarantine, tenant::Home};
 use crate::{
     EngineError, ErrorCode,
     catalog::{AssignRequest, Assignment, Pin},
@@ -25,7 +25,7 @@ impl Engine {
     /// The name is not one a tenant can have, or the catalog takes no changes.
     pub fn place(&self, tenant: &str) -> Result<Assignment, EngineError> {
         let tenant = TenantId::new(tenant)?;
-        Ok(self.inner.resolve_or_place(&tenant)?.1)
+        Ok(self.inner.home_or_place(&tenant)?.assignment)
     }
 
     /// Places many tenants with one durable commit; answers in their order.
@@ -93,16 +93,6 @@ impl Engine {
     pub fn index_name(&self, shard: ShardId) -> String {
         self.inner.index_name(shard)
     }
-
-    /// Where a tenant lives, or would be placed; places nobody.
-    ///
-    /// # Errors
-    /// The name is not one a tenant can have.
-    pub fn shard_of(&self, tenant: &str) -> Result<ShardId, EngineError> {
-        let tenant = TenantId::new(tenant)?;
-        let assigned = self.inner.routing.lookup(tenant.as_str()).map(|assignment| assignment.shard);
-        assigned.map_or_else(|| self.inner.choose_shard(&tenant, &self.inner.shard_loads()), Ok)
-    }
 }
 
 impl Inner {
@@ -113,7 +103,7 @@ impl Inner {
         old: Assignment,
         to: ShardId,
     ) -> Result<(Shard, Namespace), EngineError> {
-        let namespace = Namespace::routed(old.namespace, tenant.clone(), old.epoch);
+        let Home { namespace, .. } = Home::of(tenant, old);
         let shard = self.shard(old.shard)?;
         let records = shard.close_namespace(&namespace)?;
         if records == 0 {
@@ -128,16 +118,16 @@ impl Inner {
         Err(EngineError::new(ErrorCode::FailedPrecondition, message))
     }
 
-    /// The handle of a tenant that was placed before.
+    /// Where a tenant lives, if it was ever placed.
     ///
     /// # Errors
     /// Where tenants are is not known.
-    pub(crate) fn resolve(&self, tenant: &TenantId) -> Result<Option<(Namespace, Assignment)>, EngineError> {
-        let Some(assignment) = self.routing.lookup(tenant.as_str()) else {
-            return self.lost.as_ref().map_or(Ok(None), |lost| Err(self.is_lost(lost)));
-        };
-        let namespace = Namespace::routed(assignment.namespace, tenant.clone(), assignment.epoch);
-        Ok(Some((namespace, assignment)))
+    pub(crate) fn home(&self, tenant: &TenantId) -> Result<Option<Home>, EngineError> {
+        match (self.routing.lookup(tenant.as_str()), &self.lost) {
+            (Some(assignment), _) => Ok(Some(Home::of(tenant, assignment))),
+            (None, Some(lost)) => Err(self.is_lost(lost)),
+            (None, None) => Ok(None),
+        }
     }
 
     fn is_lost(&self, lost: &Quarantine) -> EngineError {
@@ -145,21 +135,24 @@ impl Inner {
         EngineError::new(ErrorCode::Quarantined, message)
     }
 
-    /// The handle of a tenant, which is placed if it is new.
-    pub(crate) fn resolve_or_place(&self, tenant: &TenantId) -> Result<(Namespace, Assignment), EngineError> {
-        if let Some(resolved) = self.resolve(tenant)? {
-            return Ok(resolved);
+    /// Where a tenant lives, which is placed if it is new.
+    pub(crate) fn home_or_place(&self, tenant: &TenantId) -> Result<Home, EngineError> {
+        if let Some(home) = self.home(tenant)? {
+            return Ok(home);
         }
         self.settings.check_disk()?;
         let shard = self.choose_shard(tenant, &self.shard_loads())?;
         let request = AssignRequest { tenant: tenant.clone(), shard, pin: Pin::Placed };
-        let assignment = self.routing.assign(vec![request])?[0];
-        Ok((Namespace::routed(assignment.namespace, tenant.clone(), assignment.epoch), assignment))
+        Ok(Home::of(tenant, self.routing.assign(vec![request])?[0]))
     }
 
     /// The shard of a new tenant. Where the policy's choice is kept out, the next best is taken, unless the choice is a promise: what
     /// `mmh3` chooses is computed elsewhere too.
-    fn choose_shard(&self, tenant: &TenantId, loads: &[ShardLoad]) -> Result<ShardId, EngineError> {
+    pub(super) fn choose_shard(
+        &self,
+        tenant: &TenantId,
+        loads: &[ShardLoad],
+    ) -> Result<ShardId, EngineError> {
         let policy = self.settings.placement;
         let chosen = policy.place(tenant, loads);
         let Err(kept_out) = self.shard(chosen) else { return Ok(chosen) };

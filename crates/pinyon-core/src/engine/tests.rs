@@ -39,6 +39,11 @@ fn document(id: &str, text: &str, size: f64) -> Document {
 const WORDS: [&str; 12] =
     ["beer", "malt", "rail", "train", "tooth", "crown", "solar", "panel", "chain", "wheel", "bread", "flour"];
 
+/// How many records a tenant has.
+pub(super) fn records(engine: &Engine, tenant: &str) -> u64 {
+    engine.tenant(tenant).unwrap().count(None).unwrap()
+}
+
 pub(super) fn fill(engine: &Engine, tenants: u32, documents: u32) {
     let mut rng = SeededRng::new(17);
     for tenant in 0..tenants {
@@ -63,7 +68,7 @@ fn tenants_with_equal_ids_never_see_each_other() {
         assert_eq!(answer.results[0].text.as_deref(), Some("the same beer"));
     }
     engine.write("one", Change::DeleteAll).unwrap();
-    assert_eq!((engine.count("one", None).unwrap(), engine.count("two", None).unwrap()), (0, 1));
+    assert_eq!((records(&engine, "one"), records(&engine, "two")), (0, 1));
     let unknown = engine.query_text(&TextQuery::in_tenant("nobody", "beer", 5)).unwrap();
     assert!(
         unknown.results.is_empty() && engine.lookup("nobody").unwrap().is_none(),
@@ -215,7 +220,7 @@ fn bad_documents_are_named_and_nothing_is_written() {
     );
     let long = document("long", &"x".repeat(300 << 10), 1.0);
     assert!(engine.ingest("one", vec![long]).unwrap_err().message.contains("documents[0].metadata"));
-    assert_eq!(engine.count("one", None).unwrap(), 0);
+    assert_eq!(records(&engine, "one"), 0);
     assert!(
         engine.ingest("", vec![]).is_err()
             && engine.query_text(&TextQuery::in_tenant("one", "x", 0)).is_err()
@@ -245,7 +250,7 @@ fn the_doctor_finds_and_mends_a_lost_routing_table() {
     let engine = Engine::open(&dir, settings()).unwrap();
     assert_eq!(engine.query_text(&TextQuery::in_tenant("tenant-005", "beer", 3)).unwrap().results, before);
     fill(&engine, 14, 3);
-    assert_eq!(engine.count("tenant-013", None).unwrap(), 3);
+    assert_eq!(records(&engine, "tenant-013"), 3);
     drop(engine);
     std::fs::remove_dir_all(&dir).unwrap();
 }
@@ -258,8 +263,8 @@ fn least_loaded_placement_spreads_tenants() {
     let names: Vec<String> = (0..40).map(|number| format!("t{number}")).collect();
     engine.place_all(&names).unwrap();
     assert!(engine.shards().iter().all(|shard| shard.assigned_tenants == 10));
-    let fetched = engine.fetch("t1", &[RecordId::new("x").unwrap()]).unwrap();
-    assert!(fetched.is_empty() && engine.list("t1", "", None, 10).unwrap().ids.is_empty());
+    let fetched = engine.tenant("t1").unwrap().fetch(&[RecordId::new("x").unwrap()]).unwrap();
+    assert!(fetched.is_empty() && engine.tenant("t1").unwrap().list("", None, 10).unwrap().ids.is_empty());
     drop(engine);
     std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -69,7 +69,7 @@ fn a_registry_that_went_back_takes_no_records_with_it() {
     }
     put_back(&latest, &registry);
     let indexes = open(&dir);
-    let count = |name: &str| indexes.get(name).unwrap().engine.count("ns", None).unwrap();
+    let count = |name: &str| indexes.get(name).unwrap().engine.tenant("ns").unwrap().count(None).unwrap();
     assert_eq!((count("movies"), count("songs"), count("empty")), (1, 1, 0));
     drop(indexes);
     catalog::remove_tree(&dir).unwrap();

@@ -28,7 +28,7 @@ fn fill(indexes: &Indexes) {
 fn assert_full(indexes: &Indexes) {
     let index = tenants(indexes);
     assert!(index.is_listed() && !index.description.is_protected && index.description.tags["k"] == "v");
-    assert_eq!(indexes.tenants().count("ns", None).unwrap(), 1);
+    assert_eq!(indexes.tenants().tenant("ns").unwrap().count(None).unwrap(), 1);
 }
 
 fn assert_empty(indexes: &Indexes) {
@@ -40,7 +40,10 @@ fn assert_empty(indexes: &Indexes) {
     );
     assert!(!index.is_listed() && !indexes.tenants().has_tenants());
     assert_eq!(
-        (index.engine.count("ns", None).unwrap(), indexes.tenants().count("ns", None).unwrap()),
+        (
+            index.engine.tenant("ns").unwrap().count(None).unwrap(),
+            indexes.tenants().tenant("ns").unwrap().count(None).unwrap()
+        ),
         (0, 0)
     );
 }
@@ -64,7 +67,7 @@ fn the_tenants_index_is_listed_once_a_write_placed_a_tenant() {
     let dir = scratch("tenants-listed");
     let indexes = open(&dir);
     assert!(!tenants(&indexes).is_listed());
-    indexes.tenants().shard_of("somebody").unwrap();
+    indexes.tenants().tenant("somebody").unwrap().shard().unwrap();
     assert!(!tenants(&indexes).is_listed(), "a look makes nothing");
     let refused = indexes.create(request("tenants", 3), lowest_free).unwrap_err();
     assert!(
@@ -103,14 +106,14 @@ fn a_deleted_tenants_index_is_empty_at_once_and_for_good() {
     put(&indexes.get("movies").unwrap(), "c");
     drop(indexes);
     let indexes = open(&dir);
-    assert_eq!(indexes.tenants().count("ns", None).unwrap(), 1);
+    assert_eq!(indexes.tenants().tenant("ns").unwrap().count(None).unwrap(), 1);
     assert!(tenants(&indexes).description.is_protected);
     fill(&indexes);
     indexes.delete("tenants").unwrap();
     assert_eq!(leftovers(&dir), ["generation-00000002"]);
     drop(indexes);
     assert_empty(&open(&dir));
-    assert_eq!(open(&dir).get("movies").unwrap().engine.count("ns", None).unwrap(), 1);
+    assert_eq!(open(&dir).get("movies").unwrap().engine.tenant("ns").unwrap().count(None).unwrap(), 1);
     catalog::remove_tree(&dir).unwrap();
 }
 
@@ -163,6 +166,6 @@ fn a_lost_or_damaged_mark_is_a_reason_to_stop() {
     fs::remove_file(dir.join(MARK)).unwrap();
     assert_eq!(try_open().unwrap_err().code, ErrorCode::DataDamaged, "lost");
     fs::write(dir.join(MARK), mark).unwrap();
-    assert_eq!(open(&dir).tenants().count("ns", None).unwrap(), 1);
+    assert_eq!(open(&dir).tenants().tenant("ns").unwrap().count(None).unwrap(), 1);
     catalog::remove_tree(&dir).unwrap();
 }

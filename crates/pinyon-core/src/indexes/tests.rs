@@ -52,7 +52,7 @@ fn an_index_whose_routing_table_is_damaged_is_kept_out_and_the_others_served() {
         write_file_atomically(&RealIo, &file, &[7; 300]).unwrap();
         let indexes = open(&dir);
         for index in indexes.all() {
-            let found = index.engine.count("ns", None);
+            let found = index.engine.tenant("ns").and_then(|tenant| tenant.count(None));
             let is_damaged = (index.description.name == "movies") == damaged.contains("index-")
                 && index.description.name != "songs";
             match found {
@@ -67,7 +67,7 @@ fn an_index_whose_routing_table_is_damaged_is_kept_out_and_the_others_served() {
         write_file_atomically(&RealIo, &file, &whole).unwrap();
     }
     let indexes = open(&dir);
-    assert!(indexes.all().iter().all(|index| index.engine.count("ns", None).unwrap() == 1));
+    assert!(indexes.all().iter().all(|index| index.engine.tenant("ns").unwrap().count(None).unwrap() == 1));
     drop(indexes);
     catalog::remove_tree(&dir).unwrap();
 }
@@ -91,7 +91,7 @@ fn an_index_whose_files_are_those_of_another_is_kept_out_and_the_others_served()
         let indexes = open(&dir);
         put(&indexes.get("tenants").unwrap(), "c");
         for name in ["movies", "songs"] {
-            let refused = indexes.get(name).unwrap().engine.count("ns", None).unwrap_err();
+            let refused = indexes.get(name).unwrap().engine.tenant("ns").unwrap_err();
             assert_eq!(refused.code, ErrorCode::Quarantined, "{refused}");
             assert!(refused.message.contains("VECTOR_DIMENSION="), "{refused}");
         }
@@ -100,7 +100,14 @@ fn an_index_whose_files_are_those_of_another_is_kept_out_and_the_others_served()
         swap();
         let indexes = open(&dir);
         assert!(
-            ["movies", "songs"].map(|name| indexes.get(name).unwrap().engine.count("ns", None).unwrap())
+            ["movies", "songs"].map(|name| indexes
+                .get(name)
+                .unwrap()
+                .engine
+                .tenant("ns")
+                .unwrap()
+                .count(None)
+                .unwrap())
                 == [1, 1]
         );
     }
@@ -130,7 +137,7 @@ fn indexes_come_back_with_records_tags_and_ports() {
     let indexes = open(&dir);
     let after: Vec<IndexDescription> = indexes.all().iter().map(|index| index.description.clone()).collect();
     assert_eq!(after, before);
-    assert_eq!(indexes.get("movies").unwrap().engine.count("ns", None).unwrap(), 1);
+    assert_eq!(indexes.get("movies").unwrap().engine.tenant("ns").unwrap().count(None).unwrap(), 1);
     assert_eq!(indexes.get("songs").unwrap().engine.settings().dim.get(), 5);
     assert!(indexes.get("tenants").unwrap().is_of_tenants());
     drop(indexes);
@@ -158,7 +165,7 @@ fn a_deleted_index_is_gone_and_its_name_is_free() {
     indexes.delete("movies").unwrap();
     assert!(indexes.get("movies").is_none() && !dir.join("indexes/index-00000001").exists());
     let again = indexes.create(request("movies", 4), lowest_free).unwrap();
-    assert_eq!((again.description.id, again.engine.count("ns", None).unwrap()), (2, 0));
+    assert_eq!((again.description.id, again.engine.tenant("ns").unwrap().count(None).unwrap()), (2, 0));
     drop((again, indexes));
     assert_eq!(open(&dir).get("movies").unwrap().description.dim.get(), 4);
     catalog::remove_tree(&dir).unwrap();

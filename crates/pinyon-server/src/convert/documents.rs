@@ -30,15 +30,16 @@ pub fn fetch(
     room: usize,
     lend: impl FnOnce(usize) -> Result<(), EngineError>,
 ) -> Result<FetchResponse, ApiError> {
-    let tenant = &request.tenant_id;
-    let (found, has_more) = match selection(request)? {
-        Selection::Ids(ids) => (engine.find(tenant, &ids)?, false),
+    let selection = selection(request)?;
+    let tenant = engine.tenant(&request.tenant_id)?;
+    let (found, has_more) = match selection {
+        Selection::Ids(ids) => (tenant.find(&ids)?, false),
         Selection::Page { filter: Some(filter), after, limit } => {
-            engine.find_matching(tenant, &filter, after.as_ref(), (limit, room))?
+            tenant.find_matching(&filter, after.as_ref(), (limit, room))?
         }
         Selection::Page { filter: None, after, limit } => {
-            let page = engine.list(tenant, "", after.as_ref(), limit)?;
-            let mut found = engine.find(tenant, &page.ids)?;
+            let page = tenant.list("", after.as_ref(), limit)?;
+            let mut found = tenant.find(&page.ids)?;
             let fitting = engine.fitting(&found, room);
             let has_more = page.has_more || fitting < found.len();
             found.truncate(fitting);
@@ -49,8 +50,8 @@ pub fn fetch(
     let next = found.last().filter(|_| has_more).map(|last| last.id().to_string());
     let documents = found.iter().map(|one| document(one.stored().into(), request.include_vectors));
     Ok(FetchResponse {
-        shard: engine.index_name(engine.shard_of(tenant)?),
-        tenant_known: engine.lookup(tenant)?.is_some(),
+        shard: engine.index_name(tenant.shard()?),
+        tenant_known: tenant.is_known(),
         documents: documents.collect(),
         next,
     })
@@ -88,7 +89,7 @@ fn document(stored: StoredDocument, with_vector: bool) -> documents::StoredDocum
     documents::StoredDocument {
         id: stored.id.to_string(),
         text: stored.text.unwrap_or_default(),
-        metadata: metadata::to_json(&stored.metadata),
+        metadata: metadata::to_json(stored.metadata),
         vector: with_vector.then(|| stored.vector.as_slice().to_vec()),
     }
 }
@@ -100,9 +101,9 @@ fn document(stored: StoredDocument, with_vector: bool) -> documents::StoredDocum
 pub fn delete(engine: &Engine, request: &DeleteRequest) -> Result<DeleteResponse, ApiError> {
     let tenant = &request.tenant_id;
     let change = deletion(request)?;
-    let tenant_known = engine.lookup(tenant)?.is_some();
+    let found = engine.tenant(tenant)?;
     let count = engine.write(tenant, change)?.records;
-    let shard = engine.index_name(engine.shard_of(tenant)?);
+    let (shard, tenant_known) = (engine.index_name(found.shard()?), found.is_known());
     Ok(DeleteResponse { success: true, shard, tenant_known, count })
 }
 

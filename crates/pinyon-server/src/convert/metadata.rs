@@ -26,14 +26,14 @@ pub fn from_json(fields: MetadataFields, named: impl Fn(&str) -> String) -> Resu
 }
 
 /// Writes metadata. Whole numbers that f64 holds exactly are written without a fraction.
-pub fn to_json(metadata: &Metadata) -> Map<String, Value> {
-    let write = |value: &MetadataValue| match value {
-        MetadataValue::String(text) => Value::String(text.clone()),
-        MetadataValue::Bool(flag) => Value::Bool(*flag),
-        MetadataValue::Number(number) => number_to_json(*number),
+pub fn to_json(metadata: Metadata) -> Map<String, Value> {
+    let write = |value: MetadataValue| match value {
+        MetadataValue::String(text) => Value::String(text),
+        MetadataValue::Bool(flag) => Value::Bool(flag),
+        MetadataValue::Number(number) => number_to_json(number),
         MetadataValue::Strings(texts) => texts.iter().collect(),
     };
-    metadata.iter().map(|(name, value)| (name.to_owned(), write(value))).collect()
+    metadata.into_fields().into_iter().map(|(name, value)| (name, write(value))).collect()
 }
 
 fn number_to_json(number: f64) -> Value {
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn metadata_survives_a_round_trip_and_nulls_are_left_out() {
         let json = json!({"s": "x", "n": 3, "f": -0.25, "b": true, "l": ["a", ""], "big": 1e300});
-        let written = Value::Object(to_json(&read(json.clone()).unwrap()));
+        let written = Value::Object(to_json(read(json.clone()).unwrap()));
         assert_eq!(written, json);
         assert!(read(json!({"gone": null})).unwrap().is_empty());
     }

@@ -56,7 +56,7 @@ pub fn query(request: QueryRequest) -> Result<Query, ApiError> {
     let filter = request.filter.as_ref().map(filter::from_json).transpose()?.flatten();
     let timeout = Some(timeout(request.timeout_ms.unwrap_or(TIMEOUT_MS_DEFAULT))?);
     let top_k = request.top_k;
-    let effort = Effort::new(request.scan_factor, request.max_candidates, top_k)?;
+    let effort = Effort::new(request.scan_factor, request.max_candidates, top_k as usize)?;
     let explain = request.explain;
     match (request.query_text, request.vector) {
         (Some(text), None) if !text.is_empty() => {
@@ -111,23 +111,19 @@ pub fn answer(
     request: QueryRequest,
     lend: impl FnOnce(usize) -> Result<(), EngineError>,
 ) -> Result<QueryResponse, ApiError> {
-    let asked = (request.tenant_id.clone(), request.tenant_ids.clone().unwrap_or_default());
-    let answer = match query(request)? {
+    let is_single = request.tenant_id.is_some();
+    let mut answer = match query(request)? {
         Query::Text(query) => engine.query_text(&query)?,
         Query::Vector(query) => engine.query_vector(query)?,
     };
     lend(answer.results.iter().map(result_bytes).sum())?;
-    let (tenant_id, tenant_ids) = asked;
-    let home = tenant_id.as_deref().map(|tenant| engine.shard_of(tenant)).transpose()?;
-    let home = home.map(|shard| engine.index_name(shard));
-    let is_known = |tenant: &str| Ok::<_, EngineError>(engine.lookup(tenant)?.is_some());
-    let tenant_known = tenant_id.as_deref().map(is_known).transpose()?;
-    let mut unknown_tenants = Vec::new();
-    for tenant in tenant_ids {
-        if !is_known(&tenant)? {
-            unknown_tenants.push(tenant);
-        }
-    }
+    let unknown = std::mem::take(&mut answer.unknown);
+    let tenant_known = is_single.then_some(unknown.is_empty());
+    let unknown_tenants = match is_single {
+        true => Vec::new(),
+        false => unknown.iter().map(ToString::to_string).collect(),
+    };
+    let home = answer.home.map(|shard| engine.index_name(shard));
     let response = answered(answer, home, |shard| engine.index_name(ShardId::new(shard)));
     Ok(QueryResponse { tenant_known, unknown_tenants, ..response })
 }
@@ -144,7 +140,7 @@ fn answered(answer: QueryAnswer, home: Option<String>, index_name: impl Fn(u32) 
         id: one.id.to_string(),
         score: one.score.get(),
         text: one.text.unwrap_or_default(),
-        metadata: metadata::to_json(&one.metadata),
+        metadata: metadata::to_json(one.metadata),
         shard: is_cross_shard.then(|| index_name(one.shard.get())),
         tenant_id: is_cross_shard.then(|| one.tenant.to_string()),
     });

@@ -3,7 +3,7 @@
 use super::{Door, Gate, Limits, Listeners, gate::Ticket};
 use crate::{ApiError, config::StatsFilter, pinecone::Hosts};
 use axum::http::HeaderMap;
-use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes, reading};
+use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes, Tenant, reading};
 use std::sync::Arc;
 use tokio::{runtime::Handle, sync::Semaphore};
 
@@ -115,18 +115,19 @@ impl App {
         self.admit(move || work(&index.engine)).await
     }
 
-    /// Runs a read in an index. Where it touches little it runs here and now: waking another thread and being woken by it
-    /// costs more than such a read does.
-    pub(crate) async fn read_in<T: Send + 'static>(
+    /// Runs a read of one tenant of an index. Where it touches little it runs here and now: waking another thread and being woken
+    /// by it costs more than such a read does.
+    pub(crate) async fn read_tenant<T: Send + 'static>(
         &self,
-        index: Arc<Index>,
-        namespace: &str,
-        work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
+        index: &Index,
+        name: &str,
+        work: impl FnOnce(&Tenant) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        if index.engine.is_small(namespace) {
-            return reading(|| work(&index.engine)).map_err(|error| self.relative(error));
+        let tenant = index.engine.tenant(name).map_err(|error| self.relative(error))?;
+        if tenant.is_small() {
+            return reading(|| work(&tenant)).map_err(|error| self.relative(error));
         }
-        self.run_in(index, work).await
+        self.admit(move || work(&tenant)).await
     }
 
     /// Turns about so many bytes into something else: here and now if they are few, else on a thread that may block.

@@ -251,8 +251,8 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
 
 async fn shard(State(app): State<App>, Path(tenant_id): Path<String>) -> Result<Response, ApiError> {
     let response = app.run(move |engine| {
-        let placed = engine.lookup(&tenant_id)?.is_some();
-        let shard = engine.shard_of(&tenant_id)?;
+        let tenant = engine.tenant(&tenant_id)?;
+        let (placed, shard) = (tenant.is_known(), tenant.shard()?);
         Ok(ShardResponse { placed, ..shard_response(engine, tenant_id, shard) })
     });
     Ok(Json(response.await?).into_response())

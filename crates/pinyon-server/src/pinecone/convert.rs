@@ -204,26 +204,26 @@ pub(super) fn metadata(fields: Option<MetadataFields>) -> Result<Metadata, Inval
 }
 
 /// Nothing for a record without metadata: clients tell an absent object from an empty one.
-pub(super) fn metadata_json(metadata: &Metadata) -> Option<MetadataFields> {
-    let write = |value: &MetadataValue| match value {
-        MetadataValue::String(text) => MetadataJson::String(text.clone()),
-        MetadataValue::Number(number) => MetadataJson::Number(*number),
-        MetadataValue::Bool(flag) => MetadataJson::Bool(*flag),
-        MetadataValue::Strings(texts) => MetadataJson::Strings(texts.clone()),
+pub(super) fn metadata_json(metadata: Metadata) -> Option<MetadataFields> {
+    let write = |value: MetadataValue| match value {
+        MetadataValue::String(text) => MetadataJson::String(text),
+        MetadataValue::Number(number) => MetadataJson::Number(number),
+        MetadataValue::Bool(flag) => MetadataJson::Bool(flag),
+        MetadataValue::Strings(texts) => MetadataJson::Strings(texts),
     };
     (!metadata.is_empty())
-        .then(|| metadata.iter().map(|(name, value)| (name.to_owned(), write(value))).collect())
+        .then(|| metadata.into_fields().into_iter().map(|(name, value)| (name, write(value))).collect())
 }
 
-pub(super) fn fetched(stored: &Stored) -> (String, MatchJson) {
-    let record = &stored.record;
-    let id = record.id.to_string();
+pub(super) fn fetched(stored: Stored) -> (String, MatchJson) {
+    let Record { id, vector, sparse, metadata } = stored.record;
+    let id = id.to_string();
     let json = MatchJson {
         id: id.clone(),
         score: None,
-        values: record.vector.as_slice().to_vec(),
-        sparse_values: record.sparse.as_ref().map(sparse_json),
-        metadata: metadata_json(&record.metadata),
+        values: vector.as_slice().to_vec(),
+        sparse_values: sparse.as_ref().map(sparse_json),
+        metadata: metadata_json(metadata),
     };
     (id, json)
 }

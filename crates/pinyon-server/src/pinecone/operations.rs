@@ -13,8 +13,8 @@ use crate::{
     config::StatsFilter,
     http::{App, lend_for_answer, room_for_answer},
 };
-use pinyon_core::{Change, Engine, EngineError, Hit, Index, Located, Reach, Stored, VectorQuery, of_record};
-use pinyon_types::{Effort, Invalid, Metadata, RecordId, Score, SeqNo, SparseVector, TopK, limits};
+use pinyon_core::{Change, EngineError, Hit, Index, Located, RecordQuery, Stored, Tenant, of_record};
+use pinyon_types::{Effort, Invalid, Metadata, RecordId, Score, SparseVector, TopK, limits};
 use pinyon_wire::vectors::{
     DeleteRequest, DeleteResponse, FetchByMetadataRequest, FetchRequest, FetchResponse, ListItem,
     ListRequest, ListResponse, MatchJson, NamespaceSummary, Pagination, QueryRequest, QueryResponse,
@@ -60,13 +60,8 @@ pub(super) struct Vectors {
 
 impl Vectors {
     /// Those of a record that a query can be near to, if the record is there.
-    pub(super) fn of(
-        engine: &Engine,
-        namespace: &str,
-        id: RecordId,
-        shape: Shape,
-    ) -> Result<Option<Self>, EngineError> {
-        let found = engine.fetch(namespace, &[id])?.into_iter().next();
+    pub(super) fn of(tenant: &Tenant, id: RecordId, shape: Shape) -> Result<Option<Self>, EngineError> {
+        let found = tenant.fetch(&[id])?.into_iter().next();
         Ok(found.map(|Stored { record, .. }| Self {
             dense: record.vector.as_slice().to_vec(),
             // An index of another metric may keep sparse values that clients wrote; they count in no score.
@@ -75,31 +70,30 @@ impl Vectors {
     }
 }
 
-pub(super) async fn query(app: &App, index: Arc<Index>, body: QueryRequest) -> Done<QueryResponse> {
+pub(super) async fn query(app: &App, index: Arc<Index>, mut body: QueryRequest) -> Done<QueryResponse> {
     let top_k = body.top_k.ok_or_else(|| RpcError::invalid("top_k is missing: give topK, 1 to 10000"))?;
     // Before anything else: a number that is missing in protobuf is 0, and both get the same kind of answer.
     let refused = || RpcError::invalid(format!("top_k must be 1 to {}, is {top_k}", limits::TOP_K_MAX));
-    let top_k = u32::try_from(top_k).ok().filter(|top_k| TopK::new(*top_k).is_ok()).ok_or_else(refused)?;
-    let effort = Effort::new(body.scan_factor, body.max_candidates, top_k)?;
+    let top_k = u32::try_from(top_k).ok().and_then(|top_k| TopK::new(top_k).ok()).ok_or_else(refused)?;
+    let effort = Effort::new(body.scan_factor, body.max_candidates, top_k.get())?;
     let shape = Shape::of(&index);
-    let near = near(&body, shape)?;
+    let near = near(&mut body, shape)?;
     let filter = convert::optional_filter(body.filter.as_ref())?;
     let namespace = convert::namespace(&body.namespace)?.to_owned();
     let (with_values, with_metadata) = (body.include_values, body.include_metadata);
-    let place = namespace.clone();
-    let found = app.read_in(index, &place, move |engine| {
+    let found = app.read_tenant(&index, &namespace, move |tenant| {
         // Read first: what the search sees is not older.
-        let seen = engine.visible_seq(&namespace)?;
+        let seen = tenant.visible_seq()?;
         let vectors = match near {
             Near::Vectors(vectors) => Some(vectors),
-            Near::Record(id) => Vectors::of(engine, &namespace, id, shape)?,
+            Near::Record(id) => Vectors::of(tenant, id, shape)?,
         };
         let Some(Vectors { dense, sparse }) = vectors else { return Ok((seen, Some(Vec::new()))) };
-        let query = VectorQuery::dense(dense, Reach::Tenant(namespace), top_k);
-        let query = VectorQuery { sparse, filter, timeout: Some(QUERY_TIME_MAX), effort, ..query };
-        let found = engine.query_records(query)?;
+        let query = RecordQuery::dense(dense, top_k);
+        let query = RecordQuery { sparse, filter, timeout: Some(QUERY_TIME_MAX), effort, ..query };
+        let found = tenant.query(query)?;
         let bytes = found.hits.iter().map(|(_, hit)| hit.bytes(with_values, with_metadata)).sum();
-        engine.check_answer(bytes)?;
+        tenant.check_answer(bytes)?;
         lend_for_answer(bytes)?;
         let matches =
             found.hits.iter().map(|(score, hit)| match_json(*score, hit, with_values, with_metadata));
@@ -117,9 +111,9 @@ fn match_json(score: Score, hit: &Hit, with_values: bool, with_metadata: bool) -
     MatchJson {
         id: hit.id().to_string(),
         score: Some(score.get()),
-        values: if with_values { hit.vector().as_slice().to_vec() } else { Vec::new() },
+        values: if with_values { hit.components().to_vec() } else { Vec::new() },
         sparse_values: with_values.then(|| hit.sparse().as_ref().map(convert::sparse_json)).flatten(),
-        metadata: with_metadata.then(|| convert::metadata_json(&hit.metadata())).flatten(),
+        metadata: with_metadata.then(|| convert::metadata_json(hit.metadata())).flatten(),
     }
 }
 
@@ -135,11 +129,12 @@ fn check_kind(body: &QueryRequest, shape: Shape) -> Result<(), RpcError> {
     }
 }
 
-fn near(body: &QueryRequest, shape: Shape) -> Result<Near, RpcError> {
+/// Takes from the request what is to be near to.
+fn near(body: &mut QueryRequest, shape: Shape) -> Result<Near, RpcError> {
     if body.id.is_empty() {
         check_kind(body, shape)?;
     }
-    let sparse = convert::sparse_vector(body.sparse_vector.clone(), shape)?;
+    let sparse = convert::sparse_vector(body.sparse_vector.take(), shape)?;
     let both =
         |other: &str| RpcError::invalid(format!("Cannot provide both 'ID' and '{other}' at the same time"));
     if !body.id.is_empty() {
@@ -153,17 +148,18 @@ fn near(body: &QueryRequest, shape: Shape) -> Result<Near, RpcError> {
     if body.vector.is_empty() && sparse.is_none() {
         return Err(RpcError::invalid("vector is missing: give a vector or an id to query by"));
     }
-    Ok(Near::Vectors(Vectors { dense: body.vector.clone(), sparse }))
+    Ok(Near::Vectors(Vectors { dense: std::mem::take(&mut body.vector), sparse }))
 }
 
 pub(super) async fn fetch(app: &App, index: Arc<Index>, body: FetchRequest) -> Done<FetchResponse> {
     let ids = convert::record_ids(&body.ids)?;
     let namespace = convert::namespace(&body.namespace)?.to_owned();
     let found = app.run_in(index, move |engine| {
-        let seen = engine.visible_seq(&namespace)?;
-        let found = engine.find(&namespace, &ids)?;
+        let tenant = engine.tenant(&namespace)?;
+        let seen = tenant.visible_seq()?;
+        let found = tenant.find(&ids)?;
         lend_for_answer(engine.check_fetched(&found)?)?;
-        Ok((seen, found.iter().map(|one| convert::fetched(&one.stored())).collect()))
+        Ok((seen, found.iter().map(|one| convert::fetched(one.stored())).collect()))
     });
     let (seen, vectors) = found.await?;
     let response = FetchResponse { vectors, namespace: body.namespace, usage: Usage::ONE, pagination: None };
@@ -183,12 +179,12 @@ pub(super) async fn fetch_by_metadata(
     let question = format!("fetch\0{namespace}\0{given}");
     let after = after(&question, body.pagination_token.as_deref())?;
     let found = app.run_in(index, move |engine| {
-        let seen = engine.visible_seq(&namespace)?;
-        let (found, has_more) =
-            engine.find_matching(&namespace, &filter, after.as_ref(), (limit, room_for_answer()))?;
+        let tenant = engine.tenant(&namespace)?;
+        let seen = tenant.visible_seq()?;
+        let (found, has_more) = tenant.find_matching(&filter, after.as_ref(), (limit, room_for_answer()))?;
         lend_for_answer(engine.check_fetched(&found)?)?;
         let last = found.last().filter(|_| has_more).map(Located::id);
-        Ok((seen, found.iter().map(|one| convert::fetched(&one.stored())).collect(), last))
+        Ok((seen, found.iter().map(|one| convert::fetched(one.stored())).collect(), last))
     });
     let (seen, vectors, last) = found.await?;
     let pagination = last.map(|last| Pagination { next: tokens::token(&question, last.as_str()) });
@@ -254,7 +250,8 @@ async fn update_matching(
 ) -> Done<UpdateResponse> {
     let updated = app.run_in(index, move |engine| {
         if is_dry {
-            return Ok((engine.visible_seq(&namespace)?, engine.count(&namespace, Some(&filter))?));
+            let tenant = engine.tenant(&namespace)?;
+            return Ok((tenant.visible_seq()?, tenant.count(Some(&filter))?));
         }
         let receipt = engine.write(&namespace, Change::UpdateMatching { filter, set })?;
         Ok((receipt.seq, receipt.records))
@@ -269,10 +266,7 @@ pub(super) async fn delete(app: &App, index: Arc<Index>, body: DeleteRequest) ->
     let change = deletion(&body)?;
     let receipt = app.run_in(index, move |engine| {
         // Nothing to delete places nobody.
-        match engine.lookup(&namespace)? {
-            Some(_) => engine.write(&namespace, change).map(|receipt| receipt.seq),
-            None => Ok(SeqNo::ZERO),
-        }
+        engine.write(&namespace, change).map(|receipt| receipt.seq)
     });
     Ok((DeleteResponse {}, Position::Written(receipt.await?)))
 }
@@ -301,8 +295,8 @@ pub(super) async fn list(app: &App, index: Arc<Index>, body: ListRequest) -> Don
     let question = format!("list\0{namespace}\0{}", body.prefix);
     let after = after(&question, body.pagination_token.as_deref())?;
     let page = app.run_in(index, move |engine| {
-        let seen = engine.visible_seq(&namespace)?;
-        Ok((seen, engine.list(&namespace, &body.prefix, after.as_ref(), limit)?))
+        let tenant = engine.tenant(&namespace)?;
+        Ok((tenant.visible_seq()?, tenant.list(&body.prefix, after.as_ref(), limit)?))
     });
     let (seen, page) = page.await?;
     let last = page.ids.last().filter(|_| page.has_more);
@@ -330,7 +324,7 @@ pub(super) async fn stats(
             let name = one.name.to_string();
             let vector_count = match &filter {
                 None => one.records,
-                Some(filter) => engine.count(&name, Some(filter))?,
+                Some(filter) => engine.tenant(&name)?.count(Some(filter))?,
             };
             namespaces.insert(shown_name(name, version), NamespaceSummary { vector_count });
         }

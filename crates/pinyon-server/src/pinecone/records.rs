@@ -18,9 +18,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use pinyon_core::{Change, Index, Reach, VectorQuery, of_record};
+use pinyon_core::{Change, EngineError, Index, RecordQuery, of_record};
 use pinyon_embed::{InputKind, SparseHashEmbedder};
-use pinyon_types::{Invalid, Metadata, Record, RecordId, SeqNo, Vector};
+use pinyon_types::{Invalid, Metadata, Record, RecordId, SeqNo, TopK, Vector};
 use pinyon_wire::{
     json::{MetadataFields, MetadataJson},
     records::{
@@ -228,28 +228,30 @@ async fn find(
 ) -> Result<(SeqNo, Vec<SearchHit>), ControlFailure> {
     let top_k = query.top_k.and_then(|top_k| u32::try_from(top_k).ok());
     let top_k = top_k.ok_or_else(|| ControlFailure::invalid("top_k must be given, 1 to 10000"))?;
+    let top_k = TopK::new(top_k).map_err(EngineError::from)?;
     let filter = convert::optional_filter(query.filter.as_ref())?;
     let embedder = TextEmbedder::of(&index, &app.indexes().tenants().settings().embedder)?;
     let shape = Shape::of(&index);
     let found = app.run_in(index, move |engine| {
-        let seen = engine.visible_seq(&namespace)?;
+        let tenant = engine.tenant(&namespace)?;
+        let seen = tenant.visible_seq()?;
         let vectors = match near {
             Near::Vectors(vectors) => Some(vectors),
             Near::Text(text) => embedder.embed(&[&text], InputKind::Query)?.pop(),
-            Near::Record(id) => Vectors::of(engine, &namespace, id, shape)?,
+            Near::Record(id) => Vectors::of(&tenant, id, shape)?,
         };
         let Some(Vectors { dense, sparse }) = vectors else { return Ok((seen, Vec::new())) };
-        let query = VectorQuery::dense(dense, Reach::Tenant(namespace), top_k);
+        let query = RecordQuery::dense(dense, top_k);
         let timeout = Some(SEARCH_TIME_MAX);
-        let query = VectorQuery { sparse, required, filter, timeout, ..query };
-        let hits = engine.query_records(query)?.hits;
+        let query = RecordQuery { sparse, required, filter, timeout, ..query };
+        let hits = tenant.query(query)?.hits;
         let bytes = hits.iter().map(|(_, hit)| hit.bytes(false, true)).sum();
         engine.check_answer(bytes)?;
         lend_for_answer(bytes)?;
         let hit = |(score, hit): &(pinyon_types::Score, pinyon_core::Hit)| SearchHit {
             id: hit.id().to_string(),
             score: score.get(),
-            fields: convert::metadata_json(&hit.metadata()).unwrap_or_default(),
+            fields: convert::metadata_json(hit.metadata()).unwrap_or_default(),
         };
         Ok((seen, hits.iter().map(hit).collect()))
     });

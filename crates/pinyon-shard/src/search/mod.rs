@@ -119,9 +119,9 @@ impl Hit {
         read::bytes(&self.place, with_values, with_metadata)
     }
 
-    /// Its vector.
-    pub fn vector(&self) -> Vector {
-        Vector::stored(self.place.row().vector)
+    /// Its vector's components.
+    pub fn components(&self) -> &[f32] {
+        self.place.row().vector
     }
 
     /// Its sparse vector, if it has one.

@@ -63,7 +63,7 @@ fn asked(shard: &Shard, truth: &[(Vector, BTreeSet<RecordId>)], effort: Effort) 
 }
 
 fn effort(scan_factor: f64, max_candidates: Option<i64>) -> Effort {
-    Effort::new(Some(scan_factor), max_candidates, K).unwrap()
+    Effort::new(Some(scan_factor), max_candidates, K as usize).unwrap()
 }
 
 /// Asks with half, usual and fourfold effort, once codes and graphs are there; returns how many true results each finds. Effort

@@ -196,7 +196,7 @@ impl Model {
         for hit in &found.hits {
             let record = &self.0[&NamespaceId::get(hit.namespace().id())][&hit.id()];
             assert_eq!(
-                (&hit.vector(), &hit.sparse(), &hit.metadata()),
+                (&pinyon_types::Vector::stored(hit.components()), &hit.sparse(), &hit.metadata()),
                 (&record.vector, &record.sparse, &record.metadata)
             );
         }

@@ -68,7 +68,7 @@ fn read(index: &Index, namespace: &Namespace) -> Result<(), Problem> {
     let extra = [LATE.to_owned(), "r000".to_owned(), "r003".to_owned()];
     let ids = records.keys().chain(&extra).map(|id| RecordId::new(id).unwrap()).collect::<Vec<_>>();
     let found = reading(|| {
-        let located = index.engine.find(name, &ids)?;
+        let located = index.engine.tenant(name)?.find(&ids)?;
         Ok(located.iter().map(Located::stored).map(|stored| stored.record).collect::<Vec<Record>>())
     })?;
     let found: BTreeMap<String, Record> =
@@ -84,8 +84,8 @@ fn read(index: &Index, namespace: &Namespace) -> Result<(), Problem> {
     if let Some(missing) = records.keys().find(|id| !found.contains_key(*id)) {
         return wrong(format!("{missing} is missing"));
     }
-    let listed = reading(|| index.engine.list(name, "", None, 1_000))?;
-    let count = reading(|| index.engine.count(name, None))?;
+    let listed = reading(|| index.engine.tenant(name)?.list("", None, 1_000))?;
+    let count = reading(|| index.engine.tenant(name)?.count(None))?;
     let listed: Vec<&str> = listed.ids.iter().map(RecordId::as_str).collect();
     if listed.len() as u64 != count
         || listed.len() != records.len() + unsure

@@ -33,9 +33,9 @@ fn an_erased_tenant_is_in_no_file_and_the_others_are_as_they_were() {
     assert!(report.segments > 0 && report.not_touched.is_empty(), "{report:?}");
     assert_eq!(files_with(&dir, "canary-"), Vec::<PathBuf>::new());
     assert_eq!(engine.lookup("canary-tenant").unwrap(), None);
-    assert_eq!(engine.count("canary-tenant", None).unwrap(), 0);
+    assert_eq!(records(&engine, "canary-tenant"), 0);
     assert_eq!(engine.tenants(), places);
-    assert_eq!(engine.count("tenant-003", None).unwrap(), 10);
+    assert_eq!(records(&engine, "tenant-003"), 10);
     // Twice, and of a name that nobody ever had.
     for name in ["canary-tenant", "canary-nobody"] {
         let again = engine.erase(name).unwrap();
@@ -48,10 +48,7 @@ fn an_erased_tenant_is_in_no_file_and_the_others_are_as_they_were() {
     assert!(engine.lookup("canary-tenant").unwrap().unwrap().namespace > placed.namespace);
     drop(engine);
     let engine = Engine::open(&dir, settings()).unwrap();
-    assert_eq!(
-        (engine.count("canary-tenant", None).unwrap(), engine.count("tenant-003", None).unwrap()),
-        (1, 10)
-    );
+    assert_eq!((records(&engine, "canary-tenant"), records(&engine, "tenant-003")), (1, 10));
     drop(engine);
     remove(&dir);
 }
@@ -88,7 +85,7 @@ fn a_write_beside_an_erasure_is_there_or_was_erased_and_never_lost_from_sight() 
     });
     // The last one that was answered after the last erasure is there, and nothing is that no route leads to.
     engine.ingest("busy", vec![document("end", "beer", 1.0)]).unwrap();
-    let seen = engine.count("busy", None).unwrap();
+    let seen = records(&engine, "busy");
     let stored: u64 = engine.shards().iter().map(|shard| shard.stats.records).sum();
     assert_eq!(seen, stored, "every record that a shard holds is its tenant's");
     assert!(engine.diagnose().findings.is_empty(), "{:?}", engine.diagnose());
@@ -134,7 +131,7 @@ fn a_write_beside_an_assignment_of_an_empty_tenant_is_never_lost_from_sight() {
                     return;
                 }
                 put(&engine, "busy", &format!("d{number}"), "beer");
-                assert_eq!(engine.count("busy", None).unwrap(), 1, "an answered write is there");
+                assert_eq!(records(&engine, "busy"), 1, "an answered write is there");
                 engine.write("busy", Change::DeleteAll).unwrap();
                 written.store(number, Ordering::Release);
             }
@@ -150,7 +147,7 @@ fn a_write_beside_an_assignment_of_an_empty_tenant_is_never_lost_from_sight() {
     });
     assert!(moved > 100 && written.load(Ordering::Acquire) > 20, "{moved} {written:?}");
     let stored: u64 = engine.shards().iter().map(|shard| shard.stats.records).sum();
-    assert_eq!(stored, engine.count("busy", None).unwrap());
+    assert_eq!(stored, records(&engine, "busy"));
     drop(engine);
     remove(&dir);
 }

@@ -57,12 +57,12 @@ fn ids_of_older_versions_are_read_updated_and_removed_and_no_new_ones_are_taken(
     let engine = Engine::open(&dir, settings()).unwrap();
     let old = record("ü/1", [1.0; 64]);
     // As versions did that had no rule for ids of the tenant API.
-    let (namespace, assignment) = engine.inner.resolve_or_place(&TenantId::new("t").unwrap()).unwrap();
+    let home = engine.inner.home_or_place(&TenantId::new("t").unwrap()).unwrap();
     engine
         .inner
-        .shard(assignment.shard)
+        .shard(home.assignment.shard)
         .unwrap()
-        .write(&namespace, Change::Upsert(vec![old.clone()]))
+        .write(&home.namespace, Change::Upsert(vec![old.clone()]))
         .unwrap();
     let refused = engine.write("t", Change::Upsert(vec![record("a", [1.0; 64]), old.clone()])).unwrap_err();
     assert!(
@@ -71,15 +71,18 @@ fn ids_of_older_versions_are_read_updated_and_removed_and_no_new_ones_are_taken(
     );
     let refused = engine.ingest("t", vec![Document::new("日本", "text")]).unwrap_err();
     assert!(refused.to_string().contains("documents[0].id: Vector ID must be ASCII"), "{refused}");
-    assert_eq!(engine.count("t", None).unwrap(), 1);
+    assert_eq!(records(&engine, "t"), 1);
 
     let set = Metadata::new([("k".to_owned(), MetadataValue::Bool(true))].into_iter().collect()).unwrap();
     let update = Change::UpdateOne { id: old.id.clone(), vector: None, sparse: None, set: set.clone() };
     engine.write("t", update).unwrap();
-    assert_eq!(engine.fetch("t", std::slice::from_ref(&old.id)).unwrap()[0].record.metadata, set);
-    assert_eq!(engine.list("t", "ü", None, 10).unwrap().ids, std::slice::from_ref(&old.id));
+    assert_eq!(
+        engine.tenant("t").unwrap().fetch(std::slice::from_ref(&old.id)).unwrap()[0].record.metadata,
+        set
+    );
+    assert_eq!(engine.tenant("t").unwrap().list("ü", None, 10).unwrap().ids, std::slice::from_ref(&old.id));
     assert_eq!(engine.write("t", Change::DeleteIds(vec![old.id])).unwrap().records, 1);
-    assert_eq!(engine.count("t", None).unwrap(), 0);
+    assert_eq!(records(&engine, "t"), 0);
     engine.close().unwrap();
     remove(&dir);
 }
@@ -117,11 +120,11 @@ fn reading_and_removing_place_nobody() {
     for change in changes {
         assert_eq!(engine.write("nobody", change).unwrap().records, 0);
     }
-    engine.fetch("nobody", &[id]).unwrap();
-    engine.find_matching("nobody", &filter, None, (10, 1)).unwrap();
-    engine.list("nobody", "", None, 10).unwrap();
-    engine.shard_of("nobody").unwrap();
-    engine.visible_seq("nobody").unwrap();
+    engine.tenant("nobody").unwrap().fetch(&[id]).unwrap();
+    engine.tenant("nobody").unwrap().find_matching(&filter, None, (10, 1)).unwrap();
+    engine.tenant("nobody").unwrap().list("", None, 10).unwrap();
+    engine.tenant("nobody").unwrap().shard().unwrap();
+    engine.tenant("nobody").unwrap().visible_seq().unwrap();
     engine.ingest("nobody", Vec::new()).unwrap();
     engine.write("nobody", Change::Upsert(Vec::new())).unwrap();
     assert!(!engine.has_tenants());

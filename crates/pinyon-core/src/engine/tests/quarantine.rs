@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{CrossShardSettings, QuarantineReason, ShardOutcome};
-use pinyon_types::{ShardId, TenantId};
+use pinyon_types::ShardId;
 use std::path::Path;
 
 const TENANTS: u32 = 12;
@@ -47,15 +47,15 @@ fn tenants_of_a_damaged_shard_are_refused_and_all_others_served() {
     let id = [RecordId::new("d0").unwrap()];
     for (tenant, _) in engine.tenants() {
         let tenant = tenant.as_str();
-        let found = engine.fetch(tenant, &id);
+        let found = engine.tenant(tenant).unwrap().fetch(&id);
         if !kept_out.iter().any(|one| one == tenant) {
             assert_eq!(found.unwrap().len(), 1);
             continue;
         }
         is_kept_out(found);
-        is_kept_out(engine.count(tenant, None));
+        is_kept_out(engine.tenant(tenant).unwrap().count(None));
         is_kept_out(engine.namespace(tenant));
-        is_kept_out(engine.list(tenant, "", None, 10));
+        is_kept_out(engine.tenant(tenant).unwrap().list("", None, 10));
         is_kept_out(engine.query_text(&TextQuery::in_tenant(tenant, "beer", 3)));
         is_kept_out(engine.write(tenant, Change::DeleteAll));
         is_kept_out(engine.drop_namespace(tenant));
@@ -126,10 +126,10 @@ fn the_doctor_repairs_nothing_while_a_shard_is_kept_out_and_drops_it_by_its_name
     assert!(engine.quarantined().is_empty() && engine.diagnose().findings.is_empty());
     for (tenant, _) in engine.tenants() {
         let expected = if tenants.contains(&tenant.to_string()) { 0 } else { 3 };
-        assert_eq!(engine.count(tenant.as_str(), None).unwrap(), expected);
+        assert_eq!(records(&engine, tenant.as_str()), expected);
     }
     engine.ingest(&tenants[0], vec![document("again", "beer", 1.0)]).unwrap();
-    assert_eq!(engine.count(&tenants[0], None).unwrap(), 1);
+    assert_eq!(records(&engine, &tenants[0]), 1);
     drop(engine);
     remove(&dir);
 }
@@ -166,14 +166,14 @@ fn a_shard_whose_files_were_put_back_is_opened_again_without_a_restart() {
     assert!(engine.reopen("tenant-shard-1").unwrap().was_opened);
     assert!(!engine.reopen("tenant-shard-1").unwrap().was_opened);
     for tenant in &kept_out {
-        assert_eq!(engine.count(tenant, None).unwrap(), 3);
+        assert_eq!(records(&engine, tenant), 3);
         engine.write(tenant, Change::DeleteAll).unwrap();
     }
     assert!(engine.settle(Duration::from_secs(60), &mut |_| ()).unwrap());
     assert!(engine.quarantined().is_empty() && engine.diagnose().findings.is_empty());
     drop(engine);
     let engine = Engine::open(&dir, settings()).unwrap();
-    assert!(kept_out.iter().all(|tenant| engine.count(tenant, None).unwrap() == 0));
+    assert!(kept_out.iter().all(|tenant| records(&engine, tenant) == 0));
     drop(engine);
     remove(&dir);
 }
@@ -188,10 +188,10 @@ fn a_shard_that_takes_no_writes_is_opened_again_beside_its_readers() {
     // Whatever a shard refuses writes for, it is read again from its files.
     old.close().unwrap();
     assert_eq!(engine.write(&tenant, Change::DeleteAll).unwrap_err().code, ErrorCode::WritesRefused);
-    assert_eq!(engine.count(&tenant, None).unwrap(), 3);
+    assert_eq!(records(&engine, &tenant), 3);
     assert!(engine.reopen("tenant-shard-1").unwrap().was_opened);
     engine.write(&tenant, Change::DeleteAll).unwrap();
-    assert_eq!(engine.count(&tenant, None).unwrap(), 0);
+    assert_eq!(records(&engine, &tenant), 0);
     // Who held the shard before sees what it saw.
     assert_eq!(old.records(), old.namespaces().values().map(|(_, records)| records).sum::<u64>());
     let file = "shards/shard-0001/wal-1.log: no such device";
@@ -201,7 +201,7 @@ fn a_shard_that_takes_no_writes_is_opened_again_beside_its_readers() {
     assert_eq!(failures, [file], "where the data directory lies is nobody's business");
     drop((old, new, engine));
     let engine = Engine::open(&dir, settings()).unwrap();
-    assert_eq!(engine.count(&tenant, None).unwrap(), 0);
+    assert_eq!(records(&engine, &tenant), 0);
     drop(engine);
     remove(&dir);
 }
@@ -228,7 +228,6 @@ fn looking_at_a_damaged_routing_table_sets_nothing_aside() {
 
 impl Engine {
     fn resolve_is_refused(&self, tenant: &str) -> bool {
-        let refused = self.inner.resolve(&TenantId::new(tenant).unwrap());
-        refused.is_err_and(|error| error.code == ErrorCode::Quarantined)
+        self.tenant(tenant).is_err_and(|error| error.code == ErrorCode::Quarantined)
     }
 }

@@ -34,7 +34,7 @@ fn a_repair_with_other_settings_than_the_shards_were_made_with_locks_nobody_out(
         assert!(engine.repair().unwrap().1.findings.is_empty());
     }
     let engine = Engine::open(&dir, settings()).unwrap();
-    assert_eq!(engine.count("tenant-005", None).unwrap(), 3);
+    assert_eq!(records(&engine, "tenant-005"), 3);
     drop(engine);
     std::fs::remove_dir_all(&dir).unwrap();
 }
@@ -58,7 +58,7 @@ fn a_shard_that_is_missing_is_not_begun_anew() {
     }
     std::fs::rename(away, shard).unwrap();
     let engine = Engine::open(&dir, settings()).unwrap();
-    assert!((0..12).all(|tenant| engine.count(&format!("tenant-{tenant:03}"), None).unwrap() == 3));
+    assert!((0..12).all(|tenant| records(&engine, &format!("tenant-{tenant:03}")) == 3));
     drop(engine);
     std::fs::remove_dir_all(&dir).unwrap();
 }
@@ -81,7 +81,7 @@ fn a_catalog_of_other_data_is_no_reason_to_ask_for_their_settings() {
     for _ in 0..2 {
         let engine = Engine::open_for_repair(&dir, settings()).unwrap();
         assert!(engine.repair().unwrap().1.findings.is_empty());
-        assert_eq!(engine.count("tenant-005", None).unwrap(), 3);
+        assert_eq!(records(&engine, "tenant-005"), 3);
     }
     assert!(dir.join("catalog-damaged-1").exists());
     remove(&dir);

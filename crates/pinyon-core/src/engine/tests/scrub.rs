@@ -47,7 +47,7 @@ fn a_shard_whose_file_is_changed_is_kept_out_while_others_are_served_and_comes_b
     assert_eq!(engine.scrubbed().quarantined, 1);
     let id = [RecordId::new("d0").unwrap()];
     for (tenant, assignment) in engine.tenants() {
-        let fetched = engine.fetch(tenant.as_str(), &id);
+        let fetched = engine.tenant(tenant.as_str()).unwrap().fetch(&id);
         let deleted = engine.write(tenant.as_str(), Change::DeleteIds(id.to_vec()));
         if assignment.shard == ShardId::new(1) {
             assert_eq!(fetched.unwrap_err().code, ErrorCode::Quarantined);
@@ -63,14 +63,21 @@ fn a_shard_whose_file_is_changed_is_kept_out_while_others_are_served_and_comes_b
     assert!(engine.reopen("tenant-shard-1").unwrap().was_opened);
     assert!(engine.quarantined().is_empty());
     for (tenant, assignment) in engine.tenants() {
-        let left = engine.fetch(tenant.as_str(), &id).unwrap().len();
+        let left = engine.tenant(tenant.as_str()).unwrap().fetch(&id).unwrap().len();
         assert_eq!(left, usize::from(assignment.shard == ShardId::new(1)));
         engine.write(tenant.as_str(), Change::DeleteAll).unwrap();
     }
     engine.close().unwrap();
     drop(engine);
     let engine = Engine::open(&dir, settings()).unwrap();
-    assert!(engine.tenants().iter().all(|(tenant, _)| engine.count(tenant.as_str(), None).unwrap() == 0));
+    assert!(
+        engine.tenants().iter().all(|(tenant, _)| engine
+            .tenant(tenant.as_str())
+            .unwrap()
+            .count(None)
+            .unwrap()
+            == 0)
+    );
 }
 
 #[test]
@@ -81,7 +88,7 @@ fn a_file_that_is_removed_is_written_again_and_nobody_notices() {
     wait_until("the file is written again", || engine.scrubbed().mended > 0);
     assert!(engine.quarantined().is_empty());
     let count = |engine: &Engine| {
-        engine.tenants().iter().map(|(tenant, _)| engine.count(tenant.as_str(), None).unwrap()).sum::<u64>()
+        engine.tenants().iter().map(|(tenant, _)| records(engine, tenant.as_str())).sum::<u64>()
     };
     assert_eq!(count(&engine), 36);
     engine.close().unwrap();
@@ -151,5 +158,8 @@ fn what_nobody_reads_is_verified_soon_after_the_start() {
     assert_eq!(engine.reopen(&name).unwrap_err().code, ErrorCode::Quarantined, "it is damaged still");
     file.write_all_at(&[whole[at]], at as u64).unwrap();
     assert!(engine.reopen(&name).unwrap().was_opened);
-    assert_eq!(engine.fetch(tenant.as_str(), &[RecordId::new("long-010").unwrap()]).unwrap().len(), 1);
+    assert_eq!(
+        engine.tenant(tenant.as_str()).unwrap().fetch(&[RecordId::new("long-010").unwrap()]).unwrap().len(),
+        1
+    );
 }

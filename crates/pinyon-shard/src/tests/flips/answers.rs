@@ -67,7 +67,7 @@ fn search(shard: &Shard, number: u64, rng: &mut SeededRng, answers: &mut Vec<Str
     let found = shard.search(scope, query, &|| false).unwrap();
     answers.extend(found.hits.iter().map(|hit| {
         let (space, distance) = (hit.namespace(), hit.distance());
-        let payload = (hit.vector(), hit.sparse(), hit.metadata());
+        let payload = (Vector::stored(hit.components()), hit.sparse(), hit.metadata());
         format!("query {number}: {space:?} {} at {distance:?}: {payload:?}", hit.id())
     }));
 }
