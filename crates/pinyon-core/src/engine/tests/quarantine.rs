@@ -219,15 +219,12 @@ fn looking_at_a_damaged_routing_table_sets_nothing_aside() {
         let [finding] = engine.diagnose().findings.try_into().unwrap();
         assert_eq!(finding.kind, FindingKind::Unreadable);
         assert!(engine.drop_shard("tenant-shard-1").is_err());
-        assert!(engine.resolve_is_refused("tenant-001"));
+        let is_refused = |error: EngineError| error.code == ErrorCode::Quarantined;
+        assert!(engine.tenant("tenant-001").is_err_and(is_refused));
+        // Nobody is told that what he wants gone is gone.
+        assert!(engine.write("tenant-001", Change::DeleteAll).is_err_and(is_refused));
         engine.close().unwrap();
     }
     assert!(!dir.join("catalog-damaged-1").exists());
     remove(&dir);
-}
-
-impl Engine {
-    fn resolve_is_refused(&self, tenant: &str) -> bool {
-        self.tenant(tenant).is_err_and(|error| error.code == ErrorCode::Quarantined)
-    }
 }
