@@ -1,12 +1,11 @@
 //! One shard's place in the fleet: the shard itself, or why it is kept out. Damage of one shard is the trouble of its tenants only:
 //! everything else goes on.
 
-use super::Fleet;
 use crate::{EngineError, ErrorCode, latency::LatencyMeter, load::LoadMeter};
 use arc_swap::ArcSwap;
 use pinyon_shard::{Shard, ShardError};
 use pinyon_storage::io::system_code;
-use pinyon_types::{Clock, ShardId};
+use pinyon_types::Clock;
 use std::{fmt, io, path::Path, sync::Arc};
 
 /// Why a shard is quarantined.
@@ -144,7 +143,8 @@ impl Member {
         }
     }
 
-    fn result(&self, name: impl FnOnce() -> String) -> Result<Shard, EngineError> {
+    /// The shard, or why it is kept out; `name` says what it is called.
+    pub(super) fn result(&self, name: impl FnOnce() -> String) -> Result<Shard, EngineError> {
         match &**self.state.load() {
             State::Serving(shard) => Ok(shard.clone()),
             State::Quarantined(quarantine) => {
@@ -152,29 +152,6 @@ impl Member {
                 Err(EngineError::new(ErrorCode::Quarantined, message))
             }
         }
-    }
-}
-
-impl Fleet {
-    pub(crate) fn member(&self, shard: ShardId) -> &Member {
-        &self.members[shard.get() as usize]
-    }
-
-    /// A shard, or why it is kept out.
-    pub(crate) fn shard(&self, shard: ShardId) -> Result<Shard, EngineError> {
-        self.member(shard).result(|| self.index_name(shard))
-    }
-
-    /// The shards that are served.
-    pub(crate) fn serving(&self) -> impl Iterator<Item = (ShardId, Shard)> + '_ {
-        let numbered = (0..).map(ShardId::new).zip(&self.members);
-        numbered.filter_map(|(number, member)| Some((number, member.serving()?)))
-    }
-
-    /// The shards that are kept out.
-    pub(crate) fn quarantined(&self) -> impl Iterator<Item = (ShardId, Quarantine)> + '_ {
-        let numbered = (0..).map(ShardId::new).zip(&self.members);
-        numbered.filter_map(|(number, member)| Some((number, member.quarantine()?)))
     }
 }
 

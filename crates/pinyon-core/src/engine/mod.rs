@@ -6,6 +6,7 @@ mod asked;
 mod documents;
 mod drop;
 mod erase;
+mod fleet;
 mod generation;
 #[cfg(test)]
 mod load_tests;
@@ -35,6 +36,7 @@ pub use asked::{
 pub use documents::{Document, IngestReport, StoredDocument};
 pub use drop::DroppedShard;
 pub use erase::ErasureReport;
+pub(crate) use fleet::Fleet;
 pub(crate) use generation::Generation;
 pub(crate) use member::Member;
 pub use member::{Quarantine, QuarantineReason};
@@ -58,7 +60,6 @@ use crate::{
     cross_shard::CrossShard,
     fan_out::Searchers,
     latency::LatencyMeter,
-    load::TenantLoads,
     scrubber::{Scrubber, Watching},
 };
 use pinyon_shard::{Deriving, Keepers, Keeping, Shard};
@@ -100,25 +101,6 @@ pub(crate) struct Inner {
     scrubbed: scrub::Counters,
     /// Held as long as the engine is open, or one that took its place.
     lock: Arc<dyn LockGuard>,
-}
-
-/// What a fan-out's threads hold: the shards and nothing that locks the directory, because a thread that is late may
-/// outlive the engine it worked for.
-#[derive(Debug)]
-pub(crate) struct Fleet {
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) members: Vec<Member>,
-    pub(crate) shard_prefix: String,
-    pub(crate) tenant_loads: TenantLoads,
-    /// When loads began to be counted.
-    pub(crate) began_us: u64,
-}
-
-impl Fleet {
-    /// A shard's name: `tenant-shard-2`.
-    pub(crate) fn index_name(&self, shard: ShardId) -> String {
-        format!("{}-{shard}", self.shard_prefix)
-    }
 }
 
 impl Engine {

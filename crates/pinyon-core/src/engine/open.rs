@@ -208,13 +208,7 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         name_kept_out(&settings, &shards);
         let clock = Arc::clone(&pools.clock);
-        let fleet = Arc::new(Fleet {
-            began_us: clock.now_us(),
-            clock: Arc::clone(&clock),
-            members: shards,
-            shard_prefix: settings.shard_prefix.clone(),
-            tenant_loads: Default::default(),
-        });
+        let fleet = Arc::new(Fleet::new(shards, settings.shard_prefix.clone(), Arc::clone(&clock)));
         let cross_shard = CrossShard::new(settings.cross_shard, &clock);
         let inner = Arc::new(Inner {
             scan_factor: settings.scan_factor.to_bits().into(),

@@ -93,7 +93,7 @@ impl Engine {
     /// Whether the parts it leans on work. Waits for nothing and calls nobody.
     pub fn services(&self) -> EngineServices {
         EngineServices {
-            shards: self.inner.fleet.members.iter().all(|member| self.inner.failure(member).is_none()),
+            shards: self.inner.fleet.members().all(|(_, member)| self.inner.failure(member).is_none()),
             routing: self.inner.routing.takes_changes(),
             embedder: self.inner.settings.embedder.is_working(),
         }
@@ -151,27 +151,23 @@ impl Engine {
     /// Every shard, in order.
     pub fn shards(&self) -> Vec<EngineStats> {
         let inner = &self.inner;
-        let mut assigned = vec![0; inner.fleet.members.len()];
+        let mut assigned: BTreeMap<ShardId, u64> = BTreeMap::new();
         for (_, assignment) in inner.routing.all() {
-            assigned[assignment.shard.get() as usize] += 1;
+            *assigned.entry(assignment.shard).or_default() += 1;
         }
         let now_us = inner.clock.now_us();
-        let report = |(number, assigned_tenants): (u32, u64)| {
-            let shard = ShardId::new(number);
-            let member = inner.fleet.member(shard);
-            EngineStats {
-                shard,
-                index_name: inner.index_name(shard),
-                assigned_tenants,
-                stats: member.serving().map(|shard| shard.stats()).unwrap_or_default(),
-                queries: member.latency.total(),
-                latency: member.latency.quantiles(),
-                load: member.load.read(now_us, inner.fleet.began_us),
-                failure: inner.failure(member),
-                quarantine: member.quarantine(),
-            }
+        let report = |(shard, member): (ShardId, &Member)| EngineStats {
+            shard,
+            index_name: inner.index_name(shard),
+            assigned_tenants: assigned.get(&shard).copied().unwrap_or_default(),
+            stats: member.serving().map(|shard| shard.stats()).unwrap_or_default(),
+            queries: member.latency.total(),
+            latency: member.latency.quantiles(),
+            load: member.load.read(now_us, inner.fleet.began_us),
+            failure: inner.failure(member),
+            quarantine: member.quarantine(),
         };
-        (0..).zip(assigned).map(report).collect()
+        inner.fleet.members().map(report).collect()
     }
 
     /// How good the answers of every part of every shard are that has codes or a graph.
@@ -216,17 +212,15 @@ impl Engine {
     pub fn query_load(&self) -> QueryLoad {
         let inner = &self.inner;
         let now_us = inner.clock.now_us();
-        let loads = inner.fleet.members.iter().map(|member| member.load.read(now_us, inner.fleet.began_us));
+        let loads = inner.fleet.members().map(|(_, member)| member.load.read(now_us, inner.fleet.began_us));
         loads.reduce(QueryLoad::plus).unwrap_or_default()
     }
 
     /// The tenants with most query load in the last minutes, the hottest first, each with its share of its shard's.
     pub fn hottest_tenants(&self, count: usize) -> Vec<(ShardId, TenantShare)> {
-        let by_shard = self.inner.hottest_by_shard(count);
-        let mut hottest: Vec<(ShardId, TenantShare)> = (0..)
-            .zip(by_shard)
-            .flat_map(|(shard, tenants)| tenants.into_iter().map(move |one| (ShardId::new(shard), one)))
-            .collect();
+        let by_shard = self.inner.hottest_by_shard(count).into_iter();
+        let mut hottest: Vec<(ShardId, TenantShare)> =
+            by_shard.flat_map(|(shard, tenants)| tenants.into_iter().map(move |one| (shard, one))).collect();
         hottest.sort_by_key(|(_, one)| Reverse(one.load.cost));
         hottest.truncate(count);
         hottest
@@ -239,15 +233,15 @@ impl Engine {
 
     /// Every shard, in order, and their health, judged by those very numbers.
     pub fn shards_and_health(&self) -> (Vec<EngineStats>, HealthReport) {
-        let (shards, hottest) = (self.shards(), self.inner.hottest_by_shard(HOTTEST_MAX));
-        let samples = shards.iter().zip(hottest).map(|(shard, hottest)| ShardLoadSample {
+        let (shards, mut hottest) = (self.shards(), self.inner.hottest_by_shard(HOTTEST_MAX));
+        let samples = shards.iter().map(|shard| ShardLoadSample {
             shard: shard.shard,
             index_name: shard.index_name.clone(),
             tenants: shard.assigned_tenants,
             vectors: shard.stats.records,
             latency: shard.latency,
             load: shard.load,
-            hottest,
+            hottest: hottest.remove(&shard.shard).unwrap_or_default(),
             failure: shard.failure.clone(),
         });
         let health = health::judge(samples.collect(), &self.inner.settings.thresholds);
@@ -276,22 +270,23 @@ impl Inner {
         self.fleet.tenant_loads.read(self.clock.now_us(), self.fleet.began_us)
     }
 
-    /// For every shard the tenants with most of its load, the hottest first.
-    fn hottest_by_shard(&self, count: usize) -> Vec<Vec<TenantShare>> {
-        let mut hottest: Vec<Vec<TenantShare>> = vec![Vec::new(); self.fleet.members.len()];
+    /// The tenants with most of the load of every shard that has some, the hottest first.
+    fn hottest_by_shard(&self, count: usize) -> BTreeMap<ShardId, Vec<TenantShare>> {
+        let mut hottest: BTreeMap<ShardId, Vec<TenantShare>> = BTreeMap::new();
         let loads = self.tenant_loads();
         // Nobody asked anything: the table of all tenants need not be copied.
         let routes = if loads.is_empty() { Vec::new() } else { self.routing.all() };
         for (tenant, route) in routes {
             if let Some(load) = loads.get(&route.namespace) {
-                hottest[route.shard.get() as usize].push(TenantShare { tenant, load: *load, share: 0.0 });
+                let tenants = hottest.entry(route.shard).or_default();
+                tenants.push(TenantShare { tenant, load: *load, share: 0.0 });
             }
         }
         let now_us = self.clock.now_us();
-        for (tenants, member) in hottest.iter_mut().zip(&self.fleet.members) {
+        for (shard, tenants) in &mut hottest {
             tenants.sort_by_key(|one| Reverse(one.load.cost));
             tenants.truncate(count);
-            let all = member.load.read(now_us, self.fleet.began_us).cost;
+            let all = self.fleet.member(*shard).load.read(now_us, self.fleet.began_us).cost;
             // A search may have been counted between the two looks.
             tenants.iter_mut().for_each(|one| one.share = health::share(one.load.cost, all).min(1.0));
         }

@@ -173,7 +173,7 @@ impl Inner {
             for (_, assignment) in self.routing.all() {
                 loads[assignment.shard.get() as usize].tenants += 1;
             }
-            for (load, member) in loads.iter_mut().zip(&self.fleet.members) {
+            for (load, (_, member)) in loads.iter_mut().zip(self.fleet.members()) {
                 load.vectors = member.serving().map_or(0, |shard| shard.records());
             }
         }

@@ -1,0 +1,57 @@
+//! The shards of an engine. Nothing but this file knows how they are kept.
+
+use super::{Member, Quarantine};
+use crate::{EngineError, load::TenantLoads};
+use pinyon_shard::Shard;
+use pinyon_types::{Clock, ShardId};
+use std::sync::Arc;
+
+/// What a fan-out's threads hold: the shards and nothing that locks the directory, because a thread that is late may
+/// outlive the engine it worked for.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(crate) clock: Arc<dyn Clock>,
+    /// By number.
+    members: Vec<Member>,
+    shard_prefix: String,
+    pub(crate) tenant_loads: TenantLoads,
+    /// When loads began to be counted.
+    pub(crate) began_us: u64,
+}
+
+impl Fleet {
+    /// Of shards in the order of their numbers.
+    pub(super) fn new(members: Vec<Member>, shard_prefix: String, clock: Arc<dyn Clock>) -> Self {
+        let (tenant_loads, began_us) = (TenantLoads::default(), clock.now_us());
+        Self { clock, members, shard_prefix, tenant_loads, began_us }
+    }
+
+    /// A shard's name: `tenant-shard-2`.
+    pub(crate) fn index_name(&self, shard: ShardId) -> String {
+        format!("{}-{shard}", self.shard_prefix)
+    }
+
+    pub(crate) fn member(&self, shard: ShardId) -> &Member {
+        &self.members[shard.get() as usize]
+    }
+
+    /// Every shard, whether it is served or kept out, in order.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (ShardId, &Member)> {
+        (0..).map(ShardId::new).zip(&self.members)
+    }
+
+    /// A shard, or why it is kept out.
+    pub(crate) fn shard(&self, shard: ShardId) -> Result<Shard, EngineError> {
+        self.member(shard).result(|| self.index_name(shard))
+    }
+
+    /// The shards that are served.
+    pub(crate) fn serving(&self) -> impl Iterator<Item = (ShardId, Shard)> {
+        self.members().filter_map(|(number, member)| Some((number, member.serving()?)))
+    }
+
+    /// The shards that are kept out.
+    pub(crate) fn quarantined(&self) -> impl Iterator<Item = (ShardId, Quarantine)> {
+        self.members().filter_map(|(number, member)| Some((number, member.quarantine()?)))
+    }
+}
