@@ -7,7 +7,7 @@ use pinyon_storage::{
 use pinyon_types::SeededRng;
 use std::{
     collections::HashMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -53,8 +53,21 @@ pub fn copy(from: &Path, to: &Path) {
         if path.is_dir() {
             copy(&path, &to);
         } else {
-            fs::copy(&path, &to).unwrap();
+            copy_file(&path, &to);
         }
+    }
+}
+
+/// Copies a file; whether it was there. Where somebody works with the data, a merge may have removed it just now.
+pub fn copy_file(from: &Path, to: &Path) -> bool {
+    is_there(fs::copy(from, to)).is_some()
+}
+
+/// What was asked of a file, unless it is not there.
+pub fn is_there<T>(asked: io::Result<T>) -> Option<T> {
+    match asked {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        asked => Some(asked.unwrap()),
     }
 }
 
@@ -88,12 +101,16 @@ pub fn gone<'a>(before: &'a [PathBuf], earlier: &Manifests) -> Vec<&'a PathBuf> 
 fn is_done_with(path: &Path, earlier: &Manifests) -> bool {
     let dir = path.parent().unwrap();
     let manifest = manifest::load(&RealIo, dir).ok().flatten();
-    let Some(manifest) = manifest.as_ref().or_else(|| earlier.get(dir)) else { return false };
+    let earlier = earlier.get(dir);
+    let Some(manifest) = manifest.as_ref().or(earlier) else { return false };
+    // What somebody writes to the data at this moment has the next number, and is given up where what it is made of is damaged.
+    let is_begun = |number| earlier.is_some_and(|earlier| number >= earlier.next_segment);
     let name = path.file_stem().unwrap().to_str().unwrap();
     let number = |prefix: &str| name.strip_prefix(prefix)?.parse::<u64>().ok();
     match (number("segment-"), number("wal-")) {
         (Some(number), _) => {
-            number < manifest.next_segment && manifest.segments.iter().all(|entry| entry.id != number)
+            (number < manifest.next_segment || is_begun(number))
+                && manifest.segments.iter().all(|entry| entry.id != number)
         }
         (_, Some(first)) => {
             first <= manifest.log_floor && manifest.logs.iter().all(|entry| entry.first_seq != first)

@@ -19,6 +19,8 @@ pub struct Scrubbed {
     pub mended: u64,
     /// Shards that were found damaged, and were kept out since.
     pub quarantined: u64,
+    /// Times that all files were looked at for changes; of several indexes, of the one that was looked at least.
+    pub looks: u64,
 }
 
 /// The same while it is counted.
@@ -27,6 +29,7 @@ pub(super) struct Counters {
     bytes: AtomicU64,
     mended: AtomicU64,
     quarantined: AtomicU64,
+    looks: AtomicU64,
 }
 
 /// Does something with what an engine has found. Records are read from their files only then: where these hold bytes that cannot be,
@@ -50,6 +53,7 @@ impl super::Engine {
             bytes: read(&counters.bytes),
             mended: read(&counters.mended),
             quarantined: read(&counters.quarantined),
+            looks: read(&counters.looks),
         }
     }
 }
@@ -92,6 +96,7 @@ impl Inner {
                 self.verify_others((number, &shard), pace);
             }
         }
+        self.scrubbed.looks.fetch_add(1, Ordering::Release);
     }
 
     /// Bytes of the segments that are served.

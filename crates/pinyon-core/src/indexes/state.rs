@@ -18,11 +18,13 @@ impl Indexes {
     /// What reading files again has found in all of them.
     pub fn scrubbed(&self) -> Scrubbed {
         let of_each = self.all().into_iter().map(|index| index.engine.scrubbed());
-        of_each.fold(Scrubbed::default(), |sum, one| Scrubbed {
+        let together = of_each.reduce(|sum, one| Scrubbed {
             bytes: sum.bytes + one.bytes,
             mended: sum.mended + one.mended,
             quarantined: sum.quarantined + one.quarantined,
-        })
+            looks: sum.looks.min(one.looks),
+        });
+        together.unwrap_or_default()
     }
 
     /// Bytes that all of them keep in memory.

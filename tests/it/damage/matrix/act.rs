@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        files::{below, copy},
+        files::{below, copy, copy_file, is_there},
         kinds::Damage,
     },
     cells::{Cell, State, by_kind},
@@ -24,7 +24,8 @@ pub struct Act<'a> {
 }
 
 impl Act<'_> {
-    /// Does it. Returns what is damaged, below the data directory, the first one first; nothing where nothing is different.
+    /// Does it. Returns what is damaged, below the data directory, the first one first; nothing where nothing is different, or where a
+    /// merge has just removed what was chosen.
     pub fn carry_out(&mut self) -> Vec<PathBuf> {
         let mut kinds = by_kind(self.dir);
         let Some(all) = kinds.remove(&self.cell.kind) else { return Vec::new() };
@@ -32,7 +33,7 @@ impl Act<'_> {
         let path = self.dir.join(&chosen);
         match self.cell.damage {
             damage if damage.is_of_bytes() => {
-                let mut bytes = fs::read(&path).unwrap();
+                let Some(mut bytes) = is_there(fs::read(&path)) else { return Vec::new() };
                 damage.hit(self.rng, &mut bytes);
                 self.put(&path, &bytes).then_some(chosen).into_iter().collect()
             }
@@ -43,9 +44,11 @@ impl Act<'_> {
             }
             Damage::Stale => self.replace_from(&self.made.earlier, chosen),
             Damage::Foreign => self.replace_from(std::slice::from_ref(&self.made.foreign), chosen),
-            Damage::Doubled => vec![self.double(&chosen)],
+            Damage::Doubled => self.double(&chosen).into_iter().collect(),
             _ => {
-                self.put_away(&path);
+                if !self.put_away(&path) {
+                    return Vec::new();
+                }
                 if self.cell.damage == Damage::Directory {
                     fs::create_dir(&path).unwrap();
                 }
@@ -58,12 +61,12 @@ impl Act<'_> {
         (!all.is_empty()).then(|| all[below(self.rng, all.len())].clone())
     }
 
-    /// Moves something out of the data directory: somebody may have it open.
-    fn put_away(&self, path: &Path) {
+    /// Moves something out of the data directory, if it is there: somebody may have it open.
+    fn put_away(&self, path: &Path) -> bool {
         let away = self.beside("away");
         fs::create_dir_all(&away).unwrap();
         let number = fs::read_dir(&away).unwrap().count();
-        fs::rename(path, away.join(number.to_string())).unwrap();
+        is_there(fs::rename(path, away.join(number.to_string()))).is_some()
     }
 
     fn beside(&self, what: &str) -> PathBuf {
@@ -73,7 +76,7 @@ impl Act<'_> {
     /// Gives a file other bytes; whether they are others. What is mapped is never cut: the system would end the process, which
     /// `served` sees to.
     fn put(&self, path: &Path, bytes: &[u8]) -> bool {
-        let before = fs::read(path).unwrap();
+        let Some(before) = is_there(fs::read(path)) else { return false };
         let extension = path.extension().unwrap_or_default();
         let is_mapped = ["seg", "graph", "sample"].iter().any(|one| extension == *one);
         if self.cell.state == State::Running && is_mapped && before.len() != bytes.len() {
@@ -81,7 +84,8 @@ impl Act<'_> {
             fs::write(&new, bytes).unwrap();
             fs::rename(new, path).unwrap();
         } else {
-            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            let opened = fs::OpenOptions::new().write(true).open(path);
+            let Some(file) = is_there(opened) else { return false };
             if bytes.len() != before.len() {
                 file.set_len(bytes.len() as u64).unwrap();
             }
@@ -98,7 +102,8 @@ impl Act<'_> {
             fs::rename(between, other).unwrap();
             return true;
         }
-        let (first, second) = (fs::read(one).unwrap(), fs::read(other).unwrap());
+        let read = |path| is_there(fs::read(path));
+        let (Some(first), Some(second)) = (read(one), read(other)) else { return false };
         self.put(one, &second) | self.put(other, &first)
     }
 
@@ -114,17 +119,17 @@ impl Act<'_> {
         let Some(from) = same.or(beside).or_else(|| self.one_of(&of_kind)) else { return Vec::new() };
         let from = other.join(from);
         let is_changed = if path.is_dir() {
-            self.put_away(&path);
+            let is_away = self.put_away(&path);
             copy(&from, &path);
-            true
+            is_away
         } else {
             self.put(&path, &fs::read(from).unwrap())
         };
         is_changed.then_some(chosen).into_iter().collect()
     }
 
-    /// Copies it to a name that another of its kind could have.
-    fn double(&mut self, chosen: &Path) -> PathBuf {
+    /// Copies it to a name that another of its kind could have; none if it is not there.
+    fn double(&mut self, chosen: &Path) -> Option<PathBuf> {
         let name = chosen.file_name().unwrap().to_str().unwrap();
         let most = [2, 200][below(self.rng, 2)];
         let more = 1 + self.rng.below(most);
@@ -133,10 +138,9 @@ impl Act<'_> {
         let (from, to) = (self.dir.join(chosen), self.dir.join(&other));
         if from.is_dir() {
             copy(&from, &to);
-        } else {
-            fs::copy(from, to).unwrap();
+            return Some(other);
         }
-        other
+        copy_file(&from, &to).then_some(other)
     }
 }
 

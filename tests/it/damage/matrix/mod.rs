@@ -33,8 +33,10 @@ use std::{
 const CASES: u64 = 500;
 /// Cases at once: most of those that run wait.
 const AT_ONCE: usize = 32;
-/// Two looks of the engine for files that were changed.
-const LOOKS: Duration = Duration::from_millis(2_200);
+/// Looks of every engine for files that were changed: the first may have begun before one was.
+const LOOKS: u64 = 2;
+/// Longer than they take on any machine.
+const LOOKS_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// What came of a case.
 #[derive(Debug, Default, Clone, Copy)]
@@ -83,7 +85,7 @@ impl<'a> Case<'a> {
                 return Ok(());
             }
             let before = files(&self.dir);
-            std::thread::park_timeout(LOOKS);
+            await_looks(&indexes);
             self.visit(&indexes, &mut namespaces)?;
             drop(indexes);
             not_gone(&before, &earlier)?;
@@ -150,6 +152,16 @@ impl<'a> Case<'a> {
         let seen = check(&indexes, &self.made.namespaces, &Blame::default());
         self.count(seen.map_err(|problem| format!("put back: {problem}"))?);
         Ok(())
+    }
+}
+
+/// Waits until what was done to files has been noticed.
+fn await_looks(indexes: &Indexes) {
+    let (looks, clock) = (|| indexes.scrubbed().looks, SystemClock::new());
+    let (enough, until_us) = (looks() + LOOKS, clock.now_us() + LOOKS_TIME_MAX.as_micros() as u64);
+    while looks() < enough {
+        assert!(clock.now_us() < until_us, "nobody looks at files any more");
+        std::thread::park_timeout(Duration::from_millis(50));
     }
 }
 
