@@ -5,6 +5,7 @@ use crate::{
     older::unpacked,
     server::{Server, binary, scratch},
 };
+use pinyon_storage::{io::RealIo, manifest};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -51,8 +52,9 @@ fn data() -> PathBuf {
 }
 
 fn largest_segment(shard: &Path) -> PathBuf {
-    let files = fs::read_dir(shard).unwrap().map(|entry| entry.unwrap().path());
-    let segments = files.filter(|path| path.extension().is_some_and(|ending| ending == "seg"));
+    // A server that was killed may leave one that no manifest names.
+    let manifest = manifest::load(&RealIo, shard).unwrap().unwrap();
+    let segments = manifest.segments.iter().map(|entry| shard.join(format!("segment-{:016}.seg", entry.id)));
     segments.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap()
 }
 
