@@ -13,7 +13,7 @@ const SMALL_COMPONENTS_MAX: u64 = 200_000;
 const SMALL_RECORDS_MAX: u64 = 1_000;
 
 /// A tenant that was looked up, whether it was ever placed or not. Only an engine makes one (TEN-2), and what is read through it is of
-/// that engine. Cheap to clone.
+/// that engine, whose directory stays locked as long as this lives. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tenant {
     pub(super) inner: Arc<Inner>,
