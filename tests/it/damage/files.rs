@@ -100,11 +100,12 @@ pub fn gone<'a>(before: &'a [PathBuf], earlier: &Manifests) -> Vec<&'a PathBuf> 
 /// Whether a manifest that was stored after a segment or a log was written names it no longer: it was merged, or sealed.
 fn is_done_with(path: &Path, earlier: &Manifests) -> bool {
     let dir = path.parent().unwrap();
-    let manifest = manifest::load(&RealIo, dir).ok().flatten();
-    let earlier = earlier.get(dir);
-    let Some(manifest) = manifest.as_ref().or(earlier) else { return false };
-    // What somebody writes to the data at this moment has the next number, and is given up where what it is made of is damaged.
-    let is_begun = |number| earlier.is_some_and(|earlier| number >= earlier.next_segment);
+    let (now, earlier) = (manifest::load(&RealIo, dir).ok().flatten(), earlier.get(dir));
+    // What is being written at this moment has a number that no manifest has come to, and is given up where what it is made of is
+    // damaged. A manifest that cannot be read, or went back, does not tell.
+    let reached = now.as_ref().zip(earlier).filter(|(now, earlier)| now.next_segment >= earlier.next_segment);
+    let is_begun = |number| reached.is_some_and(|(now, _)| number >= now.next_segment);
+    let Some(manifest) = now.as_ref().or(earlier) else { return false };
     let name = path.file_stem().unwrap().to_str().unwrap();
     let number = |prefix: &str| name.strip_prefix(prefix)?.parse::<u64>().ok();
     match (number("segment-"), number("wal-")) {
