@@ -1,10 +1,14 @@
 //! The control port and the port for health and metrics: bound first, served last, stopped together with those of indexes.
 
-use crate::http::{Door, Listeners, Places, Port, PortService, port_taken, serve_connections};
+use crate::http::{Door, Listeners, Places, Port, PortService, port_taken, serve_port};
 use axum::Router;
 use pinyon_core::{EngineError, ErrorCode};
-use std::{io, net::SocketAddr, sync::Arc};
-use tokio::{net::TcpListener, sync::watch};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+use tokio::{sync::watch, task::JoinHandle};
 
 /// An address that is listened on and not served yet.
 pub(crate) struct Bound {
@@ -25,21 +29,21 @@ impl Bound {
     ///
     /// # Errors
     /// An address that cannot be listened on; the message says who holds it and what to do.
-    pub(crate) async fn both(
+    pub(crate) fn both(
         listen: SocketAddr,
         ops_listen: Option<SocketAddr>,
     ) -> Result<(Self, Option<Self>), EngineError> {
-        let control = Self::at(listen, "listen").await?;
+        let control = Self::at(listen, "listen")?;
         let ops = match ops_listen {
-            Some(listen) => Some(Self::at(listen, "ops-listen").await?),
+            Some(listen) => Some(Self::at(listen, "ops-listen")?),
             None => None,
         };
         Ok((control, ops))
     }
 
-    async fn at(listen: SocketAddr, flag: &str) -> Result<Self, EngineError> {
+    fn at(listen: SocketAddr, flag: &str) -> Result<Self, EngineError> {
         let refused = |error: io::Error| cannot_listen(listen, flag, &error);
-        let listener = TcpListener::bind(listen).await.map_err(refused)?;
+        let listener = TcpListener::bind(listen).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         Ok(Self { listener, address })
     }
@@ -55,16 +59,16 @@ impl Bound {
 }
 
 impl Serving {
-    async fn serve(self, door: Door, mut stopped: watch::Receiver<()>) {
+    fn serve(self, door: Door, mut stopped: watch::Receiver<()>) -> JoinHandle<()> {
         let Self { bound: Bound { listener, address }, router, places } = self;
         let service = PortService { router, door, port: Port { places, number: address.port() } };
         let farewell = service.door.limits.farewell_time_max;
-        let stop = async {
+        let stop = async move {
             // An error is a stop too.
             let _ = stopped.changed().await;
             farewell
         };
-        serve_connections(listener, service, stop).await;
+        serve_port(listener, service, stop)
     }
 }
 
@@ -85,9 +89,10 @@ pub(crate) async fn serve(
     tokio::join!(if_any(control), if_any(ops), others);
 }
 
-async fn if_any(port: Option<impl Future<Output = ()>>) {
+async fn if_any(port: Option<JoinHandle<()>>) {
     if let Some(port) = port {
-        port.await;
+        // A task that panicked has said so; there is nothing of it to wait for.
+        let _ = port.await;
     }
 }
 

@@ -59,7 +59,7 @@ where
     tighten_data_dir(&data_dir, settings.data_access);
     let descriptors_max = raise_limit(); // before files are opened by the thousand
     // Listen first: a port in use is known at once, and nobody waits for data that will not be served.
-    let (control, ops) = Bound::both(settings.listen, settings.ops_listen).await?;
+    let (control, ops) = Bound::both(settings.listen, settings.ops_listen)?;
     let address = control.address;
     let listeners = index_listeners(address, pinecone.index_port_first);
     let memory = engine.shard_options.memory.clone();

@@ -31,6 +31,7 @@ use std::{future::Future, io, net::SocketAddr, os::fd::AsFd, sync::Arc, time::Du
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
+    task::{JoinHandle, yield_now},
     time::timeout,
 };
 
@@ -72,9 +73,27 @@ fn lengthen_queue(listener: &impl AsFd) {
     let _ = rustix::net::listen(listener, WAITING_MAX);
 }
 
+/// Serves a port, as [`serve_connections`] does, on the thread that accepts for all of them.
+pub(crate) fn serve_port(
+    listener: std::net::TcpListener,
+    service: PortService,
+    stop: impl Future<Output = Duration> + Send + 'static,
+) -> JoinHandle<()> {
+    let workers = service.door.workers.clone();
+    workers.spawn_accepting(async move {
+        let number = service.port.number;
+        // A socket belongs to the scheduler on whose thread it was made.
+        let listening = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
+        match listening {
+            Ok(listener) => serve_connections(listener, service, stop).await,
+            Err(error) => tracing::error!(port = number, error = %error, "the port is not served"),
+        }
+    })
+}
+
 /// Accepts connections until `stop` is done, then lets running requests finish. For as long as `stop` says, requests that are
 /// on their way are answered too.
-pub(crate) async fn serve_connections(
+async fn serve_connections(
     listener: TcpListener,
     service: PortService,
     stop: impl Future<Output = Duration>,
@@ -86,7 +105,11 @@ pub(crate) async fn serve_connections(
     tokio::pin!(stop);
     let farewell = loop {
         tokio::select! {
-            accepted = listener.accept() => receive(&server, &listener, accepted, &stopped).await,
+            accepted = listener.accept() => {
+                receive(&server, &listener, accepted, &stopped).await;
+                // Whoever is served on this thread has his turn between two of a crowd.
+                yield_now().await;
+            }
             farewell = &mut stop => break farewell,
         }
     };
@@ -102,7 +125,7 @@ pub(crate) async fn serve_connections(
     }
 }
 
-/// Hands an accepted connection to a thread of connections, or refuses it.
+/// Receives an accepted connection, or refuses it.
 async fn receive(
     server: &Arc<Server>,
     listener: &TcpListener,
@@ -119,38 +142,21 @@ async fn receive(
             return tokio::time::sleep(PAUSE).await;
         }
     };
-    let stream = match stream.into_std() {
-        Ok(stream) => stream,
-        Err(error) => return tracing::warn!(error = %error, "connection not served"),
-    };
     let Some(socket) = server.port.places.open_socket() else {
         server.port.places.count_refusal(Refusal::Places);
         return refuse::refuse_at_once(stream);
     };
     let (serving, stopped) = (Arc::clone(server), stopped.clone());
-    server.door.workers.spawn(async move {
-        // A socket belongs to the scheduler on whose thread it was made.
-        match TcpStream::from_std(stream) {
-            Ok(stream) => serving.receive(stream, peer, stopped).await,
-            Err(error) => tracing::warn!(error = %error, "connection not served"),
-        }
-        drop(socket);
-    });
+    tokio::spawn(async move { serving.receive(stream, peer, socket, stopped).await });
 }
 
 /// Says 503 to whoever is first in the queue: one that is told is better off than one that waits.
 async fn refuse_one(server: &Server, listener: &TcpListener) {
     let spare = &server.door.sockets.spare;
-    let refused = match spare.accept_one(listener).await.map(TcpStream::into_std) {
-        Some(Ok(stream)) => {
-            refuse::refuse_at_once(stream);
-            true
-        }
-        Some(Err(_)) | None => false,
-    };
+    let refused = spare.accept_one(listener).await.map(refuse::refuse_at_once);
     spare.restore(listener);
     server.port.places.count_refusal(Refusal::Descriptors);
-    if !refused {
+    if refused.is_none() {
         tracing::warn!("no file descriptor is left: raise the limit (ulimit -n), or connections wait");
         tokio::time::sleep(PAUSE).await;
     }

@@ -79,10 +79,6 @@ impl App {
         self.0.stats_filter
     }
 
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.0.runtime
-    }
-
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.door.limits
     }

@@ -1,6 +1,6 @@
 //! The indexes' own ports: picked once, kept as long as the index lives, served beside the control port.
 
-use super::{App, Limits, Port, PortService, index_router, serve_connections};
+use super::{App, Limits, Port, PortService, index_router, serve_port};
 use std::{
     collections::HashMap,
     io,
@@ -81,18 +81,12 @@ impl Listeners {
     /// Serves an index on its port. A port that another program has taken is said in the log; the index is then reached
     /// below the control port.
     pub(crate) fn open(&self, app: &App, index: &str, port: u16) {
-        // The request that made the index came on a thread of connections, which has no time for accept loops.
-        let _here = app.runtime().enter();
         let mut state = self.lock();
         let bound = match state.picked.remove(&port) {
             Some(listener) => Ok(listener),
             None => TcpListener::bind((self.ip, port)),
         };
-        let listener = bound.and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            tokio::net::TcpListener::from_std(listener)
-        });
-        let listener = match listener {
+        let listener = match bound {
             Ok(listener) => listener,
             Err(error) => {
                 let problem = match error.kind() {
@@ -108,9 +102,7 @@ impl Listeners {
         let places = Arc::clone(&door.sockets.indexes);
         let service =
             PortService { router: index_router(app, index), door, port: Port { places, number: port } };
-        let task = tokio::spawn(async move {
-            serve_connections(listener, service, async { stopped.await.unwrap_or_default() }).await;
-        });
+        let task = serve_port(listener, service, async { stopped.await.unwrap_or_default() });
         state.served.insert(port, Served { stop, task });
         app.hosts().set_open(port, true);
     }

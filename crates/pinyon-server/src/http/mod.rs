@@ -21,7 +21,7 @@ mod workers;
 
 pub(crate) use accept::{
     AddressRange, Door, Limits, OverTls, Places, PlacesReport, Port, PortService, SocketSettings, Sockets,
-    raise_limit, serve_connections,
+    raise_limit, serve_port,
 };
 pub(crate) use app::App;
 pub(crate) use arriving::Charged;

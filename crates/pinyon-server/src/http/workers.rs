@@ -1,7 +1,10 @@
-//! The threads that speak to connections: as many as there are cores, each with a scheduler of its own. A connection stays
-//! on the thread that it was given to, so that answering a short query wakes nobody else: threads that share a scheduler
-//! wake each other for every request, which costs more than most requests do. Whatever may take long goes to the threads
-//! that may block.
+//! The threads that speak to connections: workers, as many as there are cores, each with a scheduler of its own. A connection
+//! stays on the thread that it was given to, so that answering a short query wakes nobody else: threads that share a
+//! scheduler wake each other for every request, which costs more than most requests do. Whatever may take long goes to the
+//! threads that may block.
+//!
+//! Before that an acceptor has them, one thread for all ports: until a connection's first bytes were seen it costs no worker
+//! anything. Where both want a core, workers have it first.
 
 use std::{
     sync::{
@@ -13,7 +16,23 @@ use std::{
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
+    task,
 };
+
+/// What is added to the acceptor's nice value (nice(2)), a ninth of a worker's weight: whoever connects all the time does not keep
+/// those waiting who are served, and a full machine still accepts.
+#[cfg(target_os = "linux")]
+const ACCEPTOR_NICE: i32 = 10;
+
+/// Lowers the priority of the calling thread: Linux keeps one for every thread. Refused, it stays as it was.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    let _ = rustix::process::nice(ACCEPTOR_NICE);
+}
+
+/// Other systems have priorities of whole processes only.
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
 
 /// One thread.
 #[derive(Debug)]
@@ -26,12 +45,16 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(number: usize) -> std::io::Result<Self> {
+    /// Calls `begin` on the thread before anything else.
+    fn start(name: String, begin: fn()) -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
-        let serve = move || runtime.block_on(async { drop(stopped.await) });
-        let thread = std::thread::Builder::new().name(format!("connections-{number}")).spawn(serve)?;
+        let serve = move || {
+            begin();
+            runtime.block_on(async { drop(stopped.await) });
+        };
+        let thread = std::thread::Builder::new().name(name).spawn(serve)?;
         Ok(Self { handle, connections: Arc::default(), stop: Some(stop), thread: Some(thread) })
     }
 }
@@ -50,7 +73,10 @@ impl Drop for Counted {
 pub(crate) struct Workers(Arc<Threads>);
 
 #[derive(Debug)]
-struct Threads(Vec<Worker>);
+struct Threads {
+    workers: Vec<Worker>,
+    acceptor: Worker,
+}
 
 impl Workers {
     /// Starts a thread for every core.
@@ -59,13 +85,24 @@ impl Workers {
     /// The system's, when it gives no more threads.
     pub(crate) fn start() -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self(Arc::new(Threads((0..cores).map(Worker::start).collect::<Result<_, _>>()?))))
+        let worker = |number| Worker::start(format!("connections-{number}"), || ());
+        let workers = (0..cores).map(worker).collect::<Result<_, _>>()?;
+        let acceptor = Worker::start("acceptor".to_owned(), give_way)?;
+        Ok(Self(Arc::new(Threads { workers, acceptor })))
+    }
+
+    /// Runs a port's accept loop on the acceptor.
+    pub(crate) fn spawn_accepting(
+        &self,
+        accepting: impl Future<Output = ()> + Send + 'static,
+    ) -> task::JoinHandle<()> {
+        self.0.acceptor.handle.spawn(accepting)
     }
 
     /// Runs what a connection does on the thread that has the fewest.
     pub(crate) fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let connections = |worker: &&Worker| worker.connections.load(Ordering::Relaxed);
-        let Some(worker) = self.0.0.iter().min_by_key(connections) else { return };
+        let Some(worker) = self.0.workers.iter().min_by_key(connections) else { return };
         worker.connections.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(Arc::clone(&worker.connections));
         worker.handle.spawn(async move {
@@ -77,10 +114,11 @@ impl Workers {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        for worker in &mut self.0 {
+        let mut all: Vec<&mut Worker> = self.workers.iter_mut().chain([&mut self.acceptor]).collect();
+        for worker in &mut all {
             worker.stop = None;
         }
-        for thread in self.0.iter_mut().filter_map(|worker| worker.thread.take()) {
+        for thread in all.into_iter().filter_map(|worker| worker.thread.take()) {
             // One of them may let go of the last clone: a thread cannot wait for itself.
             if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
                 tracing::error!("a thread of connections panicked");
@@ -97,7 +135,7 @@ mod tests {
     #[test]
     fn connections_spread_evenly_and_free_their_places() {
         let workers = Workers::start().unwrap();
-        let cores = workers.0.0.len();
+        let cores = workers.0.workers.len();
         for _ in 0..2 {
             let (said, heard) = mpsc::channel();
             let (end, _) = tokio::sync::broadcast::channel::<()>(1);
@@ -115,10 +153,23 @@ mod tests {
             }
             assert!(on.len() == cores && on.values().all(|connections| *connections == 3), "{on:?}");
             drop(end);
-            while workers.0.0.iter().any(|worker| worker.connections.load(Ordering::Relaxed) > 0) {
+            while workers.0.workers.iter().any(|worker| worker.connections.load(Ordering::Relaxed) > 0) {
                 std::thread::yield_now();
             }
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_acceptor_alone_gives_way() {
+        let nice = || rustix::process::getpriority_process(None).unwrap();
+        let (workers, own) = (Workers::start().unwrap(), nice());
+        let (said, heard) = oneshot::channel();
+        workers.spawn(async move { said.send(nice()).unwrap() });
+        assert_eq!(heard.await, Ok(own));
+        let (said, heard) = oneshot::channel();
+        workers.spawn_accepting(async move { said.send(nice()).unwrap() });
+        assert_eq!(heard.await, Ok((own + ACCEPTOR_NICE).min(19)));
     }
 
     #[test]

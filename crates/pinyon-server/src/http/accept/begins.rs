@@ -1,7 +1,8 @@
 //! A connection's first bytes, looked at without taking them.
 
-use std::time::Duration;
-use tokio::net::TcpStream;
+use super::frames::Frames;
+use std::{task::Poll, time::Duration};
+use tokio::{io::ReadBuf, net::TcpStream};
 
 /// First bytes of HTTP/2 without negotiation (RFC 9113, 3.4). All of them are waited for: hyper waits for the rest of a
 /// preface without a timer.
@@ -59,6 +60,22 @@ pub(super) async fn first_bytes(stream: &TcpStream, speaks_tls: bool) -> Option<
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }
+}
+
+/// Bytes behind a preface that are looked at for a flood.
+const LOOKED_AT_BYTES: usize = 8 << 10;
+
+/// Whether what a client of HTTP/2 has sent already is more than the budget of a new connection's frames allows: then nobody has to
+/// be woken to tell it so. Whoever floods later is met by his connection's own budget.
+pub(super) async fn is_flood(stream: &TcpStream) -> bool {
+    std::future::poll_fn(|context| {
+        // Within the closure, so that it is no part of every connection's task.
+        let mut looked_at = [0; LOOKED_AT_BYTES];
+        let mut seen = ReadBuf::new(&mut looked_at);
+        let peeked = stream.poll_peek(context, &mut seen);
+        Poll::Ready(matches!(peeked, Poll::Ready(Ok(_))) && !Frames::new().read(seen.filled()))
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(super) async fn refuse(mut stream: TcpStream, begins: Option<Begins>) {
 }
 
 /// Answers and closes at once, on the thread that accepts: nothing is waited for.
-pub(super) fn refuse_at_once(mut stream: std::net::TcpStream) {
+pub(super) fn refuse_at_once(stream: TcpStream) {
     // A new connection has room for so little; whoever is gone needs no answer.
-    let _ = stream.write_all(&UNAVAILABLE);
+    let _ = stream.into_std().and_then(|mut stream| stream.write_all(&UNAVAILABLE));
 }

@@ -3,11 +3,11 @@
 use super::{
     Door, Limits, OverTls, Port, PortService,
     attended::Attended,
-    begins::{Begins, H2_PREFACE, first_bytes},
+    begins::{Begins, H2_PREFACE, first_bytes, is_flood},
     drive::{Driven, Speaks},
-    held::Held,
+    held::{Ending, Held},
     meter::Meter,
-    places::{Newcomer, Place, Probe},
+    places::{Newcomer, Place, Probe, Socket},
     refuse::refuse,
     source::source_of,
 };
@@ -83,6 +83,8 @@ struct Guest {
     driven: Driven,
     from: IpAddr,
     stop: watch::Receiver<Duration>,
+    /// Counted until it is closed.
+    _socket: Socket,
 }
 
 impl Server {
@@ -93,10 +95,16 @@ impl Server {
     }
 
     /// Gives a connection a place and serves it; without a place it waits for one, and is refused in the end.
-    pub(super) async fn receive(&self, stream: TcpStream, peer: SocketAddr, stop: watch::Receiver<Duration>) {
+    pub(super) async fn receive(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        socket: Socket,
+        stop: watch::Receiver<Duration>,
+    ) {
         let source = source_of(peer.ip(), &self.door.sockets.trusted);
         let newcomer = Newcomer { held: Arc::new(Held::new()), source, port: self.port.number };
-        let guest = self.guest(&newcomer.held, peer.ip(), stop);
+        let guest = self.guest(&newcomer.held, peer.ip(), socket, stop);
         match self.port.places.take(&newcomer) {
             Ok(place) => self.serve(stream, guest, place).await,
             Err(refusal) => {
@@ -110,7 +118,7 @@ impl Server {
 
     /// Waits in the lobby. Probes are served meanwhile; returns the stream if there was no place.
     async fn wait(
-        &self,
+        self: &Arc<Self>,
         stream: TcpStream,
         newcomer: Newcomer,
         mut guest: Guest,
@@ -137,7 +145,9 @@ impl Server {
                 && let Some(probe) = places.take_probe()
             {
                 drop(waiting);
-                self.serve_probe(stream, guest, probe).await;
+                self.hand_over(stream, move |server, stream| async move {
+                    server.serve_probe(stream, guest, probe).await;
+                });
                 return None;
             }
         }
@@ -153,14 +163,42 @@ impl Server {
         drop(probe);
     }
 
-    async fn serve(&self, stream: TcpStream, mut guest: Guest, place: Place) {
-        let limits = self.door.limits;
+    /// Waits for the first bytes, then lets a worker go on.
+    async fn serve(self: &Arc<Self>, stream: TcpStream, mut guest: Guest, place: Place) {
         let begins = first_bytes(&stream, self.door.tls.is_some());
-        let sniffed = async { timeout(limits.first_bytes_time_max, begins).await.ok().flatten() };
+        let sniffed = async { timeout(self.door.limits.first_bytes_time_max, begins).await.ok().flatten() };
         let Some(begins) = guest.driven.unless_ended(&mut guest.stop, sniffed).await else { return };
+        if begins == Begins::Http2 && is_flood(&stream).await {
+            self.port.places.count_ending(Ending::Frames);
+            return refuse(stream, Some(begins)).await;
+        }
+        self.hand_over(stream, move |server, stream| async move {
+            server.speak(stream, begins, guest).await;
+            drop(place);
+        });
+    }
+
+    /// Goes on with a connection on a worker.
+    fn hand_over<F: Future<Output = ()> + Send>(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        serve: impl FnOnce(Arc<Self>, TcpStream) -> F + Send + 'static,
+    ) {
+        let (server, stream) = (Arc::clone(self), stream.into_std());
+        self.door.workers.spawn(async move {
+            // A socket belongs to the scheduler on whose thread it was made.
+            match stream.and_then(TcpStream::from_std) {
+                Ok(stream) => serve(server, stream).await,
+                Err(error) => tracing::warn!(error = %error, "connection not served"),
+            }
+        });
+    }
+
+    /// Speaks what the client began to speak, until the end.
+    async fn speak(&self, stream: TcpStream, begins: Begins, guest: Guest) {
         let _ = stream.set_nodelay(true);
         // hyper has no timer for writes: a client that does not read would hold its place for ever.
-        if let Err(error) = limit_unread(&stream, limits.unread_time_max) {
+        if let Err(error) = limit_unread(&stream, self.door.limits.unread_time_max) {
             tracing::warn!(error = %error, "no limit on unread answers");
         }
         match (begins, &self.door.tls) {
@@ -168,7 +206,6 @@ impl Server {
             (Begins::Http2, _) => self.serve_http2(stream, self.router_for(&guest), guest).await,
             _ => self.serve_http1(stream, self.router_for(&guest), guest).await,
         }
-        drop(place);
     }
 
     /// Shakes hands, then speaks what was agreed on. A client that agreed on nothing speaks HTTP/1.1.
@@ -221,9 +258,15 @@ impl Server {
         self.router.of_peer(Some(guest.from))
     }
 
-    fn guest(&self, held: &Arc<Held>, from: IpAddr, stop: watch::Receiver<Duration>) -> Guest {
+    fn guest(
+        &self,
+        held: &Arc<Held>,
+        from: IpAddr,
+        socket: Socket,
+        stop: watch::Receiver<Duration>,
+    ) -> Guest {
         let (held, places) = (Arc::clone(held), Arc::clone(&self.port.places));
-        Guest { driven: Driven { held, places, limits: self.door.limits }, from, stop }
+        Guest { driven: Driven { held, places, limits: self.door.limits }, from, stop, _socket: socket }
     }
 }
 

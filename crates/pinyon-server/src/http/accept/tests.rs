@@ -1,6 +1,8 @@
 //! Clients that are slow, silent or do not read: each is cut after its time, and the place it held is free again.
 
-use super::{Door, Limits, Port, PortService, SocketSettings, Sockets, Workers, serve_connections};
+use super::{
+    Door, Limits, Port, PortService, SocketSettings, Sockets, Workers, serve_connections, serve_port,
+};
 use crate::{
     KeyRing,
     auth::{Access, KeySource},
@@ -85,13 +87,13 @@ fn tls_door(dir: &Path) -> Door {
 async fn start(door: Door) -> (SocketAddr, oneshot::Sender<()>) {
     let large = "x".repeat(32 << 20);
     let router = Router::new().route("/", get(|| async { "good" })).route("/large", get(|| async { large }));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(serve_connections(listener, service(door, router), async {
+    serve_port(listener, service(door, router), async {
         let _ = stopped.await;
         LIMITS.farewell_time_max
-    }));
+    });
     (address, stop)
 }
 

@@ -4,12 +4,12 @@ use super::*;
 use crate::http::{
     App, Door, Limits, Listeners,
     accept::tests::{door, service},
-    router, serve_connections,
+    router, serve_port,
 };
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     time::timeout,
 };
 
@@ -25,9 +25,9 @@ async fn start(name: &str, gate: Arc<Gate>) -> (SocketAddr, PathBuf) {
     let door = Door { limits: Limits::server(), ..door() };
     let filter = crate::config::StatsFilter::Deny;
     let app = App::new(indexes, listeners, hosts, filter, door.clone(), gate);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve_connections(listener, service(door, router(app)), std::future::pending()));
+    serve_port(listener, service(door, router(app)), std::future::pending());
     (address, dir)
 }
 

@@ -40,21 +40,43 @@ fn kinds(mut sent: &[u8]) -> Vec<u8> {
     kinds
 }
 
-/// Sends this over and over until the server closes; returns how many bytes it took and what it answered.
+/// Waits for the server's first frame, then sends this over and over until the server closes; returns how many bytes it took and
+/// what it answered.
 async fn flood(address: SocketAddr, flooded: &[u8]) -> (usize, Vec<u8>) {
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
+    writer.write_all(&[H2_PREFACE, &frame(4, &[])].concat()).await.unwrap();
+    let mut answer = vec![0; 9];
+    reader.read_exact(&mut answer).await.unwrap();
     let answered = tokio::spawn(async move {
-        let mut answer = Vec::new();
         let _ = reader.read_to_end(&mut answer).await;
         answer
     });
     let mut sent = 0;
-    let _ = writer.write_all(&[H2_PREFACE, &frame(4, &[])].concat()).await;
     while let Ok(bytes) = writer.write(&flooded.repeat(50)).await {
         sent += bytes;
     }
     (sent, answered.await.unwrap())
+}
+
+/// The answer to a client of HTTP/2 that sends so many pings with its preface, and then nothing.
+async fn pings_at_once(address: SocketAddr, count: usize) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let pings = frame(6, &[7; 8]).repeat(count);
+    stream.write_all(&[H2_PREFACE, &frame(4, &[]), &pings].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the connection ends").unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_flood_in_the_first_bytes_is_told_to_go_without_being_answered() {
+    let (address, _stop) = start(door()).await;
+    assert_eq!(kinds(&pings_at_once(address, 200).await), [4, GOAWAY]);
+    // These are within the budget: each is answered, and the connection ends because no request comes.
+    let answered = kinds(&pings_at_once(address, 150).await);
+    assert!(answered.iter().filter(|kind| **kind == 6).count() >= 150, "{answered:?}");
+    assert!(is_served(address).await);
 }
 
 #[tokio::test]
