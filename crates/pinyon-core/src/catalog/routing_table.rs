@@ -52,6 +52,9 @@ pub struct AssignRequest {
     pub pin: Pin,
 }
 
+/// One state of the table.
+pub(crate) type Routes = arc_swap::Guard<Arc<View>>;
+
 /// Where every tenant lives.
 #[derive(Debug)]
 pub struct RoutingTable {
@@ -141,6 +144,11 @@ impl RoutingTable {
             takes_changes,
             export_path: dir.join("catalog.json"),
         })
+    }
+
+    /// The table as it is now, for whoever looks up more than one tenant or wants to hold on to it. Takes no lock.
+    pub(crate) fn routes(&self) -> Routes {
+        self.view.load()
     }
 
     /// Where a tenant lives. Takes no lock; well below a microsecond.

@@ -34,7 +34,7 @@ pub struct Assignment {
 
 /// One state of the routing table.
 #[derive(Debug, Clone)]
-pub(super) struct View {
+pub(crate) struct View {
     pub(super) epoch: Epoch,
     buckets: Vec<Arc<HashMap<TenantId, Assignment>>>,
     hasher: RandomState,
@@ -47,7 +47,7 @@ impl View {
         Self { epoch: Epoch::ZERO, buckets, hasher: RandomState::new(), len: 0 }
     }
 
-    pub(super) fn get(&self, tenant: &str) -> Option<Assignment> {
+    pub(crate) fn get(&self, tenant: &str) -> Option<Assignment> {
         self.buckets[self.bucket(tenant)].get(tenant).copied()
     }
 

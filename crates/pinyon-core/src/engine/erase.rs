@@ -2,9 +2,9 @@
 
 use super::{
     Engine, Inner,
+    fleet_view::Home,
     open::CATALOG_ASIDE,
     shards::{dropped_dir, shard_dir},
-    tenant::Home,
 };
 use crate::{
     EngineError, ErrorCode,
@@ -49,7 +49,7 @@ impl Engine {
     /// room to write a segment again. It can be tried again after all of them.
     pub fn erase(&self, tenant: &str) -> Result<ErasureReport, EngineError> {
         let (inner, tenant) = (&self.inner, TenantId::new(tenant)?);
-        let was_known = inner.home(&tenant)?.is_some();
+        let was_known = inner.view().home(&tenant)?.is_some();
         let records = self.end_tenant(&tenant)?;
         let mut erased = Erased::default();
         for (_, shard) in inner.fleet.serving() {
@@ -65,7 +65,7 @@ impl Engine {
     fn end_tenant(&self, tenant: &TenantId) -> Result<u64, EngineError> {
         let (inner, mut records) = (&self.inner, 0);
         for _ in 0..TRIES {
-            let Some(Home { assignment, namespace }) = inner.home(tenant)? else { return Ok(records) };
+            let Some(Home { assignment, namespace }) = inner.view().home(tenant)? else { return Ok(records) };
             let shard = inner.shard(assignment.shard)?;
             records += shard.write(&namespace, Change::DeleteAll)?.records;
             if shard.close_namespace(&namespace)? > 0 {

@@ -7,6 +7,7 @@ mod documents;
 mod drop;
 mod erase;
 mod fleet;
+mod fleet_view;
 mod generation;
 #[cfg(test)]
 mod load_tests;
@@ -37,6 +38,7 @@ pub use documents::{Document, IngestReport, StoredDocument};
 pub use drop::DroppedShard;
 pub use erase::ErasureReport;
 pub(crate) use fleet::Fleet;
+pub(crate) use fleet_view::Targets;
 pub(crate) use generation::Generation;
 pub(crate) use member::Member;
 pub use member::{Quarantine, QuarantineReason};

@@ -1,20 +1,18 @@
 //! Queries: by text or by vector, in one tenant, in some, or in all.
 
 use super::{
-    Engine, Inner, Match, Member, QueryAnswer, RecordAnswer, RecordQuery, ShardOutcome, Tenant, TextQuery,
-    VectorQuery, documents::split_text, tenant::Home,
+    Engine, Inner, Match, Member, QueryAnswer, RecordAnswer, RecordQuery, ShardOutcome, Targets, Tenant,
+    TextQuery, VectorQuery, documents::split_text,
 };
 use crate::{
     EngineError, ErrorCode,
     cross_shard::Question,
-    fan_out::{self, Plan, Reach, Targets},
+    fan_out::{self, Plan, Reach},
     latency::LatencyMeter,
 };
 use pinyon_embed::InputKind;
-use pinyon_shard::Namespace;
 use pinyon_types::{Invalid, NamespaceId, SeqNo, ShardId, TenantId, TopK, Vector, limits};
 use std::{
-    collections::BTreeMap,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -86,7 +84,8 @@ impl Engine {
     fn resolve(&self, reach: &Reach) -> Result<Resolved, EngineError> {
         match reach {
             Reach::All => {
-                Ok(Resolved { targets: Targets::All, home: None, metered: None, unknown: Vec::new() })
+                let targets = self.inner.view().everywhere();
+                Ok(Resolved { targets, home: None, metered: None, unknown: Vec::new() })
             }
             Reach::Tenant(tenant) => self.tenant(tenant)?.resolved(),
             Reach::Tenants(names) => self.resolve_all(names),
@@ -98,21 +97,17 @@ impl Engine {
             let problem = format!("must be at most {}, are {}", limits::BATCH_RECORDS_MAX, names.len());
             return Err(Invalid::new("tenant_ids", problem).into());
         }
-        let mut unknown = Vec::new();
-        let mut by_shard: BTreeMap<ShardId, BTreeMap<NamespaceId, Namespace>> = BTreeMap::new();
+        let (view, mut homes, mut unknown) = (self.inner.view(), Vec::new(), Vec::new());
         for (at, name) in names.iter().enumerate() {
             let name = TenantId::new(name)
                 .map_err(|error| Invalid::new(format!("tenant_ids[{at}]"), error.problem))?;
-            match self.inner.home(&name)? {
-                Some(Home { assignment, namespace }) => {
-                    by_shard.entry(assignment.shard).or_default().insert(namespace.id(), namespace);
-                }
+            match view.home(&name)? {
+                Some(home) => homes.push(home),
                 // A tenant that was never placed has nothing to find.
                 None => unknown.push(name),
             }
         }
-        let handles = by_shard.into_iter().map(|(shard, distinct)| (shard, distinct.into_values().collect()));
-        let targets = Targets::Namespaces(handles.collect());
+        let targets = homes.into_iter().collect();
         Ok(Resolved { targets, home: None, metered: None, unknown })
     }
 }
@@ -153,10 +148,8 @@ impl Tenant {
 
     /// Its shard, which has to be served; none if it was never placed, because there is nothing to find.
     fn targets(&self) -> Result<Targets, EngineError> {
-        let served = self.served()?.zip(self.home.as_ref());
-        let target =
-            served.map(|(_, Home { assignment, namespace })| (assignment.shard, vec![namespace.clone()]));
-        Ok(Targets::Namespaces(target.into_iter().collect()))
+        let served = self.served()?.and(self.home.clone());
+        Ok(served.into_iter().collect())
     }
 }
 

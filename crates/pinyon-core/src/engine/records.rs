@@ -1,6 +1,6 @@
 //! Changes of one tenant's records: routed, and routed again, to the shard where it lives.
 
-use super::{Engine, Inner, tenant::Home};
+use super::{Engine, Inner, fleet_view::Home};
 use crate::EngineError;
 use pinyon_shard::{Change, Receipt, ShardError};
 use pinyon_types::{Filter, Invalid, Record, RecordId, SeqNo, TenantId};
@@ -22,7 +22,7 @@ impl Engine {
         let change = self.inner.read_filters(change)?;
         match &change {
             Change::Upsert(records) if !records.is_empty() => check_ids(records)?,
-            _ if self.inner.home(&tenant)?.is_none() => {
+            _ if self.inner.view().home(&tenant)?.is_none() => {
                 return Ok(Receipt { seq: SeqNo::ZERO, records: 0 });
             }
             _ => {}

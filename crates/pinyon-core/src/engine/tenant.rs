@@ -1,8 +1,8 @@
 //! A tenant as one request sees it: looked up once. Whatever the request then reads of it is of the same place, whatever the routing
 //! table becomes meanwhile.
 
-use super::{Engine, Inner};
-use crate::{EngineError, catalog::Assignment};
+use super::{Engine, Inner, fleet_view::Home};
+use crate::EngineError;
 use pinyon_shard::{Located, Namespace, Page, Shard, Stored};
 use pinyon_types::{Filter, RecordId, SeqNo, ShardId, TenantId};
 use std::sync::Arc;
@@ -21,20 +21,6 @@ pub struct Tenant {
     pub(super) home: Option<Home>,
 }
 
-/// Where a tenant lives, and the handle by which its shard knows it.
-#[derive(Debug, Clone)]
-pub(crate) struct Home {
-    pub(crate) assignment: Assignment,
-    pub(crate) namespace: Namespace,
-}
-
-impl Home {
-    pub(super) fn of(tenant: &TenantId, assignment: Assignment) -> Self {
-        let namespace = Namespace::routed(assignment.namespace, tenant.clone(), assignment.epoch);
-        Self { assignment, namespace }
-    }
-}
-
 impl Engine {
     /// Looks a tenant up; places nobody.
     ///
@@ -42,7 +28,7 @@ impl Engine {
     /// The name is not one a tenant can have; where tenants are is not known.
     pub fn tenant(&self, name: &str) -> Result<Tenant, EngineError> {
         let name = TenantId::new(name)?;
-        let home = self.inner.home(&name)?;
+        let home = self.inner.view().home(&name)?;
         Ok(Tenant { inner: Arc::clone(&self.inner), name, home })
     }
 }

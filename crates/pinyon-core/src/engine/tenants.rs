@@ -1,6 +1,6 @@
 //! Which shard a tenant lives on: looked up, placed when first seen, or assigned by somebody.
 
-use super::{Engine, Inner, Quarantine, tenant::Home};
+use super::{Engine, Inner, fleet_view::Home};
 use crate::{
     EngineError, ErrorCode,
     catalog::{AssignRequest, Assignment, Pin},
@@ -118,26 +118,9 @@ impl Inner {
         Err(EngineError::new(ErrorCode::FailedPrecondition, message))
     }
 
-    /// Where a tenant lives, if it was ever placed.
-    ///
-    /// # Errors
-    /// Where tenants are is not known.
-    pub(crate) fn home(&self, tenant: &TenantId) -> Result<Option<Home>, EngineError> {
-        match (self.routing.lookup(tenant.as_str()), &self.lost) {
-            (Some(assignment), _) => Ok(Some(Home::of(tenant, assignment))),
-            (None, Some(lost)) => Err(self.is_lost(lost)),
-            (None, None) => Ok(None),
-        }
-    }
-
-    fn is_lost(&self, lost: &Quarantine) -> EngineError {
-        let message = format!("index {} is {lost}", self.settings.shard_prefix);
-        EngineError::new(ErrorCode::Quarantined, message)
-    }
-
     /// Where a tenant lives, which is placed if it is new.
     pub(crate) fn home_or_place(&self, tenant: &TenantId) -> Result<Home, EngineError> {
-        if let Some(home) = self.home(tenant)? {
+        if let Some(home) = self.view().home(tenant)? {
             return Ok(home);
         }
         self.settings.check_disk()?;

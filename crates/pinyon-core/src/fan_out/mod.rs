@@ -8,15 +8,14 @@ mod tests;
 
 use crate::{
     EngineError, ErrorCode,
-    engine::{Fleet, Inner, ShardOutcome, ShardReport},
+    engine::{Fleet, Inner, ShardOutcome, ShardReport, Targets},
     load,
 };
-use pinyon_shard::{Hit, Namespace, Query, Scope, SharedSearch, Work};
+use pinyon_shard::{Hit, Query, SharedSearch, Work};
 use pinyon_types::{Distance, Effort, Filter, ShardId, SparseVector, TopK, Vector};
 use rounds::Ask;
 pub(crate) use searchers::Searchers;
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError, mpsc},
     time::Duration,
 };
@@ -46,37 +45,12 @@ pub(crate) struct Plan {
     pub(crate) targets: Targets,
 }
 
-/// Which shards to ask, and for what.
-#[derive(Debug)]
-pub(crate) enum Targets {
-    /// Each of these shards for these of its namespaces.
-    Namespaces(BTreeMap<ShardId, Vec<Namespace>>),
-    /// Every shard for everything.
-    All,
-}
-
 impl Plan {
-    fn scope(&self, shard: ShardId) -> Scope<'_> {
-        match &self.targets {
-            Targets::All => Scope::All,
-            Targets::Namespaces(by_shard) => {
-                Scope::Namespaces(by_shard.get(&shard).map_or(&[], Vec::as_slice))
-            }
-        }
-    }
-
-    fn shards(&self, count: u32) -> Vec<ShardId> {
-        match &self.targets {
-            Targets::All => (0..count).map(ShardId::new).collect(),
-            Targets::Namespaces(by_shard) => by_shard.keys().copied().collect(),
-        }
-    }
-
     /// What the shards are asked first. Where tenants were chosen they may hold results in any proportion.
     fn asks(&self, fleet: &Fleet, shards: &[ShardId]) -> Vec<Ask> {
         let k = self.top_k.get();
-        match (&self.targets, shards) {
-            (Targets::All, [_, _, ..]) => rounds::by_share_of_rows(fleet, shards, k),
+        match shards {
+            [_, _, ..] if self.targets.is_everything() => rounds::by_share_of_rows(fleet, shards, k),
             _ => shards.iter().map(|shard| Ask { shard: *shard, expected: k }).collect(),
         }
     }
@@ -106,7 +80,7 @@ pub(crate) struct Gathered {
 /// # Errors
 /// Every one of them is kept out.
 pub(crate) fn run(inner: &Inner, plan: Plan) -> Result<Gathered, EngineError> {
-    let shards = plan.shards(inner.settings.shards);
+    let shards = plan.targets.shards();
     // Some answer in part; with none left there is no answer.
     if let Some(first) = shards.first().filter(|_| shards.iter().all(|one| inner.shard(*one).is_err())) {
         inner.shard(*first)?;
@@ -225,7 +199,7 @@ fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: 
         effort: plan.effort,
         explain: plan.explain.then_some(&*fleet.clock),
     };
-    let search = || Ok(fleet.shard(shard)?.search(plan.scope(shard), query, &stop)?);
+    let search = || Ok(fleet.shard(shard)?.search(plan.targets.scope(shard), query, &stop)?);
     let found = if stop() { None } else { Some(search()) };
     let ended_us = fleet.clock.now_us();
     let report = |outcome, work| ShardReport {
@@ -256,7 +230,7 @@ impl Fleet {
         let (member, cost) = (self.member(shard), load::cost(work));
         member.latency.record_us(ended_us.saturating_sub(began_us));
         member.load.record(ended_us, cost);
-        if let Scope::Namespaces([tenant]) = plan.scope(shard) {
+        if let Some(tenant) = plan.targets.one_of(shard) {
             self.tenant_loads.record(tenant.id(), ended_us, cost);
         }
     }

@@ -163,7 +163,7 @@ fn an_answer_that_nobody_takes_leaves_nothing_out_of_others() {
         effort: Effort::NORMAL,
         explain: false,
         timeout: None,
-        targets: Targets::All,
+        targets: sample.engine.inner.view().everywhere(),
     };
     let shared = SharedSearch::new(top_k);
     let round = Round { plan: Arc::new(plan), shared: Some(shared) };

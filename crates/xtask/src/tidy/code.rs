@@ -9,7 +9,11 @@ struct Confined {
     remedy: &'static str,
 }
 
-const CONFINED: [Confined; 9] = [
+/// Where shards are reached from: the fleet's view, which looks tenants up (TEN-2), and what asks a shard without an engine.
+const HANDLES: [&str; 4] =
+    ["crates/pinyon-shard/", "crates/pinyon-core/src/engine/fleet_view.rs", "benches/", "tests/"];
+
+const CONFINED: [Confined; 11] = [
     Confined {
         word: "std::fs",
         places: &[
@@ -65,6 +69,12 @@ const CONFINED: [Confined; 9] = [
         ],
         remedy: "only kernels and what speaks to the system of memory may",
     },
+    Confined {
+        word: "Namespace::routed",
+        places: &HANDLES,
+        remedy: "ask the fleet's view for a tenant's home",
+    },
+    Confined { word: "Scope::", places: &HANDLES, remedy: "ask the fleet's view for targets" },
     Confined {
         word: "SystemTime::now",
         places: &["crates/pinyon-storage/src/clock.rs", "tests/", "benches/"],
@@ -206,6 +216,14 @@ mod tests {
         assert_eq!(findings(lib, "//! Job.\n// let x = 1;\n"), 1);
         assert_eq!(findings(lib, "//! Job.\n// let it be known that this is prose\n"), 0);
         assert_eq!(findings(lib, concat!("//! Job.\n// TO", "DO later\n")), 1);
+        let view = "crates/pinyon-core/src/engine/fleet_view.rs";
+        for handle in ["Scope::All", "Namespace::routed(id, name, epoch)"] {
+            let code = format!("//! Job.\nfn f() {{ g({handle}) }}\n");
+            assert_eq!(
+                (findings("crates/pinyon-core/src/engine/query.rs", &code), findings(view, &code)),
+                (1, 0)
+            );
+        }
         let wire = "crates/pinyon-wire/src/x.rs";
         assert_eq!(findings(wire, "//! Job.\nuse serde_json::{Map, Value};\n"), 1);
         assert_eq!(findings(wire, "//! Job.\nfn f(given: &serde_json::Value) {}\n"), 1);
