@@ -1,7 +1,7 @@
 //! The doctor: holds the routing table against what the shards really hold, and mends it where only one answer is
 //! right.
 
-use crate::{Engine, EngineError, ErrorCode, QuarantineReason, QuarantinedShard};
+use crate::{Engine, EngineError, ErrorCode, QuarantineReason, QuarantinedShard, catalog::Assignment};
 use pinyon_types::{NamespaceId, ShardId, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +16,8 @@ pub enum FindingKind {
     Unrouted,
     /// The table sends a tenant to a shard that has none of its records; they are on another.
     Misrouted,
+    /// The table sends a tenant that has no records to a shard that is not there.
+    NoShard,
     /// Two shards hold records of one tenant. Which are right is not for a program to say.
     Split,
     /// The table gives a tenant another number than its records have.
@@ -32,6 +34,7 @@ impl FindingKind {
             Self::RolledBack => "rolled_back",
             Self::Unrouted => "unrouted",
             Self::Misrouted => "misrouted",
+            Self::NoShard => "no_shard",
             Self::Split => "split",
             Self::Renumbered => "renumbered",
             Self::Quarantined => "quarantined",
@@ -93,6 +96,7 @@ impl Engine {
         }
         findings.extend(self.quarantined().iter().map(kept_out));
         findings.extend(homes.iter().filter_map(|(tenant, homes)| self.examine(tenant, homes)));
+        findings.extend(self.without_shard(&homes));
         Diagnosis { tenants: self.inner.routing.len(), namespaces: homes.len(), findings }
     }
 
@@ -117,6 +121,9 @@ impl Engine {
                     table.insert(tenant.clone(), (*namespace, *shard));
                 }
             }
+            // Who writes to a tenant that had nothing places it anew.
+            let is_there = |shard| self.inner.fleet.member(shard).is_ok();
+            table.retain(|tenant, (_, shard)| is_there(*shard) || homes.contains_key(tenant));
             let assignments = distinct_numbers(table, &homes);
             self.inner.routing.replace_all(assignments, self.epoch_seen())?;
         }
@@ -131,6 +138,23 @@ impl Engine {
             }
         }
         homes
+    }
+
+    /// Tenants without records that live nowhere. Those with records are told of by where these are.
+    fn without_shard(&self, homes: &BTreeMap<TenantId, Vec<Home>>) -> Vec<Finding> {
+        let routes = self.inner.routing.routes();
+        let is_astray = |(tenant, one): &(&TenantId, &Assignment)| {
+            self.inner.fleet.member(one.shard).is_err() && !homes.contains_key(*tenant)
+        };
+        let found = |(tenant, one): (&TenantId, &Assignment)| {
+            let name = self.inner.index_name(one.shard);
+            let message =
+                format!("tenant {tenant}, which has no records, is routed to {name}, which is not there");
+            Finding { tenant: Some(tenant.clone()), ..Finding::of(FindingKind::NoShard, message) }
+        };
+        let mut findings: Vec<Finding> = routes.iter().filter(is_astray).map(found).collect();
+        findings.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
+        findings
     }
 
     fn examine(&self, tenant: &TenantId, homes: &[Home]) -> Option<Finding> {

@@ -37,7 +37,7 @@ pub(crate) use identity::{Identity, draw};
 pub(crate) use store::{Change as StoreChange, list_dirs, remove_tree};
 
 pub use codec::StoredSettings;
-pub(crate) use routing_table::Routes;
 pub use routing_table::{AssignRequest, RoutingTable};
 pub use store::{CatalogError, CatalogKind};
+pub(crate) use view::Routes;
 pub use view::{Assignment, Pin};

@@ -15,7 +15,7 @@ use super::{
     },
     packing::{pack, unpack},
     store::{CatalogError, CatalogKind, Change},
-    view::{Assignment, Pin, View},
+    view::{Assignment, Pin, Routes, View},
 };
 use arc_swap::ArcSwap;
 use pinyon_storage::{
@@ -51,9 +51,6 @@ pub struct AssignRequest {
     /// `Placed` keeps an assignment that is there already; `Explicit` replaces it.
     pub pin: Pin,
 }
-
-/// One state of the table.
-pub(crate) type Routes = arc_swap::Guard<Arc<View>>;
 
 /// Where every tenant lives.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use pinyon_types::{Epoch, NamespaceId, ShardId, TenantId};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     hash::{BuildHasher, RandomState},
     sync::Arc,
 };
@@ -41,6 +41,9 @@ pub(crate) struct View {
     len: usize,
 }
 
+/// A state that somebody looks at.
+pub(crate) type Routes = arc_swap::Guard<Arc<View>>;
+
 impl View {
     pub(super) fn empty() -> Self {
         let buckets = (0..BUCKETS).map(|_| Arc::default()).collect();
@@ -68,8 +71,15 @@ impl View {
     }
 
     /// In no particular order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&TenantId, &Assignment)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&TenantId, &Assignment)> {
         self.buckets.iter().flat_map(|bucket| bucket.iter())
+    }
+
+    /// How many tenants each shard has that has any.
+    pub(crate) fn count_by_shard(&self) -> BTreeMap<ShardId, u64> {
+        let mut counts = BTreeMap::new();
+        self.iter().for_each(|(_, one)| *counts.entry(one.shard).or_default() += 1);
+        counts
     }
 
     fn bucket(&self, tenant: &str) -> usize {

@@ -1,18 +1,17 @@
 //! The shards of an engine. Nothing but this file knows how they are kept.
 
 use super::{Member, Quarantine};
-use crate::{EngineError, load::TenantLoads};
+use crate::{EngineError, ErrorCode, load::TenantLoads};
 use pinyon_shard::Shard;
 use pinyon_types::{Clock, ShardId};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What a fan-out's threads hold: the shards and nothing that locks the directory, because a thread that is late may
 /// outlive the engine it worked for.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     pub(crate) clock: Arc<dyn Clock>,
-    /// By number.
-    members: Vec<Member>,
+    members: BTreeMap<ShardId, Member>,
     shard_prefix: String,
     pub(crate) tenant_loads: TenantLoads,
     /// When loads began to be counted.
@@ -20,8 +19,9 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Of shards in the order of their numbers.
+    /// Of shards numbered from 0 on.
     pub(super) fn new(members: Vec<Member>, shard_prefix: String, clock: Arc<dyn Clock>) -> Self {
+        let members = (0..).map(ShardId::new).zip(members).collect();
         let (tenant_loads, began_us) = (TenantLoads::default(), clock.now_us());
         Self { clock, members, shard_prefix, tenant_loads, began_us }
     }
@@ -31,18 +31,22 @@ impl Fleet {
         format!("{}-{shard}", self.shard_prefix)
     }
 
-    pub(crate) fn member(&self, shard: ShardId) -> &Member {
-        &self.members[shard.get() as usize]
+    /// A shard's place in the fleet. The routing table may name one that is not there: what it says of tenants outlives shards.
+    pub(crate) fn member(&self, shard: ShardId) -> Result<&Member, EngineError> {
+        self.members.get(&shard).ok_or_else(|| {
+            let message = format!("there is no shard {}; run `pinyon doctor`", self.index_name(shard));
+            EngineError::new(ErrorCode::Quarantined, message)
+        })
     }
 
     /// Every shard, whether it is served or kept out, in order.
     pub(crate) fn members(&self) -> impl Iterator<Item = (ShardId, &Member)> {
-        (0..).map(ShardId::new).zip(&self.members)
+        self.members.iter().map(|(shard, member)| (*shard, member))
     }
 
     /// A shard, or why it is kept out.
     pub(crate) fn shard(&self, shard: ShardId) -> Result<Shard, EngineError> {
-        self.member(shard).result(|| self.index_name(shard))
+        self.member(shard)?.result(|| self.index_name(shard))
     }
 
     /// The shards that are served.

@@ -28,7 +28,7 @@ impl Engine {
             let message = format!("the index is kept out as a whole: {problem}. Mend it and restart");
             return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
         };
-        let member = self.inner.fleet.member(number);
+        let member = self.inner.fleet.member(number)?;
         if member.serving().is_some_and(|shard| shard.poisoned().is_none()) {
             return Ok(ReopenedShard { index_name: name.to_owned(), was_opened: false });
         }
@@ -58,7 +58,7 @@ impl Engine {
     }
 
     fn number_of(&self, name: &str) -> Result<ShardId, EngineError> {
-        let mut numbers = (0..self.inner.settings.shards).map(ShardId::new);
+        let mut numbers = self.inner.fleet.members().map(|(number, _)| number);
         numbers.find(|number| self.inner.index_name(*number) == name).ok_or_else(|| {
             let message = format!("{name} is no shard of this index");
             EngineError::new(ErrorCode::NotFound, message)

@@ -286,7 +286,8 @@ impl Inner {
         for (shard, tenants) in &mut hottest {
             tenants.sort_by_key(|one| Reverse(one.load.cost));
             tenants.truncate(count);
-            let all = self.fleet.member(*shard).load.read(now_us, self.fleet.began_us).cost;
+            let read = |member: &Member| member.load.read(now_us, self.fleet.began_us).cost;
+            let all = self.fleet.member(*shard).map_or(0, read);
             // A search may have been counted between the two looks.
             tenants.iter_mut().for_each(|one| one.share = health::share(one.load.cost, all).min(1.0));
         }

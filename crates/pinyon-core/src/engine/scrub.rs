@@ -151,11 +151,10 @@ impl Inner {
             shard.suspect();
             return true;
         };
-        let member = self.fleet.member(number);
-        if !member.serving().is_some_and(|serving| serving.is_same(shard)) {
-            // Somebody opened it again meanwhile.
-            return false;
-        }
+        let served = self.fleet.member(number).ok();
+        let is_served = |member: &&Member| member.serving().is_some_and(|serving| serving.is_same(shard));
+        // Somebody opened it again meanwhile.
+        let Some(member) = served.filter(is_served) else { return false };
         let problem = self.relative(error.into()).message;
         tracing::error!(
             shard = name,

@@ -1,6 +1,6 @@
 //! Which shard a tenant lives on: looked up, placed when first seen, or assigned by somebody.
 
-use super::{Engine, Inner, fleet_view::Home};
+use super::{Engine, Inner, Member, fleet_view::Home};
 use crate::{
     EngineError, ErrorCode,
     catalog::{AssignRequest, Assignment, Pin},
@@ -9,6 +9,7 @@ use crate::{
 use pinyon_planted::is_planted;
 use pinyon_shard::{Namespace, Shard};
 use pinyon_types::{Invalid, ShardId, TenantId};
+use std::collections::BTreeMap;
 
 impl Engine {
     /// Where a tenant lives, if it was ever placed.
@@ -44,8 +45,10 @@ impl Engine {
                 Some(placed) => placed.shard,
                 None => inner.choose_shard(&tenant, &loads)?,
             };
-            if inner.routing.lookup(tenant.as_str()).is_none() {
-                loads[shard.get() as usize].tenants += 1;
+            if inner.routing.lookup(tenant.as_str()).is_none()
+                && let Some(load) = loads.iter_mut().find(|load| load.shard == shard)
+            {
+                load.tenants += 1;
             }
             requests.push(AssignRequest { tenant, shard, pin: Pin::Placed });
         }
@@ -139,7 +142,7 @@ impl Inner {
         let policy = self.settings.placement;
         let chosen = policy.place(tenant, loads);
         let Err(kept_out) = self.shard(chosen) else { return Ok(chosen) };
-        let serves = |load: &&ShardLoad| self.fleet.member(load.shard).serving().is_some();
+        let serves = |load: &&ShardLoad| self.shard(load.shard).is_ok();
         let left: Vec<ShardLoad> = loads.iter().filter(serves).copied().collect();
         if (policy == PlacementPolicy::Mmh3 && !is_planted(16)) || left.is_empty() {
             return Err(kept_out);
@@ -149,17 +152,13 @@ impl Inner {
 
     /// What the placement policy needs to know; loads are counted only for a policy that looks at them.
     pub(crate) fn shard_loads(&self) -> Vec<ShardLoad> {
-        let empty =
-            |number: u32| ShardLoad { shard: ShardId::new(number), weight: 1, tenants: 0, vectors: 0 };
-        let mut loads: Vec<ShardLoad> = (0..self.settings.shards).map(empty).collect();
-        if self.settings.placement.needs_loads() {
-            for (_, assignment) in self.routing.all() {
-                loads[assignment.shard.get() as usize].tenants += 1;
-            }
-            for (load, (_, member)) in loads.iter_mut().zip(self.fleet.members()) {
-                load.vectors = member.serving().map_or(0, |shard| shard.records());
-            }
-        }
-        loads
+        let is_counted = self.settings.placement.needs_loads();
+        let tenants = if is_counted { self.routing.routes().count_by_shard() } else { BTreeMap::new() };
+        let load = |(shard, member): (ShardId, &Member)| {
+            let served = member.serving().filter(|_| is_counted);
+            let vectors = served.map_or(0, |shard| shard.records());
+            ShardLoad { shard, weight: 1, tenants: tenants.get(&shard).copied().unwrap_or(0), vectors }
+        };
+        self.fleet.members().map(load).collect()
     }
 }

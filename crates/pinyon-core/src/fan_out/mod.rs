@@ -227,9 +227,11 @@ fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: 
 impl Fleet {
     /// Counts a search as load of its shard, and of its tenant if it has one alone; and how long the shard took.
     fn count(&self, plan: &Plan, shard: ShardId, [began_us, ended_us]: [u64; 2], work: &Work) {
-        let (member, cost) = (self.member(shard), load::cost(work));
-        member.latency.record_us(ended_us.saturating_sub(began_us));
-        member.load.record(ended_us, cost);
+        let cost = load::cost(work);
+        if let Ok(member) = self.member(shard) {
+            member.latency.record_us(ended_us.saturating_sub(began_us));
+            member.load.record(ended_us, cost);
+        }
         if let Some(tenant) = plan.targets.one_of(shard) {
             self.tenant_loads.record(tenant.id(), ended_us, cost);
         }

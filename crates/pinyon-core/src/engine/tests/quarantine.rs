@@ -1,8 +1,11 @@
 //! A damaged shard is kept out by itself: nothing that it holds is answered as if it were empty, and everything else is.
 
 use super::*;
-use crate::{CrossShardSettings, QuarantineReason, ShardOutcome};
-use pinyon_types::ShardId;
+use crate::{
+    CrossShardSettings, Diagnosis, QuarantineReason, ShardOutcome,
+    catalog::{AssignRequest, Pin},
+};
+use pinyon_types::{ShardId, TenantId};
 use std::path::Path;
 
 const TENANTS: u32 = 12;
@@ -66,6 +69,44 @@ fn tenants_of_a_damaged_shard_are_refused_and_all_others_served() {
     assert_eq!((one.shard, one.assigned_tenants), (ShardId::new(1), kept_out.len() as u64));
     assert_eq!(one.quarantine.reason, QuarantineReason::Damaged);
     assert!(!engine.services().shards && engine.takes_writes());
+    remove(&dir);
+}
+
+#[test]
+fn a_route_to_a_shard_that_is_not_there_is_refused_by_name_and_harms_nobody_else() {
+    let dir = scratch("quarantine-no-such-shard");
+    let engine = Engine::open(&dir, settings()).unwrap();
+    fill(&engine, 3, 3);
+    let (tenant, shard) = (TenantId::new("astray").unwrap(), ShardId::new(9));
+    engine.inner.routing.assign(vec![AssignRequest { tenant, shard, pin: Pin::Explicit }]).unwrap();
+    let refused = [
+        engine.tenant("astray").unwrap().count(None).map(drop),
+        engine.query_text(&TextQuery::in_tenant("astray", "beer", 3)).map(drop),
+        engine.write("astray", Change::DeleteAll).map(drop),
+        engine.ingest("astray", vec![document("d", "beer", 1.0)]).map(drop),
+        engine.assign("astray", 1).map(drop),
+    ];
+    for refused in refused {
+        let error = refused.unwrap_err();
+        assert_eq!(error.code, ErrorCode::Quarantined);
+        assert!(error.message.contains("there is no shard tenant-shard-9"), "{error}");
+    }
+    let both = TextQuery {
+        reach: Reach::Tenants(vec!["astray".into(), "tenant-000".into()]),
+        ..TextQuery::everywhere("beer", 3)
+    };
+    let answer = engine.query_text(&both).unwrap();
+    assert!(answer.is_partial && answer.results.len() == 3);
+    assert!(!engine.query_text(&TextQuery::everywhere("beer", 3)).unwrap().is_partial);
+    assert_eq!((engine.shards().len(), engine.place("new").is_ok()), (4, true));
+    assert_eq!(engine.tenant_reports().len(), 5);
+    engine.health();
+    let kinds = |found: Diagnosis| found.findings.iter().map(|one| one.kind).collect::<Vec<_>>();
+    let (before, after) = engine.repair().unwrap();
+    assert_eq!((kinds(before), kinds(after)), (vec![FindingKind::NoShard], vec![]));
+    engine.ingest("astray", vec![document("d", "beer", 1.0)]).unwrap();
+    assert_eq!(records(&engine, "astray"), 1);
+    drop(engine);
     remove(&dir);
 }
 
