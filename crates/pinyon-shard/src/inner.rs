@@ -3,6 +3,7 @@
 use crate::{
     ShardError, ShardOptions, ShardShape,
     bell::Bell,
+    copying::Watches,
     keepers::Need,
     maintain::Maintenance,
     place::ShardPlace,
@@ -40,7 +41,7 @@ impl Inner {
             dir: dir.to_owned(),
             snapshot: ArcSwap::from_pointee(state),
             queue: Mutex::default(),
-            writer: Mutex::new(Writer { log, closed: BTreeMap::new() }),
+            writer: Mutex::new(Writer { log, closed: BTreeMap::new(), watches: Watches::default() }),
             poisoned: AtomicBool::new(false),
             poison_reason: Mutex::new(None),
             maintenance: Mutex::new(Maintenance::new(&**io, dir, manifest)),

@@ -16,6 +16,7 @@
 mod bell;
 mod budget;
 mod codes;
+mod copying;
 mod derived;
 mod disk;
 mod erase;
@@ -58,6 +59,7 @@ mod tests;
 
 pub use budget::MemoryBudget;
 pub use codes::KeptCodes;
+pub use copying::{Noted, Watch};
 pub use disk::{DiskBudget, DiskLevel, DiskMarks, DiskState};
 pub use erase::{Erased, ErasureTimes};
 pub use error::ShardError;

@@ -157,6 +157,25 @@ pub(crate) fn list(state: &Snapshot, namespace: NamespaceId, request: ListReques
     Page { ids, has_more }
 }
 
+/// The records of a page of a listing, as many as fit into so many bytes but one at least, and whether more follow.
+pub(crate) fn scan(
+    state: &Snapshot,
+    namespace: NamespaceId,
+    request: ListRequest<'_>,
+    bytes_max: usize,
+) -> (Vec<Located>, bool) {
+    let Page { ids, has_more } = list(state, namespace, request);
+    let (mut found, mut bytes) = (find(state, namespace, &ids), 0_usize);
+    let fits = |one: &&Located| {
+        bytes = bytes.saturating_add(one.bytes());
+        bytes <= bytes_max
+    };
+    let fitting = found.iter().take_while(fits).count().max(1).min(found.len());
+    let is_cut = fitting < found.len();
+    found.truncate(fitting);
+    (found, has_more || is_cut)
+}
+
 fn list_layer<'a>(
     view: &'a LayerView,
     entry: &NamespaceRows,

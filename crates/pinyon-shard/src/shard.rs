@@ -5,6 +5,7 @@ use crate::{
     ShardOptions, ShardShape, Stored,
     bell::Bell,
     codes,
+    copying::Watches,
     erase::{Erased, Owed},
     graphs,
     maintain::{Maintenance, Step},
@@ -44,6 +45,7 @@ pub(crate) struct Writer {
     pub(crate) log: Wal,
     /// Namespaces that take no writes that were routed at these epochs or before.
     pub(crate) closed: BTreeMap<NamespaceId, Epoch>,
+    pub(crate) watches: Watches,
 }
 
 #[derive(Debug)]
@@ -385,12 +387,12 @@ impl Shard {
         self.inner.close()
     }
 
-    fn snapshot(&self) -> Arc<Snapshot> {
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.inner.snapshot.load_full()
     }
 }
 
-fn check_page(limit: usize) -> Result<(), Invalid> {
+pub(crate) fn check_page(limit: usize) -> Result<(), Invalid> {
     if (1..=limits::LIST_PAGE_MAX).contains(&limit) {
         return Ok(());
     }

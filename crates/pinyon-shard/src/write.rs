@@ -322,6 +322,7 @@ fn append(writer: &mut Writer, state: &mut Snapshot, request: &Pending) -> Resul
     }
     let head = log_entry::encode_head(namespace, operations.len());
     let seq = writer.log.append(KIND_OPERATIONS, &[&head, &encoded])?;
+    writer.watches.note(namespace.id(), &operations);
     state.apply(namespace, operations, seq);
     Ok(Receipt { seq, records })
 }

@@ -2,6 +2,7 @@
 
 mod budget;
 mod coding;
+mod copying;
 mod crash;
 mod disk;
 mod effort;
