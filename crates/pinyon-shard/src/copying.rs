@@ -6,13 +6,13 @@ use crate::{
     Located, Namespace, Shard, ShardError,
     log_entry::Operation,
     read::{self, ListRequest},
-    shard::{Inner, Writer, check_page},
+    shard::{Inner, check_page},
 };
 use pinyon_types::{NamespaceId, RecordId, SeqNo};
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 /// Memory that a noted id takes beside its text: a set's node, and the text's own head.
@@ -105,14 +105,6 @@ impl Watch {
         let seq = self.inner.snapshot.load().seq;
         drop(writer);
         Ok(Noted { seq, ..noted })
-    }
-}
-
-impl Inner {
-    /// The writer, with whom nothing is half way.
-    fn writing(&self) -> Result<MutexGuard<'_, Writer>, ShardError> {
-        let writer = self.writer.lock().map_err(|_| self.poisoned_error())?;
-        if self.poisoned.load(Ordering::Acquire) { Err(self.poisoned_error()) } else { Ok(writer) }
     }
 }
 

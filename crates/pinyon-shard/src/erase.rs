@@ -226,23 +226,6 @@ impl Inner {
         erasing.tell(self);
         Ok(erasing.done)
     }
-
-    /// Lets no more writes in that were routed as this one or earlier, unless the namespace has records: says how many.
-    pub(crate) fn close_namespace(&self, namespace: &Namespace) -> Result<u64, ShardError> {
-        let mut writer = self.writer.lock().map_err(|_| self.poisoned_error())?;
-        let records = self.snapshot.load().count(namespace.id());
-        if records == 0 {
-            writer.closed.insert(namespace.id(), namespace.epoch());
-        }
-        Ok(records)
-    }
-
-    /// Lets them in again.
-    pub(crate) fn open_namespace(&self, namespace: &Namespace) -> Result<(), ShardError> {
-        let mut writer = self.writer.lock().map_err(|_| self.poisoned_error())?;
-        writer.closed.remove(&namespace.id());
-        Ok(())
-    }
 }
 
 impl Erasing {

@@ -4,6 +4,7 @@ use crate::{
     ShardError, ShardOptions, ShardShape,
     bell::Bell,
     copying::Watches,
+    gate::Gate,
     keepers::Need,
     maintain::Maintenance,
     place::ShardPlace,
@@ -13,10 +14,9 @@ use crate::{
 use arc_swap::ArcSwap;
 use pinyon_storage::{io::SharedIo, manifest::Manifest, wal::Wal};
 use std::{
-    collections::BTreeMap,
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -41,7 +41,7 @@ impl Inner {
             dir: dir.to_owned(),
             snapshot: ArcSwap::from_pointee(state),
             queue: Mutex::default(),
-            writer: Mutex::new(Writer { log, closed: BTreeMap::new(), watches: Watches::default() }),
+            writer: Mutex::new(Writer { log, gate: Gate::default(), watches: Watches::default() }),
             poisoned: AtomicBool::new(false),
             poison_reason: Mutex::new(None),
             maintenance: Mutex::new(Maintenance::new(&**io, dir, manifest)),
@@ -91,6 +91,12 @@ impl Inner {
             return Ok(());
         }
         Err(ShardError::Backlog { reason: failure() })
+    }
+
+    /// The writer, with whom nothing is half way.
+    pub(crate) fn writing(&self) -> Result<MutexGuard<'_, Writer>, ShardError> {
+        let writer = self.writer.lock().map_err(|_| self.poisoned_error())?;
+        if self.poisoned.load(Ordering::Acquire) { Err(self.poisoned_error()) } else { Ok(writer) }
     }
 
     pub(crate) fn close(&self) -> Result<(), ShardError> {

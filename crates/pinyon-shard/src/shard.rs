@@ -7,6 +7,7 @@ use crate::{
     codes,
     copying::Watches,
     erase::{Erased, Owed},
+    gate::Gate,
     graphs,
     maintain::{Maintenance, Step},
     part::Part,
@@ -43,8 +44,7 @@ pub struct Shard {
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) log: Wal,
-    /// Namespaces that take no writes that were routed at these epochs or before.
-    pub(crate) closed: BTreeMap<NamespaceId, Epoch>,
+    pub(crate) gate: Gate,
     pub(crate) watches: Watches,
 }
 
@@ -328,23 +328,6 @@ impl Shard {
     /// As [`Self::step`], and too little room for a segment's live rows beside it; it can be tried again.
     pub fn erase(&self, tenant: &TenantId) -> Result<Erased, ShardError> {
         self.inner.erase(tenant)
-    }
-
-    /// Lets no more writes in that were routed as this handle was or before, unless the namespace has records: says how many.
-    /// They get [`ShardError::StaleRoute`]. Holds until the shard is opened again.
-    ///
-    /// # Errors
-    /// A poisoned shard.
-    pub fn close_namespace(&self, namespace: &Namespace) -> Result<u64, ShardError> {
-        self.inner.close_namespace(namespace)
-    }
-
-    /// Lets them in again.
-    ///
-    /// # Errors
-    /// A poisoned shard.
-    pub fn open_namespace(&self, namespace: &Namespace) -> Result<(), ShardError> {
-        self.inner.open_namespace(namespace)
     }
 
     /// Makes what searches are faster with: the next missing codes, then the next missing graph of a large namespace, which

@@ -298,12 +298,7 @@ fn last_of_each_id(records: Vec<Record>) -> Vec<Operation> {
 /// Resolves a request against the state, appends its entry, applies it. On an error neither log nor state changed.
 fn append(writer: &mut Writer, state: &mut Snapshot, request: &Pending) -> Result<Receipt, ShardError> {
     let namespace = &request.namespace;
-    let seen = state.namespace_epoch(namespace.id());
-    let is_closed = writer.closed.get(&namespace.id()).is_some_and(|closed| namespace.epoch() <= *closed);
-    let seen = if is_closed { namespace.epoch().next() } else { seen };
-    if namespace.epoch() < seen {
-        return Err(ShardError::StaleRoute { given: namespace.epoch(), seen });
-    }
+    writer.gate.check(namespace, state.namespace_epoch(namespace.id()))?;
     // A deletion that finds no room is tried again.
     let mut work = lock(&request.work);
     let work = if request.is_deletion { work.clone() } else { work.take() };

@@ -81,7 +81,7 @@ fn options() -> ShardOptions {
     }
 }
 
-fn open(io: &SharedIo, metric: Metric) -> Result<Shard, ShardError> {
+pub(crate) fn open(io: &SharedIo, metric: Metric) -> Result<Shard, ShardError> {
     open_as(io, shape(metric))
 }
 
@@ -95,7 +95,7 @@ fn open_as(io: &SharedIo, shape: ShardShape) -> Result<Shard, ShardError> {
     Shard::open_in(io, Path::new(DIR), (shape, place), options())
 }
 
-fn keepers() -> Keepers {
+pub(crate) fn keepers() -> Keepers {
     let graphs = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let clock = Arc::new(pinyon_storage::SystemClock::new());
     let options = KeepersOptions { threads: 2, clock, memory: None, graphs: Arc::new(graphs) };
@@ -107,7 +107,7 @@ pub(crate) fn namespace(number: u64) -> Namespace {
     Namespace::routed(NamespaceId::new(number), name, Epoch::new(number + 1))
 }
 
-fn id(text: &str) -> RecordId {
+pub(crate) fn id(text: &str) -> RecordId {
     RecordId::new(text).unwrap()
 }
 
@@ -151,7 +151,7 @@ fn random_record(rng: &mut SeededRng) -> Record {
     Record { id, vector: random_vector(rng), sparse: random_sparse(rng), metadata: random_metadata(rng) }
 }
 
-fn upsert(count: u64, rng: &mut SeededRng) -> Change {
+pub(crate) fn upsert(count: u64, rng: &mut SeededRng) -> Change {
     Change::Upsert((0..count).map(|_| random_record(rng)).collect())
 }
 

@@ -1,0 +1,129 @@
+//! The gate: which routes a namespace's writes may have come by. It is asked where a change is appended to the log, under the
+//! writer's lock, and not where the change arrives: what waits in the queue is turned back too, and once a namespace is closed
+//! nothing of it can follow.
+
+use crate::{Namespace, Shard, ShardError, shard::Inner};
+use pinyon_types::{Epoch, NamespaceId, SeqNo};
+use std::collections::BTreeMap;
+
+/// Namespaces that take no writes that were routed at these epochs or before. Holds until the shard is opened again.
+#[derive(Debug, Default)]
+pub(crate) struct Gate(BTreeMap<NamespaceId, Epoch>);
+
+/// What a namespace is for as long as it stays closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frozen {
+    /// Its records.
+    pub records: u64,
+    /// A position behind all its changes.
+    pub seq: SeqNo,
+}
+
+impl Gate {
+    /// Lets a write pass, or says that it has to be routed again. `seen` is the highest epoch that the namespace was written with.
+    pub(crate) fn check(&self, namespace: &Namespace, seen: Epoch) -> Result<(), ShardError> {
+        let given = namespace.epoch();
+        let is_closed = self.0.get(&namespace.id()).is_some_and(|closed| given <= *closed);
+        let seen = if is_closed { given.next() } else { seen };
+        if given < seen { Err(ShardError::StaleRoute { given, seen }) } else { Ok(()) }
+    }
+}
+
+impl Shard {
+    /// Lets no more writes in that were routed as this handle was or before, unless the namespace has records: says how many.
+    /// They get [`ShardError::StaleRoute`]. Holds until the shard is opened again.
+    ///
+    /// # Errors
+    /// A poisoned shard.
+    pub fn close_namespace(&self, namespace: &Namespace) -> Result<u64, ShardError> {
+        self.inner.close_namespace(namespace, |records| records == 0).map(|frozen| frozen.records)
+    }
+
+    /// The same whether it has records or not. What was answered before is in what stays; what was not is turned back.
+    ///
+    /// # Errors
+    /// A poisoned shard.
+    pub fn freeze_namespace(&self, namespace: &Namespace) -> Result<Frozen, ShardError> {
+        self.inner.close_namespace(namespace, |_| true)
+    }
+
+    /// Lets them in again.
+    ///
+    /// # Errors
+    /// A poisoned shard.
+    pub fn open_namespace(&self, namespace: &Namespace) -> Result<(), ShardError> {
+        self.inner.writing()?.gate.0.remove(&namespace.id());
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn close_namespace(
+        &self,
+        namespace: &Namespace,
+        closes: impl FnOnce(u64) -> bool,
+    ) -> Result<Frozen, ShardError> {
+        let mut writer = self.writing()?;
+        let state = self.snapshot.load();
+        let records = state.count(namespace.id());
+        if closes(records) {
+            writer.gate.0.insert(namespace.id(), namespace.epoch());
+        }
+        Ok(Frozen { records, seq: state.seq })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Change,
+        tests::{keepers, namespace, open, upsert},
+    };
+    use pinyon_storage::io::{MemoryIo, SharedIo};
+    use pinyon_types::{Metric, SeededRng};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    };
+
+    #[test]
+    fn nothing_follows_a_freeze_and_what_was_answered_is_there() {
+        let io: SharedIo = Arc::new(MemoryIo::new());
+        let shard = open(&io, Metric::Cosine).unwrap();
+        let keepers = keepers();
+        let keeping = keepers.keep(&shard);
+        let answered = AtomicU64::new(0);
+        let write_until_turned_back = |writer: u64| {
+            let mut rng = SeededRng::new(writer);
+            for number in 0.. {
+                let Change::Upsert(mut records) = upsert(1, &mut rng) else { unreachable!() };
+                records[0].id = crate::tests::id(&format!("{writer}-{number}"));
+                match shard.write(&namespace(1), Change::Upsert(records)) {
+                    Ok(_) => answered.fetch_add(1, SeqCst),
+                    Err(ShardError::StaleRoute { .. }) => return,
+                    Err(error) => panic!("{error}"),
+                };
+            }
+        };
+        let frozen = std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let write = &write_until_turned_back;
+                scope.spawn(move || write(writer));
+            }
+            while answered.load(SeqCst) < 100 {
+                std::thread::yield_now();
+            }
+            let frozen = shard.freeze_namespace(&namespace(1)).unwrap();
+            // Others are not held up.
+            shard.write(&namespace(2), upsert(1, &mut SeededRng::new(9))).unwrap();
+            frozen
+        });
+        assert_eq!(frozen.records, answered.load(SeqCst), "each record has an id of its own");
+        assert_eq!(shard.count(&namespace(1), None).unwrap(), frozen.records);
+        assert!(frozen.seq >= SeqNo::new(frozen.records) && frozen.seq < shard.last_seq());
+        shard.open_namespace(&namespace(1)).unwrap();
+        shard.write(&namespace(1), Change::DeleteAll).unwrap();
+        drop(keeping);
+    }
+}
