@@ -217,7 +217,7 @@ impl Shard {
             graph_rows_min: self.inner.options.graph_rows_min,
             tick: self.inner.options.memory.as_ref().map(|budget| budget.tick()),
         };
-        let snapshot = self.snapshot();
+        let snapshot = scope.seen_in(self.snapshot());
         codes::load(&self.inner, &snapshot, scope, stop);
         let found = self.reading(|| search::search(&snapshot, settings, scope, query, stop))?;
         if found.met_many {

@@ -153,6 +153,22 @@ impl Snapshot {
         }
     }
 
+    /// The state as if these namespaces had no rows; `None` where they have none. Costs a copy of the deletion bitmap of every layer
+    /// that has some.
+    pub(crate) fn without(&self, namespaces: &[NamespaceId]) -> Option<Self> {
+        let mut there = namespaces.iter().filter(|namespace| self.has_rows(**namespace)).peekable();
+        there.peek()?;
+        let mut state = self.clone();
+        there.for_each(|namespace| state.clear(*namespace));
+        Some(state)
+    }
+
+    /// Whether any row of a namespace is there, dead ones included.
+    fn has_rows(&self, namespace: NamespaceId) -> bool {
+        self.memtable.tail(namespace).is_some()
+            || self.layers.iter().any(|view| view.layer.namespace_rows(namespace).is_some())
+    }
+
     fn clear(&mut self, namespace: NamespaceId) {
         self.memtable.clear(namespace);
         for view in &mut self.layers {

@@ -15,7 +15,7 @@ impl Inner {
             return;
         }
         match scope {
-            Scope::All => self.questions.note(Part::Whole, vector.as_slice()),
+            Scope::All | Scope::AllBut(_) => self.questions.note(Part::Whole, vector.as_slice()),
             Scope::Namespaces([one]) => {
                 let part = Part::Namespace(one.id());
                 self.questions.note(part, vector.as_slice());

@@ -25,17 +25,15 @@ impl Search<'_> {
     /// Adds the best of one layer to the hits.
     pub(super) fn layer(&mut self, view: &LayerView, scope: Scope<'_>) {
         self.part_begins();
-        self.met_many |= matches!(scope, Scope::All) && view.layer.len() >= self.settings.graph_rows_min;
+        self.met_many |= scope.is_whole() && view.layer.len() >= self.settings.graph_rows_min;
         let mut best = Best::new(self.query.top_k.get());
         match scope {
-            Scope::All if self.scorer.sparse.is_none() => self.whole_layer(view, &mut best),
-            Scope::All => {
-                view.layer.namespaces().iter().for_each(|entry| self.namespace(view, entry, &mut best));
-            }
             Scope::Namespaces(namespaces) => {
                 let entries = namespaces.iter().filter_map(|one| view.layer.namespace_rows(one.id()));
                 entries.for_each(|entry| self.namespace(view, entry, &mut best));
             }
+            _ if self.scorer.sparse.is_none() => self.whole_layer(view, &mut best),
+            _ => view.layer.namespaces().iter().for_each(|entry| self.namespace(view, entry, &mut best)),
         }
         self.layer_ends(view, scope);
         let found = best.into_sorted();

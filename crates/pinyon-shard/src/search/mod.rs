@@ -41,6 +41,8 @@ pub enum Scope<'a> {
     Namespaces(&'a [Namespace]),
     /// Every namespace of the shard.
     All,
+    /// Every namespace but these: copies that are no tenant's take no place among the results, and shorten nobody's bound.
+    AllBut(&'a [NamespaceId]),
 }
 
 /// A query.
@@ -272,7 +274,7 @@ impl Search<'_> {
             self.tail(tail);
         };
         match scope {
-            Scope::All => state.memtable.tails().for_each(search),
+            Scope::All | Scope::AllBut(_) => state.memtable.tails().for_each(search),
             Scope::Namespaces(namespaces) => {
                 let tails = namespaces.iter().filter_map(|namespace| state.memtable.tail(namespace.id()));
                 tails.for_each(&mut search);
@@ -320,8 +322,20 @@ impl Search<'_> {
     }
 }
 
-/// Whether a scope contains a namespace.
 impl Scope<'_> {
+    /// Whether it is the shard as a whole, or most of it.
+    pub(crate) const fn is_whole(&self) -> bool {
+        matches!(self, Self::All | Self::AllBut(_))
+    }
+
+    /// The state without what is left out.
+    pub(crate) fn seen_in(&self, state: Arc<Snapshot>) -> Arc<Snapshot> {
+        match self {
+            Self::AllBut(left_out) => state.without(left_out).map_or(state, Arc::new),
+            Self::All | Self::Namespaces(_) => state,
+        }
+    }
+
     /// Whether the scope names no namespace at all.
     pub const fn is_empty(&self) -> bool {
         matches!(self, Self::Namespaces([]))
@@ -331,6 +345,7 @@ impl Scope<'_> {
     pub fn contains(&self, namespace: NamespaceId) -> bool {
         match self {
             Self::All => true,
+            Self::AllBut(left_out) => !left_out.contains(&namespace),
             Self::Namespaces(namespaces) => namespaces.iter().any(|one| one.id() == namespace),
         }
     }

@@ -174,19 +174,21 @@ impl Model {
         let required = [rng.below(8) as u32 * 500_000_000];
         let required = if sparse.is_some() && rng.below(4) == 0 { &required[..] } else { &[] };
         let filter = (rng.below(2) == 0).then(|| random_filter(rng));
-        let k = [1, 3, 10, 1000][rng.below(4) as usize];
         let query = Query {
             vector: Some(&vector).filter(|_| !shape.dim.is_none()),
             sparse,
             required,
             filter: filter.as_ref(),
-            ..Query::dense(&vector, TopK::new(k).unwrap())
+            ..Query::dense(&vector, TopK::new([1, 3, 10, 1000][rng.below(4) as usize]).unwrap())
         };
         let spaces: Vec<u64> = (0..NAMESPACES).filter(|_| rng.below(2) == 0).collect();
         let handles: Vec<Namespace> = spaces.iter().map(|space| namespace(*space)).collect();
-        let is_all = rng.below(4) == 0;
-        let scope = if is_all { Scope::All } else { Scope::Namespaces(&handles) };
-        let spaces = if is_all { (0..NAMESPACES).collect() } else { spaces };
+        let numbers: Vec<NamespaceId> = handles.iter().map(Namespace::id).collect();
+        let (scope, spaces) = match rng.below(6) {
+            0 => (Scope::All, (0..NAMESPACES).collect()),
+            1 => (Scope::AllBut(&numbers), (0..NAMESPACES).filter(|one| !spaces.contains(one)).collect()),
+            _ => (Scope::Namespaces(&handles), spaces),
+        };
         let found = shard.search(scope, query, &|| false).unwrap();
         assert!(found.complete);
         let expected = self.nearest(shape.metric, &spaces, query);

@@ -6,8 +6,8 @@ use pinyon_distance::{QueryScorer, inverse_norm};
 use pinyon_index::Work;
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{
-    Dim, Distance, FieldTest, Filter, MetadataValue, Metric, Record, RecordId, SeededRng, ShardId, TopK,
-    Vector,
+    Dim, Distance, FieldTest, Filter, MetadataValue, Metric, NamespaceId, Record, RecordId, SeededRng,
+    ShardId, TopK, Vector,
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -234,13 +234,18 @@ fn recall_holds_after_build_overwrite_delete_merge_and_reopen() {
     corpus.check(&reopened, "reopened, with a graph");
 }
 
-/// Writes records of a corpus into the namespaces that they belong to: twenty of all sizes.
+/// The namespace of a record: one of six, of all sizes.
+const fn space_of(number: u64) -> u64 {
+    1 + number * number % 20
+}
+
+/// Writes records of a corpus into the namespaces that they belong to.
 pub(super) fn write_spread(shard: &Shard, corpus: &mut Corpus, numbers: &[u64]) {
     let mut by_namespace: BTreeMap<u64, Vec<Record>> = BTreeMap::new();
     for number in numbers {
         let record = corpus.record(*number);
         corpus.records.insert(*number, record.clone());
-        by_namespace.entry(1 + number * number % 20).or_default().push(record);
+        by_namespace.entry(space_of(*number)).or_default().push(record);
     }
     for (name, records) in by_namespace {
         shard.write(&namespace(name), Change::Upsert(records)).unwrap();
@@ -339,4 +344,25 @@ fn searches_of_all_namespaces_find_what_a_scan_finds_by_codes_and_by_a_graph() {
     write_spread(&shard, &mut corpus, &(0..ROWS).step_by(3).collect::<Vec<u64>>());
     let (recall, _) = corpus.recall_in(&shard, Scope::All, None);
     assert!(recall >= 0.99, "{recall}");
+}
+
+#[test]
+fn searches_that_leave_namespaces_out_find_what_a_shard_without_them_finds() {
+    let (shard, mut corpus) = (open_spread(), Corpus::new());
+    write_spread(&shard, &mut corpus, &(0..ROWS).collect::<Vec<u64>>());
+    shard.seal().unwrap();
+    let whole = corpus.records.clone();
+    for has_graph in [false, true] {
+        if has_graph {
+            assert_eq!(build_graphs(&shard), 1, "of all namespaces");
+        }
+        for left_out in [&[1][..], &[1, 2, 5], &[1, 2, 5, 6, 10], &[99]] {
+            corpus.records.clone_from(&whole);
+            corpus.records.retain(|number, _| !left_out.contains(&space_of(*number)));
+            assert!(corpus.records.len() >= 250, "the test needs some to be left");
+            let numbers: Vec<NamespaceId> = left_out.iter().copied().map(NamespaceId::new).collect();
+            let (recall, work) = corpus.recall_in(&shard, Scope::AllBut(&numbers), None);
+            assert!(recall >= 0.99, "without {left_out:?}: {recall} {work:?}");
+        }
+    }
 }
