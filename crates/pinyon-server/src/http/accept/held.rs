@@ -178,6 +178,16 @@ impl Held {
         self.moved_ms.store(u64::try_from(after.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
+    /// Whether it never asked for anything.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.class() == Class::New && self.moved_ms.load(Relaxed) == 0
+    }
+
+    /// Those of the lowest rank are sent away first: the class, then when it last did anything of use.
+    pub(super) fn rank(&self) -> (Class, Instant) {
+        (self.class(), self.moved_at())
+    }
+
     /// When it last did anything of use.
     pub(super) fn moved_at(&self) -> Instant {
         self.began + Duration::from_millis(self.moved_ms.load(Relaxed))

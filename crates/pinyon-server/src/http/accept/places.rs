@@ -9,6 +9,7 @@ use super::{
 use pinyon_planted::is_planted;
 use std::{
     collections::{BTreeMap, VecDeque},
+    mem::replace,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -90,13 +91,17 @@ impl Seats {
         self.next
     }
 
-    /// The connection to send away among some: of the lowest class, longest without a request.
+    /// The connection to send away among some: of the lowest class, longest without a request. Behind the first that never asked for
+    /// anything nobody is of a lower class or came earlier: a crowd of such is not looked over under the lock, for which those wait
+    /// who are served.
     fn victim(&self, is_meant: impl Fn(&Seat) -> bool) -> Option<u64> {
         let may_go = self
             .taken
             .iter()
             .filter(|(_, seat)| is_meant(seat) && (is_planted(24) || !seat.held.is_protected()));
-        may_go.min_by_key(|(_, seat)| (seat.held.class(), seat.held.moved_at())).map(|(number, _)| *number)
+        let mut is_behind = false;
+        let worth_a_look = may_go.take_while(|(_, seat)| !replace(&mut is_behind, seat.held.is_untouched()));
+        worth_a_look.min_by_key(|(_, seat)| seat.held.rank()).map(|(number, _)| *number)
     }
 }
 

@@ -1,7 +1,11 @@
 //! Who gets a place, and who loses one.
 
 use super::*;
-use std::net::{IpAddr, Ipv4Addr};
+use pinyon_types::SeededRng;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 const LIMITS: PlaceLimits = PlaceLimits { places_max: 4, per_source_max: 2, per_port_max: 3 };
 
@@ -39,7 +43,7 @@ async fn the_lowest_class_goes_first_and_in_it_whoever_was_idle_longest() {
     let first = of_class(Class::Admitted, 1);
     let mut all = vec![first, of_class(Class::Refused, 1), local(2), local(2)];
     let mut held = take(&places, &all);
-    all[2].held.set_moved(std::time::Duration::from_secs(1));
+    all[2].held.set_moved(Duration::from_secs(1));
     for expected in [[3].as_slice(), &[2, 3], &[1, 2, 3]] {
         let admitted = of_class(Class::Admitted, 3 + expected.len() as u16);
         held.extend(take(&places, std::slice::from_ref(&admitted)));
@@ -49,6 +53,28 @@ async fn the_lowest_class_goes_first_and_in_it_whoever_was_idle_longest() {
     // All are admitted: the one that rests longest goes.
     held.extend(take(&places, &[local(9)]));
     assert_eq!(sent_away(&all), [0, 1, 2, 3]);
+}
+
+#[tokio::test]
+async fn the_one_that_is_sent_away_is_that_of_the_lowest_rank_in_every_crowd() {
+    let mut rng = SeededRng::new(1);
+    for _ in 0..200 {
+        let mut seats = Seats::default();
+        for _ in 0..rng.below(20) {
+            let Newcomer { held, source, port } = of_class(Class::ALL[rng.below(3) as usize], 1);
+            if rng.below(2) == 0 {
+                held.set_moved(Duration::from_millis(rng.below(50)));
+            }
+            if rng.below(4) == 0 {
+                held.begin_request(true);
+            }
+            seats.insert(Seat { held, source, port });
+        }
+        let may_go = seats.taken.iter().filter(|(_, seat)| !seat.held.is_protected());
+        let lowest = may_go.min_by_key(|(_, seat)| seat.held.rank()).map(|(_, seat)| seat.held.rank());
+        let victim = seats.victim(|_| true).map(|number| seats.taken[&number].held.rank());
+        assert_eq!(victim, lowest);
+    }
 }
 
 #[tokio::test]
