@@ -64,8 +64,8 @@ pub(crate) struct Watches(BTreeMap<NamespaceId, Vec<Weak<Notes>>>);
 
 impl Shard {
     /// Up to `limit` records whose ids come after `after`, in byte order of their ids, and whether more follow: fewer where more would
-    /// take more than `bytes_max`, but one at least. What changes between two pages may be on none of them;
-    /// a [`Watch`] tells of it.
+    /// take more than `bytes_max`, but one at least. What changes between two pages may be on none of them; a
+    /// [`Watch`] tells of it.
     ///
     /// # Errors
     /// A limit of 0 or beyond [`pinyon_types::limits::LIST_PAGE_MAX`].
@@ -117,7 +117,7 @@ impl Watches {
     /// Notes what an entry is about to change. To be called under the writer's lock, before the change is visible.
     pub(crate) fn note(&mut self, namespace: NamespaceId, operations: &[Operation]) {
         let Some(watching) = self.0.get_mut(&namespace) else { return };
-        watching.retain(|notes| notes.upgrade().is_some_and(|notes| notes.note(operations)));
+        watching.retain(|notes| notes.upgrade().map(|notes| notes.note(operations)).is_some());
         if watching.is_empty() {
             self.0.remove(&namespace);
         }
@@ -125,8 +125,7 @@ impl Watches {
 }
 
 impl Notes {
-    /// Always true: it is watched.
-    fn note(&self, operations: &[Operation]) -> bool {
+    fn note(&self, operations: &[Operation]) {
         let mut kept = self.lock();
         for operation in operations {
             match operation {
@@ -135,7 +134,6 @@ impl Notes {
                 Operation::Clear => kept.clear(),
             }
         }
-        true
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
