@@ -2,6 +2,7 @@
 //! right.
 
 use crate::{Engine, EngineError, ErrorCode, QuarantineReason, QuarantinedShard, catalog::Assignment};
+use pinyon_backend::CopyEntry;
 use pinyon_types::{NamespaceId, ShardId, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -132,10 +133,8 @@ impl Engine {
 
     fn homes(&self) -> BTreeMap<TenantId, Vec<Home>> {
         let mut homes: BTreeMap<TenantId, Vec<Home>> = BTreeMap::new();
-        for (number, shard) in self.inner.fleet.serving() {
-            for (namespace, (tenant, records)) in shard.namespaces() {
-                homes.entry(tenant).or_default().push((number, namespace, records));
-            }
+        for (number, CopyEntry { namespace, records }) in self.inner.copies() {
+            homes.entry(namespace.name().clone()).or_default().push((number, namespace.id(), records));
         }
         homes
     }

@@ -1,6 +1,7 @@
 //! The engine's one error: a closed code that says whose fault it is and whether trying again helps, and a sentence.
 
 use crate::catalog::CatalogError;
+use pinyon_backend::{BackendError, WriteError};
 use pinyon_embed::EmbedError;
 use pinyon_shard::ShardError;
 use pinyon_types::Invalid;
@@ -122,26 +123,39 @@ impl From<Invalid> for EngineError {
     }
 }
 
-impl From<ShardError> for EngineError {
-    fn from(error: ShardError) -> Self {
+impl From<BackendError> for EngineError {
+    fn from(error: BackendError) -> Self {
         let code = match &error {
-            ShardError::Invalid(invalid) => return invalid.clone().into(),
-            ShardError::Poisoned { .. } => ErrorCode::WritesRefused,
-            error if error.is_disk_full() => ErrorCode::StorageFull,
-            ShardError::Backlog { .. } | ShardError::MemoryFull { .. } | ShardError::StaleRoute { .. } => {
+            BackendError::Invalid(invalid) => return invalid.clone().into(),
+            BackendError::WritesRefused(_) => ErrorCode::WritesRefused,
+            BackendError::Full(_) => ErrorCode::StorageFull,
+            BackendError::Busy(_) | BackendError::Closed { .. } | BackendError::TimedOut => {
                 ErrorCode::Overloaded
             }
-            ShardError::Suspect { .. } => ErrorCode::Quarantined,
-            ShardError::OtherShape { .. } => ErrorCode::FailedPrecondition,
-            ShardError::Damaged { .. }
-            | ShardError::Foreign { .. }
-            | ShardError::Stale { .. }
-            | ShardError::Log(_)
-            | ShardError::Segment(_)
-            | ShardError::Manifest(_) => ErrorCode::DataDamaged,
+            BackendError::Suspect(_) => ErrorCode::Quarantined,
+            BackendError::OtherShape(_) => ErrorCode::FailedPrecondition,
+            BackendError::Damaged(_) => ErrorCode::DataDamaged,
             _ => ErrorCode::Internal,
         };
         Self::of_system(code, error.to_string())
+    }
+}
+
+impl From<WriteError> for EngineError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Refused { error, .. } => error.into(),
+            WriteError::Unknown(error) => {
+                let message = format!("{error}; the change may have been made: read before it is made again");
+                Self::of_system(ErrorCode::WritesRefused, message)
+            }
+        }
+    }
+}
+
+impl From<ShardError> for EngineError {
+    fn from(error: ShardError) -> Self {
+        BackendError::from(error).into()
     }
 }
 

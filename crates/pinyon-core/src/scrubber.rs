@@ -169,7 +169,7 @@ impl Watched {
 
     /// Reads all files again. While it rests it holds nothing but a shard.
     fn read_all(&self, pace: &mut dyn FnMut(u64) -> bool) {
-        let shards: Option<Vec<(ShardId, Shard)>> = self.with(|inner| inner.fleet.serving().collect());
+        let shards: Option<Vec<(ShardId, Shard)>> = self.with(|inner| inner.fleet.local().collect());
         let mut pace = |bytes: u64| {
             let goes_on = pace(bytes) && self.goes_on();
             goes_on && self.with(|inner| inner.count_scrubbed(bytes)).is_some()

@@ -3,14 +3,15 @@
 //! notes. These live in memory as long as the watch does, and are bounded: beyond that, a range of ids stands for the ids.
 
 use crate::{
-    Located, Namespace, Shard, ShardError,
+    Located, Namespace, Noted, Shard, ShardError,
     log_entry::Operation,
     read::{self, ListRequest},
     shard::{Inner, check_page},
 };
-use pinyon_types::{NamespaceId, RecordId, SeqNo};
+use pinyon_backend::ScanPage;
+use pinyon_types::{NamespaceId, RecordId};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
@@ -18,29 +19,9 @@ use std::{
 /// Memory that a noted id takes beside its text: a set's node, and the text's own head.
 const ID_BYTES: usize = 64;
 
-/// What changed in a namespace since its notes were taken before.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Noted {
-    /// Whether every record was removed. That was before all else that is noted here.
-    pub is_cleared: bool,
-    /// Records that were written or removed, once or more often.
-    pub ids: BTreeSet<RecordId>,
-    /// The first and the last of ids that were too many to note: any record between them may have changed.
-    pub range: Option<(RecordId, RecordId)>,
-    /// Every read that begins from here on sees at least this position, and with it every change that was ever noted.
-    pub seq: SeqNo,
-}
-
-impl Noted {
-    /// Whether nothing changed.
-    pub fn is_empty(&self) -> bool {
-        !self.is_cleared && self.ids.is_empty() && self.range.is_none()
-    }
-}
-
 /// A watch over one namespace. Notes are made until it is dropped.
 #[derive(Debug)]
-pub struct Watch {
+pub struct LocalWatch {
     inner: Arc<Inner>,
     notes: Arc<Notes>,
 }
@@ -65,16 +46,16 @@ pub(crate) struct Watches(BTreeMap<NamespaceId, Vec<Weak<Notes>>>);
 impl Shard {
     /// Up to `limit` records whose ids come after `after`, in byte order of their ids, and whether more follow: fewer where more would
     /// take more than `bytes_max`, but one at least. What changes between two pages may be on none of them; a
-    /// [`Watch`] tells of it.
+    /// [`LocalWatch`] tells of it.
     ///
     /// # Errors
     /// A limit of 0 or beyond [`pinyon_types::limits::LIST_PAGE_MAX`].
     pub fn scan(
         &self,
         namespace: &Namespace,
-        after: Option<&RecordId>,
-        (limit, bytes_max): (usize, usize),
+        page: ScanPage<'_>,
     ) -> Result<(Vec<Located>, bool), ShardError> {
+        let ScanPage { after, limit, bytes_max } = page;
         check_page(limit)?;
         let request = ListRequest { prefix: "", after: after.map(RecordId::as_str), limit };
         self.reading(|| Ok(read::scan(&self.snapshot(), namespace.id(), request, bytes_max)))
@@ -85,16 +66,16 @@ impl Shard {
     ///
     /// # Errors
     /// The shard takes no writes any more.
-    pub fn watch(&self, namespace: &Namespace, bytes_max: usize) -> Result<Watch, ShardError> {
+    pub fn watch(&self, namespace: &Namespace, bytes_max: usize) -> Result<LocalWatch, ShardError> {
         let notes = Arc::new(Notes { bytes_max, kept: Mutex::default() });
         let mut writer = self.inner.writing()?;
         writer.watches.0.entry(namespace.id()).or_default().push(Arc::downgrade(&notes));
         drop(writer);
-        Ok(Watch { inner: Arc::clone(&self.inner), notes })
+        Ok(LocalWatch { inner: Arc::clone(&self.inner), notes })
     }
 }
 
-impl Watch {
+impl LocalWatch {
     /// What changed since the notes were taken before. Waits for a commit that is on its way.
     ///
     /// # Errors

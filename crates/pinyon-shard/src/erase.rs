@@ -3,11 +3,10 @@
 //! Then every segment in which rows died is written again without them.
 
 use crate::{
-    ShardError, Step,
+    Namespace, ShardError, Step,
     layer::{Layer, LayerView},
     maintain::Maintenance,
     merge,
-    namespace::Namespace,
     reclaim::check_room_for,
     seal,
     shard::Inner,

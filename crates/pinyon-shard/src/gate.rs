@@ -2,22 +2,13 @@
 //! writer's lock, and not where the change arrives: what waits in the queue is turned back too, and once a namespace is closed
 //! nothing of it can follow.
 
-use crate::{Namespace, Shard, ShardError, shard::Inner};
-use pinyon_types::{Epoch, NamespaceId, SeqNo};
+use crate::{Frozen, Namespace, Shard, ShardError};
+use pinyon_types::{Epoch, NamespaceId};
 use std::collections::BTreeMap;
 
 /// Namespaces that take no writes that were routed at these epochs or before. Holds until the shard is opened again.
 #[derive(Debug, Default)]
 pub(crate) struct Gate(BTreeMap<NamespaceId, Epoch>);
-
-/// What a namespace is for as long as it stays closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frozen {
-    /// Its records.
-    pub records: u64,
-    /// A position behind all its changes.
-    pub seq: SeqNo,
-}
 
 impl Gate {
     /// Lets a write pass, or says that it has to be routed again. `seen` is the highest epoch that the namespace was written with.
@@ -30,21 +21,17 @@ impl Gate {
 }
 
 impl Shard {
-    /// Lets no more writes in that were routed as this handle was or before, unless the namespace has records: says how many.
-    /// They get [`ShardError::StaleRoute`]. Holds until the shard is opened again.
+    /// Lets no more writes in that were routed as this handle was or before; they get [`ShardError::StaleRoute`]. What was answered
+    /// before is in what stays; what was not is turned back. Holds until the namespace or the shard is opened again.
     ///
     /// # Errors
     /// A poisoned shard.
-    pub fn close_namespace(&self, namespace: &Namespace) -> Result<u64, ShardError> {
-        self.inner.close_namespace(namespace, |records| records == 0).map(|frozen| frozen.records)
-    }
-
-    /// The same whether it has records or not. What was answered before is in what stays; what was not is turned back.
-    ///
-    /// # Errors
-    /// A poisoned shard.
-    pub fn freeze_namespace(&self, namespace: &Namespace) -> Result<Frozen, ShardError> {
-        self.inner.close_namespace(namespace, |_| true)
+    pub fn close_namespace(&self, namespace: &Namespace) -> Result<Frozen, ShardError> {
+        let mut writer = self.inner.writing()?;
+        let closed = writer.gate.0.entry(namespace.id()).or_insert(namespace.epoch());
+        *closed = namespace.epoch().max(*closed);
+        let state = self.inner.snapshot.load();
+        Ok(Frozen { records: state.count(namespace.id()), seq: state.seq })
     }
 
     /// Lets them in again.
@@ -57,22 +44,6 @@ impl Shard {
     }
 }
 
-impl Inner {
-    fn close_namespace(
-        &self,
-        namespace: &Namespace,
-        closes: impl FnOnce(u64) -> bool,
-    ) -> Result<Frozen, ShardError> {
-        let mut writer = self.writing()?;
-        let state = self.snapshot.load();
-        let records = state.count(namespace.id());
-        if closes(records) {
-            writer.gate.0.insert(namespace.id(), namespace.epoch());
-        }
-        Ok(Frozen { records, seq: state.seq })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +52,7 @@ mod tests {
         tests::{keepers, namespace, open, upsert},
     };
     use pinyon_storage::io::{MemoryIo, SharedIo};
-    use pinyon_types::{Metric, SeededRng};
+    use pinyon_types::{Metric, SeededRng, SeqNo};
     use std::sync::{
         Arc,
         atomic::{AtomicU64, Ordering::SeqCst},
@@ -114,7 +85,7 @@ mod tests {
             while answered.load(SeqCst) < 100 {
                 std::thread::yield_now();
             }
-            let frozen = shard.freeze_namespace(&namespace(1)).unwrap();
+            let frozen = shard.close_namespace(&namespace(1)).unwrap();
             // Others are not held up.
             shard.write(&namespace(2), upsert(1, &mut SeededRng::new(9))).unwrap();
             frozen

@@ -1,8 +1,7 @@
 //! A layer: rows in (namespace, id) order under a segment number, either still in memory (being sealed) or in a file.
 
 use crate::{
-    budget::Use, fields::MetadataRef, frozen::FrozenRows, memtable::Kills, namespace::Namespace,
-    segment::Segment,
+    Namespace, budget::Use, fields::MetadataRef, frozen::FrozenRows, memtable::Kills, segment::Segment,
 };
 use pinyon_types::{NamespaceId, SegmentId, SeqNo, SlotId, SparseRef};
 use roaring::RoaringBitmap;

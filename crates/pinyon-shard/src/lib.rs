@@ -13,6 +13,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod backend;
 mod bell;
 mod budget;
 mod codes;
@@ -33,7 +34,6 @@ mod maintain;
 mod memory;
 mod memtable;
 mod merge;
-mod namespace;
 mod part;
 mod place;
 mod pressure;
@@ -52,6 +52,7 @@ mod settings;
 mod shard;
 mod snapshot;
 mod stats;
+mod stored_rows;
 mod suspicion;
 mod write;
 
@@ -60,31 +61,28 @@ mod tests;
 
 pub use budget::MemoryBudget;
 pub use codes::KeptCodes;
-pub use copying::{Noted, Watch};
+pub use copying::LocalWatch;
 pub use disk::{DiskBudget, DiskLevel, DiskMarks, DiskState};
 pub use erase::{Erased, ErasureTimes};
 pub use error::ShardError;
-pub use gate::Frozen;
 pub use graphs::KeptTest;
 pub use keepers::{Deriving, Keepers, KeepersOptions, Keeping};
 pub use maintain::Step;
 pub use memory::{DerivedBytes, MappedBytes, ResidentBytes};
-pub use namespace::Namespace;
 pub use place::{Birth, ShardPlace};
 pub use pressure::Pressure;
-pub use read::{Located, Page, Stored};
 pub use recall::{PartRecall, Tier};
 pub use reclaim::WantedRoom;
 pub use salvage::{LostRecords, Salvage, SalvageReport, SalvagedNamespace};
 pub use scrub::{Pace, Verified};
-pub use search::{
-    BytesRead, Explanation, Found, Hit, PartExplanation, PartPlace, Query, Reason, Scope, SharedSearch, Way,
-};
 pub use settings::{GraphEngine, Prices, QuestionsKept, ShardOnDisk, ShardOptions, ShardShape};
 pub use shard::Shard;
 pub use stats::{NamespaceStats, SegmentStats, ShardStats};
 pub use suspicion::Implausible;
-pub use write::{Change, Receipt};
 
+pub use pinyon_backend::{
+    BytesRead, Change, Explanation, Found, Frozen, Hit, Located, Namespace, Noted, Page, PartExplanation,
+    PartPlace, Query, Reason, Receipt, Scope, SharedSearch, Stored, StoredRows, Way,
+};
 pub use pinyon_index::{Asked, Recall, Work};
 pub use pinyon_storage::segment::Verify;

@@ -2,7 +2,7 @@
 //! gone, a namespace emptied. Whatever a request left to be found out (a filter, a merge of metadata) was found out
 //! before it was logged, so a replay needs no rules that a later version could change.
 
-use crate::{ShardError, namespace::Namespace};
+use crate::{Namespace, ShardError};
 use pinyon_storage::{
     bytes::{BytesError, Reader},
     metadata_bytes::{self, MetadataView},

@@ -1,7 +1,7 @@
 //! The memtable: what was written since the last seal. Persistent maps, so that a snapshot is a clone and a writer
 //! never disturbs a reader.
 
-use crate::{fields::MetadataRef, layer::Row, namespace::Namespace};
+use crate::{Namespace, fields::MetadataRef, layer::Row};
 use pinyon_distance::inverse_norm;
 use pinyon_types::{NamespaceId, Record, RecordId, SegmentId, SeqNo, SlotId, SparseRef, SparseVector};
 use roaring::RoaringBitmap;

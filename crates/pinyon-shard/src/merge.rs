@@ -2,11 +2,10 @@
 //! when there are enough of them, so a row is rewritten about as often as the data has size classes.
 
 use crate::{
-    ShardError, Step, codes, derived, graphs,
+    Namespace, ShardError, Step, codes, derived, graphs,
     layer::{Layer, LayerView, NamespaceRows, Row, Rows},
     maintain::{Maintenance, entry},
     memtable::Kills,
-    namespace::Namespace,
     reclaim::{has_room_for, live_bytes, reclaim},
     segment::{RowSource, Segment, write_segment},
     shard::Inner,

@@ -2,7 +2,7 @@
 //! waits, commits it, hands the lead to whoever waits first by then, and tells the others what became of their requests. Nobody
 //! takes the writer's lock only to hear an answer: threads that queued up for that held up every sync.
 
-use crate::{Receipt, ShardError, namespace::Namespace, write::Work};
+use crate::{Change, Namespace, Receipt, ShardError, write::Work};
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -12,7 +12,29 @@ use std::{
 const GROUP_BYTES_MAX: usize = 32 << 20;
 
 /// What became of a request.
-pub(crate) type Outcome = Result<Receipt, ShardError>;
+pub(crate) type Outcome = Result<Receipt, Undone>;
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(crate) struct Undone {
+    pub(crate) error: ShardError,
+    /// Whether it may be durable all the same, and be there after a restart.
+    pub(crate) may_be_durable: bool,
+    /// What was asked for, where it was not used up.
+    pub(crate) change: Option<Box<Change>>,
+}
+
+impl<E: Into<ShardError>> From<E> for Undone {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), may_be_durable: false, change: None }
+    }
+}
+
+impl Undone {
+    pub(crate) fn maybe_durable(error: ShardError) -> Self {
+        Self { error, may_be_durable: true, change: None }
+    }
+}
 
 /// A request that waits.
 #[derive(Debug)]
@@ -49,6 +71,12 @@ impl Pending {
         let (bytes, empties) = (work.bytes(), work.empties());
         let (work, turn, told) = (Mutex::new(Some(work)), Mutex::new(None), Condvar::new());
         Self { namespace, work, is_deletion, empties, bytes, turn, told }
+    }
+
+    /// What was asked for along with why it was not done, where nobody took it.
+    pub(crate) fn give_back(&self, undone: Undone) -> Undone {
+        let change = lock(&self.work).take().and_then(Work::into_change).map(Box::new);
+        Undone { change, ..undone }
     }
 
     pub(crate) fn tell(&self, turn: Turn) {

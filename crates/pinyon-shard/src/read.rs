@@ -1,62 +1,14 @@
 //! Reads that need no distances: by id, by prefix, by filter, and counts.
 
 use crate::{
+    Located, Page,
     layer::{LayerView, NamespaceRows, Row},
     search::filtering::{rows_passing, survivors},
     snapshot::{Place, Snapshot},
     suspicion::implausible,
 };
-use pinyon_types::{Filter, Metadata, NamespaceId, Record, RecordId, SeqNo, SlotId, SparseVector, Vector};
+use pinyon_types::{Filter, NamespaceId, Record, RecordId, SlotId, SparseVector, Vector};
 use std::{path::Path, sync::Arc};
-
-/// A record as it is stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
-    /// Id, vector and metadata.
-    pub record: Record,
-    /// The log position that wrote it.
-    pub seq: SeqNo,
-}
-
-/// A record that was found. What it holds is read only when asked for.
-#[derive(Debug, Clone)]
-pub struct Located {
-    place: Place,
-}
-
-impl Located {
-    /// Its id.
-    pub fn id(&self) -> RecordId {
-        record_id(self.place.id())
-    }
-
-    /// How many bytes it takes, about, with its vectors and its metadata.
-    pub fn bytes(&self) -> usize {
-        bytes(&self.place, true, true)
-    }
-
-    /// What is stored.
-    pub fn stored(&self) -> Stored {
-        stored(&self.place)
-    }
-}
-
-/// How many bytes a record takes in an answer, about: its id, and what else is wanted of it.
-pub(crate) fn bytes(place: &Place, with_values: bool, with_metadata: bool) -> usize {
-    let row = place.row();
-    let components = if with_values { row.vector.len() + 2 * row.sparse.indices.len() } else { 0 };
-    let metadata = if with_metadata { row.metadata.bytes() } else { 0 };
-    row.id.len() + components * size_of::<f32>() + metadata
-}
-
-/// One page of a listing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Page {
-    /// Ids in byte order.
-    pub ids: Vec<RecordId>,
-    /// Whether more ids follow the last one.
-    pub has_more: bool,
-}
 
 /// What a listing asks for.
 #[derive(Debug, Clone, Copy)]
@@ -77,12 +29,8 @@ pub(crate) fn record(row: &Row<'_>) -> Record {
         id: record_id(row.id),
         vector: Vector::stored(row.vector),
         sparse: SparseVector::stored(row.sparse),
-        metadata: metadata(row),
+        metadata: row.metadata.to_metadata(),
     }
-}
-
-pub(crate) fn metadata(row: &Row<'_>) -> Metadata {
-    row.metadata.to_metadata()
 }
 
 /// The live records of a namespace that pass a filter, in no particular order.
@@ -107,7 +55,7 @@ pub(crate) fn matching<'a>(
 
 pub(crate) fn find(state: &Snapshot, namespace: NamespaceId, ids: &[RecordId]) -> Vec<Located> {
     let found = ids.iter().filter_map(|id| state.find(namespace, id.as_str()));
-    found.map(|place| Located { place }).collect()
+    found.map(Place::located).collect()
 }
 
 /// Records that pass a filter, in order of their ids, a page of them and whether more follow.
@@ -127,11 +75,7 @@ pub(crate) fn find_matching(
         places.truncate(limit);
     }
     places.sort_unstable_by(|a, b| a.id().cmp(b.id()));
-    (places.into_iter().map(|place| Located { place }).collect(), has_more)
-}
-
-fn stored(place: &Place) -> Stored {
-    Stored { record: record(&place.row()), seq: place.row().seq }
+    (places.into_iter().map(Place::located).collect(), has_more)
 }
 
 /// Ids with a prefix in byte order. Each source gives one more than a page can hold; what is left after merging them

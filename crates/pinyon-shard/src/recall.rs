@@ -1,12 +1,11 @@
 //! How good the answers are that a shard gives, part by part: what answers there, the recall that its test found, and what it costs.
 
 use crate::{
-    ShardError, Step, codes,
+    Reason, ShardError, Step, codes,
     graphs::{Built, Walk},
     layer::LayerView,
     part::{Part, Span},
-    recover,
-    search::{self, Reason},
+    recover, search,
     shard::Inner,
 };
 use pinyon_index::{CodedRows, Recall};

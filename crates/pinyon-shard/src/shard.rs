@@ -14,7 +14,7 @@ use crate::{
     place::ShardPlace,
     pressure::Pressure,
     questions::{self, Questions},
-    queue::Queue,
+    queue::{Outcome, Queue},
     read::{self, ListRequest},
     recall,
     reclaim::{self, WantedRoom},
@@ -123,8 +123,12 @@ impl Shard {
     /// Refused input, a stale route, a poisoned shard, a full disk: nothing was changed. [`ShardError::Poisoned`] after
     /// a failed sync: the change may or may not be there after a restart.
     pub fn write(&self, namespace: &Namespace, change: Change) -> Result<Receipt, ShardError> {
-        let is_deletion =
-            matches!(change, Change::DeleteIds(_) | Change::DeleteAll | Change::DeleteMatching(_));
+        self.change(namespace, change).map_err(|undone| undone.error)
+    }
+
+    /// The same; says whether what failed may be durable, and gives the change back where it was not used up.
+    pub(crate) fn change(&self, namespace: &Namespace, change: Change) -> Outcome {
+        let is_deletion = change.is_deletion();
         let receipt = self.inner.write(namespace, change)?;
         if is_deletion && !self.snapshot().has_records(namespace.id()) {
             questions::forget(&self.inner, Part::Namespace(namespace.id()));
@@ -217,13 +221,13 @@ impl Shard {
             graph_rows_min: self.inner.options.graph_rows_min,
             tick: self.inner.options.memory.as_ref().map(|budget| budget.tick()),
         };
-        let snapshot = scope.seen_in(self.snapshot());
+        let snapshot = search::seen_in(scope, self.snapshot());
         codes::load(&self.inner, &snapshot, scope, stop);
-        let found = self.reading(|| search::search(&snapshot, settings, scope, query, stop))?;
-        if found.met_many {
+        let searched = self.reading(|| Ok(search::search(&snapshot, settings, scope, query, stop)))?;
+        if searched.met_many {
             self.inner.note_question(scope, query);
         }
-        Ok(found)
+        Ok(searched.found)
     }
 
     /// How good the answers of every part are that has codes or a graph.

@@ -2,11 +2,10 @@
 //! clones it (which copies no records), changes its clone, and publishes that.
 
 use crate::{
-    fields::MetadataRef,
+    Located, Namespace,
     layer::{Layer, LayerView, Row},
     log_entry::Operation,
     memtable::{Memtable, StoredRecord},
-    namespace::Namespace,
 };
 use pinyon_types::{Epoch, NamespaceId, SegmentId, SeqNo, SlotId, TenantId};
 use roaring::RoaringBitmap;
@@ -39,19 +38,19 @@ impl Place {
         }
     }
 
+    /// It as whoever asked for it gets it.
+    pub(crate) fn located(self) -> Located {
+        match self {
+            Self::Memtable(stored) => Located::new(stored, SlotId::new(0)),
+            Self::Layer(layer, slot) => Located::new(layer, slot),
+        }
+    }
+
     /// Its id alone: cheaper than the whole row.
     pub(crate) fn id(&self) -> &str {
         match self {
             Self::Memtable(stored) => stored.record.id.as_str(),
             Self::Layer(layer, slot) => layer.id(*slot),
-        }
-    }
-
-    /// Its metadata alone.
-    pub(crate) fn metadata(&self) -> MetadataRef<'_> {
-        match self {
-            Self::Memtable(stored) => MetadataRef::Decoded(&stored.record.metadata),
-            Self::Layer(layer, slot) => layer.metadata(*slot),
         }
     }
 }

@@ -3,19 +3,16 @@
 //! syncs does not grow with the number of clients.
 
 use crate::{
-    DiskLevel, ShardError,
+    Change, DiskLevel, Namespace, Receipt, ShardError,
     log_entry::{self, KIND_OPERATIONS, Operation},
-    namespace::Namespace,
-    queue::{Outcome, Pending, Turn, lock},
+    queue::{Outcome, Pending, Turn, Undone, lock},
     read,
     shard::{Inner, Writer},
     snapshot::Snapshot,
     suspicion::Implausible,
 };
 use pinyon_planted::is_planted;
-use pinyon_types::{
-    Filter, Invalid, Metadata, Metric, Record, RecordId, SeqNo, SparseVector, Vector, limits,
-};
+use pinyon_types::{Invalid, Metric, Record, RecordId, limits};
 use std::{
     any::Any,
     collections::{BTreeMap, BTreeSet},
@@ -23,59 +20,17 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-/// A change of one namespace.
-#[derive(Debug, Clone)]
-pub enum Change {
-    /// Puts records whole, replacing those with the same ids; of equal ids in one batch the last wins.
-    Upsert(Vec<Record>),
-    /// Replaces the vectors that are given and sets metadata fields of one record; nothing if it does not exist.
-    UpdateOne {
-        /// Which record.
-        id: RecordId,
-        /// The new vector.
-        vector: Option<Vector>,
-        /// The new sparse vector.
-        sparse: Option<SparseVector>,
-        /// Fields to set over the old ones.
-        set: Metadata,
-    },
-    /// Sets metadata fields of every record that passes a filter.
-    UpdateMatching {
-        /// Which records.
-        filter: Filter,
-        /// Fields to set over the old ones.
-        set: Metadata,
-    },
-    /// Removes records; ids that do not exist are passed over.
-    DeleteIds(Vec<RecordId>),
-    /// Removes every record that passes a filter.
-    DeleteMatching(Filter),
-    /// Removes every record of the namespace.
-    DeleteAll,
-}
-
-impl Change {
-    /// Whether it makes room in the end.
-    const fn is_deletion(&self) -> bool {
-        matches!(self, Self::DeleteIds(_) | Self::DeleteAll | Self::DeleteMatching(_))
-    }
-}
-
-/// What a durable write did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Receipt {
-    /// Its position in the shard's log; a read that has seen this position has seen the write.
-    pub seq: SeqNo,
-    /// Records written, updated or removed.
-    pub records: u64,
-}
-
 /// Requests that name their records are encoded by the thread that brings them; the others only once it is their
 /// turn, because what they mean depends on what was written before them.
 #[derive(Debug, Clone)]
 pub(crate) enum Work {
-    Ready { operations: Vec<Operation>, encoded: Vec<u8> },
+    Ready {
+        operations: Vec<Operation>,
+        encoded: Vec<u8>,
+    },
     Resolve(Change),
+    /// Has the namespace be known as written at the request's epoch.
+    Adopt,
 }
 
 impl Work {
@@ -83,7 +38,7 @@ impl Work {
     pub(crate) const fn bytes(&self) -> usize {
         match self {
             Self::Ready { encoded, .. } => encoded.len(),
-            Self::Resolve(_) => 0,
+            Self::Resolve(_) | Self::Adopt => 0,
         }
     }
 
@@ -93,9 +48,29 @@ impl Work {
     }
 }
 
+impl Work {
+    /// What was asked for; of equal ids in one batch the last alone.
+    pub(crate) fn into_change(self) -> Option<Change> {
+        let operations = match self {
+            Self::Resolve(change) => return Some(change),
+            Self::Adopt => return None,
+            Self::Ready { operations, .. } => operations,
+        };
+        let (mut records, mut ids) = (Vec::new(), Vec::new());
+        for operation in operations {
+            match operation {
+                Operation::Put(record) => records.push(record),
+                Operation::Delete(id) => ids.push(id),
+                Operation::Clear => return Some(Change::DeleteAll),
+            }
+        }
+        Some(if records.is_empty() { Change::DeleteIds(ids) } else { Change::Upsert(records) })
+    }
+}
+
 impl Inner {
     /// Makes a change durable and visible.
-    pub(crate) fn write(&self, namespace: &Namespace, change: Change) -> Result<Receipt, ShardError> {
+    pub(crate) fn write(&self, namespace: &Namespace, change: Change) -> Outcome {
         check_lengths(&change, self.shape.metric)?;
         let is_deletion = change.is_deletion();
         if !is_deletion {
@@ -103,12 +78,22 @@ impl Inner {
             self.refuse_without_disk()?;
         }
         self.wait_for_room(is_deletion)?;
-        let pending = Arc::new(Pending::new(namespace.clone(), prepare(change)?, is_deletion));
+        self.commit_work(namespace, prepare(change)?, is_deletion)
+    }
+
+    /// Has a namespace be known as written at the handle's epoch, durably: nothing that was routed before is let in any more.
+    pub(crate) fn adopt(&self, copy: &Namespace) -> Outcome {
+        self.commit_work(copy, Work::Adopt, false)
+    }
+
+    /// Waits until somebody, perhaps this thread, has committed it.
+    fn commit_work(&self, namespace: &Namespace, work: Work, is_deletion: bool) -> Outcome {
+        let pending = Arc::new(Pending::new(namespace.clone(), work, is_deletion));
         lock(&self.queue).push(&pending);
         loop {
             match pending.wait() {
                 Turn::Lead => self.lead(),
-                Turn::Done(outcome) => return outcome,
+                Turn::Done(outcome) => return outcome.map_err(|undone| pending.give_back(undone)),
             }
         }
     }
@@ -127,7 +112,9 @@ impl Inner {
             committed.inspect_err(|unwound| self.poison(&reason(unwound))).ok()
         });
         lock(&self.queue).hand_over();
-        let outcomes = outcomes.unwrap_or_else(|| group.iter().map(|_| Err(self.poisoned_error())).collect());
+        // How far it came is not known.
+        let unknown = || Err(Undone::maybe_durable(self.poisoned_error()));
+        let outcomes = outcomes.unwrap_or_else(|| group.iter().map(|_| unknown()).collect());
         let durable = outcomes.iter().flatten().map(|receipt| receipt.seq).max();
         for (request, outcome) in group.iter().zip(outcomes) {
             request.tell(Turn::Done(outcome));
@@ -159,8 +146,9 @@ impl Inner {
     /// Commits what waits together; of what the disk has no room for the deletions alone, in the room that was kept for them.
     fn commit(&self, writer: &mut Writer, group: &[Arc<Pending>]) -> Vec<Outcome> {
         let mut outcomes = self.commit_together(writer, group);
-        let is_full =
-            |outcome: &Outcome| !is_planted(27) && outcome.as_ref().is_err_and(ShardError::is_disk_full);
+        let is_full = |outcome: &Outcome| {
+            !is_planted(27) && outcome.as_ref().is_err_and(|undone| undone.error.is_disk_full())
+        };
         let Some(disk) = self.options.disk.as_ref().filter(|_| outcomes.iter().any(is_full)) else {
             return outcomes;
         };
@@ -180,7 +168,7 @@ impl Inner {
     /// Appends every request's entry, makes them durable together, and publishes the state after them.
     fn commit_together(&self, writer: &mut Writer, group: &[Arc<Pending>]) -> Vec<Outcome> {
         if self.poisoned.load(Ordering::Acquire) {
-            return group.iter().map(|_| Err(self.poisoned_error())).collect();
+            return group.iter().map(|_| Err(self.poisoned_error().into())).collect();
         }
         let mut state = Snapshot::clone(&self.snapshot.load());
         let receipts: Vec<Outcome> =
@@ -197,8 +185,8 @@ impl Inner {
                 self.poison(&reason);
             }
             let failure = || match poisoned {
-                true => ShardError::Poisoned { reason: reason.clone() },
-                false => ShardError::NotWritten { reason: reason.clone(), is_disk_full },
+                true => Undone::maybe_durable(ShardError::Poisoned { reason: reason.clone() }),
+                false => ShardError::NotWritten { reason: reason.clone(), is_disk_full }.into(),
             };
             return receipts.into_iter().map(|outcome| outcome.and(Err(failure()))).collect();
         }
@@ -296,7 +284,7 @@ fn last_of_each_id(records: Vec<Record>) -> Vec<Operation> {
 }
 
 /// Resolves a request against the state, appends its entry, applies it. On an error neither log nor state changed.
-fn append(writer: &mut Writer, state: &mut Snapshot, request: &Pending) -> Result<Receipt, ShardError> {
+fn append(writer: &mut Writer, state: &mut Snapshot, request: &Pending) -> Outcome {
     let namespace = &request.namespace;
     writer.gate.check(namespace, state.namespace_epoch(namespace.id()))?;
     // A deletion that finds no room is tried again.
@@ -310,9 +298,15 @@ fn append(writer: &mut Writer, state: &mut Snapshot, request: &Pending) -> Resul
             check_bytes(&encoded)?;
             (operations, encoded)
         }
+        Work::Adopt => {
+            let operations = adopting(state, namespace);
+            let encoded = log_entry::encode_operations(&operations);
+            (operations, encoded)
+        }
     };
     let records = count_changed(state, namespace, &operations);
-    if operations.is_empty() {
+    // One without operations tells of an epoch that nobody has seen.
+    if operations.is_empty() && namespace.epoch() <= state.epoch_seen {
         return Ok(Receipt { seq: state.seq, records: 0 });
     }
     let head = log_entry::encode_head(namespace, operations.len());
@@ -320,6 +314,17 @@ fn append(writer: &mut Writer, state: &mut Snapshot, request: &Pending) -> Resul
     writer.watches.note(namespace.id(), &operations);
     state.apply(namespace, operations, seq);
     Ok(Receipt { seq, records })
+}
+
+/// What makes a namespace known as written at its handle's epoch: one of its records, written once more. Without records there is
+/// nothing that could be taken for another's.
+fn adopting(state: &Snapshot, namespace: &Namespace) -> Vec<Operation> {
+    if state.namespace_epoch(namespace.id()) >= namespace.epoch() {
+        return Vec::new();
+    }
+    let first = read::ListRequest { prefix: "", after: None, limit: 1 };
+    let first = read::scan(state, namespace.id(), first, 0).0.into_iter().next();
+    first.map(|record| Operation::Put(record.stored().record)).into_iter().collect()
 }
 
 /// How many records the operations will write or remove.

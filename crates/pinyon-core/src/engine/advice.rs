@@ -33,8 +33,7 @@ impl Engine {
 
     fn live_counts(&self) -> LiveCounts {
         let inner = &self.inner;
-        let namespaces = inner.fleet.serving().flat_map(|(_, shard)| shard.namespaces());
-        let mut sizes: Vec<u64> = namespaces.map(|(_, (_, records))| records).collect();
+        let mut sizes: Vec<u64> = inner.copies().map(|(_, copy)| copy.records).collect();
         sizes.sort_unstable_by_key(|records| Reverse(*records));
         let across = self.cross_shard_counts().queries;
         LiveCounts {

@@ -10,7 +10,8 @@ use crate::{
     EngineError, ErrorCode,
     catalog::{Assignment, list_dirs},
 };
-use pinyon_shard::{Change, Erased};
+use pinyon_backend::{Change, Until};
+use pinyon_shard::Erased;
 use pinyon_storage::io::{Io, RealIo};
 use pinyon_types::TenantId;
 use std::{
@@ -52,7 +53,7 @@ impl Engine {
         let was_known = inner.view().home(&tenant)?.is_some();
         let records = self.end_tenant(&tenant)?;
         let mut erased = Erased::default();
-        for (_, shard) in inner.fleet.serving() {
+        for (_, shard) in inner.fleet.local() {
             erased = erased.and(shard.erase(&tenant)?);
         }
         inner.routing.rewrite()?;
@@ -64,18 +65,13 @@ impl Engine {
     /// Deletes a tenant's records and its route, so that none comes after the last one that was deleted. Says how many there were.
     fn end_tenant(&self, tenant: &TenantId) -> Result<u64, EngineError> {
         let (inner, mut records) = (&self.inner, 0);
+        let _one_at_a_time = inner.lock_rerouting();
         for _ in 0..TRIES {
             let Some(Home { assignment, namespace }) = inner.view().home(tenant)? else { return Ok(records) };
-            let shard = inner.shard(assignment.shard)?;
-            records += shard.write(&namespace, Change::DeleteAll)?.records;
-            if shard.close_namespace(&namespace)? > 0 {
-                continue;
-            }
-            let forgotten = inner.end_route(tenant, assignment);
-            if !matches!(forgotten, Ok(true)) {
-                shard.open_namespace(&namespace)?;
-            }
-            if forgotten? {
+            let shard = inner.backend(assignment.shard)?;
+            records += shard.write(&namespace, Change::DeleteAll, Until::NEVER)?.records;
+            // What was written meanwhile is deleted in the next round.
+            if inner.close_if_empty(&*shard, &namespace)? == 0 && inner.end_route(tenant, assignment)? {
                 return Ok(records);
             }
         }

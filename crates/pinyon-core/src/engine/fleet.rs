@@ -2,6 +2,7 @@
 
 use super::{Member, Quarantine};
 use crate::{EngineError, ErrorCode, load::TenantLoads};
+use pinyon_backend::ShardBackend;
 use pinyon_shard::Shard;
 use pinyon_types::{Clock, ShardId};
 use std::{collections::BTreeMap, sync::Arc};
@@ -44,14 +45,19 @@ impl Fleet {
         self.members.iter().map(|(shard, member)| (*shard, member))
     }
 
-    /// A shard, or why it is kept out.
-    pub(crate) fn shard(&self, shard: ShardId) -> Result<Shard, EngineError> {
+    /// What requests ask of a shard, or why it is kept out.
+    pub(crate) fn backend(&self, shard: ShardId) -> Result<Arc<dyn ShardBackend>, EngineError> {
         self.member(shard)?.result(|| self.index_name(shard))
     }
 
-    /// The shards that are served.
-    pub(crate) fn serving(&self) -> impl Iterator<Item = (ShardId, Shard)> {
-        self.members().filter_map(|(number, member)| Some((number, member.serving()?)))
+    /// What requests ask, of every shard that is served.
+    pub(crate) fn backends(&self) -> impl Iterator<Item = (ShardId, Arc<dyn ShardBackend>)> {
+        self.members().filter_map(|(number, member)| Some((number, member.backend()?)))
+    }
+
+    /// The shards that are served and whose files are this engine's to keep.
+    pub(crate) fn local(&self) -> impl Iterator<Item = (ShardId, Shard)> {
+        self.members().filter_map(|(number, member)| Some((number, member.local()?)))
     }
 
     /// The shards that are kept out.

@@ -1,8 +1,9 @@
-//! One shard's place in the fleet: the shard itself, or why it is kept out. Damage of one shard is the trouble of its tenants only:
+//! One shard's place in the fleet: what is asked of it, or why it is kept out. Damage of one shard is the trouble of its tenants only:
 //! everything else goes on.
 
 use crate::{EngineError, ErrorCode, latency::LatencyMeter, load::LoadMeter};
 use arc_swap::ArcSwap;
+use pinyon_backend::ShardBackend;
 use pinyon_shard::{Shard, ShardError};
 use pinyon_storage::io::system_code;
 use pinyon_types::Clock;
@@ -87,8 +88,23 @@ pub(crate) struct Member {
 
 #[derive(Debug)]
 enum State {
-    Serving(Shard),
+    Serving(Served),
     Quarantined(Quarantine),
+}
+
+/// A shard that is served.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    /// What requests ask.
+    pub(crate) backend: Arc<dyn ShardBackend>,
+    /// The shard itself, where its files are this engine's to keep.
+    pub(crate) local: Option<Shard>,
+}
+
+impl From<Shard> for Served {
+    fn from(shard: Shard) -> Self {
+        Self { backend: Arc::new(shard.clone()), local: Some(shard) }
+    }
 }
 
 impl Member {
@@ -110,7 +126,13 @@ impl Member {
     }
 
     pub(super) fn serving_at_first(shard: Shard, clock: &Arc<dyn Clock>) -> Self {
-        Self::new(State::Serving(shard), clock)
+        Self::new(State::Serving(shard.into()), clock)
+    }
+
+    /// One whose records somebody else keeps.
+    #[cfg(test)]
+    pub(super) fn elsewhere(backend: Arc<dyn ShardBackend>, clock: &Arc<dyn Clock>) -> Self {
+        Self::new(State::Serving(Served { backend, local: None }), clock)
     }
 
     pub(super) fn kept_out(reason: QuarantineReason, problem: String, clock: &Arc<dyn Clock>) -> Self {
@@ -127,10 +149,18 @@ impl Member {
         self.state.store(other.state.load_full());
     }
 
-    /// The shard, if it is served.
-    pub(crate) fn serving(&self) -> Option<Shard> {
+    /// What requests ask, if the shard is served.
+    pub(crate) fn backend(&self) -> Option<Arc<dyn ShardBackend>> {
         match &**self.state.load() {
-            State::Serving(shard) => Some(shard.clone()),
+            State::Serving(served) => Some(Arc::clone(&served.backend)),
+            State::Quarantined(_) => None,
+        }
+    }
+
+    /// The shard itself, if it is served and its files are this engine's.
+    pub(crate) fn local(&self) -> Option<Shard> {
+        match &**self.state.load() {
+            State::Serving(served) => served.local.clone(),
             State::Quarantined(_) => None,
         }
     }
@@ -143,10 +173,10 @@ impl Member {
         }
     }
 
-    /// The shard, or why it is kept out; `name` says what it is called.
-    pub(super) fn result(&self, name: impl FnOnce() -> String) -> Result<Shard, EngineError> {
+    /// What requests ask, or why there is nothing to ask; `name` says what the shard is called.
+    pub(super) fn result(&self, name: impl FnOnce() -> String) -> Result<Arc<dyn ShardBackend>, EngineError> {
         match &**self.state.load() {
-            State::Serving(shard) => Ok(shard.clone()),
+            State::Serving(served) => Ok(Arc::clone(&served.backend)),
             State::Quarantined(quarantine) => {
                 let message = format!("shard {} is {quarantine}", name());
                 Err(EngineError::new(ErrorCode::Quarantined, message))

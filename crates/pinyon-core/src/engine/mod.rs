@@ -64,6 +64,7 @@ use crate::{
     latency::LatencyMeter,
     scrubber::{Scrubber, Watching},
 };
+use pinyon_backend::{CopyEntry, ShardBackend, Until};
 use pinyon_shard::{Deriving, Keepers, Keeping, Shard};
 use pinyon_storage::io::LockGuard;
 use pinyon_types::{Clock, NamespaceId, ShardId, UniqueId};
@@ -100,6 +101,8 @@ pub(crate) struct Inner {
     places: Option<Places>,
     /// Held while a shard is opened again.
     reopening: Mutex<()>,
+    /// Held from closing a tenant's old route until the new one is known.
+    rerouting: Mutex<()>,
     scrubbed: scrub::Counters,
     /// Held as long as the engine is open, or one that took its place.
     lock: Arc<dyn LockGuard>,
@@ -118,13 +121,27 @@ impl Inner {
         self.reopening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// As [`Self::lock_reopening`].
+    fn lock_rerouting(&self) -> MutexGuard<'_, ()> {
+        self.rerouting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn index_name(&self, shard: ShardId) -> String {
         self.fleet.index_name(shard)
     }
 
-    /// A shard, or why it is kept out.
-    pub(crate) fn shard(&self, shard: ShardId) -> Result<Shard, EngineError> {
-        self.fleet.shard(shard)
+    /// What requests ask of a shard, or why it is kept out.
+    pub(crate) fn backend(&self, shard: ShardId) -> Result<Arc<dyn ShardBackend>, EngineError> {
+        self.fleet.backend(shard)
+    }
+
+    /// Every copy that shards hold which are served and answer, by shard.
+    pub(crate) fn copies(&self) -> impl Iterator<Item = (ShardId, CopyEntry)> {
+        let of_shard = |(number, shard): (ShardId, Arc<dyn ShardBackend>)| {
+            let copies = shard.copies(Until::NEVER).unwrap_or_default();
+            copies.into_iter().map(move |copy| (number, copy))
+        };
+        self.fleet.backends().flat_map(of_shard)
     }
 }
 
@@ -167,7 +184,7 @@ impl Upkeep {
 impl Work {
     fn begin(inner: &Arc<Inner>, keepers: &Keepers, scrubber: &Scrubber) -> Self {
         scrubber.verify_at_start(inner);
-        let shards: Vec<Shard> = inner.fleet.serving().map(|(_, shard)| shard).collect();
+        let shards: Vec<Shard> = inner.fleet.local().map(|(_, shard)| shard).collect();
         let keepings = shards.iter().map(|shard| keepers.keep(shard)).collect();
         let weak = Arc::downgrade(inner);
         let rest = move || {

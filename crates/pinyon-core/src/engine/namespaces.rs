@@ -30,9 +30,7 @@ impl Engine {
         let mut found: std::collections::BTreeMap<TenantId, u64> =
             declared.keys().map(|name| (name.clone(), 0)).collect();
         found.extend(inner.of_quarantined().into_iter().map(|name| (name, 0)));
-        for (_, shard) in inner.fleet.serving() {
-            found.extend(shard.namespaces().into_values());
-        }
+        found.extend(inner.copies().map(|(_, copy)| (copy.namespace.name().clone(), copy.records)));
         let found = found.into_iter().filter(|(name, _)| name.as_str().starts_with(prefix));
         found.map(|(name, records)| inner.namespace_report(name, records)).collect()
     }

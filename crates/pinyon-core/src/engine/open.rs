@@ -223,6 +223,7 @@ impl Engine {
             lost,
             places,
             reopening: Default::default(),
+            rerouting: Default::default(),
             scrubbed: Default::default(),
             lock,
         });
@@ -237,7 +238,7 @@ impl Engine {
     /// The disk's.
     pub fn close(&self) -> Result<(), EngineError> {
         self.upkeep.end();
-        for (_, shard) in self.inner.fleet.serving() {
+        for (_, shard) in self.inner.fleet.local() {
             shard.close()?;
         }
         if self.inner.lost.is_none() {
@@ -252,7 +253,7 @@ impl Engine {
     }
 
     pub(crate) fn epoch_seen(&self) -> Epoch {
-        self.inner.fleet.serving().map(|(_, shard)| shard.epoch_seen()).max().unwrap_or(Epoch::ZERO)
+        self.inner.fleet.backends().map(|(_, shard)| shard.epoch_seen()).max().unwrap_or(Epoch::ZERO)
     }
 }
 

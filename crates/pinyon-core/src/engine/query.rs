@@ -181,7 +181,7 @@ impl Inner {
         }
         let question = Question::new(&plan, reach);
         // A shard that is kept out is at no position.
-        let position = |(_, member): (_, &Member)| member.serving().map(|shard| shard.last_seq());
+        let position = |(_, member): (_, &Member)| member.backend().and_then(|shard| shard.position());
         let seen: Vec<Option<SeqNo>> = self.fleet.members().map(position).collect();
         if let Some(kept) = self.cross_shard.recall(&question, &seen) {
             return Ok(kept);

@@ -2,7 +2,7 @@
 
 use super::{Engine, Inner, fleet_view::Home};
 use crate::EngineError;
-use pinyon_shard::{Change, Receipt, ShardError};
+use pinyon_backend::{BackendError, Change, Receipt, Until, WriteError};
 use pinyon_types::{Filter, Invalid, Record, RecordId, SeqNo, TenantId};
 use std::time::Duration;
 
@@ -27,17 +27,28 @@ impl Engine {
             }
             _ => {}
         }
+        self.inner.write(&tenant, change)
+    }
+}
+
+impl Inner {
+    /// Writes to wherever a tenant lives, which is placed if it is new; routed again as often as its route changes meanwhile.
+    fn write(&self, tenant: &TenantId, mut change: Change) -> Result<Receipt, EngineError> {
         let mut reroutes = 0..REROUTES;
         loop {
-            let Home { assignment, namespace } = self.inner.home_or_place(&tenant)?;
-            let shard = self.inner.shard(assignment.shard)?;
-            match shard.write(&namespace, change.clone()) {
-                // The routing changed between look-up and write, or is about to.
-                Err(ShardError::StaleRoute { .. }) if reroutes.next().is_some() => {
-                    std::thread::park_timeout(REROUTE_PAUSE);
+            let Home { assignment, namespace } = self.home_or_place(tenant)?;
+            let shard = self.backend(assignment.shard)?;
+            change = match shard.write(&namespace, change, Until::NEVER) {
+                Ok(receipt) => return Ok(receipt),
+                // The route changed between look-up and write, or is about to.
+                Err(WriteError::Refused { error: BackendError::Closed { .. }, change: Some(change) })
+                    if reroutes.next().is_some() =>
+                {
+                    *change
                 }
-                written => return Ok(written?),
-            }
+                Err(error) => return Err(error.into()),
+            };
+            std::thread::park_timeout(REROUTE_PAUSE);
         }
     }
 }

@@ -29,7 +29,7 @@ impl Engine {
             return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
         };
         let member = self.inner.fleet.member(number)?;
-        if member.serving().is_some_and(|shard| shard.poisoned().is_none()) {
+        if member.local().is_some_and(|shard| shard.poisoned().is_none()) {
             return Ok(ReopenedShard { index_name: name.to_owned(), was_opened: false });
         }
         check_there(&places.home, number.get()).map_err(|error| {
@@ -42,7 +42,7 @@ impl Engine {
         let settings = self.inner.settings.clone().verified_at_open();
         let opened = places.open(&settings, &self.inner.clock, number.get(), places.identity.birth);
         let became = Member::of(opened, &places.home, &self.inner.clock).and_then(|became| {
-            let seen = became.serving().map_or(Epoch::ZERO, |shard| shard.epoch_seen());
+            let seen = became.backend().map_or(Epoch::ZERO, |shard| shard.epoch_seen());
             // It was not there when the others were asked.
             self.inner.routing.check_epoch(seen)?;
             Ok(became)
@@ -52,7 +52,7 @@ impl Engine {
         }
         self.upkeep.begin_again(&self.inner);
         became?;
-        self.inner.fleet.shard(number)?;
+        self.inner.fleet.backend(number)?;
         tracing::info!(shard = name, "opened again");
         Ok(ReopenedShard { index_name: name.to_owned(), was_opened: true })
     }

@@ -87,7 +87,7 @@ pub struct EngineServices {
 impl Engine {
     /// Bytes that its shards keep in memory.
     pub fn resident(&self) -> ResidentBytes {
-        self.inner.fleet.serving().map(|(_, shard)| shard.resident()).sum()
+        self.inner.fleet.local().map(|(_, shard)| shard.resident()).sum()
     }
 
     /// Whether the parts it leans on work. Waits for nothing and calls nobody.
@@ -101,20 +101,20 @@ impl Engine {
 
     /// Whether any shard is served.
     pub fn serves(&self) -> bool {
-        self.inner.fleet.serving().next().is_some()
+        self.inner.fleet.backends().next().is_some()
     }
 
     /// Whether every shard that is served, and the routing store, take changes.
     pub fn takes_writes(&self) -> bool {
         let refuses = |shard: &Shard| shard.poisoned().or_else(|| shard.step_failure()).is_some();
-        self.inner.routing.takes_changes() && !self.inner.fleet.serving().any(|(_, shard)| refuses(&shard))
+        self.inner.routing.takes_changes() && !self.inner.fleet.local().any(|(_, shard)| refuses(&shard))
     }
 
     /// Where room on the disk is scarce: what would make some and finds none to be rewritten in, by shard.
     pub(crate) fn wanted_room(&self) -> Vec<(String, WantedRoom)> {
         let inner = &self.inner;
         let of_shard = |(id, shard): (ShardId, Shard)| Some((inner.index_name(id), shard.wants_room()?));
-        inner.fleet.serving().filter_map(of_shard).collect()
+        inner.fleet.local().filter_map(of_shard).collect()
     }
 
     /// The settings it was opened with.
@@ -160,7 +160,7 @@ impl Engine {
             shard,
             index_name: inner.index_name(shard),
             assigned_tenants: assigned.get(&shard).copied().unwrap_or_default(),
-            stats: member.serving().map(|shard| shard.stats()).unwrap_or_default(),
+            stats: member.local().map(|shard| shard.stats()).unwrap_or_default(),
             queries: member.latency.total(),
             latency: member.latency.quantiles(),
             load: member.load.read(now_us, inner.fleet.began_us),
@@ -175,15 +175,15 @@ impl Engine {
         let of_shard = |(number, shard): (ShardId, Shard)| -> Vec<(ShardId, PartRecall)> {
             shard.recalls().into_iter().map(|part| (number, part)).collect()
         };
-        self.inner.fleet.serving().flat_map(of_shard).collect()
+        self.inner.fleet.local().flat_map(of_shard).collect()
     }
 
     /// Every tenant, ordered by name.
     pub fn tenant_reports(&self) -> Vec<TenantReport> {
         let inner = &self.inner;
         let mut records = BTreeMap::new();
-        for (_, shard) in inner.fleet.serving() {
-            records.extend(shard.namespaces().into_iter().map(|(id, (_, count))| (id, count)));
+        for (_, copy) in inner.copies() {
+            records.insert(copy.namespace.id(), copy.records);
         }
         let loads = inner.tenant_loads();
         let meters = inner.tenant_latency.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -259,9 +259,10 @@ impl Inner {
     }
 
     fn failure(&self, member: &Member) -> Option<String> {
-        let Some(shard) = member.serving() else {
-            return member.quarantine().map(|quarantine| quarantine.to_string());
-        };
+        if let Some(quarantine) = member.quarantine() {
+            return Some(quarantine.to_string());
+        }
+        let shard = member.local()?;
         let problem = shard.poisoned().or_else(|| shard.step_failure())?;
         Some(self.relative(EngineError::new(ErrorCode::Internal, problem)).message)
     }

@@ -61,7 +61,7 @@ impl super::Engine {
 impl Inner {
     /// Verifies what nobody has read yet of what was sealed before the start. Returns whether `pace` ended that before its end.
     pub(crate) fn verify_rest(&self, pace: Pace<'_>) -> bool {
-        for (number, shard) in self.fleet.serving() {
+        for (number, shard) in self.fleet.local() {
             for segment in shard.unverified_segments() {
                 let found = shard.verify_rest(segment, pace);
                 if matches!(found, Ok(Verified::Stopped)) {
@@ -77,14 +77,14 @@ impl Inner {
 
     /// Whether every byte of what is served was verified. What could not be read is tried again.
     pub(crate) fn is_verified(&self) -> bool {
-        self.fleet.serving().all(|(_, shard)| shard.unverified_segments().is_empty())
+        self.fleet.local().all(|(_, shard)| shard.unverified_segments().is_empty())
     }
 
     /// Asks the file system which segments were changed since they were verified, and reads those again; all of a shard in which bytes
     /// were met that cannot be. The same of manifests, if these are to be looked at too. Takes as long as a look at the names where
     /// there is nothing. `pace` may end it.
     pub(crate) fn look_at_files(&self, with_manifests: bool, pace: Pace<'_>) {
-        for (number, shard) in self.fleet.serving() {
+        for (number, shard) in self.fleet.local() {
             let is_suspect = shard.take_suspicion();
             let mut segments =
                 if is_suspect { shard.segments() } else { shard.changed_segments() }.into_iter();
@@ -101,7 +101,7 @@ impl Inner {
 
     /// Bytes of the segments that are served.
     pub(crate) fn file_bytes(&self) -> u64 {
-        let shards = self.fleet.serving();
+        let shards = self.fleet.local();
         shards.map(|(_, shard)| shard.stats().segments.iter().map(|one| one.bytes).sum::<u64>()).sum()
     }
 
@@ -152,7 +152,7 @@ impl Inner {
             return true;
         };
         let served = self.fleet.member(number).ok();
-        let is_served = |member: &&Member| member.serving().is_some_and(|serving| serving.is_same(shard));
+        let is_served = |member: &&Member| member.local().is_some_and(|served| served.is_same(shard));
         // Somebody opened it again meanwhile.
         let Some(member) = served.filter(is_served) else { return false };
         let problem = self.relative(error.into()).message;

@@ -56,12 +56,12 @@ impl Engine {
     }
 
     fn positions(&self) -> Vec<SeqNo> {
-        self.inner.fleet.serving().map(|(_, shard)| shard.last_seq()).collect()
+        self.inner.fleet.local().map(|(_, shard)| shard.last_seq()).collect()
     }
 
     /// Whether all of it was done before the time was up.
     fn settle_segments(&self, goes_on: &mut impl FnMut(SettlingStage) -> bool) -> Result<bool, EngineError> {
-        for (_, shard) in self.inner.fleet.serving() {
+        for (_, shard) in self.inner.fleet.local() {
             while shard.settle_step()? != Step::Idle {
                 if !goes_on(SettlingStage::Segments) {
                     return Ok(false);

@@ -3,7 +3,7 @@
 
 use super::{Engine, Inner, fleet_view::Home};
 use crate::EngineError;
-use pinyon_shard::{Located, Namespace, Page, Shard, Stored};
+use pinyon_backend::{ListPage, Located, MatchPage, Namespace, Page, ShardBackend, Stored, Until};
 use pinyon_types::{Filter, RecordId, SeqNo, ShardId, TenantId};
 use std::sync::Arc;
 
@@ -19,6 +19,12 @@ pub struct Tenant {
     pub(super) inner: Arc<Inner>,
     pub(super) name: TenantId,
     pub(super) home: Option<Home>,
+}
+
+/// A tenant's shard, which is served, and the handle by which the shard knows it.
+pub(super) struct ServedHome<'a> {
+    shard: Arc<dyn ShardBackend>,
+    namespace: &'a Namespace,
 }
 
 impl Engine {
@@ -56,7 +62,7 @@ impl Tenant {
     /// Refused input; its shard is kept out.
     pub fn find(&self, ids: &[RecordId]) -> Result<Vec<Located>, EngineError> {
         match self.served()? {
-            Some((shard, namespace)) => Ok(shard.find(namespace, ids)?),
+            Some(ServedHome { shard, namespace }) => Ok(shard.find(namespace, ids, Until::NEVER)?),
             None => Ok(Vec::new()),
         }
     }
@@ -75,7 +81,9 @@ impl Tenant {
     /// As [`Self::find`].
     pub fn list(&self, prefix: &str, after: Option<&RecordId>, limit: usize) -> Result<Page, EngineError> {
         match self.served()? {
-            Some((shard, namespace)) => Ok(shard.list(namespace, prefix, after, limit)?),
+            Some(ServedHome { shard, namespace }) => {
+                Ok(shard.list(namespace, ListPage { prefix, after, limit }, Until::NEVER)?)
+            }
             None => Ok(Page::default()),
         }
     }
@@ -91,9 +99,10 @@ impl Tenant {
         after: Option<&RecordId>,
         (limit, room): (usize, usize),
     ) -> Result<(Vec<Located>, bool), EngineError> {
-        let Some((shard, namespace)) = self.served()? else { return Ok((Vec::new(), false)) };
+        let Some(ServedHome { shard, namespace }) = self.served()? else { return Ok((Vec::new(), false)) };
         let filter = self.inner.read_filter(filter.clone())?;
-        let (mut found, has_more) = shard.find_matching(namespace, &filter, after, limit)?;
+        let (mut found, has_more) =
+            shard.find_matching(namespace, MatchPage { filter: &filter, after, limit }, Until::NEVER)?;
         let fitting = self.inner.fitting(&found, room);
         let has_more = has_more || fitting < found.len();
         found.truncate(fitting);
@@ -105,7 +114,7 @@ impl Tenant {
     /// # Errors
     /// Its shard is kept out.
     pub fn visible_seq(&self) -> Result<SeqNo, EngineError> {
-        Ok(self.served()?.map_or(SeqNo::ZERO, |(shard, _)| shard.last_seq()))
+        Ok(self.served()?.map_or(SeqNo::ZERO, |home| home.shard.position().unwrap_or_default()))
     }
 
     /// How many records it has; with a filter, how many pass it.
@@ -116,7 +125,9 @@ impl Tenant {
         let served = self.served()?;
         let filter = filter.map(|filter| self.inner.read_filter(filter.clone())).transpose()?;
         match served {
-            Some((shard, namespace)) => Ok(shard.count(namespace, filter.as_ref())?),
+            Some(ServedHome { shard, namespace }) => {
+                Ok(shard.count(namespace, filter.as_ref(), Until::NEVER)?)
+            }
             None => Ok(0),
         }
     }
@@ -132,13 +143,21 @@ impl Tenant {
     /// Whether a query of it is done sooner than another thread is woken for it.
     pub fn is_small(&self) -> bool {
         let components = u64::from(self.inner.settings.dim.get());
-        self.count(None)
-            .is_ok_and(|records| records <= SMALL_RECORDS_MAX && records * components <= SMALL_COMPONENTS_MAX)
+        let is_small = |records| records <= SMALL_RECORDS_MAX && records * components <= SMALL_COMPONENTS_MAX;
+        match self.served() {
+            // Whoever keeps records elsewhere is waited for.
+            Ok(Some(ServedHome { shard, namespace })) => {
+                shard.capabilities().answers_at_once
+                    && shard.count(namespace, None, Until::NEVER).is_ok_and(is_small)
+            }
+            nowhere => nowhere.is_ok(),
+        }
     }
 
     /// Its shard and the handle by which the shard knows it, if it was ever placed.
-    pub(super) fn served(&self) -> Result<Option<(Shard, &Namespace)>, EngineError> {
+    pub(super) fn served(&self) -> Result<Option<ServedHome<'_>>, EngineError> {
         let Some(home) = &self.home else { return Ok(None) };
-        Ok(Some((self.inner.shard(home.assignment.shard)?, &home.namespace)))
+        let shard = self.inner.backend(home.assignment.shard)?;
+        Ok(Some(ServedHome { shard, namespace: &home.namespace }))
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     catalog::{AssignRequest, Assignment, Pin},
     placement::{PlacementPolicy, ShardLoad},
 };
+use pinyon_backend::{Frozen, Namespace, ShardBackend, Until};
 use pinyon_planted::is_planted;
-use pinyon_shard::{Namespace, Shard};
 use pinyon_types::{Invalid, ShardId, TenantId};
 use std::collections::BTreeMap;
 
@@ -70,15 +70,13 @@ impl Engine {
         }
         let shard = ShardId::new(shard);
         // Nobody is sent to a shard that cannot take them in.
-        inner.shard(shard)?;
+        inner.backend(shard)?;
+        let _one_at_a_time = inner.lock_rerouting();
         let old = inner.routing.lookup(tenant.as_str()).filter(|old| old.shard != shard);
-        let left = old.map(|old| inner.leave(&tenant, old, shard)).transpose()?;
+        old.map(|old| inner.leave(&tenant, old, shard)).transpose()?;
         let request = AssignRequest { tenant, shard, pin: Pin::Explicit };
-        let assigned = inner.routing.assign(vec![request]);
-        if let (Err(_), Some((shard, namespace))) = (&assigned, &left) {
-            shard.open_namespace(namespace)?;
-        }
-        Ok(assigned?[0])
+        // After a failure nobody knows which route a restart will find: the old one stays closed.
+        Ok(inner.routing.assign(vec![request])?[0])
     }
 
     /// Every tenant with its assignment, ordered by name.
@@ -100,17 +98,11 @@ impl Engine {
 
 impl Inner {
     /// Ends a tenant's stay on a shard on which it has no records: what was routed there before is refused from here on, and routed again.
-    fn leave(
-        &self,
-        tenant: &TenantId,
-        old: Assignment,
-        to: ShardId,
-    ) -> Result<(Shard, Namespace), EngineError> {
+    fn leave(&self, tenant: &TenantId, old: Assignment, to: ShardId) -> Result<(), EngineError> {
         let Home { namespace, .. } = Home::of(tenant, old);
-        let shard = self.shard(old.shard)?;
-        let records = shard.close_namespace(&namespace)?;
+        let records = self.close_if_empty(&*self.backend(old.shard)?, &namespace)?;
         if records == 0 {
-            return Ok((shard, namespace));
+            return Ok(());
         }
         let message = format!(
             "tenant {tenant} has {records} records on {}; assigning it to {} would lose sight of them. Delete them \
@@ -119,6 +111,20 @@ impl Inner {
             self.index_name(to)
         );
         Err(EngineError::new(ErrorCode::FailedPrecondition, message))
+    }
+
+    /// Closes a namespace unless it has records: says how many. To be called by one at a time: who opens it again must not open what
+    /// another closed.
+    pub(super) fn close_if_empty(
+        &self,
+        shard: &dyn ShardBackend,
+        namespace: &Namespace,
+    ) -> Result<u64, EngineError> {
+        let Frozen { records, seq: _ } = shard.close(namespace, Until::NEVER)?;
+        if records > 0 {
+            shard.open(namespace)?;
+        }
+        Ok(records)
     }
 
     /// Where a tenant lives, which is placed if it is new.
@@ -141,8 +147,8 @@ impl Inner {
     ) -> Result<ShardId, EngineError> {
         let policy = self.settings.placement;
         let chosen = policy.place(tenant, loads);
-        let Err(kept_out) = self.shard(chosen) else { return Ok(chosen) };
-        let serves = |load: &&ShardLoad| self.shard(load.shard).is_ok();
+        let Err(kept_out) = self.backend(chosen) else { return Ok(chosen) };
+        let serves = |load: &&ShardLoad| self.backend(load.shard).is_ok();
         let left: Vec<ShardLoad> = loads.iter().filter(serves).copied().collect();
         if (policy == PlacementPolicy::Mmh3 && !is_planted(16)) || left.is_empty() {
             return Err(kept_out);
@@ -153,10 +159,11 @@ impl Inner {
     /// What the placement policy needs to know; loads are counted only for a policy that looks at them.
     pub(crate) fn shard_loads(&self) -> Vec<ShardLoad> {
         let is_counted = self.settings.placement.needs_loads();
+        let everywhere = self.view().everywhere();
         let tenants = if is_counted { self.routing.routes().count_by_shard() } else { BTreeMap::new() };
         let load = |(shard, member): (ShardId, &Member)| {
-            let served = member.serving().filter(|_| is_counted);
-            let vectors = served.map_or(0, |shard| shard.records());
+            let served = member.backend().filter(|_| is_counted);
+            let vectors = served.map_or(0, |backend| backend.records(everywhere.scope(shard)));
             ShardLoad { shard, weight: 1, tenants: tenants.get(&shard).copied().unwrap_or(0), vectors }
         };
         self.fleet.members().map(load).collect()

@@ -1,5 +1,6 @@
 //! Tests of the whole engine: tenants kept apart, fan-out against one big list, restarts, refusals, the doctor.
 
+mod backends;
 mod erase;
 mod inputs;
 mod names;

@@ -11,7 +11,8 @@ use crate::{
     engine::{Fleet, Inner, ShardOutcome, ShardReport, Targets},
     load,
 };
-use pinyon_shard::{Hit, Query, SharedSearch, Work};
+use pinyon_backend::{Hit, Query, SharedSearch, Until};
+use pinyon_shard::Work;
 use pinyon_types::{Distance, Effort, Filter, ShardId, SparseVector, TopK, Vector};
 use rounds::Ask;
 pub(crate) use searchers::Searchers;
@@ -50,7 +51,7 @@ impl Plan {
     fn asks(&self, fleet: &Fleet, shards: &[ShardId]) -> Vec<Ask> {
         let k = self.top_k.get();
         match shards {
-            [_, _, ..] if self.targets.is_everything() => rounds::by_share_of_rows(fleet, shards, k),
+            [_, _, ..] if self.targets.is_everything() => rounds::by_share_of_rows(fleet, &self.targets, k),
             _ => shards.iter().map(|shard| Ask { shard: *shard, expected: k }).collect(),
         }
     }
@@ -82,8 +83,8 @@ pub(crate) struct Gathered {
 pub(crate) fn run(inner: &Inner, plan: Plan) -> Result<Gathered, EngineError> {
     let shards = plan.targets.shards();
     // Some answer in part; with none left there is no answer.
-    if let Some(first) = shards.first().filter(|_| shards.iter().all(|one| inner.shard(*one).is_err())) {
-        inner.shard(*first)?;
+    if let Some(first) = shards.first().filter(|_| shards.iter().all(|one| inner.backend(*one).is_err())) {
+        inner.backend(*first)?;
     }
     let deadline_us = plan.timeout.map(|timeout| deadline(inner, timeout));
     let top_k = plan.top_k;
@@ -187,7 +188,7 @@ const GRACE_US: u64 = 20_000;
 fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: Option<u64>) -> Part {
     let plan = &round.plan;
     let began_us = fleet.clock.now_us();
-    let stop = || deadline_us.is_some_and(|deadline_us| fleet.clock.now_us() >= deadline_us);
+    let until = Until::at(&*fleet.clock, deadline_us);
     let query = Query {
         vector: Some(&plan.vector).filter(|vector| !vector.as_slice().is_empty()),
         sparse: plan.sparse.as_ref(),
@@ -199,8 +200,8 @@ fn ask(fleet: &Fleet, round: &Round, Ask { shard, expected }: Ask, deadline_us: 
         effort: plan.effort,
         explain: plan.explain.then_some(&*fleet.clock),
     };
-    let search = || Ok(fleet.shard(shard)?.search(plan.targets.scope(shard), query, &stop)?);
-    let found = if stop() { None } else { Some(search()) };
+    let search = || Ok(fleet.backend(shard)?.search(plan.targets.scope(shard), query, until)?);
+    let found = if until.is_over() { None } else { Some(search()) };
     let ended_us = fleet.clock.now_us();
     let report = |outcome, work| ShardReport {
         shard,

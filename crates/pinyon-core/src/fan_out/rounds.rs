@@ -3,7 +3,7 @@
 //! a tenant that has all of them costs one search more.
 
 use super::Part;
-use crate::engine::{Fleet, ShardOutcome};
+use crate::engine::{Fleet, ShardOutcome, Targets};
 use pinyon_shard::Hit;
 use pinyon_types::ShardId;
 use std::collections::BTreeMap;
@@ -19,9 +19,12 @@ pub(super) struct Ask {
 }
 
 /// What every shard is asked first when all rows of all of them are searched for `k` results.
-pub(super) fn by_share_of_rows(fleet: &Fleet, shards: &[ShardId], k: usize) -> Vec<Ask> {
-    let rows: Vec<u64> =
-        shards.iter().map(|shard| fleet.shard(*shard).map_or(0, |shard| shard.records())).collect();
+pub(super) fn by_share_of_rows(fleet: &Fleet, targets: &Targets, k: usize) -> Vec<Ask> {
+    let shards = targets.shards();
+    let rows: Vec<u64> = shards
+        .iter()
+        .map(|shard| fleet.backend(*shard).map_or(0, |backend| backend.records(targets.scope(*shard))))
+        .collect();
     let all: u64 = rows.iter().sum();
     let asks = shards.iter().zip(rows);
     asks.map(|(shard, rows)| Ask { shard: *shard, expected: expected(k, rows, all) }).collect()

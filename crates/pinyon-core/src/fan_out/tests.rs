@@ -65,7 +65,7 @@ impl Sample {
 
     fn settle(&self) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        for (_, shard) in self.engine.inner.fleet.serving() {
+        for (_, shard) in self.engine.inner.fleet.local() {
             shard.compact().unwrap();
             while shard.derive(&pool, &|| false) != Step::Idle {}
             let segments = shard.stats().segments;

@@ -8,7 +8,7 @@ mod write;
 
 pub use report::{LostRecords, SalvageReport, SalvagedNamespace};
 
-use crate::{ShardError, ShardPlace, ShardShape, log_entry, namespace::Namespace};
+use crate::{Namespace, ShardError, ShardPlace, ShardShape, log_entry};
 use pinyon_storage::{
     Owner,
     io::SharedIo,

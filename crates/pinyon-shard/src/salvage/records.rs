@@ -2,7 +2,7 @@
 //! dead may be damaged.
 
 use super::{LostRecords, SalvageReport, SalvagedNamespace, later, rows::RescuedRows};
-use crate::{log_entry::Operation, namespace::Namespace};
+use crate::{Namespace, log_entry::Operation};
 use pinyon_planted::is_planted;
 use pinyon_types::{NamespaceId, Record, RecordId, SegmentId, SeqNo};
 use roaring::RoaringBitmap;

@@ -1,7 +1,7 @@
 //! Writing what is left as a new shard.
 
 use super::{Salvage, SalvageReport};
-use crate::{Birth, Change, Shard, ShardError, ShardOptions, ShardPlace, Step, namespace::Namespace};
+use crate::{Birth, Change, Namespace, Shard, ShardError, ShardOptions, ShardPlace, Step};
 use pinyon_storage::io::SharedIo;
 use pinyon_types::Record;
 use std::path::Path;

@@ -42,8 +42,8 @@ impl Search<'_> {
         let found = &found[..found.partition_point(|one| one.0 <= bound)];
         self.hits.reserve(found.len());
         for &(distance, slot) in found {
-            let place = Place::Layer(Arc::clone(&view.layer), slot);
-            self.hits.push(Hit { namespace: view.layer.namespace_of(slot).clone(), distance, place });
+            let record = Place::Layer(Arc::clone(&view.layer), slot).located();
+            self.hits.push(Hit::new(view.layer.namespace_of(slot).clone(), distance, record));
         }
     }
 

@@ -1,35 +1,10 @@
 //! Which way answers: what costs least of the ways that keep the promise of recall.
 
-use crate::settings::{GraphEngine, Prices};
+use crate::{
+    Reason,
+    settings::{GraphEngine, Prices},
+};
 use pinyon_index::GraphCost;
-
-/// Why a graph did not answer, or did in spite of what its test found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// A scan costs less than a walk.
-    ScanIsCheaper,
-    /// Too few of the graph's rows are alive and pass the filter.
-    FewRowsWanted,
-    /// The graph is not sure to reach its recall, and a scan is bearable.
-    GraphBelowTarget,
-    /// The graph is not sure to reach its recall, and a scan takes too long.
-    ScanIsTooLong,
-    /// The walk found too few rows that are alive and pass the filter.
-    WalkFoundTooFew,
-}
-
-impl Reason {
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ScanIsCheaper => "scan_is_cheaper",
-            Self::FewRowsWanted => "few_rows_wanted",
-            Self::GraphBelowTarget => "graph_below_target",
-            Self::ScanIsTooLong => "scan_is_too_long",
-            Self::WalkFoundTooFew => "walk_found_too_few",
-        }
-    }
-}
 
 /// What a walk costs beside a scan.
 #[derive(Debug, Clone, Copy, PartialEq)]

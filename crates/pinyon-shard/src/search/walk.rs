@@ -1,11 +1,8 @@
 //! Walks of graphs.
 
-use super::{
-    Search, coded,
-    layers::Best,
-    plan::{Reason, is_walk_chosen},
-};
+use super::{Search, coded, layers::Best, plan::is_walk_chosen};
 use crate::{
+    Reason,
     graphs::{Built, Walk},
     layer::LayerView,
     part::{Part, Span},

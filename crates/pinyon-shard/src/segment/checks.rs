@@ -1,7 +1,7 @@
 //! Whether the sections of a segment fit each other: afterwards no offset in them leads astray.
 
 use super::layout::{ROWS_MAX, tag};
-use crate::{layer::NamespaceRows, namespace::Namespace};
+use crate::{Namespace, layer::NamespaceRows};
 use pinyon_storage::{
     bytes::Reader,
     metadata_bytes::MetadataView,

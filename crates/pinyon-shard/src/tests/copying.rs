@@ -5,7 +5,8 @@ use super::{
     operations::{Model, NAMESPACES, random_change},
     upsert,
 };
-use crate::{Change, Located, Noted, Shard, ShardError, Step, Watch};
+use crate::{Change, LocalWatch, Located, Noted, Shard, ShardError, Step};
+use pinyon_backend::ScanPage;
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{Metric, Record, RecordId, SeededRng, limits};
 use std::{
@@ -24,7 +25,7 @@ const ROUNDS: u32 = 40;
 struct Copier {
     shard: Shard,
     space: u64,
-    watch: Watch,
+    watch: LocalWatch,
     copy: BTreeMap<RecordId, Record>,
     /// The last id that a page gave; none before the first.
     after: Option<RecordId>,
@@ -38,7 +39,10 @@ impl Copier {
     }
 
     fn page(&mut self, limit: usize) {
-        let scanned = self.shard.scan(&namespace(self.space), self.after.as_ref(), (limit, PAGE_BYTES));
+        let scanned = self.shard.scan(
+            &namespace(self.space),
+            ScanPage { after: self.after.as_ref(), limit, bytes_max: PAGE_BYTES },
+        );
         let (found, has_more) = scanned.unwrap();
         assert!(
             found.len() <= limit && (found.len() == 1 || bytes(&found) <= PAGE_BYTES || found.is_empty())
@@ -154,7 +158,8 @@ fn no_change_of_four_writers_escapes_a_watch_that_is_taken_all_the_time() {
         copier.page(100);
     }
     copier.catch_up();
-    let all = shard.scan(&namespace(1), None, (1_000, usize::MAX)).unwrap().0;
+    let all =
+        shard.scan(&namespace(1), ScanPage { after: None, limit: 1_000, bytes_max: usize::MAX }).unwrap().0;
     let all: BTreeMap<_, _> = all.iter().map(|one| (one.id(), one.stored().record)).collect();
     assert!(!all.is_empty());
     assert_eq!(copier.copy, all);

@@ -278,14 +278,17 @@ fn an_erased_tenant_is_gone_at_once_with_what_was_set_aside_and_others_stay() {
 }
 
 #[test]
-fn a_closed_namespace_takes_no_writes_of_old_routes_and_one_with_records_is_not_closed() {
+fn a_closed_namespace_takes_no_writes_of_old_routes() {
     let mut world = World::new(10);
     world.put(1, 1);
     let (old, shard) = (namespace(1), world.shard.clone());
-    assert_eq!(shard.close_namespace(&old).unwrap(), 1);
+    assert_eq!(shard.close_namespace(&old).unwrap().records, 1);
+    let refused = shard.write(&old, Change::DeleteAll);
+    assert!(matches!(refused, Err(ShardError::StaleRoute { .. })), "with records or without");
+    shard.open_namespace(&old).unwrap();
     world.put(1, 2);
     shard.write(&old, Change::DeleteAll).unwrap();
-    assert_eq!(shard.close_namespace(&old).unwrap(), 0);
+    assert_eq!(shard.close_namespace(&old).unwrap().records, 0);
     for change in [Change::DeleteAll, Change::DeleteIds(vec![id("x")]), super::upsert(1, &mut world.rng)] {
         assert!(matches!(shard.write(&old, change), Err(ShardError::StaleRoute { .. })));
     }

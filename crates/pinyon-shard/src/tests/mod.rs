@@ -1,5 +1,6 @@
 //! Tests of the whole shard: against a model, against every failing call, against every crash.
 
+mod backend;
 mod budget;
 mod coding;
 mod copying;

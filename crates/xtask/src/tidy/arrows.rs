@@ -3,14 +3,18 @@
 use super::{Findings, Source};
 
 /// A crate and those of ours that it may depend on.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("pinyon-types", &[]),
     ("pinyon-distance", &["pinyon-types"]),
     ("pinyon-index", &["pinyon-distance", "pinyon-types"]),
     ("pinyon-storage", &["pinyon-types"]),
-    ("pinyon-shard", &["pinyon-index", "pinyon-storage", "pinyon-distance", "pinyon-types"]),
+    ("pinyon-backend", &["pinyon-index", "pinyon-distance", "pinyon-types"]),
+    (
+        "pinyon-shard",
+        &["pinyon-backend", "pinyon-index", "pinyon-storage", "pinyon-distance", "pinyon-types"],
+    ),
     ("pinyon-embed", &["pinyon-types"]),
-    ("pinyon-core", &["pinyon-shard", "pinyon-embed", "pinyon-types", "pinyon-storage"]),
+    ("pinyon-core", &["pinyon-shard", "pinyon-backend", "pinyon-embed", "pinyon-types", "pinyon-storage"]),
     ("pinyon-wire", &["pinyon-types"]),
     ("pinyon-server", &["pinyon-core", "pinyon-wire", "pinyon-embed", "pinyon-types"]),
     (

@@ -10,8 +10,13 @@ struct Confined {
 }
 
 /// Where shards are reached from: the fleet's view, which looks tenants up (TEN-2), and what asks a shard without an engine.
-const HANDLES: [&str; 4] =
-    ["crates/pinyon-shard/", "crates/pinyon-core/src/engine/fleet_view.rs", "benches/", "tests/"];
+const HANDLES: [&str; 5] = [
+    "crates/pinyon-backend/",
+    "crates/pinyon-shard/",
+    "crates/pinyon-core/src/engine/fleet_view.rs",
+    "benches/",
+    "tests/",
+];
 
 const CONFINED: [Confined; 11] = [
     Confined {

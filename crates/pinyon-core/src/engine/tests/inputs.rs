@@ -1,6 +1,7 @@
 //! What records and documents may be: magnitudes, ids, names of fields; and what asking for them leaves behind.
 
 use super::*;
+use pinyon_backend::Until;
 use pinyon_types::{Dim, Metric, Record, TenantId, Vector, limits};
 
 /// Distinct magnitudes, from the least subnormal f32 to far beyond what squares of f32 can hold.
@@ -60,9 +61,9 @@ fn ids_of_older_versions_are_read_updated_and_removed_and_no_new_ones_are_taken(
     let home = engine.inner.home_or_place(&TenantId::new("t").unwrap()).unwrap();
     engine
         .inner
-        .shard(home.assignment.shard)
+        .backend(home.assignment.shard)
         .unwrap()
-        .write(&home.namespace, Change::Upsert(vec![old.clone()]))
+        .write(&home.namespace, Change::Upsert(vec![old.clone()]), Until::NEVER)
         .unwrap();
     let refused = engine.write("t", Change::Upsert(vec![record("a", [1.0; 64]), old.clone()])).unwrap_err();
     assert!(

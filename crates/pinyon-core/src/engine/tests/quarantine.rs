@@ -225,7 +225,7 @@ fn a_shard_that_takes_no_writes_is_opened_again_beside_its_readers() {
     let engine = Engine::open(&dir, settings()).unwrap();
     fill(&engine, TENANTS, 3);
     let tenant = tenants_of(&engine, 1).swap_remove(0);
-    let old = engine.inner.fleet.shard(ShardId::new(1)).unwrap();
+    let old = engine.inner.fleet.member(ShardId::new(1)).unwrap().local().unwrap();
     // Whatever a shard refuses writes for, it is read again from its files.
     old.close().unwrap();
     assert_eq!(engine.write(&tenant, Change::DeleteAll).unwrap_err().code, ErrorCode::WritesRefused);
@@ -236,7 +236,7 @@ fn a_shard_that_takes_no_writes_is_opened_again_beside_its_readers() {
     // Who held the shard before sees what it saw.
     assert_eq!(old.records(), old.namespaces().values().map(|(_, records)| records).sum::<u64>());
     let file = "shards/shard-0001/wal-1.log: no such device";
-    let new = engine.inner.fleet.shard(ShardId::new(1)).unwrap();
+    let new = engine.inner.fleet.member(ShardId::new(1)).unwrap().local().unwrap();
     new.give_up(&format!("{}", dir.join(file).display()));
     let failures: Vec<String> = engine.shards().into_iter().filter_map(|shard| shard.failure).collect();
     assert_eq!(failures, [file], "where the data directory lies is nobody's business");

@@ -34,7 +34,8 @@ impl SharedSearch {
         self.bound.get()
     }
 
-    pub(super) const fn codes(&self) -> &OnceLock<CodedQuery> {
+    /// The query's codes, made by the first search that needs them.
+    pub const fn codes(&self) -> &OnceLock<CodedQuery> {
         &self.codes
     }
 }
