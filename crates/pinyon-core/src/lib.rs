@@ -38,6 +38,7 @@ mod indexes;
 mod latency;
 mod load;
 mod memory_returned;
+mod moves;
 mod placement;
 mod scrubber;
 mod settings;

@@ -14,6 +14,8 @@ pub enum Fault {
     LoseAnswer,
     /// A write is given up by its caller, and takes effect when [`super::Fake::land`] is called.
     LandLate,
+    /// A write is acknowledged, and has no effect.
+    Forget,
     /// A search answers with half of what there is, and says so.
     AnswerInPart,
 }
@@ -32,7 +34,7 @@ impl Faults {
     }
 
     pub(super) fn of_search(&mut self) -> Option<Fault> {
-        self.next(|fault| !matches!(fault, Fault::LoseAnswer | Fault::LandLate))
+        self.next(|fault| !matches!(fault, Fault::LoseAnswer | Fault::LandLate | Fault::Forget))
     }
 
     pub(super) fn of_read(&mut self) -> Option<Fault> {

@@ -99,6 +99,7 @@ impl ShardBackend for Fake {
                 state.late.push((to.clone(), change));
                 Err(WriteError::Unknown(BackendError::TimedOut))
             }
+            Some(Fault::Forget) => Ok(Receipt { seq: state.copies.seq, records: 0 }),
             _ if until.is_over() => refuse(BackendError::TimedOut, change),
             _ => state.copies.apply(to, change),
         }

@@ -1,0 +1,127 @@
+//! How fast a copy may be made.
+
+use super::CopyError;
+use pinyon_types::Clock;
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+/// What a step of a copy read or wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Spent {
+    /// Records.
+    pub(crate) rows: u64,
+    /// Bytes of them, about.
+    pub(crate) bytes: u64,
+}
+
+/// Told of every step of a copy; may make it wait, or end it.
+pub(crate) trait Pace: Send + Sync + std::fmt::Debug {
+    /// Waits until the next step may begin.
+    ///
+    /// # Errors
+    /// [`CopyError::Ended`].
+    fn spent(&self, spent: Spent) -> Result<(), CopyError>;
+
+    /// Waits a moment because a side is busy.
+    ///
+    /// # Errors
+    /// [`CopyError::Ended`].
+    fn wait_a_moment(&self) -> Result<(), CopyError>;
+}
+
+/// Longest wait without a look at whether the copy is to end.
+const LOOK: Duration = Duration::from_millis(50);
+const MOMENT: Duration = Duration::from_millis(10);
+
+/// So many rows and bytes a second on average, and as much at once as a tenth of a second allows.
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    clock: Arc<dyn Clock>,
+    rows_per_second: u64,
+    bytes_per_second: u64,
+    /// When what was spent so far is paid for, in microseconds.
+    paid_us: Mutex<u64>,
+    is_ended: AtomicBool,
+}
+
+impl Throttle {
+    /// For so many of each a second; 0 for no limit.
+    pub(crate) fn new(clock: Arc<dyn Clock>, rows_per_second: u64, bytes_per_second: u64) -> Self {
+        let (paid_us, is_ended) = (Mutex::new(clock.now_us()), AtomicBool::new(false));
+        Self { clock, rows_per_second, bytes_per_second, paid_us, is_ended }
+    }
+
+    /// Ends whatever waits, and whatever asks from now on.
+    pub(crate) fn end(&self) {
+        self.is_ended.store(true, Ordering::Release);
+    }
+
+    /// When the next step may begin, after this was spent.
+    fn pay(&self, spent: Spent) -> u64 {
+        const AT_ONCE_US: u64 = 100_000;
+        let mut paid_us = self.paid_us.lock().unwrap_or_else(PoisonError::into_inner);
+        let cost = cost_us(spent.rows, self.rows_per_second).max(cost_us(spent.bytes, self.bytes_per_second));
+        *paid_us = (*paid_us).max(self.clock.now_us().saturating_sub(AT_ONCE_US)).saturating_add(cost);
+        *paid_us
+    }
+
+    fn check(&self) -> Result<(), CopyError> {
+        if self.is_ended.load(Ordering::Acquire) { Err(CopyError::Ended) } else { Ok(()) }
+    }
+}
+
+/// How long so many take at a rate; nothing where there is no limit.
+fn cost_us(count: u64, per_second: u64) -> u64 {
+    count.saturating_mul(1_000_000).checked_div(per_second).unwrap_or(0)
+}
+
+impl Pace for Throttle {
+    fn spent(&self, spent: Spent) -> Result<(), CopyError> {
+        let begins_us = self.pay(spent);
+        loop {
+            self.check()?;
+            let left = Duration::from_micros(begins_us.saturating_sub(self.clock.now_us()));
+            if left.is_zero() {
+                return Ok(());
+            }
+            thread::park_timeout(left.min(LOOK));
+        }
+    }
+
+    fn wait_a_moment(&self) -> Result<(), CopyError> {
+        self.check()?;
+        thread::park_timeout(MOMENT);
+        self.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pinyon_types::ManualClock;
+
+    #[test]
+    fn a_rate_is_kept_on_average_by_whichever_of_rows_and_bytes_costs_more() {
+        let clock = Arc::new(ManualClock::default());
+        clock.advance(Duration::from_secs(10));
+        let throttle = Throttle::new(Arc::clone(&clock) as _, 100, 1_000);
+        let begins_ms = |rows, bytes| throttle.pay(Spent { rows, bytes }) / 1_000;
+        // Ten rows or a hundred bytes cost a tenth of a second.
+        assert_eq!([begins_ms(10, 0), begins_ms(10, 5), begins_ms(1, 200)], [10_100, 10_200, 10_400]);
+        clock.advance(Duration::from_secs(60));
+        // What was not used is saved up for a tenth of a second.
+        assert_eq!([begins_ms(10, 0), begins_ms(10, 0)], [70_000, 70_100]);
+        let unlimited = Throttle::new(Arc::clone(&clock) as _, 0, 0);
+        assert!(unlimited.pay(Spent { rows: u64::MAX, bytes: u64::MAX }) <= clock.now_us());
+        assert_eq!(unlimited.spent(Spent::default()), Ok(()));
+        throttle.end();
+        assert_eq!(throttle.spent(Spent::default()), Err(CopyError::Ended));
+        assert_eq!(throttle.wait_a_moment(), Err(CopyError::Ended));
+    }
+}
