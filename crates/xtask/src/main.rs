@@ -17,6 +17,7 @@ usage: cargo xtask VERB
   ci --quick   fmt, clippy, tidy
   tidy         the project's own rules
   tidy --bless remember the counts and the format as they are now
+  circles      the modules of each crate that name each other in circles, and who names whom
   readme       README's table of settings, written anew from the code
   sdk          the official SDKs against the binary (needs python3 and node; installs them below target/sdk)
   fuzz         requests that break Pinecone's API (needs python3; --examples N, --seconds N)
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ["ci", "--quick"] => gate::run(&root, &gate::QUICK),
         ["tidy"] => tidy::run(&root),
         ["tidy", "--bless"] => tidy::bless(&root),
+        ["circles"] => tidy::print_circles(&root),
         ["readme"] => gate::readme(&root),
         ["deny"] => deny::run(&root),
         ["sdk", more @ ..] => gate::sdk(&root, more),

@@ -1,6 +1,6 @@
 //! Which crate may use which: the table of the architecture, held against every manifest.
 
-use super::{Findings, Source};
+use super::source::{Findings, Source};
 
 /// A crate and those of ours that it may depend on.
 const ARROWS: [(&str, &[&str]); 17] = [

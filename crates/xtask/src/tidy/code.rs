@@ -1,6 +1,9 @@
 //! Words that must not stand where they stand.
 
-use super::{Findings, Source, lexer::code_only};
+use super::{
+    lexer::code_only,
+    source::{Findings, Source},
+};
 
 /// A word that code may use only in certain places.
 struct Confined {

@@ -1,6 +1,9 @@
 //! Documents that must not fall behind the code.
 
-use super::{Findings, Settings, Source};
+use super::{
+    settings::Settings,
+    source::{Findings, Source},
+};
 
 const ARCHITECTURE: &str = "crates/ARCHITECTURE.md";
 const FORMAT: &str = "crates/pinyon-storage/FORMAT.md";

@@ -1,6 +1,10 @@
 //! Sizes: files and functions stay small; how many are large may only fall.
 
-use super::{Findings, Settings, Source, lexer::code_only};
+use super::{
+    lexer::code_only,
+    settings::Settings,
+    source::{Findings, Source},
+};
 
 const FILE_LINES_MAX: usize = 600;
 const FILE_LINES_QUESTIONED: usize = 400;
