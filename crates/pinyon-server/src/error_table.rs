@@ -50,6 +50,12 @@ impl ApiError {
     pub fn invalid(field: &str, problem: impl Into<String>) -> Self {
         pinyon_types::Invalid::new(field, problem).into()
     }
+
+    /// The refusal of a body of more than `bytes_max` bytes, decompressed ones if it came compressed.
+    pub(crate) fn too_large(bytes_max: usize) -> Self {
+        let message = format!("the body must have at most {bytes_max} bytes; send it in parts");
+        Self::new(413, "PAYLOAD_TOO_LARGE", message)
+    }
 }
 
 impl From<pinyon_types::Invalid> for ApiError {

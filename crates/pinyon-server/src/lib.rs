@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::needless_pass_by_value))]
 
+mod advertised_host;
 mod auth;
 pub mod config;
 pub mod convert;

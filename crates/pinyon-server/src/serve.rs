@@ -3,7 +3,10 @@
 use crate::{
     auth::Access,
     config::Settings,
-    http::{App, Gate, Listeners, Sockets, Workers, ops_router, raise_limit, router, single_router},
+    http::{
+        App, Gate, Listeners, Sockets, Workers, open_index_port, ops_router, raise_limit, router,
+        single_router,
+    },
     live::{Live, Reloadable},
     pinecone::{Hosts, SingleIndex},
     ports::{self, Bound},
@@ -125,7 +128,7 @@ fn open_tls(
 /// Opens every index's own port.
 fn every_index(app: App) -> Router {
     for index in app.indexes().all() {
-        app.listeners().open(&app, &index.description.name, index.description.port);
+        open_index_port(&app, &index.description.name, index.description.port);
     }
     router(app)
 }

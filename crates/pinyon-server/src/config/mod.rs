@@ -23,9 +23,10 @@ pub use setting::Setting;
 
 use crate::{
     KeyRing, Reloadable,
+    advertised_host::AdvertisedHost,
     auth::KeySource,
     http::SocketSettings,
-    pinecone::{AdvertisedHost, HostFormat, SingleIndex},
+    pinecone::{HostFormat, SingleIndex},
     strangers::Allowed,
     tls::{TlsDemands, TlsSettings},
 };

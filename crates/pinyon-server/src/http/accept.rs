@@ -5,6 +5,7 @@
 mod attended;
 mod begins;
 mod descriptors;
+mod door;
 mod drive;
 mod frames;
 mod held;
@@ -17,14 +18,12 @@ mod sockets;
 mod source;
 
 pub(crate) use descriptors::raise_limit;
+pub(crate) use door::{Door, OverTls, PortService};
 pub(crate) use limits::Limits;
 pub(crate) use places::{Places, PlacesReport};
 pub(crate) use sockets::{Port, SocketSettings, Sockets};
 pub(crate) use source::AddressRange;
 
-use super::Workers;
-use crate::{auth::Access, strangers::Strangers, tls::Tls};
-use axum::Router;
 use places::Refusal;
 use serve_one::Server;
 use std::{future::Future, io, net::SocketAddr, os::fd::AsFd, sync::Arc, time::Duration};
@@ -37,32 +36,6 @@ use tokio::{
 
 /// Pause after an error of the system that is not about one connection.
 const PAUSE: Duration = Duration::from_millis(10);
-
-/// What a port asks of a connection before HTTP. Cheap to clone.
-#[derive(Debug, Clone)]
-pub(crate) struct Door {
-    pub(crate) limits: Limits,
-    /// Whether TLS is spoken too; plain text always is.
-    pub(crate) tls: Option<Tls>,
-    /// Who is refused by his request's head.
-    pub(crate) strangers: Arc<Strangers>,
-    /// Who speaks to it.
-    pub(crate) workers: Workers,
-    /// Whose connections count as those of somebody who was let in.
-    pub(crate) access: Arc<Access>,
-    pub(crate) sockets: Arc<Sockets>,
-}
-
-/// What a port serves, and how.
-pub(crate) struct PortService {
-    pub(crate) router: Router,
-    pub(crate) door: Door,
-    pub(crate) port: Port,
-}
-
-/// Marks requests that came over TLS.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OverTls;
 
 /// Connections that may wait to be accepted. Where there is no room the system drops their first packet, and a client sends it again
 /// after a second; the standard library asks for 128.

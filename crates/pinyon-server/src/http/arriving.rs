@@ -1,10 +1,7 @@
 //! Bodies while they arrive: every byte is charged to the request's ticket before it is kept, and a body that is slow to come
 //! gives its place up until it is there.
 
-use super::{
-    gate::{Refused, Ticket},
-    request::too_large,
-};
+use super::gate::{Refused, Ticket};
 use crate::ApiError;
 use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::BodyExt;
@@ -54,12 +51,12 @@ pub(super) async fn whole(body: Body, bytes_max: usize, time_max: Duration) -> R
 async fn collect(mut body: Body, bytes_max: usize, ticket: Option<&Ticket>) -> Result<Bytes, ApiError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > bytes_max {
-        return Err(too_large(bytes_max));
+        return Err(ApiError::too_large(bytes_max));
     }
     let mut next = async |so_far: usize| {
         let Some(piece) = piece(&mut body).await? else { return Ok(None) };
         if so_far + piece.len() > bytes_max {
-            return Err(too_large(bytes_max));
+            return Err(ApiError::too_large(bytes_max));
         }
         if let Some(ticket) = ticket {
             ticket.charge(piece.len())?;

@@ -1,7 +1,7 @@
 //! The control port's other face: who asks for the host `<index>.localhost` speaks to that index's data plane, as on its
 //! own port. For places where one port is all there is.
 
-use super::{App, index_router};
+use super::{App, index_router::index_router};
 use axum::{Router, extract::Request, response::Response};
 use std::{
     collections::BTreeMap,

@@ -5,7 +5,6 @@ use super::{
     App,
     arriving::make_room,
     gate::Refused,
-    request::too_large,
     sending::{Unpaid, paid},
 };
 use crate::ApiError;
@@ -78,7 +77,7 @@ pub(super) fn gunzip(
             return Ok(plain.into());
         }
         if plain.len() > bytes_max {
-            return Err(too_large(bytes_max));
+            return Err(ApiError::too_large(bytes_max));
         }
         charge(read)?;
     }

@@ -12,7 +12,7 @@ mod passing;
 
 pub(crate) use passing::{pass, pass_lending};
 
-use super::{pool::Pool, request::too_large};
+use super::pool::Pool;
 use crate::ApiError;
 use axum::{extract::Request, http::Method};
 use pinyon_core::{EngineError, ErrorCode, MemoryBudget, Pressure};
@@ -109,7 +109,7 @@ impl From<Refused> for ApiError {
                 "the process is above its limit on memory (PINYON_MEMORY_MIB): only deletions and small requests are let in; try again in a \
                  second",
             ),
-            Refused::TooLarge(bytes_max) => too_large(bytes_max),
+            Refused::TooLarge(bytes_max) => ApiError::too_large(bytes_max),
         }
     }
 }

@@ -1,26 +1,20 @@
-//! Routes and their handlers: each decodes, calls the engine on a thread that may block, encodes.
+//! Handlers of our own API: each decodes, calls the engine on a thread that may block, encodes.
 
 use super::{
     App,
-    by_host::ByHost,
-    docs,
-    encoding::compress,
     gate::{Purpose, lend_for_answer, room_for_answer},
-    guard,
     request::JsonBody,
 };
 use crate::{
     ApiError,
     convert::{disk, documents, recall, reports, tenant},
-    metrics_text, pinecone,
+    metrics_text,
 };
 use axum::{
-    Json, Router,
-    extract::{Path, Query as UrlQuery, Request, State},
+    Json,
+    extract::{Path, Query as UrlQuery, State},
     http::{HeaderMap, header},
-    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{get, post, put},
 };
 use pinyon_core::{Engine, EngineError};
 use pinyon_wire::{
@@ -28,135 +22,8 @@ use pinyon_wire::{
     documents::{DeleteRequest, FetchRequest},
     tenant::{IngestRequest, QueryRequest, ShardResponse},
 };
-use tower_http::catch_panic::CatchPanicLayer;
 
-/// A refusal of the HTTP layer in each API's envelope.
-type Refuse = fn(ApiError) -> Response;
-const OWN: Refuse = ApiError::into_response;
-const CONTROL: Refuse = pinecone::control_refusal;
-
-/// The control port's routes.
-pub(crate) fn router(app: App) -> Router {
-    let keyed = Router::new()
-        .route("/ingest", post(ingest))
-        .route("/query", post(query))
-        .route("/fetch", post(fetch))
-        .route("/delete", post(delete))
-        .route("/metrics", get(metrics))
-        .route("/shard/{tenant_id}", get(shard))
-        .route("/admin/v1/tenants", get(tenants).post(place))
-        .route("/admin/v1/tenants/{tenant_id}", put(assign))
-        .route("/admin/v1/tenants/{tenant_id}/erase", post(erase))
-        .route("/admin/v1/indexes", get(indexes))
-        .route("/admin/v1/indexes/{name}", get(index).put(configure_index))
-        .route("/admin/v1/indexes/{name}/shards/{shard}/reopen", post(reopen))
-        .route("/admin/v1/shards", get(shards))
-        .route("/admin/v1/advise", post(advise))
-        .route("/admin/v1/doctor", get(doctor))
-        .route_layer(from_fn_with_state(OWN, guard::readable))
-        .route_layer(from_fn_with_state(app.clone(), guard::authenticate));
-    let control = pinecone::control_router()
-        .route_layer(from_fn_with_state(CONTROL, guard::readable))
-        .route_layer(from_fn_with_state(app.clone(), guard::authenticate_control))
-        .layer(from_fn(guard::number));
-    let data = pinecone::data_router()
-        .route_layer(from_fn_with_state(app.clone(), pinecone::by_path))
-        .layer(from_fn(guard::number));
-    let router = Router::new()
-        .merge(keyed)
-        .merge(control)
-        .nest("/indexes/{index}", data)
-        .route("/health", get(health))
-        .route("/livez", get(|| async { "ok" }))
-        .route("/readyz", get(readyz))
-        .merge(docs::routes())
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(app.clone(), compress))
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app.clone());
-    Router::new().fallback_service(ByHost::new(app, router))
-}
-
-/// The routes of the port for health and metrics.
-pub(crate) fn ops_router(app: &App) -> Router {
-    let keyed = Router::new()
-        .route("/metrics", get(metrics))
-        .route_layer(from_fn_with_state(app.clone(), guard::authenticate));
-    keyed
-        .route("/health", get(health))
-        .route("/livez", get(|| async { "ok" }))
-        .route("/readyz", get(readyz))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(app.clone(), compress))
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app.clone())
-}
-
-/// The routes of one index's port.
-pub(crate) fn index_router(app: &App, index: &str) -> Router {
-    let named = pinecone::Named { app: app.clone(), index: index.into() };
-    // By path, because no route of REST begins like this; every side keeps its own answer to what it does not know.
-    let grpc = Router::new()
-        .route_service("/VectorService/{method}", pinecone::grpc_service(named.clone()))
-        .route_layer(from_fn_with_state(app.clone(), pinecone::grpc_guard));
-    pinecone::data_router()
-        .route_layer(from_fn_with_state(named, pinecone::by_name))
-        .merge(grpc)
-        .fallback(pinecone::nothing_there)
-        .method_not_allowed_fallback(wrong_method_of_index)
-        .layer(from_fn_with_state(app.clone(), compress))
-        .layer(from_fn(guard::number))
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app.clone())
-}
-
-/// The routes of single-index mode's one port.
-pub(crate) fn single_router(app: &App, index: &str) -> Router {
-    let named = pinecone::Named { app: app.clone(), index: index.into() };
-    let control = pinecone::single_control_router(named)
-        .route_layer(from_fn_with_state(CONTROL, guard::readable))
-        .route_layer(from_fn_with_state(app.clone(), guard::authenticate_control))
-        .layer(from_fn_with_state(app.clone(), compress))
-        .layer(from_fn(guard::number));
-    index_router(app, index)
-        .merge(control)
-        .route("/livez", get(|| async { "ok" }))
-        .route("/readyz", get(readyz).with_state(app.clone()))
-}
-
-fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    ApiError::new(500, "INTERNAL", "the request failed; the server's log has the reason").into_response()
-}
-
-/// Who has no key learns nothing, not even what there is not.
-async fn not_found(State(app): State<App>, request: Request) -> Response {
-    if !app.admits(request.headers()) {
-        return guard::refused(request.headers());
-    }
-    let message = format!("there is nothing at {}; /docs lists what there is", request.uri().path());
-    ApiError::new(404, "NOT_FOUND", message).into_response()
-}
-
-async fn method_not_allowed(State(app): State<App>, request: Request) -> Response {
-    if !app.admits(request.headers()) {
-        return guard::refused(request.headers());
-    }
-    let message =
-        format!("{} does not answer to {}; /docs lists what does", request.uri().path(), request.method());
-    ApiError::new(405, "METHOD_NOT_ALLOWED", message).into_response()
-}
-
-/// As [`method_not_allowed`], with the refusal in the words of Pinecone's data plane.
-async fn wrong_method_of_index(State(app): State<App>, request: Request) -> Response {
-    if !app.admits(request.headers()) {
-        return pinecone::unauthenticated_data(request.headers());
-    }
-    method_not_allowed(State(app), request).await
-}
-
-async fn ingest(
+pub(super) async fn ingest(
     State(app): State<App>,
     JsonBody(body): JsonBody<IngestRequest>,
 ) -> Result<Response, ApiError> {
@@ -165,18 +32,24 @@ async fn ingest(
     Ok(Json(tenant::ingested(report)).into_response())
 }
 
-async fn query(State(app): State<App>, JsonBody(body): JsonBody<QueryRequest>) -> Result<Response, ApiError> {
+pub(super) async fn query(
+    State(app): State<App>,
+    JsonBody(body): JsonBody<QueryRequest>,
+) -> Result<Response, ApiError> {
     let answer = app.run(move |engine| Ok(tenant::answer(engine, body, lend_for_answer)));
     Ok(Json(answer.await??).into_response())
 }
 
-async fn fetch(State(app): State<App>, JsonBody(body): JsonBody<FetchRequest>) -> Result<Response, ApiError> {
+pub(super) async fn fetch(
+    State(app): State<App>,
+    JsonBody(body): JsonBody<FetchRequest>,
+) -> Result<Response, ApiError> {
     let found =
         app.run(move |engine| Ok(documents::fetch(engine, &body, room_for_answer(), lend_for_answer)));
     Ok(Json(found.await??).into_response())
 }
 
-async fn delete(
+pub(super) async fn delete(
     State(app): State<App>,
     JsonBody(body): JsonBody<DeleteRequest>,
 ) -> Result<Response, ApiError> {
@@ -186,7 +59,7 @@ async fn delete(
 
 /// Looks at flags only, so it needs no place among the requests: a server that is busy is not ill. Who has a key, or needs none,
 /// is told as well the shape of the data, how good answers are and how full the disk is if there is a place to find that out in.
-async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
+pub(super) async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
     let indexes = app.shared_indexes();
     let mut health = reports::health(indexes.tenants().settings(), indexes.services());
     if !app.admits(&headers) {
@@ -207,13 +80,13 @@ async fn health(State(app): State<App>, headers: HeaderMap) -> Response {
 
 /// What somebody wants to be ready for.
 #[derive(serde::Deserialize)]
-struct Readiness {
+pub(super) struct Readiness {
     /// `1` if writes are to be taken as well.
     writes: Option<String>,
 }
 
 /// Ready while some shard is served; for writes, while every shard that is served takes them.
-async fn readyz(State(app): State<App>, UrlQuery(wanted): UrlQuery<Readiness>) -> Response {
+pub(super) async fn readyz(State(app): State<App>, UrlQuery(wanted): UrlQuery<Readiness>) -> Response {
     let indexes = app.shared_indexes();
     let is_ready = match wanted.writes.as_deref() {
         None | Some("0") => indexes.answers_reads(),
@@ -226,7 +99,7 @@ async fn readyz(State(app): State<App>, UrlQuery(wanted): UrlQuery<Readiness>) -
 }
 
 /// JSON for who asks for it, Prometheus text for everybody else.
-async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
     let indexes = app.shared_indexes();
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if accepts.contains("application/json") {
@@ -249,7 +122,10 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response,
     Ok((kind, text.await?).into_response())
 }
 
-async fn shard(State(app): State<App>, Path(tenant_id): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn shard(
+    State(app): State<App>,
+    Path(tenant_id): Path<String>,
+) -> Result<Response, ApiError> {
     let response = app.run(move |engine| {
         let tenant = engine.tenant(&tenant_id)?;
         let (placed, shard) = (tenant.is_known(), tenant.shard()?);
@@ -262,12 +138,15 @@ fn shard_response(engine: &Engine, tenant_id: String, shard: pinyon_types::Shard
     ShardResponse { tenant_id, shard_id: shard.get(), index_name: engine.index_name(shard), placed: true }
 }
 
-async fn tenants(State(app): State<App>) -> Result<Response, ApiError> {
+pub(super) async fn tenants(State(app): State<App>) -> Result<Response, ApiError> {
     let tenants = app.run(|engine| Ok(reports::tenants(engine))).await?;
     Ok(Json(tenants).into_response())
 }
 
-async fn place(State(app): State<App>, JsonBody(body): JsonBody<PlaceRequest>) -> Result<Response, ApiError> {
+pub(super) async fn place(
+    State(app): State<App>,
+    JsonBody(body): JsonBody<PlaceRequest>,
+) -> Result<Response, ApiError> {
     let count = body.tenants.len();
     if count > pinyon_types::limits::BATCH_RECORDS_MAX {
         let problem = format!("must be at most {}, are {count}", pinyon_types::limits::BATCH_RECORDS_MAX);
@@ -286,7 +165,7 @@ async fn place(State(app): State<App>, JsonBody(body): JsonBody<PlaceRequest>) -
     Ok(Json(placed.await?).into_response())
 }
 
-async fn assign(
+pub(super) async fn assign(
     State(app): State<App>,
     Path(tenant_id): Path<String>,
     JsonBody(body): JsonBody<AssignRequest>,
@@ -300,12 +179,12 @@ async fn assign(
 
 /// Which index a request is about.
 #[derive(serde::Deserialize)]
-struct OfIndex {
+pub(super) struct OfIndex {
     /// The tenants' own if none is named.
     index: Option<String>,
 }
 
-async fn erase(
+pub(super) async fn erase(
     State(app): State<App>,
     Path(tenant_id): Path<String>,
     UrlQuery(of): UrlQuery<OfIndex>,
@@ -323,17 +202,17 @@ async fn erase(
     Ok(Json(erased.await?).into_response())
 }
 
-async fn indexes(State(app): State<App>) -> Response {
+pub(super) async fn indexes(State(app): State<App>) -> Response {
     let all = app.indexes().all();
     Json(IndexList { indexes: all.iter().map(|index| reports::index(index)).collect() }).into_response()
 }
 
-async fn index(State(app): State<App>, Path(name): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn index(State(app): State<App>, Path(name): Path<String>) -> Result<Response, ApiError> {
     let missing = || ApiError::new(404, "NOT_FOUND", format!("Index {name} not found."));
     Ok(Json(reports::index(&*app.indexes().get(&name).ok_or_else(missing)?)).into_response())
 }
 
-async fn configure_index(
+pub(super) async fn configure_index(
     State(app): State<App>,
     Path(name): Path<String>,
     JsonBody(body): JsonBody<IndexSettings>,
@@ -347,7 +226,7 @@ async fn configure_index(
     Ok(Json(reports::index(&*changed.await?)).into_response())
 }
 
-async fn reopen(
+pub(super) async fn reopen(
     State(app): State<App>,
     Path((name, shard)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
@@ -357,12 +236,12 @@ async fn reopen(
     Ok(Json(reports::reopened(&name, reopened)).into_response())
 }
 
-async fn shards(State(app): State<App>) -> Result<Response, ApiError> {
+pub(super) async fn shards(State(app): State<App>) -> Result<Response, ApiError> {
     let shards = app.run(|engine| Ok(reports::shards(engine))).await?;
     Ok(Json(shards).into_response())
 }
 
-async fn advise(
+pub(super) async fn advise(
     State(app): State<App>,
     JsonBody(body): JsonBody<AdviceRequest>,
 ) -> Result<Response, ApiError> {
@@ -371,7 +250,7 @@ async fn advise(
     Ok(Json(advice.await?).into_response())
 }
 
-async fn doctor(State(app): State<App>) -> Result<Response, ApiError> {
+pub(super) async fn doctor(State(app): State<App>) -> Result<Response, ApiError> {
     let indexes = app.shared_indexes();
     let diagnose = move |_: &Engine| {
         let of_each = indexes.all().into_iter();

@@ -1,11 +1,11 @@
 //! The indexes' own ports: picked once, kept as long as the index lives, served beside the control port.
 
-use super::{App, Limits, Port, PortService, index_router, serve_port};
+use super::Limits;
 use std::{
     collections::HashMap,
     io,
     net::{IpAddr, TcpListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -78,9 +78,14 @@ impl Listeners {
         0
     }
 
-    /// Serves an index on its port. A port that another program has taken is said in the log; the index is then reached
-    /// below the control port.
-    pub(crate) fn open(&self, app: &App, index: &str, port: u16) {
+    /// Serves an index on its port: `serve` gets what listens, and what ends the service. A port that another program has taken is
+    /// said in the log; the index is then reached below the control port.
+    pub(crate) fn open(
+        &self,
+        index: &str,
+        port: u16,
+        serve: impl FnOnce(TcpListener, oneshot::Receiver<Duration>) -> JoinHandle<()>,
+    ) {
         let mut state = self.lock();
         let bound = match state.picked.remove(&port) {
             Some(listener) => Ok(listener),
@@ -98,13 +103,8 @@ impl Listeners {
             }
         };
         let (stop, stopped) = oneshot::channel();
-        let door = app.door().clone();
-        let places = Arc::clone(&door.sockets.indexes);
-        let service =
-            PortService { router: index_router(app, index), door, port: Port { places, number: port } };
-        let task = serve_port(listener, service, async { stopped.await.unwrap_or_default() });
+        let task = serve(listener, stopped);
         state.served.insert(port, Served { stop, task });
-        app.hosts().set_open(port, true);
     }
 
     /// Lets go of ports that were picked and are not going to be served.
@@ -113,8 +113,7 @@ impl Listeners {
     }
 
     /// Ends a port's service; running requests may finish. Nobody is answered any more: there is no index to ask.
-    pub(crate) fn close(&self, app: &App, port: u16) {
-        app.hosts().set_open(port, false);
+    pub(crate) fn close(&self, port: u16) {
         self.lock().served.remove(&port);
     }
 

@@ -58,12 +58,6 @@ pub(crate) async fn body_bytes(request: Request, app: &App) -> Result<Bytes, Api
     Ok(if marked { bytes.slice(BYTE_ORDER_MARK.len()..) } else { bytes })
 }
 
-/// The refusal of a body of more than `bytes_max` bytes, decompressed ones if it came compressed.
-pub(super) fn too_large(bytes_max: usize) -> ApiError {
-    let message = format!("the body must have at most {bytes_max} bytes; send it in parts");
-    ApiError::new(413, "PAYLOAD_TOO_LARGE", message)
-}
-
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.body).unwrap_or_default();

@@ -9,7 +9,7 @@ use super::{
     model::model,
     version::ApiVersion,
 };
-use crate::http::{App, BadBody, body_bytes, read_json, read_proto_json};
+use crate::http::{App, BadBody, body_bytes, close_index_port, open_index_port, read_json, read_proto_json};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -116,7 +116,7 @@ async fn make(app: App, request: IndexRequest, caller: &Caller) -> Answered {
     let made = app
         .change_indexes(move |indexes: &Indexes, ports| indexes.create(request, |taken| ports.pick(taken)));
     let made = made.await?;
-    app.listeners().open(&app, &made.description.name, made.description.port);
+    open_index_port(&app, &made.description.name, made.description.port);
     Ok((StatusCode::CREATED, Json(shown(&app, &made, caller))).into_response())
 }
 
@@ -148,7 +148,7 @@ async fn remove(State(app): State<App>, Path(name): Path<String>) -> Answered {
     app.change_indexes(move |indexes, _| indexes.delete(&name)).await?;
     // The tenants' index is emptied, and begins anew on the same port.
     if !index.is_of_tenants() {
-        app.listeners().close(&app, index.description.port);
+        close_index_port(&app, index.description.port);
     }
     Ok(StatusCode::ACCEPTED.into_response())
 }

@@ -1,6 +1,6 @@
 //! Where clients are told to find an index. They remember it, and each family of clients reads it in its own way.
 
-use crate::http::OverTls;
+use crate::{advertised_host::AdvertisedHost, http::OverTls};
 use axum::{
     extract::{FromRequestParts, Request},
     http::{HeaderMap, Uri, header, request::Parts},
@@ -22,36 +22,6 @@ pub(crate) enum HostFormat {
     Url,
     /// Without.
     Bare,
-}
-
-/// What clients are told in place of the name under which they reached the control port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AdvertisedHost {
-    /// A name or an address.
-    pub(crate) domain: String,
-    /// Whether every index has a name of its own before the domain: `{index}.DOMAIN`, for a wildcard in the DNS.
-    pub(crate) names_indexes: bool,
-}
-
-impl AdvertisedHost {
-    /// Reads the setting.
-    ///
-    /// # Errors
-    /// Nothing, or a placeholder that does not stand alone in front.
-    pub(crate) fn read(text: &str) -> Result<Self, String> {
-        let (domain, names_indexes) = match text.strip_prefix("{index}.") {
-            Some(domain) => (domain, true),
-            None => (text, false),
-        };
-        if domain.is_empty() || domain.contains(['{', '}', '/']) {
-            return Err(format!("must be a host name, or {{index}}. and one, is {text:?}"));
-        }
-        Ok(Self { domain: domain.to_owned(), names_indexes })
-    }
-
-    fn of(&self, index: &str) -> String {
-        if self.names_indexes { format!("{index}.{}", self.domain) } else { self.domain.clone() }
-    }
 }
 
 /// Who asks, and how he came.
@@ -233,7 +203,7 @@ mod tests {
     fn only_names_below_localhost_and_the_advertised_host_are_indexes() {
         let plain = Hosts::new(HostFormat::Auto, None, None);
         let advertised =
-            Hosts::new(HostFormat::Auto, Some(super::AdvertisedHost::read("db.example.com").unwrap()), None);
+            Hosts::new(HostFormat::Auto, Some(AdvertisedHost::read("db.example.com").unwrap()), None);
         let named = |hosts: &Hosts, host: &str| {
             let request = Request::builder().uri("/query").header(header::HOST, host);
             hosts.index_named(&request.body(axum::body::Body::empty()).unwrap())

@@ -27,5 +27,5 @@ pub(crate) use control::router as control_router;
 pub(crate) use data::{Named, by_name, by_path, router as data_router};
 pub(crate) use envelope::{control_refusal, data_refusal, unauthenticated_control, unauthenticated_data};
 pub(crate) use grpc::{guard as grpc_guard, nothing_there, service as grpc_service};
-pub(crate) use hosts::{AdvertisedHost, HostFormat, Hosts};
+pub(crate) use hosts::{HostFormat, Hosts};
 pub(crate) use single::{SingleIndex, router as single_control_router};

@@ -2,7 +2,7 @@
 //! whole when they are read again.
 
 use super::authority::{Authority, Host, scheme_and_authority};
-use crate::pinecone::AdvertisedHost;
+use crate::advertised_host::AdvertisedHost;
 use std::net::IpAddr;
 
 /// Names under which containers reach the machine that they run on (Docker's and Podman's own).

@@ -1,7 +1,7 @@
 //! Tests of the lists that people set; the tables of hosts, origins and types are held against real ports in `tests/it`.
 
 use super::*;
-use crate::pinecone::AdvertisedHost;
+use crate::advertised_host::AdvertisedHost;
 use axum::body::Body;
 use std::net::IpAddr;
 

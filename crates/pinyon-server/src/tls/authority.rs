@@ -1,6 +1,7 @@
 //! The server's own certificate authority: made once, kept, and its key shown to nobody but its file's owner. It can speak for
 //! the names only that it was made for (name constraints, RFC 5280, 4.2.1.10): a stolen key opens no other site.
 
+use super::provider::provider;
 use pinyon_core::{EngineError, ErrorCode, Readers, lock_side_file, read_side_file, write_side_file};
 use pinyon_embed::ThreadPause;
 use rcgen::{
@@ -74,7 +75,7 @@ impl Authority {
         let root = CertificateDer::from_pem_slice(pem).map_err(|error| failed(&error))?;
         let mut roots = RootCertStore::empty();
         roots.add(root).map_err(|error| damaged(&self.certificate_path, &error.to_string()))?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), super::provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
         let verifier = verifier.build().map_err(|error| failed(&error))?;
         let now = UnixTime::since_unix_epoch(Duration::from_micros(now_us));
         for name in names {
@@ -110,7 +111,7 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let certificate = params.signed_by(&key, &self.issuer).map_err(|error| failed(&error))?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        CertifiedKey::from_der(vec![certificate.der().clone()], key, &super::provider())
+        CertifiedKey::from_der(vec![certificate.der().clone()], key, &provider())
             .map_err(|error| failed(&error))
     }
 }

@@ -1,6 +1,6 @@
 //! Certificates that clients must show, where the settings ask for them.
 
-use super::provider;
+use super::provider::provider;
 use pinyon_core::{EngineError, ErrorCode, read_side_file};
 use rustls::{
     RootCertStore,

@@ -5,6 +5,7 @@ mod authority;
 mod clients;
 mod files;
 mod place;
+mod provider;
 mod renewing;
 #[cfg(test)]
 mod tests;
@@ -12,12 +13,13 @@ mod tests;
 pub(crate) use authority::Authority;
 pub(crate) use place::authority_dir;
 
-use crate::pinecone::AdvertisedHost;
+use crate::advertised_host::AdvertisedHost;
 use arc_swap::ArcSwap;
 use pinyon_core::{EngineError, ErrorCode, SystemClock};
 use pinyon_types::Clock;
+use provider::provider;
 use renewing::Renewing;
-use rustls::{ServerConfig, crypto::CryptoProvider, server::ResolvesServerCert, sign::SingleCertAndKey};
+use rustls::{ServerConfig, server::ResolvesServerCert, sign::SingleCertAndKey};
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
@@ -150,11 +152,6 @@ pub(crate) fn names(listen: IpAddr, advertised: Option<&AdvertisedHost>) -> Vec<
     names.sort_unstable();
     names.dedup();
     names
-}
-
-/// Named wherever one is needed: a second provider in the dependency graph would make the process's default ambiguous.
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 fn server_config(source: &Source, client_ca: Option<&Path>) -> Result<ServerConfig, EngineError> {

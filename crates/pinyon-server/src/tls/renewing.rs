@@ -2,7 +2,7 @@
 //! has today's names, and its key is nowhere but in memory. A client that asks for an index by its name before one of
 //! ours (`movies.localhost`) gets a certificate with that name: common clients take no wildcard right below a top level.
 
-use super::{Authority, authority::CERTIFICATE_TIME};
+use super::authority::{Authority, CERTIFICATE_TIME};
 use pinyon_core::{EngineError, check_index_name};
 use pinyon_types::Clock;
 use rustls::{

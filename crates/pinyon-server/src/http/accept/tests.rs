@@ -1,11 +1,10 @@
 //! Clients that are slow, silent or do not read: each is cut after its time, and the place it held is free again.
 
-use super::{
-    Door, Limits, Port, PortService, SocketSettings, Sockets, Workers, serve_connections, serve_port,
-};
+use super::{Door, Limits, Port, PortService, SocketSettings, Sockets, serve_connections, serve_port};
 use crate::{
     KeyRing,
     auth::{Access, KeySource},
+    http::Workers,
     strangers::{Allowed, Reached, Rules, Strangers},
     tls::{Tls, TlsSettings},
 };
