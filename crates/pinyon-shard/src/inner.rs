@@ -1,29 +1,69 @@
-//! What threads of a shard tell each other: that it takes no writes any more, and that there is room again.
+//! The state of a shard, which all that works on it shares; and what threads tell each other by it: that it takes no writes any more,
+//! and that there is room again.
 
 use crate::{
     ShardError, ShardOptions, ShardShape,
-    bell::Bell,
-    copying::Watches,
-    gate::Gate,
-    keepers::Need,
-    maintain::Maintenance,
+    derived::questions::Questions,
     place::ShardPlace,
-    shard::{Inner, Writer},
-    snapshot::Snapshot,
+    rows::snapshot::Snapshot,
+    upkeep::{
+        bell::{Bell, Need},
+        maintenance::Maintenance,
+        owed::Owed,
+    },
+    writing::{gate::Gate, queue::Queue, watches::Watches},
 };
 use arc_swap::ArcSwap;
 use pinyon_storage::{io::SharedIo, manifest::Manifest, wal::Wal};
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 /// How long a writer waits for room before it is told to come back later.
 const ROOM_WAIT: Duration = Duration::from_secs(20);
+
+/// What only the thread that commits may touch.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) log: Wal,
+    pub(crate) gate: Gate,
+    pub(crate) watches: Watches,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) shape: ShardShape,
+    pub(crate) place: ShardPlace,
+    pub(crate) options: ShardOptions,
+    pub(crate) io: SharedIo,
+    pub(crate) dir: PathBuf,
+    /// What readers see; replaced by commits, seals and merges, each under the writer's lock.
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) queue: Mutex<Queue>,
+    pub(crate) writer: Mutex<Writer>,
+    pub(crate) poisoned: AtomicBool,
+    pub(crate) poison_reason: Mutex<Option<String>>,
+    /// Held through a background step: seals and merges of one shard never overlap.
+    pub(crate) maintenance: Mutex<Maintenance>,
+    /// How many threads wait for that.
+    pub(crate) waiting: AtomicUsize,
+    /// Why the last background step failed, until one succeeds.
+    pub(crate) step_failure: Mutex<Option<String>>,
+    pub(crate) bell: Bell,
+    /// Whether the memtable is to be sealed before it is full.
+    pub(crate) seals_early: AtomicBool,
+    pub(crate) questions: Questions,
+    pub(crate) owed: Owed,
+    /// Whether bytes were met that cannot be.
+    pub(crate) suspect: AtomicBool,
+    /// Whether its files are left as they are from now on.
+    pub(crate) is_given_up: AtomicBool,
+}
 
 impl Inner {
     /// A shard that was read back.
@@ -54,6 +94,17 @@ impl Inner {
             suspect: AtomicBool::new(false),
             is_given_up: AtomicBool::new(false),
         }
+    }
+
+    /// Makes a new manifest the durable one. On an error the old one stands.
+    pub(crate) fn store_manifest(
+        &self,
+        maintenance: &mut Maintenance,
+        manifest: Manifest,
+    ) -> Result<(), ShardError> {
+        maintenance.store(&*self.io, &self.dir, manifest)?;
+        self.place.raise_manifest(&maintenance.manifest);
+        Ok(())
     }
 
     /// The time, if somebody tells it.

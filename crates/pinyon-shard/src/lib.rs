@@ -13,72 +13,41 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod backend;
-mod bell;
-mod budget;
-mod codes;
-mod copying;
 mod derived;
-mod disk;
-mod erase;
 mod error;
-mod fields;
-mod frozen;
-mod gate;
-mod graphs;
 mod inner;
-mod keepers;
-mod layer;
-mod log_entry;
-mod maintain;
-mod memory;
-mod memtable;
-mod merge;
-mod part;
+mod metric_code;
 mod place;
-mod pressure;
-mod questions;
-mod queue;
-mod read;
-mod recall;
-mod reclaim;
-mod recover;
-mod salvage;
-mod scrub;
-mod seal;
+mod rows;
 mod search;
-mod segment;
 mod settings;
 mod shard;
-mod snapshot;
-mod stats;
-mod stored_rows;
 mod suspicion;
-mod write;
+mod upkeep;
+mod writing;
 
 #[cfg(test)]
 mod tests;
 
-pub use budget::MemoryBudget;
-pub use codes::KeptCodes;
-pub use copying::LocalWatch;
-pub use disk::{DiskBudget, DiskLevel, DiskMarks, DiskState};
-pub use erase::{Erased, ErasureTimes};
+pub use derived::bytes::DerivedBytes;
+pub use derived::codes::KeptCodes;
+pub use derived::graphs::KeptTest;
+pub use derived::memory::{MappedBytes, ResidentBytes};
+pub use derived::recall::{PartRecall, Tier};
 pub use error::ShardError;
-pub use graphs::KeptTest;
-pub use keepers::{Deriving, Keepers, KeepersOptions, Keeping};
-pub use maintain::Step;
-pub use memory::{DerivedBytes, MappedBytes, ResidentBytes};
 pub use place::{Birth, ShardPlace};
-pub use pressure::Pressure;
-pub use recall::{PartRecall, Tier};
-pub use reclaim::WantedRoom;
-pub use salvage::{LostRecords, Salvage, SalvageReport, SalvagedNamespace};
-pub use scrub::{Pace, Verified};
-pub use settings::{GraphEngine, Prices, QuestionsKept, ShardOnDisk, ShardOptions, ShardShape};
-pub use shard::Shard;
-pub use stats::{NamespaceStats, SegmentStats, ShardStats};
+pub use settings::{ErasureTimes, GraphEngine, Prices, QuestionsKept, ShardOnDisk, ShardOptions, ShardShape};
+pub use shard::{LocalWatch, NamespaceStats, SegmentStats, Shard, ShardStats};
 pub use suspicion::Implausible;
+pub use upkeep::budget::MemoryBudget;
+pub use upkeep::disk::{DiskBudget, DiskLevel, DiskMarks, DiskState};
+pub use upkeep::keepers::{Deriving, Keepers, KeepersOptions, Keeping};
+pub use upkeep::maintenance::Step;
+pub use upkeep::owed::Erased;
+pub use upkeep::pressure::Pressure;
+pub use upkeep::reclaim::WantedRoom;
+pub use upkeep::salvage::{LostRecords, Salvage, SalvageReport, SalvagedNamespace};
+pub use upkeep::scrub::{Pace, Verified};
 
 pub use pinyon_backend::{
     BytesRead, Change, Explanation, Found, Frozen, Hit, Located, Namespace, Noted, Page, PartExplanation,

@@ -1,6 +1,6 @@
 //! What a shard is (its shape, fixed at creation) and how it behaves (options, free to change at every start).
 
-use crate::{DiskBudget, ErasureTimes, MemoryBudget, ShardError, recover::metric_of};
+use crate::{DiskBudget, MemoryBudget, ShardError, metric_code::metric_of};
 use pinyon_storage::{
     Owner,
     io::Io,
@@ -9,7 +9,7 @@ use pinyon_storage::{
     wal::WalOptions,
 };
 use pinyon_types::{Clock, Dim, Metric, ShardId};
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// What a shard is. Written into its manifest; an open with another shape is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +110,21 @@ impl QuestionsKept {
     pub fn named(name: &str) -> Option<Self> {
         [Self::None, Self::Memory, Self::Disk].into_iter().find(|kept| kept.name() == name)
     }
+}
+
+/// How long what was deleted may stay in the files. Single records longer than namespaces: a deletion a minute would otherwise have
+/// a segment of gigabytes written again every few minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErasureTimes {
+    /// After all records of a namespace were deleted at once.
+    pub namespaces: Duration,
+    /// After records were deleted or overwritten.
+    pub records: Duration,
+}
+
+impl ErasureTimes {
+    /// Ten minutes, and a day.
+    pub const DEFAULT: Self = Self { namespaces: Duration::from_mins(10), records: Duration::from_hours(24) };
 }
 
 /// How a shard behaves.

@@ -2,15 +2,14 @@
 //! Whoever meets such bytes says so and gives no answer; the files are read again soon.
 //!
 //! Accessors of a row lie deep below loops that hand out texts and numbers, so the way out is to unwind: quietly, with a value that
-//! says what it is. [`Shard`]'s methods end it, and so does whoever serves requests.
+//! says what it is. [`crate::Shard`]'s methods end it, and so does whoever serves requests.
 
-use crate::{Shard, ShardError};
+use crate::ShardError;
 use std::{
     any::Any,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
 };
 
 /// What unwinds from bytes that cannot be.
@@ -48,29 +47,4 @@ pub(crate) fn unwinding<T>(read: impl FnOnce() -> Result<T, ShardError>) -> Resu
         Some(Implausible { path }) => Err(ShardError::Suspect { path: path.clone() }),
         None => resume_unwind(unwound),
     })
-}
-
-impl Shard {
-    /// Does something that reads rows; where that comes upon bytes that cannot be there is no answer.
-    pub(crate) fn reading<T>(&self, read: impl FnOnce() -> Result<T, ShardError>) -> Result<T, ShardError> {
-        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|unwound| {
-            self.suspect();
-            let path = Implausible::of(&*unwound).map_or(&self.inner.dir, |what| &what.path);
-            Err(ShardError::Suspect { path: path.clone() })
-        })
-    }
-
-    /// Has all of its files read again at the next look.
-    pub fn suspect(&self) {
-        self.inner.suspect.store(true, Ordering::Release);
-    }
-
-    /// Whether bytes were met that cannot be, since this was asked last.
-    pub fn take_suspicion(&self) -> bool {
-        let state = self.inner.snapshot.load_full();
-        let segments = state.layers.iter().filter_map(|view| view.layer.segment());
-        let of_shard = self.inner.suspect.swap(false, Ordering::AcqRel);
-        // All of them are asked.
-        segments.fold(of_shard, |sum, segment| segment.take_suspicion() | sum)
-    }
 }

@@ -1,45 +1,19 @@
 //! Searches on codes.
 
 use super::{Search, Way, layers::Best};
-use crate::{layer::LayerView, part::Span, segment::Segment};
+use crate::{
+    derived::price::{BITS_PER_BYTES, FILTERED_SCAN_TIMES},
+    rows::{layer::LayerView, segment::Segment, span::Span},
+};
 use pinyon_index::{CodedRows, ScanEnd, Vectors, Wanted};
 use roaring::RoaringBitmap;
 use std::sync::Arc;
 
 /// Survivors of a filter that are scored by their vectors: fewer would not pay for preparing the query.
 const SURVIVORS_MIN: u64 = 64;
-/// Reading a row's bits where all are read costs this many times less than reading the bytes of a row that lies anywhere: 3 ns
-/// and 16 ns at 384 components.
-const BITS_PER_BYTES: u64 = 5;
-/// Under a filter a scan of all bits takes twice as long: it goes deeper, and asks of every near row whether it passes.
-const FILTERED_SCAN_TIMES: u64 = 2;
-
-/// Preparing a query for bits and looking closer at what they chose costs as much as reading the bits of so many rows: a scan
-/// of 25,000 rows took 116 us, one of 100,000 rows 307 us, and a row between them 2.5 ns.
-const BITS_BASE_ROWS: u64 = 18_000;
-
-/// The same under a filter, where searches go four times as deep.
-const FILTERED_BASE_ROWS: u64 = 2 * BITS_BASE_ROWS;
-
-/// What rows that lie apart cost in rows that lie interleaved: 3 ns each and 2 ns at 384 components.
-const fn apart(rows: u64) -> u64 {
-    rows * 3 / 2
-}
-
 /// A part's codes in a layer.
 pub(super) fn of(view: &LayerView, span: &Span) -> Option<Arc<CodedRows>> {
     view.layer.segment()?.codes(span.part)
-}
-
-/// As many rows whose bits are read as a scan of a part's codes costs, of so many rows only if some are named.
-pub(crate) fn rows_scanned(coded: Option<&CodedRows>, span: &Span, passing: Option<&RoaringBitmap>) -> usize {
-    let rows = u64::from(span.len());
-    let lies_apart = coded.is_some_and(CodedRows::has_signs_apart);
-    let Some(passing) = passing.map(RoaringBitmap::len) else {
-        return (if lies_apart { apart(rows) } else { rows } + BITS_BASE_ROWS) as usize;
-    };
-    let by_bits = if lies_apart { FILTERED_BASE_ROWS + apart(passing) } else { FILTERED_SCAN_TIMES * rows };
-    by_bits.min(BITS_PER_BYTES * passing) as usize
 }
 
 /// A part's vectors for a search by its codes. Where vectors are read instead of bytes, or lie in a file that was not verified, those that

@@ -4,7 +4,7 @@
 use super::Search;
 use crate::{
     BytesRead, Explanation, PartExplanation, PartPlace, Reason, Scope, Way,
-    layer::{LayerView, Rows},
+    rows::layer::{LayerView, Rows},
 };
 use pinyon_distance::codes::{Int8Rows, SignRows};
 use pinyon_index::{CodedRows, Recall, Work};

@@ -1,9 +1,10 @@
 //! Which rows pass a metadata filter. Small namespaces are asked row by row; larger ones get a filter index in
 //! memory when the first filter comes.
 
-use crate::{
-    layer::{Layer, LayerView, NamespaceRows},
+use crate::rows::{
+    layer::{Layer, LayerView},
     memtable::{StoredRecord, Tail},
+    row::NamespaceRows,
 };
 use pinyon_index::{FilterIndex, MetadataRows};
 use pinyon_types::{Fields, Filter, SlotId, ValueRef};

@@ -5,11 +5,12 @@ use super::{
     Hit, Scope, Search, Way, coded,
     filtering::{alive_slots, passing},
 };
-use crate::{
-    layer::{LayerView, NamespaceRows, Rows},
-    part::Span,
+use crate::rows::{
+    layer::{LayerView, Rows},
+    row::NamespaceRows,
     segment::Segment,
     snapshot::Place,
+    span::Span,
 };
 use pinyon_index::{ScanEnd, TopK as BestK, scan, scan_slots};
 use pinyon_types::{Distance, Filter, SlotId};

@@ -5,17 +5,19 @@ mod explain;
 pub(crate) mod filtering;
 mod layers;
 mod plan;
+pub(crate) mod read;
 mod scorer;
 mod sparse;
 mod walk;
 
-pub(crate) use coded::rows_scanned;
-pub(crate) use plan::{Price, is_walk_chosen};
+pub(crate) use plan::is_walk_chosen;
 
 use crate::{
     Found, Hit, Query, Scope, ShardShape, SharedSearch, Way,
-    memtable::Tail,
-    snapshot::{Place, Snapshot},
+    rows::{
+        memtable::Tail,
+        snapshot::{Place, Snapshot},
+    },
 };
 use explain::Recorder;
 use filtering::rows_passing;

@@ -1,6 +1,6 @@
 //! What gives a row its distance: its dense vector, its sparse one, or both.
 
-use crate::layer::Row;
+use crate::rows::row::Row;
 use pinyon_distance::QueryScorer;
 use pinyon_index::combined;
 use pinyon_types::{Distance, SparseRef};

@@ -1,8 +1,9 @@
 //! Search by sparse vectors in one namespace of a layer, with or without a dense part.
 
 use super::{Search, Way, layers::Best};
-use crate::{
-    layer::{LayerView, NamespaceRows, Rows},
+use crate::rows::{
+    layer::{LayerView, Rows},
+    row::NamespaceRows,
     segment::Segment,
 };
 use pinyon_index::{CombinedRows, DensePart, ScanEnd, SparseRequest, Window, scan_combined, search_postings};

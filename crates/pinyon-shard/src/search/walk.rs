@@ -3,10 +3,11 @@
 use super::{Search, coded, layers::Best, plan::is_walk_chosen};
 use crate::{
     Reason,
-    graphs::{Built, Walk},
-    layer::LayerView,
-    part::{Part, Span},
-    segment::Segment,
+    derived::{
+        graphs::{Built, Walk},
+        price::rows_scanned,
+    },
+    rows::{layer::LayerView, part::Part, segment::Segment, span::Span},
 };
 use pinyon_index::GraphRequest;
 use pinyon_types::SlotId;
@@ -52,7 +53,7 @@ impl Search<'_> {
         let walk = Walk { k, expected: self.query.expected.min(k), wanted_share, effort: self.query.effort };
         let ef = walked.built.ef(walk);
         let coded = coded::of(view, span);
-        if !self.is_chosen(&walked.built, ef, coded::rows_scanned(coded.as_deref(), span, passing)) {
+        if !self.is_chosen(&walked.built, ef, rows_scanned(coded.as_deref(), span.len(), passing)) {
             return false;
         }
         let graph = &*walked.built.graph;

@@ -4,7 +4,7 @@ use super::{
     namespace,
     recall::{Corpus, open, open_with},
 };
-use crate::{Scope, Shard, ShardOptions, Step, part::Part};
+use crate::{Scope, Shard, ShardOptions, Step, rows::part::Part};
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use std::{
     cell::Cell,

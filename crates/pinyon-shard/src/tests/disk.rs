@@ -4,7 +4,7 @@
 use super::{id, metadata, namespace};
 use crate::{
     Change, DiskBudget, DiskLevel, DiskMarks, Shard, ShardError, ShardOptions, ShardShape, Step,
-    read::{self, ListRequest},
+    search::read::{self, ListRequest},
 };
 use pinyon_storage::{
     io::{Fault, FaultDisk, FaultKind, MemoryIo, SharedIo},

@@ -4,7 +4,7 @@
 use super::{DIM, DIR, id, metadata, namespace};
 use crate::{
     Change, DiskBudget, DiskMarks, ErasureTimes, Shard, ShardError, ShardOptions, Step,
-    read::{self, ListRequest},
+    search::read::{self, ListRequest},
 };
 use pinyon_storage::io::{Fault, FaultDisk, FaultKind, Io, Keep, MemoryIo, SharedIo};
 use pinyon_types::{

@@ -3,8 +3,8 @@
 use super::{DIR, flips::answers, id, namespace, open_as, shape, sparse_shape, upsert, without_dense};
 use crate::{
     Birth, Change, Namespace, Shard, ShardPlace, ShardShape,
-    log_entry::{self, Operation},
-    segment::Segment,
+    rows::segment::Segment,
+    writing::log_entry::{self, Operation},
 };
 use pinyon_fuzz::{Seen, Target, bytes};
 use pinyon_storage::{

@@ -4,7 +4,9 @@ use super::{
     id, namespace,
     recall::{Corpus, ROWS, build_graphs, open, open_spread, write_spread},
 };
-use crate::{Change, MemoryBudget, Scope, Shard, ShardOptions, Step, graphs::GRAPH_OPTIONS, part::Part};
+use crate::{
+    Change, MemoryBudget, Scope, Shard, ShardOptions, Step, derived::graphs::GRAPH_OPTIONS, rows::part::Part,
+};
 use pinyon_index::CodeGraph;
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::ManualClock;

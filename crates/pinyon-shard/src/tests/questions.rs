@@ -3,7 +3,7 @@
 use super::{DIM, DIR, id, metadata, namespace, shape};
 use crate::{
     Asked, Change, PartRecall, Prices, Query, QuestionsKept, Reason, Scope, Shard, ShardOptions, Step, Tier,
-    Way, part::Part,
+    Way, rows::part::Part,
 };
 use pinyon_storage::io::{MemoryIo, SharedIo, write_file_atomically};
 use pinyon_types::{Dim, FieldTest, Filter, ManualClock, Metric, Record, SeededRng, TopK, Vector};
