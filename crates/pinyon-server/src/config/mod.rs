@@ -26,7 +26,7 @@ use crate::{
     advertised_host::AdvertisedHost,
     auth::KeySource,
     http::SocketSettings,
-    pinecone::{HostFormat, SingleIndex},
+    pinecone::{HostFormat, SingleIndex, StatsFilter},
     strangers::Allowed,
     tls::{TlsDemands, TlsSettings},
 };
@@ -111,34 +111,6 @@ pub(crate) struct PineconeSettings {
     pub(crate) host_format: HostFormat,
     pub(crate) stats_filter: StatsFilter,
     pub(crate) single_index: Option<SingleIndex>,
-}
-
-/// Whether statistics of serverless indexes may be asked for with a filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StatsFilter {
-    /// Refused, as the cloud does.
-    Deny,
-    /// Counted.
-    Allow,
-}
-
-impl StatsFilter {
-    fn named(name: Option<&str>) -> Result<Self, ConfigError> {
-        match name {
-            None | Some("deny") => Ok(Self::Deny),
-            Some("allow") => Ok(Self::Allow),
-            Some(other) => {
-                Err(ConfigError(format!("setting stats_filter: must be deny or allow, is {other:?}")))
-            }
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Deny => "deny",
-            Self::Allow => "allow",
-        }
-    }
 }
 
 /// Resolves settings for the directory that the layers name: below them lie the settings that its data were made with, so
@@ -226,9 +198,17 @@ fn pinecone_settings(merged: &Partial) -> Result<PineconeSettings, ConfigError> 
         index_port_first: merged.index_port_first,
         advertised_host: advertised.transpose().map_err(|error| ConfigError::of("advertised_host", error))?,
         host_format,
-        stats_filter: StatsFilter::named(merged.stats_filter.as_deref())?,
+        stats_filter: stats_filter(merged.stats_filter.as_deref())?,
         single_index: single::index(merged)?,
     })
+}
+
+fn stats_filter(name: Option<&str>) -> Result<StatsFilter, ConfigError> {
+    match name {
+        None | Some("deny") => Ok(StatsFilter::Deny),
+        Some("allow") => Ok(StatsFilter::Allow),
+        Some(other) => Err(ConfigError(format!("setting stats_filter: must be deny or allow, is {other:?}"))),
+    }
 }
 
 /// Bytes of records that an answer may hold.

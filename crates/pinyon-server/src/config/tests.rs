@@ -1,6 +1,7 @@
 //! Tests of the settings' layers.
 
 use super::*;
+use crate::pinecone::SingleIndex;
 
 fn environment(pairs: &[(&str, &str)]) -> Result<Partial, ConfigError> {
     let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

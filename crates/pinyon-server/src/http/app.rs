@@ -1,7 +1,10 @@
 //! What all handlers share: the indexes, the keys, the limits, and the way into the engine.
 
 use super::{Door, Gate, Limits, Listeners, gate::Ticket};
-use crate::{ApiError, config::StatsFilter, pinecone::Hosts};
+use crate::{
+    ApiError,
+    pinecone::{Hosts, StatsFilter},
+};
 use axum::http::HeaderMap;
 use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes, Tenant, reading};
 use std::sync::Arc;

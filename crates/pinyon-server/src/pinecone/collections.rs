@@ -2,8 +2,9 @@
 
 use super::{
     attributes::{Attributes, Deployment},
-    control::{Body, found},
+    control_body::ControlBody,
     envelope::ControlFailure,
+    listed_index,
     version::ApiVersion,
 };
 use crate::http::App;
@@ -28,19 +29,19 @@ async fn list() -> Response {
     Json(json!({"collections": []})).into_response()
 }
 
-async fn create(State(app): State<App>, headers: HeaderMap, body: Body) -> ControlFailure {
+async fn create(State(app): State<App>, headers: HeaderMap, body: ControlBody) -> ControlFailure {
     match refusal(&app, &headers, &body) {
         Ok(refusal) | Err(refusal) => refusal,
     }
 }
 
 /// Why no collection is made; what is wrong with the request comes first.
-fn refusal(app: &App, headers: &HeaderMap, body: &Body) -> Result<ControlFailure, ControlFailure> {
+fn refusal(app: &App, headers: &HeaderMap, body: &ControlBody) -> Result<ControlFailure, ControlFailure> {
     let CreateCollectionRequest { name, source } = body.read()?;
     // The same rule; its sentence begins with what is named.
     check_index_name(&name)
         .map_err(|refused| ControlFailure::invalid(refused.problem.replacen("Index", "Collection", 1)))?;
-    let index = found(app, &source).ok_or_else(|| not_found(headers, "Index", &source))?;
+    let index = listed_index::find(app, &source).ok_or_else(|| not_found(headers, "Index", &source))?;
     Ok(match Attributes::of(&index).deployment {
         Deployment::Pod(_) => ControlFailure::new(
             501,

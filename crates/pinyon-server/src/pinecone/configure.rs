@@ -3,7 +3,7 @@
 use super::{
     attributes::{Attributes, Deployment, Embed},
     envelope::ControlFailure,
-    models::{self, EmbeddingModel},
+    inference_models::{self, EmbeddingModel},
 };
 use pinyon_core::IndexDescription;
 use pinyon_wire::control::ConfigureRequest;
@@ -95,7 +95,7 @@ fn integrate(
 /// The model, if it makes vectors like those of the index.
 fn fitting(name: &str, index: &IndexDescription) -> Result<&'static EmbeddingModel, ControlFailure> {
     let missing = || ControlFailure::new(404, "NOT_FOUND", format!("Model {name} not found."));
-    let model = models::embedding(name).ok_or_else(missing)?;
+    let model = inference_models::embedding(name).ok_or_else(missing)?;
     model.dim(Some(i64::from(index.dim.get())))?;
     if !model.metrics.contains(&index.metric) {
         let metric = index.metric.name();

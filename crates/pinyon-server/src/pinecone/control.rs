@@ -1,28 +1,21 @@
 //! The control plane: indexes made, described, configured, deleted.
 
 use super::{
-    attributes::{self, Attributes},
-    collections, configure as changes, create,
-    envelope::ControlFailure,
-    hosts::Caller,
-    inference,
-    model::model,
+    attributes::Attributes, collections, configure as changes, control_body::ControlBody, create,
+    envelope::ControlFailure, hosts::Caller, index_json::index_json, inference, listed_index::known,
     version::ApiVersion,
 };
-use crate::http::{App, BadBody, body_bytes, close_index_port, open_index_port, read_json, read_proto_json};
+use crate::http::{App, close_index_port, open_index_port};
 use axum::{
     Json, Router,
-    body::Bytes,
-    extract::{FromRequest, Path, Request, State},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
 use pinyon_core::{Index, IndexRequest, Indexes};
 use pinyon_wire::control::ConfigureRequest;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 type Answered = Result<Response, ControlFailure>;
 
@@ -42,42 +35,12 @@ pub(crate) fn router() -> Router<App> {
         .merge(inference::router())
 }
 
-/// The body as it came: its shape depends on the version.
-pub(super) struct Body(Bytes);
-
-impl FromRequest<App> for Body {
-    type Rejection = ControlFailure;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, ControlFailure> {
-        Ok(Self(body_bytes(request, app).await?))
-    }
-}
-
-impl Body {
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, ControlFailure> {
-        read_json(&self.0).map_err(|bad| unreadable(&bad))
-    }
-
-    /// As [`Self::read`], with numbers in every spelling that the data plane takes.
-    pub(super) fn read_proto<T: DeserializeOwned>(&self) -> Result<T, ControlFailure> {
-        read_proto_json(&self.0).map_err(|bad| unreadable(&bad))
-    }
-}
-
-fn unreadable(bad: &BadBody) -> ControlFailure {
-    match (&bad.said, &bad.field) {
-        (Some(said), _) => attributes::unprocessable(said),
-        (None, Some(_)) => attributes::unprocessable(bad),
-        (None, None) => ControlFailure::invalid(format!("Failed to parse the request body as JSON: {bad}")),
-    }
-}
-
 async fn not_yet() -> ControlFailure {
     ControlFailure::new(501, "UNIMPLEMENTED", "This operation is not supported by this server yet.")
 }
 
 fn shown(app: &App, index: &Index, caller: &Caller) -> Value {
-    model(index, &app.hosts().of(&index.description, caller), ApiVersion::of(&caller.headers))
+    index_json(index, &app.hosts().of(&index.description, caller), ApiVersion::of(&caller.headers))
 }
 
 async fn list(State(app): State<App>, caller: Caller) -> Response {
@@ -86,21 +49,11 @@ async fn list(State(app): State<App>, caller: Caller) -> Response {
     Json(json!({"indexes": indexes})).into_response()
 }
 
-/// The index that customers know by this name.
-pub(super) fn found(app: &App, name: &str) -> Option<Arc<Index>> {
-    app.indexes().get(name).filter(|index| index.is_listed())
-}
-
-fn known(app: &App, name: &str) -> Result<Arc<Index>, ControlFailure> {
-    let missing = || ControlFailure::new(404, "NOT_FOUND", format!("Index {name} not found."));
-    found(app, name).ok_or_else(missing)
-}
-
 async fn describe(State(app): State<App>, Path(name): Path<String>, caller: Caller) -> Answered {
     Ok(Json(shown(&app, &*known(&app, &name)?, &caller)).into_response())
 }
 
-async fn create_index(State(app): State<App>, caller: Caller, body: Body) -> Answered {
+async fn create_index(State(app): State<App>, caller: Caller, body: ControlBody) -> Answered {
     let request = match ApiVersion::of(&caller.headers) {
         ApiVersion::Schema => create::from_schema(body.read()?)?,
         _ => create::from_legacy(body.read()?)?,
@@ -108,7 +61,7 @@ async fn create_index(State(app): State<App>, caller: Caller, body: Body) -> Ans
     make(app, request, &caller).await
 }
 
-async fn create_for_model(State(app): State<App>, caller: Caller, body: Body) -> Answered {
+async fn create_for_model(State(app): State<App>, caller: Caller, body: ControlBody) -> Answered {
     make(app, create::for_model(body.read()?)?, &caller).await
 }
 
@@ -120,7 +73,12 @@ async fn make(app: App, request: IndexRequest, caller: &Caller) -> Answered {
     Ok((StatusCode::CREATED, Json(shown(&app, &made, caller))).into_response())
 }
 
-async fn configure(State(app): State<App>, Path(name): Path<String>, caller: Caller, body: Body) -> Answered {
+async fn configure(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    caller: Caller,
+    body: ControlBody,
+) -> Answered {
     let change: ConfigureRequest = body.read()?;
     let old = known(&app, &name)?;
     let protected = create::is_protected(change.deletion_protection.as_deref())?;

@@ -3,8 +3,8 @@
 use super::{
     attributes::{self, Attributes, Deployment, Embed},
     envelope::ControlFailure,
-    model::{SPARSE_VALUES, VALUES},
-    models,
+    index_json::{SPARSE_VALUES, VALUES},
+    inference_models,
 };
 use pinyon_core::{IndexRequest, check_index_name};
 use pinyon_types::{Dim, Metric};
@@ -148,7 +148,7 @@ pub(super) fn for_model(body: CreateForModelRequest) -> Result<IndexRequest, Con
     let asked = body.embed;
     // Without quotes here, with quotes where models are asked: clients match both.
     let missing = || ControlFailure::new(404, "NOT_FOUND", format!("Model {} not found.", asked.model));
-    let model = models::embedding(&asked.model).ok_or_else(missing)?;
+    let model = inference_models::embedding(&asked.model).ok_or_else(missing)?;
     let metric = match &asked.metric {
         None => model.metrics[0],
         Some(name) => *model.metrics.iter().find(|metric| metric.name() == name).ok_or_else(|| {

@@ -1,6 +1,6 @@
 //! `/embed`, `/rerank`, `/models`.
 
-use super::{control::Body, envelope::ControlFailure, models};
+use super::{control_body::ControlBody, envelope::ControlFailure, inference_models};
 use crate::http::App;
 use axum::{
     Json, Router,
@@ -37,13 +37,13 @@ async fn list(Query(wanted): Query<BTreeMap<String, String>>) -> Response {
             wanted.get(*field).is_none_or(|value| model.get(*field).and_then(Value::as_str) == Some(value))
         })
     };
-    let models: Vec<Value> = models::all().into_iter().filter(fits).collect();
+    let models: Vec<Value> = inference_models::all().into_iter().filter(fits).collect();
     Json(json!({"models": models})).into_response()
 }
 
 async fn describe(Path(name): Path<String>) -> Answered {
-    let found = models::all().into_iter().find(|model| model["model"] == name);
-    Ok(Json(found.ok_or_else(|| models::missing(&name))?).into_response())
+    let found = inference_models::all().into_iter().find(|model| model["model"] == name);
+    Ok(Json(found.ok_or_else(|| inference_models::missing(&name))?).into_response())
 }
 
 /// Words, as a stand-in for a tokenizer's tokens.
@@ -58,12 +58,16 @@ fn text_of(value: &Value) -> Result<String, ControlFailure> {
     text.ok_or_else(|| ControlFailure::invalid(format!("every input must have a text, got {}", found())))
 }
 
-async fn embed(State(app): State<App>, body: Body) -> Answered {
+async fn embed(State(app): State<App>, body: ControlBody) -> Answered {
     let request: EmbedTextsRequest = body.read_proto()?;
-    let model = models::embedding(&request.model).ok_or_else(|| models::missing(&request.model))?;
-    if request.inputs.is_empty() || request.inputs.len() > models::INPUTS_MAX {
-        let message =
-            format!("inputs must be 1 to {} texts, are {}", models::INPUTS_MAX, request.inputs.len());
+    let model = inference_models::embedding(&request.model)
+        .ok_or_else(|| inference_models::missing(&request.model))?;
+    if request.inputs.is_empty() || request.inputs.len() > inference_models::INPUTS_MAX {
+        let message = format!(
+            "inputs must be 1 to {} texts, are {}",
+            inference_models::INPUTS_MAX,
+            request.inputs.len()
+        );
         return Err(ControlFailure::invalid(message));
     }
     let texts: Vec<String> = request.inputs.iter().map(text_of).collect::<Result<_, _>>()?;
@@ -83,7 +87,7 @@ async fn embed(State(app): State<App>, body: Body) -> Answered {
         app.run(move |_| Ok(texts.iter().map(|text| sparse_embedding(text, kind, with_tokens)).collect()))
             .await?
     } else {
-        let embedder = models::embedder(&app.indexes().tenants().settings().embedder, dim)?;
+        let embedder = inference_models::embedder(&app.indexes().tenants().settings().embedder, dim)?;
         let vectors = app.run(move |_| {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             Ok(embedder.embed(&texts, kind)?)
@@ -107,7 +111,7 @@ fn sparse_embedding(text: &str, kind: InputKind, with_tokens: bool) -> Embedding
     }
 }
 
-async fn rerank(State(app): State<App>, body: Body) -> Answered {
+async fn rerank(State(app): State<App>, body: ControlBody) -> Answered {
     let request: RerankRequest = body.read_proto()?;
     let fields = request.rank_fields.unwrap_or_else(|| vec!["text".into()]);
     check_rank_fields(&request.model, &fields)?;
@@ -149,7 +153,7 @@ fn rank_texts(documents: &[Value], fields: &[String]) -> Result<Vec<String>, Con
 
 /// Refuses an unknown model, and more fields than it ranks by.
 pub(super) fn check_rank_fields(model: &str, fields: &[String]) -> Result<(), ControlFailure> {
-    let most = models::rank_fields_max(model)?;
+    let most = inference_models::rank_fields_max(model)?;
     if fields.is_empty() {
         return Err(ControlFailure::invalid("rank_fields must have at least one field"));
     }

@@ -2,8 +2,9 @@
 
 use super::{
     convert,
-    data::{RpcBody, answer, number, page_size, parameter, parameters},
-    envelope::RpcError,
+    data_exchange::{RpcBody, answer, number, parameter, parameters},
+    envelope::{RpcCode, RpcError},
+    paging::page_size,
     position::Position,
     tokens,
     version::ApiVersion,
@@ -95,7 +96,7 @@ pub(super) async fn find(app: &App, index: Arc<Index>, name: &str) -> Result<Nam
     let name = convert::namespace(name)?.to_owned();
     let missing = format!("Namespace '{name}' not found");
     let found = app.run_in(index, move |engine| engine.namespace(&name)).await?;
-    found.ok_or_else(|| RpcError::new(super::envelope::RpcCode::NotFound, missing))
+    found.ok_or_else(|| RpcError::new(RpcCode::NotFound, missing))
 }
 
 pub(super) async fn drop_one(app: &App, index: Arc<Index>, name: &str) -> Result<(), RpcError> {

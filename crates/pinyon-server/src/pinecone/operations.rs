@@ -3,18 +3,17 @@
 use super::{
     attributes::{Attributes, Deployment},
     convert::{self, Shape, WrittenShape},
-    data::{PAGE_DEFAULT, page_size},
     envelope::{RpcCode, RpcError},
+    paging::{PAGE_DEFAULT, page_size},
     position::Position,
+    record_vectors::RecordVectors,
+    stats_filter::StatsFilter,
     tokens,
     version::ApiVersion,
 };
-use crate::{
-    config::StatsFilter,
-    http::{App, lend_for_answer, room_for_answer},
-};
-use pinyon_core::{Change, EngineError, Hit, Index, Located, RecordQuery, Stored, Tenant, of_record};
-use pinyon_types::{Effort, Invalid, Metadata, RecordId, Score, SparseVector, TopK, limits};
+use crate::http::{App, lend_for_answer, room_for_answer};
+use pinyon_core::{Change, Hit, Index, Located, RecordQuery, of_record};
+use pinyon_types::{Effort, Invalid, Metadata, RecordId, Score, TopK, limits};
 use pinyon_wire::vectors::{
     DeleteRequest, DeleteResponse, FetchByMetadataRequest, FetchRequest, FetchResponse, ListItem,
     ListRequest, ListResponse, MatchJson, NamespaceSummary, Pagination, QueryRequest, QueryResponse,
@@ -47,27 +46,8 @@ pub(super) async fn upsert(
 
 /// What a query is near to.
 enum Near {
-    Vectors(Vectors),
+    Vectors(RecordVectors),
     Record(RecordId),
-}
-
-/// What a record or a query has: a dense vector, a sparse one, or both.
-pub(super) struct Vectors {
-    /// Empty if there is none.
-    pub(super) dense: Vec<f32>,
-    pub(super) sparse: Option<SparseVector>,
-}
-
-impl Vectors {
-    /// Those of a record that a query can be near to, if the record is there.
-    pub(super) fn of(tenant: &Tenant, id: RecordId, shape: Shape) -> Result<Option<Self>, EngineError> {
-        let found = tenant.fetch(&[id])?.into_iter().next();
-        Ok(found.map(|Stored { record, .. }| Self {
-            dense: record.vector.as_slice().to_vec(),
-            // An index of another metric may keep sparse values that clients wrote; they count in no score.
-            sparse: record.sparse.filter(|_| shape.scores_sparse()),
-        }))
-    }
 }
 
 pub(super) async fn query(app: &App, index: Arc<Index>, mut body: QueryRequest) -> Done<QueryResponse> {
@@ -86,9 +66,9 @@ pub(super) async fn query(app: &App, index: Arc<Index>, mut body: QueryRequest) 
         let seen = tenant.visible_seq()?;
         let vectors = match near {
             Near::Vectors(vectors) => Some(vectors),
-            Near::Record(id) => Vectors::of(tenant, id, shape)?,
+            Near::Record(id) => RecordVectors::of(tenant, id, shape)?,
         };
-        let Some(Vectors { dense, sparse }) = vectors else { return Ok((seen, Some(Vec::new()))) };
+        let Some(RecordVectors { dense, sparse }) = vectors else { return Ok((seen, Some(Vec::new()))) };
         let query = RecordQuery::dense(dense, top_k);
         let query = RecordQuery { sparse, filter, timeout: Some(QUERY_TIME_MAX), effort, ..query };
         let found = tenant.query(query)?;
@@ -148,7 +128,7 @@ fn near(body: &mut QueryRequest, shape: Shape) -> Result<Near, RpcError> {
     if body.vector.is_empty() && sparse.is_none() {
         return Err(RpcError::invalid("vector is missing: give a vector or an id to query by"));
     }
-    Ok(Near::Vectors(Vectors { dense: std::mem::take(&mut body.vector), sparse }))
+    Ok(Near::Vectors(RecordVectors { dense: std::mem::take(&mut body.vector), sparse }))
 }
 
 pub(super) async fn fetch(app: &App, index: Arc<Index>, body: FetchRequest) -> Done<FetchResponse> {

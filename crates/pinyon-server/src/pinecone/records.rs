@@ -2,13 +2,14 @@
 
 use super::{
     attributes::{Attributes, Embed},
+    control_body::ControlBody,
     convert::{self, Shape},
-    data::answer,
+    data_exchange::answer,
     envelope::{ControlFailure, sentence_of},
     inference,
-    models::{self, TextEmbedder},
-    operations::Vectors,
+    inference_models::{self, TextEmbedder},
     position::{Position, WRITTEN_AT},
+    record_vectors::RecordVectors,
 };
 use crate::http::{App, body_bytes, lend_for_answer, read_json};
 use axum::{
@@ -72,7 +73,7 @@ async fn upsert(
     let receipt = app.run_in(index, move |engine| {
         let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
         let vectors = embedder.embed(&texts, InputKind::Passage)?;
-        let records = records.into_iter().zip(vectors).map(|(given, Vectors { dense, sparse })| {
+        let records = records.into_iter().zip(vectors).map(|(given, RecordVectors { dense, sparse })| {
             let vector =
                 Vector::new(dense, dim).map_err(|invalid| of_record(invalid, "", given.id.as_str()))?;
             Ok(Record { id: given.id, vector, sparse, metadata: given.metadata })
@@ -128,7 +129,7 @@ fn text_record(id: &str, fields: MetadataFields, text_field: &str) -> Result<Tex
 /// What a search is near to.
 enum Near {
     Text(String),
-    Vectors(Vectors),
+    Vectors(RecordVectors),
     Record(RecordId),
 }
 
@@ -136,7 +137,7 @@ async fn search(
     State(app): State<App>,
     Extension(index): Extension<Arc<Index>>,
     Path(path): Path<BTreeMap<String, String>>,
-    body: super::control::Body,
+    body: ControlBody,
 ) -> Answered {
     let namespace = named(&path)?;
     let request: SearchRequest = body.read_proto()?;
@@ -178,7 +179,7 @@ fn near(query: &SearchQuery, index: &Index) -> Result<Near, ControlFailure> {
 }
 
 /// The vectors of a search that brings its own.
-fn given_vectors(given: &SearchVector, shape: Shape) -> Result<Vectors, ControlFailure> {
+fn given_vectors(given: &SearchVector, shape: Shape) -> Result<RecordVectors, ControlFailure> {
     let dense = given.values.clone().unwrap_or_default();
     let sparse = match (given.sparse_indices.clone(), given.sparse_values.clone()) {
         (Some(indices), Some(values)) => Some(SparseValues { indices, values }),
@@ -197,15 +198,15 @@ fn given_vectors(given: &SearchVector, shape: Shape) -> Result<Vectors, ControlF
         false if dense.is_empty() => {
             Err(ControlFailure::invalid("vector must have values: this index is dense"))
         }
-        _ => Ok(Vectors { dense, sparse }),
+        _ => Ok(RecordVectors { dense, sparse }),
     }
 }
 
 /// The indices of terms that every hit must have.
 fn required(terms: Option<&MatchTerms>, index: &Index) -> Result<Vec<u32>, ControlFailure> {
     let Some(terms) = terms else { return Ok(Vec::new()) };
-    if Attributes::of(index).embed.is_none_or(|embed| embed.model != models::MODEL_WITH_TERMS) {
-        let message = format!("match_terms is only supported with {}", models::MODEL_WITH_TERMS);
+    if Attributes::of(index).embed.is_none_or(|embed| embed.model != inference_models::MODEL_WITH_TERMS) {
+        let message = format!("match_terms is only supported with {}", inference_models::MODEL_WITH_TERMS);
         return Err(ControlFailure::invalid(message));
     }
     if terms.strategy.as_deref().is_some_and(|strategy| strategy != "all") {
@@ -238,9 +239,9 @@ async fn find(
         let vectors = match near {
             Near::Vectors(vectors) => Some(vectors),
             Near::Text(text) => embedder.embed(&[&text], InputKind::Query)?.pop(),
-            Near::Record(id) => Vectors::of(&tenant, id, shape)?,
+            Near::Record(id) => RecordVectors::of(&tenant, id, shape)?,
         };
-        let Some(Vectors { dense, sparse }) = vectors else { return Ok((seen, Vec::new())) };
+        let Some(RecordVectors { dense, sparse }) = vectors else { return Ok((seen, Vec::new())) };
         let query = RecordQuery::dense(dense, top_k);
         let timeout = Some(SEARCH_TIME_MAX);
         let query = RecordQuery { sparse, required, filter, timeout, ..query };

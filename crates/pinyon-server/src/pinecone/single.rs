@@ -2,7 +2,8 @@
 //! against its description at every other one; the control plane only tells of it.
 
 use super::{
-    create, data::Named, envelope::ControlFailure, hosts::Caller, model::model, version::ApiVersion,
+    create, data::Named, envelope::ControlFailure, hosts::Caller, index_json::index_json,
+    single_index::SingleIndex, version::ApiVersion,
 };
 use axum::{
     Json, Router,
@@ -14,16 +15,6 @@ use pinyon_core::{EngineError, ErrorCode, Index, Indexes};
 use pinyon_wire::control::LegacyCreateRequest;
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-/// What is said of the one index; nothing said is nothing to contradict.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SingleIndex {
-    pub(crate) name: String,
-    pub(crate) dimension: Option<u32>,
-    pub(crate) metric: Option<String>,
-    pub(crate) index_type: Option<&'static str>,
-    pub(crate) vector_type: Option<&'static str>,
-}
 
 impl SingleIndex {
     /// Finds the index, or makes it.
@@ -71,7 +62,7 @@ impl SingleIndex {
 
     /// Compares with what clients are told of the index.
     fn check(&self, index: &Index) -> Result<(), EngineError> {
-        let stored = model(index, "", ApiVersion::Early2025);
+        let stored = index_json(index, "", ApiVersion::Early2025);
         let index_type = if stored["spec"].get("pod").is_some() { "pod" } else { "serverless" };
         let pairs = [
             ("DIMENSION", self.dimension.map(Value::from), &stored["dimension"]),
@@ -118,7 +109,11 @@ pub(crate) fn router(named: Named) -> Router {
 impl Named {
     fn shown(&self, caller: &Caller) -> Option<Value> {
         let index = self.app.indexes().get(&self.index)?;
-        Some(model(&index, &self.app.hosts().of(&index.description, caller), ApiVersion::of(&caller.headers)))
+        Some(index_json(
+            &index,
+            &self.app.hosts().of(&index.description, caller),
+            ApiVersion::of(&caller.headers),
+        ))
     }
 }
 

@@ -1,7 +1,9 @@
 //! The data plane's vector operations over REST.
 
 use super::{
-    data::{RpcBody, answer, answer_vectors, not_json, number, or_empty_object, parameter, parameters},
+    data_exchange::{
+        RpcBody, answer, answer_vectors, not_json, number, or_empty_object, parameter, parameters,
+    },
     envelope::RpcError,
     operations,
     position::Position,

@@ -232,7 +232,7 @@ async fn a_body_that_does_not_come_is_answered_408() {
         indexes,
         listeners,
         hosts,
-        crate::config::StatsFilter::Deny,
+        crate::pinecone::StatsFilter::Deny,
         door(),
         crate::http::Gate::new(1 << 20),
     );

@@ -23,7 +23,7 @@ async fn start(name: &str, gate: Arc<Gate>) -> (SocketAddr, PathBuf) {
     let indexes = Arc::new(pinyon_core::Indexes::open(&dir, settings, "tenants", |_| 0).unwrap());
     let hosts = crate::pinecone::Hosts::new(crate::pinecone::HostFormat::Auto, None, None);
     let door = Door { limits: Limits::server(), ..door() };
-    let filter = crate::config::StatsFilter::Deny;
+    let filter = crate::pinecone::StatsFilter::Deny;
     let app = App::new(indexes, listeners, hosts, filter, door.clone(), gate);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

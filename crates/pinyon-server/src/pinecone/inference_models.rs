@@ -1,7 +1,7 @@
 //! Pinecone's models by name. Behind each stands what this server is configured with: the hashing embedder in any
 //! dimension, or a remote one in its own; behind sparse models an embedder of words. The names promise the vendor's interface, not its quality.
 
-use super::{envelope::ControlFailure, operations::Vectors};
+use super::{envelope::ControlFailure, record_vectors::RecordVectors};
 use pinyon_core::{EngineError, Index};
 use pinyon_embed::{Embedder, HashEmbedder, InputKind, SparseHashEmbedder};
 use pinyon_types::{Dim, Metric};
@@ -130,15 +130,15 @@ impl TextEmbedder {
     }
 
     /// One for each text, in their order.
-    pub(super) fn embed(&self, texts: &[&str], kind: InputKind) -> Result<Vec<Vectors>, EngineError> {
+    pub(super) fn embed(&self, texts: &[&str], kind: InputKind) -> Result<Vec<RecordVectors>, EngineError> {
         Ok(match self {
             Self::Dense(embedder) => {
                 let vectors = embedder.embed(texts, kind)?.into_iter();
-                vectors.map(|dense| Vectors { dense, sparse: None }).collect()
+                vectors.map(|dense| RecordVectors { dense, sparse: None }).collect()
             }
             Self::Sparse(embedder) => {
                 let vectors = texts.iter().map(|text| embedder.embed(text, kind).vector);
-                vectors.map(|sparse| Vectors { dense: Vec::new(), sparse: Some(sparse) }).collect()
+                vectors.map(|sparse| RecordVectors { dense: Vec::new(), sparse: Some(sparse) }).collect()
             }
         })
     }

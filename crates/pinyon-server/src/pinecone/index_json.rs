@@ -1,4 +1,4 @@
-//! Index models: an index in the legacy shape and in that of 2026-07.
+//! An index as JSON that its clients read: in the legacy shape and in that of 2026-07.
 
 use super::{
     attributes::{Attributes, Deployment},
@@ -13,7 +13,7 @@ pub(super) const VALUES: &str = "_values";
 pub(super) const SPARSE_VALUES: &str = "_sparse_values";
 
 /// An index, as a client of this version reads it.
-pub(super) fn model(index: &Index, host: &str, version: ApiVersion) -> Value {
+pub(super) fn index_json(index: &Index, host: &str, version: ApiVersion) -> Value {
     let attributes = Attributes::of(index);
     let index = &index.description;
     if version == ApiVersion::Schema {
