@@ -32,6 +32,12 @@ pub(crate) struct Live {
 /// Hashes of files as they were last; a missing one counts as empty.
 type Seen = Vec<(PathBuf, [u8; 32])>;
 
+/// The files that a server reads, as they were when they were last looked at.
+struct SeenFiles {
+    keys: Seen,
+    tls: Seen,
+}
+
 impl Live {
     pub(crate) fn new(access: Access, rules: Rules, tls: Option<Tls>) -> Self {
         Self { access: Arc::new(access), strangers: Arc::new(Strangers::new(rules)), tls }
@@ -53,7 +59,7 @@ impl Live {
     pub(crate) async fn watch(self, mut reloads: mpsc::Receiver<Reloadable>) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen = (self.keys_seen(), self.tls_seen());
+        let mut seen = self.files_seen();
         loop {
             let reloaded = tokio::select! {
                 _ = look.tick() => None,
@@ -61,7 +67,7 @@ impl Live {
             };
             let live = self.clone();
             // Files may lie on a disk that makes one wait.
-            let looked = tokio::task::spawn_blocking(move || live.look(reloaded, seen)).await;
+            let looked = tokio::task::spawn_blocking(move || live.look(reloaded, &seen)).await;
             match looked {
                 Ok(now) => seen = now,
                 Err(error) => {
@@ -72,26 +78,25 @@ impl Live {
         }
     }
 
-    fn keys_seen(&self) -> Seen {
-        seen(self.access.source().file().into_iter().map(PathBuf::from))
-    }
-
-    fn tls_seen(&self) -> Seen {
-        seen(self.tls.iter().flat_map(Tls::files))
+    fn files_seen(&self) -> SeenFiles {
+        SeenFiles {
+            keys: seen(self.access.source().file().into_iter().map(PathBuf::from)),
+            tls: seen(self.tls.iter().flat_map(Tls::files)),
+        }
     }
 
     /// Reads again what changed; all of it where settings came.
-    fn look(&self, reloaded: Option<Reloadable>, (keys, tls): (Seen, Seen)) -> (Seen, Seen) {
-        let now = (self.keys_seen(), self.tls_seen());
+    fn look(&self, reloaded: Option<Reloadable>, before: &SeenFiles) -> SeenFiles {
+        let now = self.files_seen();
         let is_asked = reloaded.is_some();
         let source = reloaded.map(|Reloadable { keys, allowed }| {
             self.strangers.allow(allowed);
             keys
         });
-        if is_asked || now.0 != keys {
+        if is_asked || now.keys != before.keys {
             say("api keys", self.access.read_again(source));
         }
-        if let Some(own) = self.tls.as_ref().filter(|_| is_asked || now.1 != tls) {
+        if let Some(own) = self.tls.as_ref().filter(|_| is_asked || now.tls != before.tls) {
             say("certificates", own.read_again().map_err(|error| error.message));
         }
         now

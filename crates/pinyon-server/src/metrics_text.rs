@@ -328,12 +328,19 @@ fn register_cross_shard(engine: &Engine, registry: &mut Registry) {
     );
 }
 
+/// Numbers of all indexes together.
+pub(crate) struct IndexesNumbers {
+    pub(crate) quarantined: Vec<QuarantinedShard>,
+    pub(crate) scrubbed: Scrubbed,
+    pub(crate) resident: ResidentBytes,
+    pub(crate) disk: Option<DiskState>,
+    pub(crate) recalls: Recalls,
+}
+
 /// Writes every shard's numbers, and the server's own.
 pub(crate) fn render(
     engine: &Engine,
-    (quarantined, scrubbed): (&[QuarantinedShard], Scrubbed),
-    (resident, disk): (ResidentBytes, Option<DiskState>),
-    (recalls, below): &Recalls,
+    numbers: &IndexesNumbers,
     door: &Door,
 ) -> Result<String, std::fmt::Error> {
     let (shards, health) = engine.shards_and_health();
@@ -349,11 +356,12 @@ pub(crate) fn render(
     register_memory(&shards, &mut registry);
     register_latency(&shards, &mut registry);
     register_cross_shard(engine, &mut registry);
-    register_health(&health, quarantined, &mut registry);
+    register_health(&health, &numbers.quarantined, &mut registry);
     register_tenant_loads(engine, &mut registry);
-    register_resident(resident, &mut registry);
-    register_machine(disk, &mut registry);
-    register_scrubbed(scrubbed, &mut registry);
+    register_resident(numbers.resident, &mut registry);
+    register_machine(numbers.disk, &mut registry);
+    register_scrubbed(numbers.scrubbed, &mut registry);
+    let (recalls, below) = &numbers.recalls;
     register_recalls(recalls, *below, &mut registry);
     register_strangers(&door.strangers, &mut registry);
     register_sockets(&door.sockets, &mut registry);

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     ApiError,
     convert::{disk, documents, recall, reports, tenant},
-    metrics_text,
+    metrics_text::{self, IndexesNumbers},
 };
 use axum::{
     Json,
@@ -16,7 +16,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use pinyon_core::{Engine, EngineError};
+use pinyon_core::{Engine, EngineError, ErrorCode};
 use pinyon_wire::{
     admin::{AdviceRequest, AssignRequest, IndexList, IndexSettings, PlaceRequest, TenantInfo, TenantList},
     documents::{DeleteRequest, FetchRequest},
@@ -108,15 +108,15 @@ pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Resul
     }
     let door = app.door().clone();
     let text = app.run(move |engine| {
-        let disk = indexes.disk().and_then(|disk| disk.look());
-        metrics_text::render(
-            engine,
-            (&reports::quarantined(&indexes), indexes.scrubbed()),
-            (indexes.resident(), disk),
-            &recall::of_all(&indexes),
-            &door,
-        )
-        .map_err(|error| EngineError::new(pinyon_core::ErrorCode::Internal, error.to_string()))
+        let numbers = IndexesNumbers {
+            quarantined: reports::quarantined(&indexes),
+            scrubbed: indexes.scrubbed(),
+            resident: indexes.resident(),
+            disk: indexes.disk().and_then(|disk| disk.look()),
+            recalls: recall::of_all(&indexes),
+        };
+        metrics_text::render(engine, &numbers, &door)
+            .map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))
     });
     let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
     Ok((kind, text.await?).into_response())

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::http::{App, lend_for_answer, room_for_answer};
 use pinyon_core::{Change, Hit, Index, Located, RecordQuery, of_record};
-use pinyon_types::{Effort, Invalid, Metadata, RecordId, Score, TopK, limits};
+use pinyon_types::{Effort, Filter, Invalid, Metadata, RecordId, Score, TopK, limits};
 use pinyon_wire::vectors::{
     DeleteRequest, DeleteResponse, FetchByMetadataRequest, FetchRequest, FetchResponse, ListItem,
     ListRequest, ListResponse, MatchJson, NamespaceSummary, Pagination, QueryRequest, QueryResponse,
@@ -196,7 +196,7 @@ pub(super) async fn update(
         }
         let set = convert::metadata(body.set_metadata)?;
         let is_dry = body.dry_run.unwrap_or(false);
-        return update_matching(app, index, namespace, (filter, set), is_dry).await;
+        return update_matching(app, index, MatchingUpdate { namespace, filter, set, is_dry }).await;
     }
     if body.id.is_empty() {
         return Err(RpcError::invalid("id is missing: give an id, or a filter with setMetadata"));
@@ -221,13 +221,17 @@ fn update_of_one(body: UpdateRequest, shape: WrittenShape) -> Result<Change, Inv
     Ok(Change::UpdateOne { id, vector, sparse, set: convert::metadata(body.set_metadata)? })
 }
 
-async fn update_matching(
-    app: &App,
-    index: Arc<Index>,
+/// An update of every record of a namespace that a filter matches.
+struct MatchingUpdate {
     namespace: String,
-    (filter, set): (pinyon_types::Filter, Metadata),
+    filter: Filter,
+    set: Metadata,
+    /// Whether the records are only counted.
     is_dry: bool,
-) -> Done<UpdateResponse> {
+}
+
+async fn update_matching(app: &App, index: Arc<Index>, update: MatchingUpdate) -> Done<UpdateResponse> {
+    let MatchingUpdate { namespace, filter, set, is_dry } = update;
     let updated = app.run_in(index, move |engine| {
         if is_dry {
             let tenant = engine.tenant(&namespace)?;

@@ -126,6 +126,13 @@ fn text_record(id: &str, fields: MetadataFields, text_field: &str) -> Result<Tex
     Ok(TextRecord { id: convert::record_id(id)?, text, metadata: convert::metadata(Some(fields))? })
 }
 
+/// What the hits of a search have in common.
+struct Sought {
+    near: Near,
+    /// Indices of terms that every hit has.
+    required: Vec<u32>,
+}
+
 /// What a search is near to.
 enum Near {
     Text(String),
@@ -147,7 +154,7 @@ async fn search(
         inference::check_rank_fields(&rerank.model, &rerank.rank_fields)?;
     }
     let text = if let Near::Text(text) = &near { Some(text.clone()) } else { None };
-    let (seen, hits) = find(&app, index, namespace, (near, required), &request.query).await?;
+    let (seen, hits) = find(&app, index, namespace, Sought { near, required }, &request.query).await?;
     let rerank_units = request.rerank.as_ref().map(|_| 1);
     let embed_total_tokens = text.as_deref().map(|text| inference::words(&[text]));
     let mut hits = match request.rerank {
@@ -224,9 +231,10 @@ async fn find(
     app: &App,
     index: Arc<Index>,
     namespace: String,
-    (near, required): (Near, Vec<u32>),
+    sought: Sought,
     query: &SearchQuery,
 ) -> Result<(SeqNo, Vec<SearchHit>), ControlFailure> {
+    let Sought { near, required } = sought;
     let top_k = query.top_k.and_then(|top_k| u32::try_from(top_k).ok());
     let top_k = top_k.ok_or_else(|| ControlFailure::invalid("top_k must be given, 1 to 10000"))?;
     let top_k = TopK::new(top_k).map_err(EngineError::from)?;

@@ -18,31 +18,51 @@ use axum::{
     routing::{get, post},
 };
 use pinyon_core::Index;
-use pinyon_wire::vectors::{FetchByMetadataRequest, FetchRequest, FetchResponse, ListRequest, QueryRequest};
+use pinyon_wire::vectors::{
+    DeleteRequest, FetchByMetadataRequest, FetchRequest, FetchResponse, ListRequest, QueryRequest,
+    StatsRequest, UpdateRequest, UpsertRequest,
+};
 use std::sync::Arc;
 
 type Answered = Result<Response, RpcError>;
 
-/// A handler that reads a JSON body, runs the operation of its name, and writes what that gives.
-macro_rules! by_body {
-    ($($operation:ident($request:ident $(, $version:ident)?),)*) => {
-        $(async fn $operation(
-            State(app): State<App>,
-            Extension(index): Extension<Arc<Index>>,
-            $($version: ApiVersion,)?
-            RpcBody(body): RpcBody<pinyon_wire::vectors::$request>,
-        ) -> Answered {
-            let (response, position) = operations::$operation(&app, index, body $(, $version)?).await?;
-            Ok(answer(&response, position))
-        })*
-    };
+async fn upsert(
+    State(app): State<App>,
+    Extension(index): Extension<Arc<Index>>,
+    version: ApiVersion,
+    RpcBody(body): RpcBody<UpsertRequest>,
+) -> Answered {
+    let (response, position) = operations::upsert(&app, index, body, version).await?;
+    Ok(answer(&response, position))
 }
 
-by_body! {
-    upsert(UpsertRequest, version),
-    update(UpdateRequest, version),
-    delete(DeleteRequest),
-    stats(StatsRequest, version),
+async fn update(
+    State(app): State<App>,
+    Extension(index): Extension<Arc<Index>>,
+    version: ApiVersion,
+    RpcBody(body): RpcBody<UpdateRequest>,
+) -> Answered {
+    let (response, position) = operations::update(&app, index, body, version).await?;
+    Ok(answer(&response, position))
+}
+
+async fn delete(
+    State(app): State<App>,
+    Extension(index): Extension<Arc<Index>>,
+    RpcBody(body): RpcBody<DeleteRequest>,
+) -> Answered {
+    let (response, position) = operations::delete(&app, index, body).await?;
+    Ok(answer(&response, position))
+}
+
+async fn stats(
+    State(app): State<App>,
+    Extension(index): Extension<Arc<Index>>,
+    version: ApiVersion,
+    RpcBody(body): RpcBody<StatsRequest>,
+) -> Answered {
+    let (response, position) = operations::stats(&app, index, body, version).await?;
+    Ok(answer(&response, position))
 }
 
 /// As the others, with a reader of its own: most of a query is one long array of numbers.
@@ -78,7 +98,8 @@ async fn fetch(State(app): State<App>, Extension(index): Extension<Arc<Index>>, 
     let pairs = parameters(&uri)?;
     let ids = pairs.iter().filter(|(name, _)| name == "ids").map(|(_, id)| id.clone()).collect();
     let namespace = parameter(&pairs, &["namespace"]).unwrap_or_default().to_owned();
-    fetched(&app, operations::fetch(&app, index, FetchRequest { ids, namespace }).await?).await
+    let (response, position) = operations::fetch(&app, index, FetchRequest { ids, namespace }).await?;
+    fetched(&app, response, position).await
 }
 
 async fn fetch_by_metadata(
@@ -86,10 +107,11 @@ async fn fetch_by_metadata(
     Extension(index): Extension<Arc<Index>>,
     RpcBody(body): RpcBody<FetchByMetadataRequest>,
 ) -> Answered {
-    fetched(&app, operations::fetch_by_metadata(&app, index, body).await?).await
+    let (response, position) = operations::fetch_by_metadata(&app, index, body).await?;
+    fetched(&app, response, position).await
 }
 
-async fn fetched(app: &App, (response, position): (FetchResponse, Position)) -> Answered {
+async fn fetched(app: &App, response: FetchResponse, position: Position) -> Answered {
     let components = response.vectors.values().map(|one| one.values.len()).sum();
     answer_vectors(app, components, response, position).await
 }
