@@ -1,6 +1,6 @@
 //! The settings of who is let in, and who may read the files.
 
-use super::{ConfigError, Partial};
+use super::{error::ConfigError, partial::Partial};
 use crate::{KeyRing, auth::KeySource, strangers::Allowed};
 use pinyon_core::FileAccess;
 use std::net::SocketAddr;

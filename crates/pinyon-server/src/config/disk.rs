@@ -1,6 +1,6 @@
 //! The disk: where little room begins, and where none is left.
 
-use super::ConfigError;
+use super::error::ConfigError;
 use pinyon_core::{DiskBudget, DiskMarks, ErasureTimes, RealIo, SCRUB_PERIOD, SystemClock};
 use std::{path::Path, sync::Arc, time::Duration};
 

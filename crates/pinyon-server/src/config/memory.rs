@@ -1,6 +1,6 @@
 //! The limit on memory: what was asked for, or a share of what the system lets the process have.
 
-use super::{ConfigError, machine, machine::Memory};
+use super::{error::ConfigError, machine, machine::Memory};
 use pinyon_core::{MemoryBudget, SystemClock};
 use std::sync::Arc;
 

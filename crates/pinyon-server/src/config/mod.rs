@@ -2,116 +2,51 @@
 //! before. Unknown keys are refused. Resolved once.
 
 mod access;
+mod defaults;
 mod disk;
 mod environment;
+mod error;
 mod machine;
 mod memory;
 mod partial;
 mod requests;
 mod setting;
-mod shared;
+mod settings;
 mod single;
 mod sockets;
 mod stored;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod variables;
 
+pub use defaults::{DATA_DIR_DEFAULT, LISTEN_DEFAULT, LOG_DEFAULT, TENANTS_INDEX};
 pub use environment::{Environment, read_dotenv};
+pub use error::ConfigError;
 pub use partial::{Partial, SETTINGS};
 pub use setting::Setting;
+pub use settings::Settings;
 
 use crate::{
-    KeyRing, Reloadable,
+    KeyRing,
     advertised_host::AdvertisedHost,
-    auth::KeySource,
-    http::SocketSettings,
-    pinecone::{HostFormat, SingleIndex, StatsFilter},
-    strangers::Allowed,
-    tls::{TlsDemands, TlsSettings},
+    pinecone::{HostFormat, StatsFilter},
 };
+use defaults::{OPENAI_BASE_URL_DEFAULT, OPENAI_MODEL_DEFAULT, SCAN_MS_MAX_DEFAULT};
 use pinyon_core::{
-    ANSWER_BYTES_MAX, CatalogKind, CrossShardSettings, EngineSettings, FileAccess, GraphEngine,
-    MissingFields, PlacementPolicy, QuestionsKept, ShapeSource, ShardOptions, Thresholds, check_index_name,
-    limit_new_files,
+    ANSWER_BYTES_MAX, CatalogKind, CrossShardSettings, EngineSettings, GraphEngine, MissingFields,
+    PlacementPolicy, QuestionsKept, ShapeSource, ShardOptions, Thresholds, check_index_name, limit_new_files,
 };
 use pinyon_embed::{ApiKey, Embedder, HashEmbedder, OpenAiEmbedder, OpenAiSettings, ThreadPause};
 use pinyon_types::{Dim, Metric};
+use settings::PineconeSettings;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-
-/// Where the control port listens when nobody says otherwise.
-pub const LISTEN_DEFAULT: &str = "127.0.0.1:5080";
-/// Where the data are when nobody says otherwise.
-pub const DATA_DIR_DEFAULT: &str = "pinyon-data";
-/// What is logged when nobody says otherwise: warnings, but none of h2, which warns of what any client can do.
-pub const LOG_DEFAULT: &str = "warn,h2=error";
-/// Where embeddings are asked for when nobody says otherwise.
-const OPENAI_BASE_URL_DEFAULT: &str = "https://api.openai.com/v1";
-/// The model that is asked for there when nobody says otherwise.
-const OPENAI_MODEL_DEFAULT: &str = "text-embedding-3-small";
 
 /// Most KiB that a memtable may have: 4 GiB, which a start has to read back from the log.
 const SEAL_KIB_MAX: usize = 4 << 20;
 
 /// Least recall that codes and graphs may be asked for: below it results would be a matter of luck.
 const RECALL_MIN: f64 = 0.5;
-
-/// A setting that is wrong, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(pub String);
-
-impl ConfigError {
-    fn of(name: &str, error: impl std::fmt::Display) -> Self {
-        Self(format!("setting {name}: {error}"))
-    }
-}
-
-/// Everything a server is started with.
-#[derive(Debug)]
-pub struct Settings {
-    /// Where the data are.
-    pub data_dir: PathBuf,
-    /// Where to listen.
-    pub listen: SocketAddr,
-    /// Who is let in.
-    pub keys: KeyRing,
-    /// Where keys come from.
-    pub(crate) key_source: KeySource,
-    /// Which hosts and origins are known besides the server's own.
-    pub(crate) allowed: Allowed,
-    /// How the engine is opened.
-    pub engine: EngineSettings,
-    /// How Pinecone's API is served.
-    pub(crate) pinecone: PineconeSettings,
-    /// Whether TLS is spoken, and with what.
-    pub(crate) tls: TlsSettings,
-    /// Bytes that bodies of requests, and what is made of them, may take at once.
-    pub(crate) requests_bytes: usize,
-    /// What is asked of connections beside that.
-    pub(crate) tls_demands: TlsDemands,
-    /// Who may read the files of the data.
-    pub data_access: FileAccess,
-    /// What is logged.
-    pub log: String,
-    /// How many connections there may be.
-    pub(crate) sockets: SocketSettings,
-    /// Where health and metrics have a port of their own, if they have one.
-    pub(crate) ops_listen: Option<SocketAddr>,
-    /// The values as resolved, secrets hidden, for people.
-    pub shown: Vec<(&'static str, String)>,
-}
-
-/// How Pinecone's API is served.
-#[derive(Debug)]
-pub(crate) struct PineconeSettings {
-    pub(crate) tenants_index: String,
-    pub(crate) index_port_first: Option<u16>,
-    pub(crate) advertised_host: Option<AdvertisedHost>,
-    pub(crate) host_format: HostFormat,
-    pub(crate) stats_filter: StatsFilter,
-    pub(crate) single_index: Option<SingleIndex>,
-}
 
 /// Resolves settings for the directory that the layers name: below them lie the settings that its data were made with, so
 /// that only what somebody asked for can contradict the data. Reading those opens the catalog, which may write files: from here on the
@@ -151,7 +86,7 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
     let requests_bytes = requests::bytes(merged.requests_mib, merged.memory_mib)?;
     let mut shown = show(&engine, &data_dir, listen, &keys);
     shown.push(("stats_filter", pinecone.stats_filter.name().into()));
-    shown.push(("tls", tls::shown(&tls)));
+    shown.push(("tls", tls.shown()));
     shown.push(("requests_mib", (requests_bytes >> 20).to_string()));
     shown.extend(ops_listen.iter().map(|address| ("ops_listen", address.to_string())));
     shown.extend(pinecone.single_index.iter().map(|index| ("single_index", index.name.clone())));
@@ -172,6 +107,16 @@ pub fn resolve(layers: impl IntoIterator<Item = Partial>) -> Result<Settings, Co
         requests_bytes,
         shown,
     })
+}
+
+impl Setting {
+    /// Its default, as text: that of a start that no layer says anything to.
+    ///
+    /// # Errors
+    /// None that the defaults could have.
+    pub fn default_text(&self) -> Result<String, ConfigError> {
+        Ok((self.default)(&resolve([])?))
+    }
 }
 
 fn listen(merged: &Partial) -> Result<SocketAddr, ConfigError> {
@@ -336,12 +281,6 @@ fn embedder(merged: &Partial, dim: Dim) -> Result<Arc<dyn Embedder>, ConfigError
         other => Err(ConfigError(format!("setting embedder: must be hash or openai, is {other:?}"))),
     }
 }
-
-/// The index of the tenant API, where nobody named it otherwise.
-pub const TENANTS_INDEX: &str = "tenants";
-
-/// Milliseconds for a scan, usually: what a person does not notice yet.
-const SCAN_MS_MAX_DEFAULT: u64 = 20;
 
 fn show(
     engine: &EngineSettings,

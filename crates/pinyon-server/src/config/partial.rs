@@ -2,8 +2,11 @@
 //! and README's table are made from it, so a setting is added here and nowhere else.
 
 use super::{
-    ConfigError, OPENAI_BASE_URL_DEFAULT, OPENAI_MODEL_DEFAULT, SCAN_MS_MAX_DEFAULT, Setting, Settings,
-    environment::Variables,
+    defaults::{OPENAI_BASE_URL_DEFAULT, OPENAI_MODEL_DEFAULT, SCAN_MS_MAX_DEFAULT},
+    error::ConfigError,
+    setting::Setting,
+    settings::Settings,
+    variables::Variables,
 };
 use pinyon_core::ErasureTimes;
 use serde::Deserialize;
@@ -78,7 +81,7 @@ settings! {
         /// Origins whose pages may ask this server; in the environment with commas between them.
         allowed_origins: Vec<String> = |_| "none".into();
         /// TLS on the same ports, beside plain text: off, or local for a CA of its own.
-        tls: String = |settings| super::tls::shown(&settings.tls);
+        tls: String = |settings| settings.tls.shown();
         /// PEM file with a certificate and its chain, to speak TLS with; needs `tls_key`.
         tls_cert: PathBuf = |_| "none".into();
         /// PEM file with that certificate's key.

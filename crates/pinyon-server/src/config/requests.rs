@@ -1,6 +1,6 @@
 //! How many bytes the bodies of requests, and what is made of them, may take at once.
 
-use super::{ConfigError, machine, memory};
+use super::{error::ConfigError, machine, memory};
 
 const MIB: u64 = 1 << 20;
 /// Least: two of the largest writes that small clients send, at once.

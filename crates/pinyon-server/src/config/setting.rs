@@ -1,6 +1,6 @@
 //! A setting as people meet it, and README's table of all of them.
 
-use super::{ConfigError, Settings, environment::MODULE_NAMES, resolve};
+use super::{settings::Settings, variables::MODULE_NAMES};
 
 /// Settings that `pinyon serve` takes as flags too, in the order of its help.
 const FLAGS: [&str; 11] = [
@@ -40,14 +40,6 @@ impl Setting {
     /// Flag of `pinyon serve`, if it has one.
     pub fn flag(&self) -> Option<String> {
         FLAGS.contains(&self.name).then(|| format!("--{}", self.name.replace('_', "-")))
-    }
-
-    /// Its default, as text: that of a start that no layer says anything to.
-    ///
-    /// # Errors
-    /// None that the defaults could have.
-    pub fn default_text(&self) -> Result<String, ConfigError> {
-        Ok((self.default)(&resolve([])?))
     }
 
     /// What it means, in one sentence.

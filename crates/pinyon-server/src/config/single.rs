@@ -1,6 +1,6 @@
 //! The settings of single-index mode: one word of ours that switches it on, and the names of the vendor's image.
 
-use super::{ConfigError, LISTEN_DEFAULT, Partial};
+use super::{defaults::LISTEN_DEFAULT, error::ConfigError, partial::Partial};
 use crate::pinecone::SingleIndex;
 use pinyon_core::check_index_name;
 use std::net::SocketAddr;

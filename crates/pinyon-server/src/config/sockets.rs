@@ -1,6 +1,6 @@
 //! The settings of connections.
 
-use super::{ConfigError, Partial};
+use super::{error::ConfigError, partial::Partial};
 use crate::http::{AddressRange, SocketSettings};
 use std::net::SocketAddr;
 

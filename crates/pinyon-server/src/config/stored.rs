@@ -1,6 +1,6 @@
 //! The lowest layer of settings: those that the data were made with.
 
-use super::Partial;
+use super::partial::Partial;
 use pinyon_core::{Engine, MadeWith};
 use std::path::Path;
 

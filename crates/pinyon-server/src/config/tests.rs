@@ -1,7 +1,8 @@
 //! Tests of the settings' layers.
 
 use super::*;
-use crate::pinecone::SingleIndex;
+use crate::{pinecone::SingleIndex, tls::TlsSettings};
+use pinyon_core::FileAccess;
 
 fn environment(pairs: &[(&str, &str)]) -> Result<Partial, ConfigError> {
     let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

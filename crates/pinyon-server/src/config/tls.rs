@@ -1,6 +1,6 @@
 //! The settings of TLS.
 
-use super::{ConfigError, Partial};
+use super::{error::ConfigError, partial::Partial};
 use crate::tls::{TlsDemands, TlsSettings};
 
 /// What the layers ask for. Files need no word beside them; `off` switches off what a lower layer asked for.
@@ -40,13 +40,4 @@ pub(super) fn demands(merged: &Partial, settings: &TlsSettings) -> Result<TlsDem
 
 fn without_tls(setting: &str) -> ConfigError {
     ConfigError(format!("setting {setting} needs TLS: set tls to local, or tls_cert and tls_key"))
-}
-
-/// For people.
-pub(super) fn shown(settings: &TlsSettings) -> String {
-    match settings {
-        TlsSettings::Off => "off".into(),
-        TlsSettings::Local => "local".into(),
-        TlsSettings::Files { certificate, .. } => certificate.display().to_string(),
-    }
 }

@@ -37,6 +37,17 @@ pub(crate) enum TlsSettings {
     Files { certificate: PathBuf, key: PathBuf },
 }
 
+impl TlsSettings {
+    /// For people.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Off => "off".into(),
+            Self::Local => "local".into(),
+            Self::Files { certificate, .. } => certificate.display().to_string(),
+        }
+    }
+}
+
 /// What is asked of connections beside that.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TlsDemands {
