@@ -12,6 +12,7 @@ pub mod control;
 mod decimal;
 pub mod disk;
 pub mod documents;
+mod expected;
 pub mod explain;
 pub mod filter_json;
 pub mod floats;

@@ -1,6 +1,8 @@
 //! Structs read from JSON objects only. Code that serde derives takes a list of a struct's values for the struct, too: a
 //! body like `["acme", [["a", "text"]]]` would be an ingest. It is also how a lenient reader learns which objects are structs.
 
+pub use crate::expected::EXPECTED;
+
 use crate::{bounded, unique};
 use serde::{
     Deserialize, Deserializer,
@@ -8,9 +10,6 @@ use serde::{
     forward_to_deserialize_any,
 };
 use std::{cell::Cell, collections::BTreeMap, fmt, marker::PhantomData};
-
-/// What stands in a message where derived code would name a struct of ours.
-pub const EXPECTED: &str = "a JSON object";
 
 /// A struct that only an object is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,8 @@
 //! JSON that is kept as it came is counted while it is read, and refused where it is more than its limit.
 
 use crate::{
-    bounded::{
-        self, FILTER_LIST_MAX, FILTER_VALUES_MAX, SMALL_BYTES_MAX, SMALL_VALUES_MAX, Small, SmallFields,
-    },
+    bounded::{Small, SmallFields},
+    expected::EXPECTED,
     filter_json::FilterJson,
     json::{MetadataFields, MetadataJson},
 };
@@ -14,69 +13,17 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
-use std::{cell::Cell, collections::BTreeMap, fmt, marker::PhantomData};
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
+mod count;
 mod members;
 mod tree;
 
+use count::Count;
 use members::Fields;
 pub(crate) use members::Members;
 pub(crate) use tree::Tree;
 use tree::Unique;
-
-/// Most fields of one object whose keys are data; fields that are null count too, so it is more than metadata may have.
-const FIELDS_MAX: usize = 4_096;
-
-/// What JSON that is kept as it came may have, and has so far.
-struct Count {
-    values_max: usize,
-    bytes_max: usize,
-    /// Elements of one list.
-    list_max: usize,
-    values: Cell<usize>,
-    bytes: Cell<usize>,
-}
-
-impl Count {
-    const fn up_to(values_max: usize, bytes_max: usize) -> Self {
-        Self { values_max, bytes_max, list_max: usize::MAX, values: Cell::new(0), bytes: Cell::new(0) }
-    }
-
-    /// Specs, schemas, tags, parameters.
-    const fn small() -> Self {
-        Self::up_to(SMALL_VALUES_MAX, SMALL_BYTES_MAX)
-    }
-
-    /// Filters: the engine has its own limits, with words of their own; these are what keeps one from growing until then.
-    const fn filter() -> Self {
-        Self { list_max: FILTER_LIST_MAX, ..Self::up_to(FILTER_VALUES_MAX, usize::MAX) }
-    }
-
-    /// Texts to embed and documents to rank: few values, long ones.
-    const fn texts() -> Self {
-        Self::up_to(SMALL_VALUES_MAX, usize::MAX)
-    }
-
-    /// Counts a value, or a key, with so many bytes of text.
-    fn one<E: Error>(&self, bytes: usize) -> Result<(), E> {
-        self.values.set(self.values.get() + 1);
-        self.bytes.set(self.bytes.get() + bytes);
-        if self.values.get() > self.values_max || self.bytes.get() > self.bytes_max {
-            return Err(E::custom(self));
-        }
-        bounded::take(size_of::<Small>())
-    }
-}
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "must have at most {} values", self.values_max)?;
-        if self.bytes_max < usize::MAX {
-            write!(f, " and {} bytes of text", self.bytes_max)?;
-        }
-        f.write_str(", has more")
-    }
-}
 
 /// An object.
 struct AnObject<'a>(&'a Count);
@@ -93,7 +40,7 @@ impl<'de> Visitor<'de> for AnObject<'_> {
     type Value = SmallFields;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(crate::object::EXPECTED)
+        f.write_str(EXPECTED)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SmallFields, A::Error> {

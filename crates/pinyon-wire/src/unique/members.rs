@@ -1,13 +1,15 @@
 //! The members of an object whose keys are data, while they are read.
 
-use super::FIELDS_MAX;
-use crate::bounded;
+use crate::{bounded, expected::EXPECTED};
 use litemap::LiteMap;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor},
 };
 use std::{fmt, marker::PhantomData};
+
+/// Most fields of one object whose keys are data; fields that are null count too, so it is more than metadata may have.
+const FIELDS_MAX: usize = 4_096;
 
 /// The members of an object while it is read.
 pub(crate) struct Members<T>(pub(super) Vec<(String, T)>);
@@ -74,7 +76,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for FieldsVisitor<T> {
     type Value = LiteMap<String, T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(crate::object::EXPECTED)
+        f.write_str(EXPECTED)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

@@ -1,6 +1,6 @@
 //! Trees of JSON that is kept as it came, while they are read.
 
-use super::{Count, Members};
+use super::{count::Count, members::Members};
 use crate::bounded::{self, Small};
 use serde::{
     Deserializer,
