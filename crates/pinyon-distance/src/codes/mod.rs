@@ -7,6 +7,7 @@
 mod fingerprint;
 mod int8;
 mod rotation;
+mod sign_groups;
 mod signs;
 mod space;
 #[cfg(test)]
@@ -17,7 +18,7 @@ pub use rotation::Rotation;
 pub use signs::{SignLayout, SignParts, SignQuery, SignRows};
 pub use space::PointSpace;
 
-pub(crate) use signs::{Estimate, GROUP, GroupTerms, PLANES, TERM_WORDS};
+pub(crate) use sign_groups::{Estimate, GROUP, GroupTerms, PLANES, TERM_WORDS};
 
 use crate::{Kernels, reference};
 use bytemuck::{Pod, Zeroable};

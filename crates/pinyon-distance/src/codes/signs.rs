@@ -5,14 +5,13 @@
 //! With `d` and `q` for row and query without the mean, what is estimated is `|d|^2 - 2<d, q>`. The error of `<d, q>` has a
 //! deviation in proportion to `|q|` and to the row's factor, so that a lower bound is the same sum with another constant.
 
-use super::{LINE_WORDS, Line, PointSpace, dot, nearest_integer};
+use super::{
+    LINE_WORDS, Line, PointSpace, dot, nearest_integer,
+    sign_groups::{Estimate, GROUP, GroupTerms, PLANES, TERM_WORDS},
+};
 use crate::kernels::CodeKernels;
 use pinyon_types::Metric;
 
-/// Rows that lie interleaved: one word of each of them fills a line.
-pub(crate) const GROUP: usize = 8;
-/// Bits of a query's component.
-pub(crate) const PLANES: usize = 4;
 const LEVELS: f32 = 15.0;
 /// The deviation of an estimate's error, as a share of factor times query: `sqrt(1 - 2/pi)` of the row, whose rotated components are
 /// as good as normal, and 0.11 of the query's four bits.
@@ -21,9 +20,6 @@ const DEVIATION: f32 = 0.613;
 const LENGTHENED_MAX: f64 = 8.0;
 /// Rows that lie apart and are numbered at once when all are read.
 const AT_ONCE: usize = 64;
-
-/// Words after a row's bits that hold its terms, where rows lie apart.
-pub(crate) const TERM_WORDS: usize = 2;
 
 /// How rows lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,17 +60,6 @@ impl SignLayout {
             Self::Apart => (row * Self::stride(words), 1),
         }
     }
-}
-
-/// What an estimate needs of each row of a group beside its bits.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct GroupTerms {
-    /// The square of the length of what is left of the point.
-    pub(crate) norm_squared: [f32; GROUP],
-    /// What the inner product with the bits is worth, twice.
-    pub(crate) factor: [f32; GROUP],
-    /// How many bits are set.
-    pub(crate) ones: [f32; GROUP],
 }
 
 /// What coded rows that lie apart are made of, as a file keeps it.
@@ -275,14 +260,6 @@ impl SignRows {
         }
         (planes, total)
     }
-}
-
-/// How a sum of bits becomes a distance: `norm - factor * (of_ones * ones + of_sum * sum + constant)`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Estimate {
-    pub(crate) of_ones: f32,
-    pub(crate) of_sum: f32,
-    pub(crate) constant: f32,
 }
 
 /// A query as planes of bits.

@@ -1,5 +1,6 @@
 //! Kernels for codes. They compute in whole numbers, or in the same order: all sets give the same bits.
 
+mod ahead;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -13,19 +14,8 @@ mod sse;
 use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, LINE_WORDS, PLANES, TERM_WORDS};
 use std::sync::OnceLock;
 
-/// Bytes fetched ahead of the row that is computed, where rows are read in no order: all rows that a row of a graph is linked
-/// to, at 384 components, and a third of what a core's first cache holds. A quarter of it cost a walk up to a tenth
-/// more in one pair of runs and nothing in two others.
-const AHEAD_BYTES: usize = 12 << 10;
-
 /// Rows of signs, of which each is a line or few, that are fetched while as many are computed.
 const SIGNS_AHEAD: usize = 32;
-
-/// [`AHEAD_BYTES`] in rows.
-const fn rows_ahead(row_bytes: usize) -> usize {
-    let rows = AHEAD_BYTES / if row_bytes == 0 { 1 } else { row_bytes };
-    if rows < 4 { 4 } else { rows }
-}
 
 /// A set of kernels for codes that the CPU was seen to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Kernels for AVX2.
 
-use super::{plain, rows_ahead, sse::estimates};
+use super::{ahead::rows_ahead, plain, sse::estimates};
 use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, LINE_WORDS, PLANES, TERM_WORDS};
 use std::arch::x86_64::{
     __m128i, __m256i, _MM_HINT_T0, _mm_add_epi32, _mm_cvtepi32_ps, _mm_loadu_ps, _mm_loadu_si128,

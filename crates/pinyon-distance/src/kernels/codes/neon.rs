@@ -1,6 +1,6 @@
 //! Kernels for NEON, and for the extension that sums up products of bytes (dotprod), which most of its CPUs have.
 
-use super::{plain, rows_ahead};
+use super::{ahead::rows_ahead, plain};
 use crate::codes::{Estimate, GROUP, GroupTerms, LINE_BYTES, PLANES};
 use std::arch::{
     aarch64::{
