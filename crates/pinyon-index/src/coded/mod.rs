@@ -3,6 +3,7 @@
 
 mod build;
 mod candidates;
+mod codes_test;
 mod kept;
 mod query;
 mod self_test;
@@ -12,6 +13,7 @@ mod within;
 
 use crate::{ScanEnd, TopK, Work};
 pub use build::Coding;
+pub use codes_test::CodesTest;
 pub use kept::KeptBits;
 use pinyon_distance::{
     QueryScorer,
@@ -19,7 +21,6 @@ use pinyon_distance::{
 };
 use pinyon_types::{Distance, Effort, Metric, SlotId};
 pub use query::{CodedQuery, DenseQuery};
-pub use self_test::CodesTest;
 use std::{ops::Range, sync::Arc};
 pub use within::Vectors;
 use within::Within;
