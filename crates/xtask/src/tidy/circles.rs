@@ -1,7 +1,8 @@
 //! Circles of modules: files of one crate that name each other's items, directly or through others, so that none of them can
 //! be read without the rest. Cargo refuses circles of crates; how large those inside a crate are may only fall.
 //!
-//! Paths are followed by name. Methods and fields name no path, so a circle that is closed by a call alone is not seen.
+//! Paths are followed by name. Methods and fields name no path, and a path in a string is none, so a circle that is closed by a call
+//! alone, or by what serde's attributes quote, is not seen.
 
 mod components;
 mod modules;
