@@ -71,15 +71,7 @@ async fn embed(State(app): State<App>, body: ControlBody) -> Answered {
         return Err(ControlFailure::invalid(message));
     }
     let texts: Vec<String> = request.inputs.iter().map(text_of).collect::<Result<_, _>>()?;
-    let kind = match request.parameters.get("input_type").and_then(Value::as_str) {
-        Some("query") => InputKind::Query,
-        Some("passage") | None => InputKind::Passage,
-        Some(other) => {
-            return Err(ControlFailure::invalid(format!(
-                "input_type must be query or passage, is {other:?}"
-            )));
-        }
-    };
+    let kind = input_kind(&request)?;
     let dim = model.dim(request.parameters.get("dimension").and_then(Value::as_i64))?;
     let total_tokens = words(&texts.iter().map(String::as_str).collect::<Vec<_>>());
     let data = if model.is_sparse() {
@@ -98,6 +90,17 @@ async fn embed(State(app): State<App>, body: ControlBody) -> Answered {
     let usage = TokenUsage { total_tokens };
     let response = EmbedTextsResponse { model: request.model, vector_type: model.vector_type(), data, usage };
     Ok(Json(response).into_response())
+}
+
+/// What the texts are, by the request's `input_type`.
+fn input_kind(request: &EmbedTextsRequest) -> Result<InputKind, ControlFailure> {
+    match request.parameters.get("input_type").and_then(Value::as_str) {
+        Some("query") => Ok(InputKind::Query),
+        Some("passage") | None => Ok(InputKind::Passage),
+        Some(other) => {
+            Err(ControlFailure::invalid(format!("input_type must be query or passage, is {other:?}")))
+        }
+    }
 }
 
 fn sparse_embedding(text: &str, kind: InputKind, with_tokens: bool) -> Embedding {
