@@ -292,7 +292,7 @@ pub fn lock_to_look(dir: &Path) -> Result<Option<DataLock>, EngineError> {
     if !RealIo.exists(&path).map_err(|error| EngineError::io(&path, &error))? {
         return Ok(None);
     }
-    let lock = pinyon_storage::io::lock_to_look(&path).map_err(|error| locked(dir, &path, &error))?;
+    let lock = RealIo.lock_to_look(&path).map_err(|error| locked(dir, &path, &error))?;
     Ok(Some(DataLock(lock)))
 }
 

@@ -30,6 +30,17 @@ impl State {
     fn bytes(&self) -> u64 {
         self.files.values().map(|contents| lock(contents).len() as u64).sum()
     }
+
+    /// Gives a directory another name, and so all that is in it.
+    fn rename_dir(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.files.contains_key(to) || self.dirs.contains(to) {
+            return Err(error(io::ErrorKind::AlreadyExists, to));
+        }
+        let files = std::mem::take(&mut self.files);
+        self.files = files.into_iter().map(|(path, contents)| (moved(&path, from, to), contents)).collect();
+        self.dirs = self.dirs.iter().map(|path| moved(path, from, to)).collect();
+        Ok(())
+    }
 }
 
 /// An open file, and the file system that has to have room for it.
@@ -41,6 +52,15 @@ struct MemoryFile {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The path that a path is after a rename of itself or of a directory above it.
+pub(super) fn moved(path: &Path, from: &Path, to: &Path) -> PathBuf {
+    match path.strip_prefix(from) {
+        Ok(inner) if inner.as_os_str().is_empty() => to.to_owned(),
+        Ok(inner) => to.join(inner),
+        Err(_) => path.to_owned(),
+    }
 }
 
 fn error(kind: io::ErrorKind, path: &Path) -> io::Error {
@@ -134,6 +154,15 @@ impl Io for MemoryIo {
         Ok(inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
     }
 
+    fn list_dirs(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let state = lock(&self.state);
+        if !state.dirs.contains(dir) {
+            return Err(error(io::ErrorKind::NotFound, dir));
+        }
+        let inside = state.dirs.iter().filter(|path| path.parent() == Some(dir));
+        Ok(inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+    }
+
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         lock(&self.state).dirs.extend(dir.ancestors().map(Path::to_owned));
         Ok(())
@@ -143,6 +172,9 @@ impl Io for MemoryIo {
         let mut state = lock(&self.state);
         if !to.parent().is_some_and(|dir| state.dirs.contains(dir)) {
             return Err(error(io::ErrorKind::NotFound, to));
+        }
+        if state.dirs.contains(from) {
+            return state.rename_dir(from, to);
         }
         let contents = state.files.remove(from).ok_or_else(|| error(io::ErrorKind::NotFound, from))?;
         state.files.insert(to.to_owned(), contents);
@@ -154,6 +186,16 @@ impl Io for MemoryIo {
         removed.map(|_| ()).ok_or_else(|| error(io::ErrorKind::NotFound, path))
     }
 
+    fn remove_tree(&self, dir: &Path) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        if state.files.contains_key(dir) {
+            return Err(error(io::ErrorKind::NotADirectory, dir));
+        }
+        state.files.retain(|path, _| !path.starts_with(dir));
+        state.dirs.retain(|path| !path.starts_with(dir));
+        Ok(())
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let known = lock(&self.state).dirs.contains(dir);
         if known { Ok(()) } else { Err(error(io::ErrorKind::NotFound, dir)) }
@@ -162,6 +204,10 @@ impl Io for MemoryIo {
     fn exists(&self, path: &Path) -> io::Result<bool> {
         let state = lock(&self.state);
         Ok(state.files.contains_key(path) || state.dirs.contains(path))
+    }
+
+    fn is_dir(&self, path: &Path) -> io::Result<bool> {
+        Ok(lock(&self.state).dirs.contains(path))
     }
 
     fn room(&self, _dir: &Path) -> Option<Room> {

@@ -24,7 +24,7 @@ pub use holders::{lock_holder, port_holder};
 pub use memory::MemoryIo;
 pub(crate) use pieces::PieceReader;
 pub use pieces::{Stamp, Through};
-pub use real::{RealIo, lock_to_look, system_code};
+pub use real::{RealIo, system_code};
 pub use residency::{anonymous_resident_bytes, mapped_resident_bytes};
 pub use sealed::SealedBytes;
 pub use shortened::name_shortened_files;
@@ -107,7 +107,14 @@ pub trait Io: Debug + Send + Sync {
     /// The system's.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
 
-    /// Renames a file over another of the same directory. Durable only after [`Io::sync_dir`].
+    /// The names of the directories in a directory, sorted.
+    ///
+    /// # Errors
+    /// The system's.
+    fn list_dirs(&self, dir: &Path) -> io::Result<Vec<String>>;
+
+    /// Renames a file, in the place of another perhaps, or a directory with all that is in it to a name that is free. Durable only after
+    /// [`Io::sync_dir`] of the directory that has the new name.
     ///
     /// # Errors
     /// The system's.
@@ -118,6 +125,13 @@ pub trait Io: Debug + Send + Sync {
     /// # Errors
     /// The system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory with everything in it, if it is there. A crash may leave any part of it, all of it too until
+    /// [`Io::sync_dir`] of the directory above.
+    ///
+    /// # Errors
+    /// The system's; a part of it may be gone.
+    fn remove_tree(&self, dir: &Path) -> io::Result<()>;
 
     /// Makes creations, renames and removals in a directory durable.
     ///
@@ -131,11 +145,26 @@ pub trait Io: Debug + Send + Sync {
     /// The system's.
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
+    /// Whether a directory of this name exists.
+    ///
+    /// # Errors
+    /// The system's.
+    fn is_dir(&self, path: &Path) -> io::Result<bool>;
+
     /// Takes an exclusive lock on a file, which is made if need be. The lock ends with the guard or the process.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when somebody else holds it; otherwise the system's.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>>;
+
+    /// Takes the lock on a file that is there, for a look: changes nothing, and does not say who holds it.
+    ///
+    /// # Errors
+    /// As [`Io::lock`].
+    fn lock_to_look(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
+        self.len(path)?;
+        self.lock(path)
+    }
 
     /// How much room there is where a directory lies; `None` where nobody knows.
     fn room(&self, _dir: &Path) -> Option<Room> {

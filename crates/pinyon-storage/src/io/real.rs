@@ -51,7 +51,7 @@ impl std::error::Error for Named {
 }
 
 /// Puts the path into the message, and keeps the kind and the system's number.
-fn naming(path: &Path) -> impl Fn(io::Error) -> io::Error + '_ {
+pub(super) fn naming(path: &Path) -> impl Fn(io::Error) -> io::Error + '_ {
     move |source| io::Error::new(source.kind(), Named { path: path.to_owned(), source })
 }
 
@@ -126,6 +126,18 @@ impl Io for RealIo {
         Ok(fs::metadata(path).map_err(naming(path))?.len())
     }
 
+    fn list_dirs(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir).map_err(naming(dir))? {
+            let entry = entry.map_err(naming(dir))?;
+            if entry.file_type().map_err(naming(dir))?.is_dir() {
+                names.extend(entry.file_name().into_string());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(dir).map_err(naming(dir))? {
@@ -163,12 +175,28 @@ impl Io for RealIo {
         fs::remove_file(path).map_err(naming(path))
     }
 
+    fn remove_tree(&self, dir: &Path) -> io::Result<()> {
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(naming(dir)),
+        }
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(naming(dir))
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
         path.try_exists().map_err(naming(path))
+    }
+
+    fn is_dir(&self, path: &Path) -> io::Result<bool> {
+        match fs::metadata(path) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(false)
+            }
+            found => Ok(found.map_err(naming(path))?.is_dir()),
+        }
     }
 
     fn room(&self, dir: &Path) -> Option<Room> {
@@ -195,20 +223,16 @@ impl Io for RealIo {
             Err(fs::TryLockError::Error(error)) => Err(naming(path)(error)),
         }
     }
-}
 
-/// Takes the lock on a file that is there, for a look: it does not say who holds it.
-///
-/// # Errors
-/// As [`Io::lock`].
-pub fn lock_to_look(path: &Path) -> io::Result<Box<dyn LockGuard>> {
-    let file = fs::OpenOptions::new().read(true).open(path).map_err(naming(path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Box::new(RealLock { _file: file })),
-        Err(fs::TryLockError::WouldBlock) => {
-            Err(io::Error::new(io::ErrorKind::WouldBlock, format!("{}: is locked", path.display())))
+    fn lock_to_look(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
+        let file = fs::OpenOptions::new().read(true).open(path).map_err(naming(path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(RealLock { _file: file })),
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(io::Error::new(io::ErrorKind::WouldBlock, format!("{}: is locked", path.display())))
+            }
+            Err(fs::TryLockError::Error(error)) => Err(naming(path)(error)),
         }
-        Err(fs::TryLockError::Error(error)) => Err(naming(path)(error)),
     }
 }
 

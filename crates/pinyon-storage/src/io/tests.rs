@@ -58,7 +58,33 @@ fn replaces_refuses_and_locks(io: &dyn Io, dir: &Path) {
     drop(held);
     drop(io.lock(&dir.join("LOCK")).unwrap());
     assert_eq!(io.list(dir).unwrap(), ["LOCK"]);
+    assert!(io.lock_to_look(&b).is_err() && !io.exists(&b).unwrap(), "a look makes nothing");
+    let held = io.lock_to_look(&dir.join("LOCK")).unwrap();
+    assert_eq!(io.lock(&dir.join("LOCK")).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    drop(held);
     io.sync_dir(dir).unwrap();
+    has_directories(io, dir);
+}
+
+/// Directories are listed, renamed and removed with all that is in them.
+fn has_directories(io: &dyn Io, dir: &Path) {
+    let (old, new) = (dir.join("old"), dir.join("new"));
+    io.create_dir_all(&old.join("inner")).unwrap();
+    write_file_atomically(io, &old.join("inner/f"), b"kept").unwrap();
+    assert!(io.is_dir(&old).unwrap() && !io.is_dir(&new).unwrap());
+    assert!(!io.is_dir(&old.join("inner/f")).unwrap() && !io.is_dir(&old.join("inner/f/below")).unwrap());
+    assert_eq!(io.list_dirs(dir).unwrap(), ["old"]);
+    assert!(io.list_dirs(&new).is_err());
+    io.create_dir_all(&new.join("other")).unwrap();
+    assert!(io.rename(&old, &new).is_err(), "a directory in which something is stays");
+    io.remove_tree(&new).unwrap();
+    io.rename(&old, &new).unwrap();
+    assert_eq!((io.list_dirs(dir).unwrap(), io.exists(&old).unwrap()), (vec!["new".into()], false));
+    assert_eq!(io.read(&new.join("inner/f")).unwrap(), b"kept");
+    assert!(io.remove_tree(&new.join("inner/f")).is_err(), "a file is no tree");
+    io.remove_tree(&new).unwrap();
+    io.remove_tree(&new).unwrap();
+    assert!(io.list_dirs(dir).unwrap().is_empty() && !io.exists(&new.join("inner/f")).unwrap());
 }
 
 #[test]
@@ -176,6 +202,53 @@ mod fault_disk {
         let lists: std::collections::BTreeSet<Vec<String>> = lists.collect();
         assert_eq!(lists.len(), 5, "every first part comes up: {lists:?}");
         assert!(lists.iter().all(|list| list.iter().enumerate().all(|(at, name)| *name == at.to_string())));
+    }
+
+    #[test]
+    fn a_directory_goes_by_its_new_name_once_that_is_durable_with_what_came_into_it_since() {
+        let (disk, from, to) = (FaultDisk::new(), Path::new("/d/from"), Path::new("/e/to"));
+        disk.put(&from.join("old"), b"old".to_vec());
+        disk.create_dir_all(Path::new("/e")).unwrap();
+        disk.rename(from, to).unwrap();
+        write_file_atomically(&disk, &to.join("later"), b"later").unwrap();
+        let whole = |image: &FaultDisk, dir: &Path| {
+            image.read(&dir.join("old")).unwrap() == b"old"
+                && image.read(&dir.join("later")).unwrap() == b"later"
+        };
+        let image = disk.crash_image(disk.op_count(), Keep::Nothing);
+        assert!(whole(&image, from) && !image.exists(to).unwrap());
+        let image = disk.crash_image(disk.op_count(), Keep::Everything);
+        assert!(whole(&image, to) && !image.exists(from).unwrap());
+        disk.sync_dir(Path::new("/e")).unwrap();
+        let image = disk.crash_image(disk.op_count(), Keep::Nothing);
+        assert!(whole(&image, to) && !image.exists(from).unwrap());
+        // What was left is a disk like any other.
+        image.rename(to, from).unwrap();
+        image.sync_dir(Path::new("/d")).unwrap();
+        assert!(whole(&image.crash_image(image.op_count(), Keep::Nothing), from));
+    }
+
+    #[test]
+    fn a_tree_that_is_removed_goes_in_part_or_as_a_whole() {
+        let disk = FaultDisk::new();
+        let (top, files) = (Path::new("/d/top"), ["/d/top/a", "/d/top/b", "/d/top/in/c"].map(Path::new));
+        files.iter().for_each(|file| disk.put(file, vec![1]));
+        disk.remove_tree(top).unwrap();
+        let left = |keep| {
+            let image = disk.crash_image(disk.op_count(), keep);
+            files.iter().filter(|file| image.exists(file).unwrap()).count()
+        };
+        assert_eq!([left(Keep::Nothing), left(Keep::Everything)], [3, 0]);
+        let seen: std::collections::BTreeSet<usize> =
+            (0..40).map(|seed| left(Keep::Random { seed })).collect();
+        assert!(seen.len() > 2, "{seen:?}");
+        disk.sync_dir(Path::new("/d")).unwrap();
+        assert_eq!(left(Keep::Nothing), 0);
+        // A call that fails half way.
+        let disk = disk.crash_image(0, Keep::Nothing);
+        disk.fail(Some(Fault { call: disk.calls(), kind: FaultKind::Short, lasting: false }));
+        assert!(disk.remove_tree(top).is_err());
+        assert_eq!(files.iter().filter(|file| disk.exists(file).unwrap()).count(), 2);
     }
 
     /// Every crash during an atomic replacement leaves the old bytes or the new ones, and the new ones once it returned.

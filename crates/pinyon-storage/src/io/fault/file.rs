@@ -2,11 +2,13 @@
 
 use super::{FaultDisk, FaultKind, Operation};
 use crate::io::File;
-use std::io;
+use std::{io, path::PathBuf};
 
 #[derive(Debug)]
 pub(super) struct FaultFile {
     pub(super) disk: FaultDisk,
+    /// Its name when it was opened.
+    pub(super) path: PathBuf,
     pub(super) inner: Box<dyn File>,
     pub(super) inode: u64,
 }
@@ -17,20 +19,20 @@ impl File for FaultFile {
         let written = match fault {
             None => bytes,
             Some(FaultKind::Short) => bytes.get(..bytes.len() / 2).unwrap_or_default(),
-            Some(kind) => return Err(kind.error()),
+            Some(kind) => return Err(kind.error(&self.path)),
         };
         self.inner.write_at(written, offset)?;
         self.disk.journal(Operation::Write { inode: self.inode, offset, bytes: written.to_vec() });
-        fault.map_or(Ok(()), |kind| Err(kind.error()))
+        fault.map_or(Ok(()), |kind| Err(kind.error(&self.path)))
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.disk.check()?;
+        self.disk.check(&self.path)?;
         self.inner.read_at(buffer, offset)
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
-        self.disk.check()?;
+        self.disk.check(&self.path)?;
         let length = length.max(self.inner.len()?);
         self.inner.set_len(length)?;
         self.disk.journal(Operation::SetLen { inode: self.inode, length });
@@ -38,14 +40,14 @@ impl File for FaultFile {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        self.disk.check()?;
+        self.disk.check(&self.path)?;
         self.inner.set_len(length)?;
         self.disk.journal(Operation::SetLen { inode: self.inode, length });
         Ok(())
     }
 
     fn len(&self) -> io::Result<u64> {
-        self.disk.check()?;
+        self.disk.check(&self.path)?;
         self.inner.len()
     }
 
@@ -57,7 +59,7 @@ impl File for FaultFile {
             }
             Some(kind) => {
                 self.disk.journal(Operation::SyncFailed { inode: self.inode });
-                Err(kind.error())
+                Err(kind.error(&self.path))
             }
         }
     }

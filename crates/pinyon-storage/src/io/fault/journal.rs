@@ -1,36 +1,53 @@
 //! What was done to the fault disk, in order, and which of it a crash leaves. Must not know how calls are made to fail.
 
 use super::Keep;
-use crate::io::{dir_of, memory::write_into};
+use crate::io::memory::write_into;
 use pinyon_types::SeededRng;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 
 /// Unit in which a disk writes: a torn write keeps some of these and loses others.
 const SECTOR_BYTES: u64 = 512;
 
+/// The inode of the directory that all others lie in.
+pub(super) const ROOT: u64 = 0;
+
+/// A name in a directory. Directories are known by their inodes, so that what is in one goes where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) dir: u64,
+    pub(super) name: OsString,
+}
+
 /// One change, or one promise of durability.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
-    MakeDir { dir: PathBuf },
-    Create { path: PathBuf, inode: u64 },
-    Rename { from: PathBuf, to: PathBuf },
-    Remove { path: PathBuf },
-    SyncDir { dir: PathBuf },
+    MakeDir { at: Entry, inode: u64 },
+    Create { at: Entry, inode: u64 },
+    Rename { from: Entry, to: Entry },
+    Remove { at: Entry },
+    SyncDir { dir: u64 },
     Write { inode: u64, offset: u64, bytes: Vec<u8> },
     SetLen { inode: u64, length: u64 },
     SyncData { inode: u64 },
     SyncFailed { inode: u64 },
 }
 
-/// What a disk holds: names, and the bytes they stand for.
-#[derive(Debug, Clone, Default)]
+/// What a disk holds: names in directories, and the bytes that files have.
+#[derive(Debug, Clone)]
 pub(super) struct Contents {
-    pub(super) dirs: BTreeSet<PathBuf>,
-    pub(super) names: BTreeMap<PathBuf, u64>,
+    /// By its inode, the names in every directory, and what each stands for.
+    pub(super) dirs: BTreeMap<u64, BTreeMap<OsString, u64>>,
     pub(super) bytes: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Default for Contents {
+    fn default() -> Self {
+        Self { dirs: [(ROOT, BTreeMap::new())].into(), bytes: BTreeMap::new() }
+    }
 }
 
 impl Contents {
@@ -69,19 +86,19 @@ impl Contents {
     }
 
     fn replay_names(&mut self, journal: &[Operation], keep: Keep, coin: &mut SeededRng) {
-        let mut pending: BTreeMap<&Path, Vec<&Operation>> = BTreeMap::new();
+        let mut pending: BTreeMap<u64, Vec<&Operation>> = BTreeMap::new();
         for operation in journal {
             match operation {
-                Operation::MakeDir { dir } => self.dirs.extend(dir.ancestors().map(Path::to_owned)),
-                Operation::Create { path, .. }
-                | Operation::Remove { path }
-                | Operation::Rename { to: path, .. } => {
-                    pending.entry(dir_of(path)).or_default().push(operation);
+                Operation::MakeDir { at, .. } => {
+                    self.sync_names(at.dir, &mut pending);
+                    self.apply_name(operation);
                 }
-                Operation::SyncDir { dir } => {
-                    let changes = pending.remove(&**dir).unwrap_or_default();
-                    changes.into_iter().for_each(|change| self.apply_name(change));
+                Operation::Create { at, .. }
+                | Operation::Remove { at }
+                | Operation::Rename { to: at, .. } => {
+                    pending.entry(at.dir).or_default().push(operation);
                 }
+                Operation::SyncDir { dir } => self.sync_names(*dir, &mut pending),
                 _ => {}
             }
         }
@@ -97,17 +114,50 @@ impl Contents {
         }
     }
 
+    fn sync_names(&mut self, dir: u64, pending: &mut BTreeMap<u64, Vec<&Operation>>) {
+        pending.remove(&dir).into_iter().flatten().for_each(|change| self.apply_name(change));
+    }
+
     fn apply_name(&mut self, change: &Operation) {
         match change {
-            Operation::Create { path, inode } => drop(self.names.insert(path.clone(), *inode)),
-            Operation::Remove { path } => drop(self.names.remove(path)),
+            Operation::MakeDir { at, inode } => {
+                self.dirs.entry(*inode).or_default();
+                let old = self.enter(at, *inode);
+                assert!(old.is_none(), "{at:?} was made where something is whose going is not durable");
+            }
+            Operation::Create { at, inode } => drop(self.enter(at, *inode)),
+            Operation::Remove { at } => drop(self.strike(at)),
             Operation::Rename { from, to } => {
-                if let Some(inode) = self.names.remove(from) {
-                    self.names.insert(to.clone(), inode);
+                if let Some(inode) = self.strike(from) {
+                    self.enter(to, inode);
                 }
             }
             _ => {}
         }
+    }
+
+    pub(super) fn enter(&mut self, at: &Entry, inode: u64) -> Option<u64> {
+        self.dirs.entry(at.dir).or_default().insert(at.name.clone(), inode)
+    }
+
+    fn strike(&mut self, at: &Entry) -> Option<u64> {
+        self.dirs.get_mut(&at.dir)?.remove(&at.name)
+    }
+
+    /// Every path below the root and what it stands for; what is above comes first.
+    pub(super) fn paths(&self) -> Vec<(PathBuf, u64)> {
+        let mut paths = Vec::new();
+        let mut open = vec![(Path::new("/").to_owned(), ROOT)];
+        while let Some((dir, inode)) = open.pop() {
+            for (name, inner) in self.dirs.get(&inode).into_iter().flatten() {
+                let path = dir.join(name);
+                if self.dirs.contains_key(inner) {
+                    open.push((path.clone(), *inner));
+                }
+                paths.push((path, *inner));
+            }
+        }
+        paths
     }
 }
 

@@ -2,7 +2,8 @@
 //! it can show every disk a power loss could leave. Only for tests.
 //!
 //! What it assumes of a disk: bytes written to a file are durable after a successful `sync_data` of it; a creation,
-//! rename or removal after a `sync_dir` of its directory; a made directory at once. What was not made durable survives
+//! rename or removal after a `sync_dir` of its directory (of a rename into another directory, of that one); a made directory at once, with
+//! what was done in the directory above before. What was not made durable survives
 //! a crash or not, each write for itself (down to sectors of 512 bytes), directory changes in their order. After a
 //! failed `sync_data` the bytes written before it may be gone, and no later sync brings them back (Rebello et al.,
 //! "Can Applications Recover from fsync Failures?", ATC 2020).
@@ -10,11 +11,12 @@
 mod file;
 mod journal;
 
-use super::{File, Io, LockGuard, MemoryIo, SealedBytes};
+use super::{File, Io, LockGuard, MemoryIo, SealedBytes, memory::moved, real::naming};
 use file::FaultFile;
-use journal::{Contents, Operation};
+use journal::{Contents, Entry, Operation, ROOT};
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -27,7 +29,7 @@ pub enum FaultKind {
     Broken,
     /// Fails as a full disk does (ENOSPC).
     Full,
-    /// A write puts half of its bytes down and then fails; other calls fail as broken.
+    /// A write puts half of its bytes down and then fails, and of a tree half is removed; other calls fail as broken.
     Short,
 }
 
@@ -65,6 +67,7 @@ pub enum Keep {
 struct State {
     calls: u64,
     fault: Option<Fault>,
+    /// Of every file and directory but the root.
     inodes: BTreeMap<PathBuf, u64>,
     last_inode: u64,
     /// What was durable at the start.
@@ -102,28 +105,35 @@ impl FaultDisk {
 
     /// The disk as a crash before operation `at_op` would leave it, with nothing failing and nothing locked.
     pub fn crash_image(&self, at_op: usize, keep: Keep) -> Self {
-        let left = {
+        let image = Self::new();
+        let mut state = image.state();
+        state.base = {
             let state = self.state();
             state.base.after_crash(state.journal.get(..at_op).unwrap_or(&state.journal), keep)
         };
-        let image = Self::new();
-        for dir in &left.dirs {
-            image.files.put_dir(dir);
-            image.state().base.dirs.insert(dir.clone());
+        state.last_inode = self.state().last_inode;
+        image.files.put_dir(Path::new("/"));
+        for (path, inode) in state.base.paths() {
+            match state.base.dirs.contains_key(&inode) {
+                true => image.files.put_dir(&path),
+                false => image.files.put(&path, state.base.bytes.get(&inode).cloned().unwrap_or_default()),
+            }
+            state.inodes.insert(path, inode);
         }
-        for (path, inode) in &left.names {
-            image.put(path, left.bytes.get(inode).cloned().unwrap_or_default());
-        }
+        drop(state);
         image
     }
 
     /// Puts a durable file there, as if it had always been.
     pub fn put(&self, path: &Path, bytes: Vec<u8>) {
         let mut state = self.state();
-        let inode = state.new_inode();
+        for (at, inode) in state.new_dirs(path.parent().unwrap_or(path)) {
+            state.base.dirs.insert(inode, BTreeMap::new());
+            state.base.enter(&at, inode);
+        }
+        let (at, inode) = (state.entry(path), state.new_inode());
         state.inodes.insert(path.to_owned(), inode);
-        state.base.dirs.extend(path.ancestors().skip(1).map(Path::to_owned));
-        state.base.names.insert(path.to_owned(), inode);
+        state.base.enter(&at, inode);
         state.base.bytes.insert(inode, bytes.clone());
         self.files.put(path, bytes);
     }
@@ -142,8 +152,8 @@ impl FaultDisk {
         fails.then_some(fault.kind)
     }
 
-    fn check(&self) -> io::Result<()> {
-        self.call().map_or(Ok(()), |kind| Err(kind.error()))
+    fn check(&self, path: &Path) -> io::Result<()> {
+        self.call().map_or(Ok(()), |kind| Err(kind.error(path)))
     }
 
     fn journal(&self, operation: Operation) {
@@ -158,97 +168,171 @@ impl State {
     }
 
     fn create(&mut self, path: &Path) -> u64 {
-        let inode = self.new_inode();
+        let (at, inode) = (self.entry(path), self.new_inode());
         self.inodes.insert(path.to_owned(), inode);
-        self.journal.push(Operation::Create { path: path.to_owned(), inode });
+        self.journal.push(Operation::Create { at, inode });
         inode
+    }
+
+    /// Inodes for a directory and those above it that are not there.
+    fn new_dirs(&mut self, dir: &Path) -> Vec<(Entry, u64)> {
+        let above: Vec<&Path> = dir.ancestors().filter(|path| path.file_name().is_some()).collect();
+        let mut made = Vec::new();
+        for path in above.into_iter().rev() {
+            if !self.inodes.contains_key(path) {
+                let (at, inode) = (self.entry(path), self.new_inode());
+                self.inodes.insert(path.to_owned(), inode);
+                made.push((at, inode));
+            }
+        }
+        made
+    }
+
+    fn inode(&self, path: &Path) -> u64 {
+        self.inodes.get(path).copied().unwrap_or(ROOT)
+    }
+
+    /// Where the name of a path is, whose directory is there.
+    fn entry(&self, path: &Path) -> Entry {
+        let dir = path.parent().map_or(ROOT, |dir| self.inode(dir));
+        Entry { dir, name: path.file_name().unwrap_or(OsStr::new("")).to_owned() }
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) {
+        let operation = Operation::Rename { from: self.entry(from), to: self.entry(to) };
+        self.journal.push(operation);
+        let renamed: Vec<PathBuf> = self.tree(from);
+        for path in renamed {
+            if let Some(inode) = self.inodes.remove(&path) {
+                self.inodes.insert(moved(&path, from, to), inode);
+            }
+        }
+    }
+
+    fn remove(&mut self, path: &Path) {
+        self.journal.push(Operation::Remove { at: self.entry(path) });
+        self.inodes.remove(path);
+    }
+
+    /// What a directory has in it and then itself, in the order in which it is removed.
+    fn tree(&self, dir: &Path) -> Vec<PathBuf> {
+        let below = self.inodes.range(dir.to_owned()..).take_while(|(path, _)| path.starts_with(dir));
+        let mut tree: Vec<PathBuf> = below.map(|(path, _)| path.clone()).collect();
+        tree.reverse();
+        tree
     }
 }
 
 impl FaultKind {
-    fn error(self) -> io::Error {
-        match self {
-            Self::Full => io::Error::new(io::ErrorKind::StorageFull, "injected: no space left"),
-            Self::Broken | Self::Short => io::Error::other("injected: input/output error"),
-        }
+    /// The error that the system would give of a path.
+    fn error(self, path: &Path) -> io::Error {
+        let (broken, full) = (5, 28);
+        naming(path)(io::Error::from_raw_os_error(if self == Self::Full { full } else { broken }))
     }
 }
 
 impl Io for FaultDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.check()?;
+        self.check(path)?;
         let inner = self.files.create(path)?;
         let inode = self.state().create(path);
-        Ok(Box::new(FaultFile { disk: self.clone(), inner, inode }))
+        Ok(Box::new(FaultFile { disk: self.clone(), path: path.to_owned(), inner, inode }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.check()?;
+        self.check(path)?;
         let inner = self.files.open(path)?;
         let inode = self.state().inodes.get(path).copied().ok_or(io::ErrorKind::NotFound)?;
-        Ok(Box::new(FaultFile { disk: self.clone(), inner, inode }))
+        Ok(Box::new(FaultFile { disk: self.clone(), path: path.to_owned(), inner, inode }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.check()?;
+        self.check(path)?;
         self.files.read(path)
     }
 
     fn map(&self, path: &Path) -> io::Result<SealedBytes> {
-        self.check()?;
+        self.check(path)?;
         self.files.map(path)
     }
 
     fn len(&self, path: &Path) -> io::Result<u64> {
-        self.check()?;
+        self.check(path)?;
         Io::len(&self.files, path)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.check()?;
+        self.check(dir)?;
         self.files.list(dir)
     }
 
+    fn list_dirs(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.check(dir)?;
+        self.files.list_dirs(dir)
+    }
+
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.check()?;
+        self.check(dir)?;
         self.files.create_dir_all(dir)?;
-        self.journal(Operation::MakeDir { dir: dir.to_owned() });
+        let mut state = self.state();
+        let made = state.new_dirs(dir).into_iter().map(|(at, inode)| Operation::MakeDir { at, inode });
+        state.journal.extend(made);
         Ok(())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.check()?;
+        self.check(from)?;
         self.files.rename(from, to)?;
-        let mut state = self.state();
-        if let Some(inode) = state.inodes.remove(from) {
-            state.inodes.insert(to.to_owned(), inode);
-        }
-        state.journal.push(Operation::Rename { from: from.to_owned(), to: to.to_owned() });
+        self.state().rename(from, to);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.check()?;
+        self.check(path)?;
         self.files.remove(path)?;
-        self.state().inodes.remove(path);
-        self.journal(Operation::Remove { path: path.to_owned() });
+        self.state().remove(path);
         Ok(())
+    }
+
+    fn remove_tree(&self, dir: &Path) -> io::Result<()> {
+        let fault = self.call();
+        let tree = self.state().tree(dir);
+        let removed = match fault {
+            None => tree.len(),
+            Some(FaultKind::Short) => tree.len() / 2,
+            Some(_) => 0,
+        };
+        for path in tree.into_iter().take(removed) {
+            match path != dir && !self.files.is_dir(&path)? {
+                true => self.files.remove(&path)?,
+                false => self.files.remove_tree(&path)?,
+            }
+            self.state().remove(&path);
+        }
+        fault.map_or(Ok(()), |kind| Err(kind.error(dir)))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.check()?;
+        self.check(dir)?;
         self.files.sync_dir(dir)?;
-        self.journal(Operation::SyncDir { dir: dir.to_owned() });
+        let mut state = self.state();
+        let operation = Operation::SyncDir { dir: state.inode(dir) };
+        state.journal.push(operation);
         Ok(())
     }
 
+    fn is_dir(&self, path: &Path) -> io::Result<bool> {
+        self.check(path)?;
+        self.files.is_dir(path)
+    }
+
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.check()?;
+        self.check(path)?;
         self.files.exists(path)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
-        self.check()?;
+        self.check(path)?;
         let was_there = self.files.exists(path)?;
         let guard = self.files.lock(path)?;
         if !was_there {
