@@ -31,6 +31,7 @@ mod catalog;
 mod cross_shard;
 mod doctor;
 mod engine;
+mod environment;
 mod error;
 mod fan_out;
 mod health;
@@ -54,6 +55,7 @@ pub use engine::{
     RecordAnswer, RecordQuery, ReopenedShard, SalvagedShard, Scrubbed, Settling, SettlingStage, ShardOutcome,
     ShardReport, StoredDocument, Tenant, TenantReport, TextQuery, VectorQuery, lock_to_look, reading,
 };
+pub use environment::{Environment, system_io};
 pub use error::{EngineError, ErrorCode, of_record};
 pub use fan_out::Reach;
 pub use health::{HealthReport, ShardHealth, ShardStatus, TenantShare};
@@ -72,8 +74,8 @@ pub use pinyon_shard::{
 pub use pinyon_storage::{
     SystemClock,
     io::{
-        FileAccess, RealIo, anonymous_resident_bytes, limit_new_files, mapped_resident_bytes,
-        name_shortened_files, port_holder,
+        FileAccess, anonymous_resident_bytes, limit_new_files, mapped_resident_bytes, name_shortened_files,
+        port_holder,
     },
 };
 pub use placement::PlacementPolicy;

@@ -3,6 +3,7 @@
 use crate::{
     CrossShardSettings, EngineError, ErrorCode,
     catalog::{CatalogKind, StoredSettings},
+    environment::Environment,
     placement::PlacementPolicy,
 };
 use pinyon_embed::{Embedder, HashEmbedder};
@@ -78,6 +79,8 @@ pub struct EngineSettings {
     pub verified_at_start: u64,
     /// Who says what the data are.
     pub shape_source: ShapeSource,
+    /// The file system and the clock.
+    pub environment: Environment,
 }
 
 /// Who says what an engine's data are made with: what contradicts it is a wrong setting or files that are not this engine's.
@@ -170,6 +173,7 @@ impl EngineSettings {
             scrub_period: Some(SCRUB_PERIOD),
             verified_at_start: VERIFIED_AT_START,
             shape_source: ShapeSource::default(),
+            environment: Environment::system(),
         };
         settings.check()?;
         Ok(settings)

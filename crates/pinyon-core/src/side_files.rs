@@ -1,10 +1,10 @@
 //! Small files that lie beside the engine's data and mean nothing to it, like a server's keys. Through the same door as
 //! everything else that touches the disk: whoever stands above the engine has no other.
 
-use crate::{EngineError, ErrorCode};
+use crate::{EngineError, ErrorCode, environment::system_io};
 use pinyon_embed::Pause;
 use pinyon_storage::io::{
-    FileAccess, Io, LockGuard, RealIo, tighten_dir, write_file_atomically, write_private_file_atomically,
+    FileAccess, LockGuard, SharedIo, tighten_dir, write_file_atomically, write_private_file_atomically,
 };
 use std::{path::Path, time::Duration};
 
@@ -24,21 +24,29 @@ pub enum Readers {
     Owner,
 }
 
-/// Reads a small file; `None` if there is none.
+/// Reads a small file of the machine; `None` if there is none.
 ///
 /// # Errors
 /// A file of more than a MiB, or the system's.
 pub fn read_side_file(path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
+    read_on(&system_io(), path)
+}
+
+/// Reads a small file of a file system; `None` if there is none.
+///
+/// # Errors
+/// As [`read_side_file`].
+pub(crate) fn read_on(io: &SharedIo, path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
     let failed = |error: std::io::Error| EngineError::new(ErrorCode::Internal, error.to_string());
-    if !RealIo.exists(path).map_err(failed)? {
+    if !io.exists(path).map_err(failed)? {
         return Ok(None);
     }
-    let length = RealIo.len(path).map_err(failed)?;
+    let length = io.len(path).map_err(failed)?;
     if length > FILE_BYTES_MAX {
         let message = format!("{}: has {length} bytes, at most {FILE_BYTES_MAX} are read", path.display());
         return Err(EngineError::new(ErrorCode::InvalidArgument, message));
     }
-    RealIo.read(path).map(Some).map_err(failed)
+    io.read(path).map(Some).map_err(failed)
 }
 
 /// Writes a small file as a whole, in place of the old one; its directory is made if need be. Durable when it returns.
@@ -46,11 +54,24 @@ pub fn read_side_file(path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
 /// # Errors
 /// The system's.
 pub fn write_side_file(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), EngineError> {
+    write_on(&system_io(), path, bytes, readers)
+}
+
+/// Writes a small file of a file system, as [`write_side_file`] does.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn write_on(
+    io: &SharedIo,
+    path: &Path,
+    bytes: &[u8],
+    readers: Readers,
+) -> Result<(), EngineError> {
     let dir = path.parent().unwrap_or(path);
-    RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
+    io.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
     let written = match readers {
-        Readers::All => write_file_atomically(&RealIo, path, bytes),
-        Readers::Owner => write_private_file_atomically(&RealIo, path, bytes),
+        Readers::All => write_file_atomically(&**io, path, bytes),
+        Readers::Owner => write_private_file_atomically(&**io, path, bytes),
     };
     written.map_err(|error| EngineError::io(path, &error))
 }
@@ -65,11 +86,11 @@ pub struct SideFileLock(#[allow(dead_code)] Box<dyn LockGuard>); // held, never 
 /// # Errors
 /// Somebody held it all that time, or the system's.
 pub fn lock_side_file(path: &Path, pause: &dyn Pause) -> Result<SideFileLock, EngineError> {
-    let dir = path.parent().unwrap_or(path);
-    RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
+    let (io, dir) = (system_io(), path.parent().unwrap_or(path));
+    io.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
     let mut tries = 0;
     loop {
-        match RealIo.lock(path) {
+        match io.lock(path) {
             Ok(guard) => return Ok(SideFileLock(guard)),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && tries < LOCK_TRIES => {
                 tries += 1;
@@ -109,9 +130,9 @@ mod tests {
         assert!(read_side_file(&path).unwrap_err().message.contains("at most"));
         assert!(read_side_file(&dir).is_err(), "a directory is no file");
         let held = lock_side_file(&dir.join("new/lock"), &ThreadPause).unwrap();
-        assert!(RealIo.lock(&dir.join("new/lock")).is_err());
+        assert!(system_io().lock(&dir.join("new/lock")).is_err());
         drop(held);
         lock_side_file(&dir.join("new/lock"), &ThreadPause).unwrap();
-        crate::catalog::remove_tree(&dir).unwrap();
+        system_io().remove_tree(&dir).unwrap();
     }
 }

@@ -7,7 +7,10 @@ use super::{
     sled_store::SledStore,
     store::{CatalogError, CatalogKind, CatalogStore, Change, VALUE_BYTES_MAX, guarded},
 };
-use pinyon_storage::witness::{Claim, Subject, Witness};
+use pinyon_storage::{
+    io::SharedIo,
+    witness::{Claim, Subject, Witness},
+};
 use pinyon_types::{Epoch, UniqueId};
 use std::{
     collections::BTreeMap,
@@ -38,6 +41,8 @@ pub(crate) struct CheckedStore {
     raw: Option<Box<dyn CatalogStore>>,
     /// How it is opened again; if not here, it is never closed.
     kind: Option<CatalogKind>,
+    /// Where it lies, and what is written beside it.
+    io: SharedIo,
     /// Looks since the last change.
     idle_looks: u32,
     path: PathBuf,
@@ -62,19 +67,30 @@ impl CheckedStore {
     ///
     /// # Errors
     /// A damaged store, another kind of store than the one that is there, the store's own.
-    pub(crate) fn open_in(dir: &Path, kind: CatalogKind) -> Result<(Self, Entries), CatalogError> {
-        rewrite::end_copying(dir, kind)?;
-        if let Some(found) = CatalogKind::present_in(dir).filter(|found| *found != kind) {
+    pub(crate) fn open_on(
+        io: &SharedIo,
+        dir: &Path,
+        kind: CatalogKind,
+    ) -> Result<(Self, Entries), CatalogError> {
+        rewrite::end_copying(io, dir, kind)?;
+        if let Some(found) = CatalogKind::present_in(io, dir)?.filter(|found| *found != kind) {
             return Err(CatalogError::OtherStore { path: dir.to_owned(), found, asked: kind });
         }
         let path = dir.join(kind.file_name());
-        let (store, image) = Self::open(open_raw(kind, &path)?, &path)?;
+        let (store, image) = Self::open(io, open_raw(io, kind, &path)?, &path)?;
         Ok((Self { kind: Some(kind), ..store }, image.entries))
     }
 
+    /// The same in a directory of the machine.
+    #[cfg(test)]
+    pub(crate) fn open_in(dir: &Path, kind: CatalogKind) -> Result<(Self, Entries), CatalogError> {
+        Self::open_on(&crate::system_io(), dir, kind)
+    }
+
     /// Stands in for a store that could not be read: it has nothing and takes nothing.
-    pub(super) fn lost(path: &Path, problem: String) -> Self {
+    pub(super) fn lost(io: &SharedIo, path: &Path, problem: String) -> Self {
         Self {
+            io: Arc::clone(io),
             raw: None,
             kind: None,
             idle_looks: 0,
@@ -91,7 +107,11 @@ impl CheckedStore {
     ///
     /// # Errors
     /// A value that does not fit its checksum, or values that do not add up.
-    pub(super) fn open(mut raw: Box<dyn CatalogStore>, path: &Path) -> Result<(Self, Image), CatalogError> {
+    pub(super) fn open(
+        io: &SharedIo,
+        mut raw: Box<dyn CatalogStore>,
+        path: &Path,
+    ) -> Result<(Self, Image), CatalogError> {
         let damaged = |problem: String| CatalogError::Damaged { path: path.to_owned(), problem };
         let mut entries = BTreeMap::new();
         for (key, sealed) in guarded(path, || raw.load_all())? {
@@ -111,6 +131,7 @@ impl CheckedStore {
             Self {
                 raw: Some(raw),
                 kind: None,
+                io: Arc::clone(io),
                 idle_looks: IDLE_LOOKS,
                 path: path.to_owned(),
                 epoch,
@@ -136,6 +157,10 @@ impl CheckedStore {
         &self.path
     }
 
+    pub(super) const fn io(&self) -> &SharedIo {
+        &self.io
+    }
+
     /// Closes a small store that was not changed since it was opened, or for some looks: open it takes files, and megabytes of memory.
     pub(crate) fn rest(&mut self) {
         self.idle_looks = self.idle_looks.saturating_add(1);
@@ -150,7 +175,7 @@ impl CheckedStore {
     fn wake(&mut self) -> Result<(), CatalogError> {
         self.idle_looks = 0;
         let Some(kind) = self.kind.filter(|_| self.raw.is_none()) else { return Ok(()) };
-        let (found, _) = Self::open(open_raw(kind, &self.path)?, &self.path)?;
+        let (found, _) = Self::open(&self.io, open_raw(&self.io, kind, &self.path)?, &self.path)?;
         if (found.epoch, &found.checksums) != (self.epoch, &self.checksums) {
             let problem = format!(
                 "it was closed at epoch {} and is at epoch {} now, with other entries perhaps",
@@ -239,7 +264,7 @@ impl CheckedStore {
         let (Some(kind), Some(raw)) = (self.kind, &mut self.raw) else { return Ok(()) };
         let entries = guarded(&self.path, || raw.load_all())?;
         self.raw = None;
-        rewrite::replace(&self.path, kind, entries)?;
+        rewrite::replace(&self.io, &self.path, kind, entries)?;
         // What was copied must be what is known.
         self.wake()
     }
@@ -251,7 +276,12 @@ impl CheckedStore {
     }
 }
 
-pub(super) fn open_raw(kind: CatalogKind, path: &Path) -> Result<Box<dyn CatalogStore>, CatalogError> {
+/// Opens a store of a kind; those that open their files themselves do so on the machine.
+pub(super) fn open_raw(
+    _io: &SharedIo,
+    kind: CatalogKind,
+    path: &Path,
+) -> Result<Box<dyn CatalogStore>, CatalogError> {
     Ok(match kind {
         CatalogKind::Sled => Box::new(SledStore::open(path)?),
         CatalogKind::Redb => Box::new(RedbStore::open(path)?),
@@ -329,7 +359,9 @@ mod tests {
 
     #[test]
     fn a_failed_change_is_seen_from_outside() {
-        let (mut store, _) = CheckedStore::open(Box::new(Failing::default()), Path::new("store")).unwrap();
+        let (mut store, _) =
+            CheckedStore::open(&crate::system_io(), Box::new(Failing::default()), Path::new("store"))
+                .unwrap();
         let takes_changes = store.takes_changes();
         assert!(store.commit(&[], Epoch::new(1)).is_ok() && takes_changes.load(Ordering::Relaxed));
         assert!(store.commit(&[], Epoch::new(2)).is_err() && !takes_changes.load(Ordering::Relaxed));

@@ -38,7 +38,7 @@ impl CatalogStore for Kept {
 }
 
 pub(super) fn open(raw: &Kept, dir: &Path) -> Result<RoutingTable, CatalogError> {
-    let (store, image) = CheckedStore::open(Box::new(raw.clone()), Path::new(STORE))?;
+    let (store, image) = CheckedStore::open(&crate::system_io(), Box::new(raw.clone()), Path::new(STORE))?;
     RoutingTable::from_image(store, &image, dir)
 }
 

@@ -18,7 +18,8 @@ type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 const STORE: &str = "catalog/raw-store";
 
 fn checked(raw: &Kept) -> (CheckedStore, Entries) {
-    let (store, image) = CheckedStore::open(Box::new(raw.clone()), Path::new(STORE)).unwrap();
+    let (store, image) =
+        CheckedStore::open(&crate::system_io(), Box::new(raw.clone()), Path::new(STORE)).unwrap();
     (store, image.entries)
 }
 

@@ -34,7 +34,9 @@ pub(crate) use conformance::files_with;
 #[cfg(test)]
 pub(crate) use golden::assert_format_shows;
 pub(crate) use identity::{Identity, draw};
-pub(crate) use store::{Change as StoreChange, list_dirs, remove_tree};
+pub(crate) use store::Change as StoreChange;
+#[cfg(test)]
+pub(crate) use store::remove_tree;
 
 pub use codec::StoredSettings;
 pub use routing_table::{AssignRequest, RoutingTable};

@@ -5,10 +5,10 @@ use super::{
     checked::open_raw,
     layout::REMOVED_KEY,
     routing_table::{RoutingTable, Writer, lock},
-    store::{CatalogError, CatalogKind, Change, Entry, remove_tree},
+    store::{CatalogError, CatalogKind, Change, Entry},
     view::{Assignment, View},
 };
-use pinyon_storage::io::{Io, RealIo};
+use pinyon_storage::io::SharedIo;
 use pinyon_types::TenantId;
 use std::{
     io,
@@ -34,64 +34,68 @@ fn copy_and_old(path: &Path) -> [PathBuf; 2] {
 }
 
 /// After a crash: puts the store back that a copy was to take the place of, and removes what is left over.
-pub(super) fn end_copying(dir: &Path, kind: CatalogKind) -> Result<(), CatalogError> {
+pub(super) fn end_copying(io: &SharedIo, dir: &Path, kind: CatalogKind) -> Result<(), CatalogError> {
     let path = dir.join(kind.file_name());
     let [copy, old] = copy_and_old(&path);
     let ended = || {
-        if RealIo.exists(&old)? && !RealIo.exists(&path)? {
-            RealIo.rename(&old, &path)?;
-            RealIo.sync_dir(dir)?;
+        if io.exists(&old)? && !io.exists(&path)? {
+            io.rename(&old, &path)?;
+            io.sync_dir(dir)?;
         }
-        [&copy, &old].into_iter().try_for_each(|leftover| remove(leftover))
+        [&copy, &old].into_iter().try_for_each(|leftover| remove(io, leftover))
     };
     ended().map_err(|error| failed(&path, &error))
 }
 
 /// Makes a copy with these entries durable, and puts it in the place of the store, which is closed.
-pub(super) fn replace(path: &Path, kind: CatalogKind, entries: Vec<Entry>) -> Result<(), CatalogError> {
+pub(super) fn replace(
+    io: &SharedIo,
+    path: &Path,
+    kind: CatalogKind,
+    entries: Vec<Entry>,
+) -> Result<(), CatalogError> {
     let [copy, old] = copy_and_old(path);
-    let copied =
-        remove(&copy).map_err(|error| failed(path, &error)).and_then(|()| fill(&copy, kind, entries));
-    if let Err(error) = copied {
-        let _ = remove(&copy);
+    let removed = remove(io, &copy).map_err(|error| failed(path, &error));
+    if let Err(error) = removed.and_then(|()| fill(io, &copy, kind, entries)) {
+        let _ = remove(io, &copy);
         return Err(error);
     }
     let dir = path.parent().unwrap_or(path);
     let replaced = || {
-        RealIo.rename(path, &old)?;
-        RealIo.rename(&copy, path).or_else(|error| RealIo.rename(&old, path).and(Err(error)))?;
-        RealIo.sync_dir(dir)?;
-        remove(&old)?;
-        RealIo.sync_dir(dir)
+        io.rename(path, &old)?;
+        io.rename(&copy, path).or_else(|error| io.rename(&old, path).and(Err(error)))?;
+        io.sync_dir(dir)?;
+        remove(io, &old)?;
+        io.sync_dir(dir)
     };
     replaced().map_err(|error| failed(path, &error))
 }
 
-fn fill(path: &Path, kind: CatalogKind, entries: Vec<Entry>) -> Result<(), CatalogError> {
-    let mut store = open_raw(kind, path)?;
+fn fill(io: &SharedIo, path: &Path, kind: CatalogKind, entries: Vec<Entry>) -> Result<(), CatalogError> {
+    let mut store = open_raw(io, kind, path)?;
     let changes: Vec<Change> =
         entries.into_iter().map(|(key, value)| Change { key, value: Some(value) }).collect();
     changes.chunks(VALUES_PER_COMMIT).try_for_each(|changes| store.commit(changes))
 }
 
 /// A store that was closed may put another file into its directory a moment later.
-fn remove(path: &Path) -> io::Result<()> {
+fn remove(io: &SharedIo, path: &Path) -> io::Result<()> {
     for _ in 0..REMOVE_TRIES {
-        match remove_once(path) {
+        match remove_once(io, path) {
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
                 std::thread::park_timeout(REMOVE_PAUSE);
             }
             removed => return removed,
         }
     }
-    remove_once(path)
+    remove_once(io, path)
 }
 
-fn remove_once(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        remove_tree(path)
-    } else if RealIo.exists(path)? {
-        RealIo.remove(path)
+fn remove_once(io: &SharedIo, path: &Path) -> io::Result<()> {
+    if io.is_dir(path)? {
+        io.remove_tree(path)
+    } else if io.exists(path)? {
+        io.remove(path)
     } else {
         Ok(())
     }

@@ -19,7 +19,7 @@ use super::{
 };
 use arc_swap::ArcSwap;
 use pinyon_storage::{
-    io::{self, Io},
+    io::{self, SharedIo},
     witness::Witness,
 };
 use pinyon_types::{Epoch, NamespaceId, ShardId, TenantId};
@@ -62,6 +62,7 @@ pub struct RoutingTable {
     settings: Mutex<Option<StoredSettings>>,
     identity: Mutex<Option<Identity>>,
     takes_changes: Arc<AtomicBool>,
+    io: SharedIo,
     export_path: PathBuf,
 }
 
@@ -94,14 +95,20 @@ impl RoutingTable {
     ///
     /// # Errors
     /// A damaged store, another kind of store than the one that is there, the store's own.
-    pub fn open(dir: &Path, kind: CatalogKind) -> Result<Self, CatalogError> {
-        let (store, entries) = CheckedStore::open_in(dir, kind)?;
+    pub fn open_on(io: &SharedIo, dir: &Path, kind: CatalogKind) -> Result<Self, CatalogError> {
+        let (store, entries) = CheckedStore::open_on(io, dir, kind)?;
         Self::from_image(store, &Image { entries }, dir)
     }
 
+    /// The same in a directory of the machine.
+    #[cfg(test)]
+    pub(crate) fn open(dir: &Path, kind: CatalogKind) -> Result<Self, CatalogError> {
+        Self::open_on(&crate::system_io(), dir, kind)
+    }
+
     /// Stands in for a table that could not be read: it knows nobody and takes no changes.
-    pub(crate) fn lost(dir: &Path, problem: String) -> Result<Self, CatalogError> {
-        Self::from_image(CheckedStore::lost(dir, problem), &Image::default(), dir)
+    pub(crate) fn lost(io: &SharedIo, dir: &Path, problem: String) -> Result<Self, CatalogError> {
+        Self::from_image(CheckedStore::lost(io, dir, problem), &Image::default(), dir)
     }
 
     pub(super) fn from_image(store: CheckedStore, image: &Image, dir: &Path) -> Result<Self, CatalogError> {
@@ -130,7 +137,7 @@ impl RoutingTable {
         writer.read_base_and_deltas(image, &mut view)?;
         writer.drop_stale_bases(image)?;
         view.epoch = writer.store.epoch();
-        let takes_changes = writer.store.takes_changes();
+        let (takes_changes, io) = (writer.store.takes_changes(), Arc::clone(writer.store.io()));
         Ok(Self {
             view: ArcSwap::from_pointee(view),
             queue: Mutex::default(),
@@ -139,6 +146,7 @@ impl RoutingTable {
             settings: Mutex::new(settings),
             identity: Mutex::new(identity),
             takes_changes,
+            io,
             export_path: dir.join("catalog.json"),
         })
     }
@@ -318,7 +326,7 @@ impl RoutingTable {
     fn is_exported(&self) -> bool {
         let head = export_head(self.epoch());
         let mut found = vec![0; head.len()];
-        let file = io::RealIo.open_to_read(&self.export_path, io::Through::Cache);
+        let file = self.io.open_to_read(&self.export_path, io::Through::Cache);
         file.and_then(|file| file.read_at(&mut found, 0)).is_ok_and(|read| read == head.len())
             && found == head
     }
@@ -355,7 +363,7 @@ impl RoutingTable {
     pub(super) fn export(&self, writer: &mut Writer) -> Result<(), CatalogError> {
         let path = &self.export_path;
         let mut pieces = export_pieces(self.all(), self.epoch());
-        io::write_pieces_atomically(&io::RealIo, path, &mut pieces)
+        io::write_pieces_atomically(&*self.io, path, &mut pieces)
             .map_err(|error| CatalogError::Store { path: path.clone(), problem: error.to_string() })?;
         writer.changes_since_export = 0;
         Ok(())

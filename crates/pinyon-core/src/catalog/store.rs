@@ -1,5 +1,6 @@
 //! The seam behind which the catalog's bytes are kept.
 
+use pinyon_storage::io::SharedIo;
 use pinyon_types::{Epoch, Invalid};
 use std::{
     fmt::Debug,
@@ -39,6 +40,12 @@ pub enum CatalogKind {
 }
 
 impl CatalogKind {
+    /// Every kind there is.
+    const ALL: &[Self] = &[
+        Self::Sled,
+        Self::Redb,
+    ];
+
     /// The name in settings.
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,14 +59,24 @@ impl CatalogKind {
     /// # Errors
     /// Any other text.
     pub fn from_name(name: &str) -> Result<Self, Invalid> {
-        let known = [Self::Sled, Self::Redb];
-        let found = known.into_iter().find(|kind| kind.name() == name);
+        let found = Self::ALL.iter().copied().find(|kind| kind.name() == name);
         found.ok_or_else(|| Invalid::new("catalog", format!("must be sled or redb, is {name:?}")))
     }
 
     /// The store that holds data in `dir`, if one does.
-    pub(crate) fn present_in(dir: &Path) -> Option<Self> {
-        [Self::Sled, Self::Redb].into_iter().find(|kind| dir.join(kind.file_name()).exists())
+    ///
+    /// # Errors
+    /// The system's: another store beside one that nobody saw would hide its data.
+    pub(crate) fn present_in(io: &SharedIo, dir: &Path) -> Result<Option<Self>, CatalogError> {
+        for kind in Self::ALL {
+            let path = dir.join(kind.file_name());
+            match io.exists(&path) {
+                Ok(false) => {}
+                Ok(true) => return Ok(Some(*kind)),
+                Err(error) => return Err(CatalogError::Store { path, problem: error.to_string() }),
+            }
+        }
+        Ok(None)
     }
 
     pub(super) const fn file_name(self) -> &'static str {
@@ -130,22 +147,8 @@ pub(super) fn guarded<T>(
     })
 }
 
-/// Removes a directory with everything in it. The stores' own files lie outside `Io`, so this does too.
+/// Removes a directory of the machine with everything in it.
+#[cfg(test)]
 pub(crate) fn remove_tree(dir: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
-}
-
-/// The directories in a directory.
-pub(crate) fn list_dirs(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut dirs = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            dirs.push(entry.path());
-        }
-    }
-    Ok(dirs)
+    crate::system_io().remove_tree(dir)
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{EngineError, ErrorCode};
 use pinyon_planted::is_planted;
 use pinyon_storage::{
-    io::{Io, RealIo},
+    io::SharedIo,
     witness::{Claim, Subject},
 };
 use pinyon_types::ShardId;
@@ -35,7 +35,7 @@ impl Engine {
     /// No shard of that name is kept out, or the system's.
     pub fn drop_shard(&self, name: &str) -> Result<DroppedShard, EngineError> {
         let (found, places) = self.kept_out_shard(name)?;
-        let aside = set_aside(&places.home, found.shard)?;
+        let aside = set_aside(self.inner.settings.environment.io(), &places.home, found.shard)?;
         // Files of the one that is given up are not those of the one that begins.
         let renamed = places.identity.clone().renamed(found.shard.get());
         let identity = renamed.map_err(|problem| EngineError::new(ErrorCode::Internal, problem))?;
@@ -82,20 +82,20 @@ impl Engine {
     }
 }
 
-pub(super) fn set_aside(home: &Path, shard: ShardId) -> Result<Option<PathBuf>, EngineError> {
+pub(super) fn set_aside(io: &SharedIo, home: &Path, shard: ShardId) -> Result<Option<PathBuf>, EngineError> {
     let from = shard_dir(home, shard.get());
     let failed = |error: io::Error| EngineError::io(&from, &error);
-    if !RealIo.exists(&from).map_err(failed)? {
+    if !io.exists(&from).map_err(failed)? {
         return Ok(None);
     }
     let dropped = dropped_dir(home);
-    RealIo.create_dir_all(&dropped).map_err(failed)?;
+    io.create_dir_all(&dropped).map_err(failed)?;
     for number in 1.. {
         let aside = dropped.join(format!("shard-{:04}-{number}", shard.get()));
-        if !RealIo.exists(&aside).map_err(failed)? {
-            RealIo.rename(&from, &aside).map_err(failed)?;
-            RealIo.sync_dir(&dropped).map_err(failed)?;
-            RealIo.sync_dir(&home.join("shards")).map_err(failed)?;
+        if !io.exists(&aside).map_err(failed)? {
+            io.rename(&from, &aside).map_err(failed)?;
+            io.sync_dir(&dropped).map_err(failed)?;
+            io.sync_dir(&home.join("shards")).map_err(failed)?;
             return Ok(Some(aside));
         }
     }

@@ -6,13 +6,10 @@ use super::{
     open::CATALOG_ASIDE,
     shards::{dropped_dir, shard_dir},
 };
-use crate::{
-    EngineError, ErrorCode,
-    catalog::{Assignment, list_dirs},
-};
+use crate::{EngineError, ErrorCode, catalog::Assignment};
 use pinyon_backend::{Change, Until};
 use pinyon_shard::Erased;
-use pinyon_storage::io::{Io, RealIo};
+use pinyon_storage::io::SharedIo;
 use pinyon_types::TenantId;
 use std::{
     path::{Path, PathBuf},
@@ -110,15 +107,15 @@ impl Inner {
     /// What lies in the index's directory and belongs to no shard that is served.
     fn not_touched(&self) -> Vec<PathBuf> {
         let Some(places) = &self.places else { return Vec::new() };
+        let io = self.settings.environment.io();
         let kept_out = self.fleet.quarantined().map(|(shard, _)| shard_dir(&places.home, shard.get()));
-        let aside = catalogs_aside(&places.home).into_iter().chain([dropped_dir(&places.home)]);
-        kept_out.chain(aside).filter(|path| RealIo.exists(path).unwrap_or(true)).collect()
+        let aside = catalogs_aside(io, &places.home).into_iter().chain([dropped_dir(&places.home)]);
+        kept_out.chain(aside).filter(|path| io.exists(path).unwrap_or(true)).collect()
     }
 }
 
 /// Routing tables that a repair set aside.
-fn catalogs_aside(home: &Path) -> Vec<PathBuf> {
-    let is_aside =
-        |dir: &PathBuf| dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with(CATALOG_ASIDE));
-    list_dirs(home).unwrap_or_default().into_iter().filter(is_aside).collect()
+fn catalogs_aside(io: &SharedIo, home: &Path) -> Vec<PathBuf> {
+    let names = io.list_dirs(home).unwrap_or_default().into_iter();
+    names.filter(|name| name.starts_with(CATALOG_ASIDE)).map(|name| home.join(name)).collect()
 }

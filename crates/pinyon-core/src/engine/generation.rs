@@ -2,8 +2,8 @@
 //! emptied goes on in a directory of its own, `generation-<number>`. A small file says which one counts: replacing it is
 //! the moment at which everything before is gone.
 
-use crate::{EngineError, ErrorCode, Readers, catalog, read_side_file, write_side_file};
-use pinyon_storage::io::{Io, RealIo};
+use crate::{EngineError, ErrorCode, Readers, side_files};
+use pinyon_storage::io::SharedIo;
 use std::path::{Path, PathBuf};
 
 const WHOLE: &str = "";
@@ -23,16 +23,18 @@ impl Generation {
     ///
     /// # Errors
     /// A file that this program did not write, or one whose generation is not there; the system's.
-    pub(crate) fn read(dir: &Path) -> Result<Self, EngineError> {
+    pub(crate) fn read(io: &SharedIo, dir: &Path) -> Result<Self, EngineError> {
         let path = file_in(dir);
-        let Some(bytes) = read_side_file(&path)? else { return Ok(Self { number: 0, is_finished: true }) };
+        let Some(bytes) = side_files::read_on(io, &path)? else {
+            return Ok(Self { number: 0, is_finished: true });
+        };
         let damaged = |problem: &str| {
             let message = format!("{}: {problem}. Put the data directory back from a backup", path.display());
             EngineError::new(ErrorCode::DataDamaged, message)
         };
         let found = parse(&bytes).ok_or_else(|| damaged("does not name a generation of the data"))?;
         let home = found.home(dir);
-        let is_there = RealIo.exists(&home).map_err(|error| EngineError::io(&home, &error))?;
+        let is_there = io.exists(&home).map_err(|error| EngineError::io(&home, &error))?;
         if is_there { Ok(found) } else { Err(damaged("names a generation of the data that is not there")) }
     }
 
@@ -50,37 +52,38 @@ impl Generation {
     ///
     /// # Errors
     /// The system's; which one counts is not known then.
-    pub(crate) fn commit(self, dir: &Path) -> Result<(), EngineError> {
+    pub(crate) fn commit(self, io: &SharedIo, dir: &Path) -> Result<(), EngineError> {
         let rest = if self.is_finished { WHOLE } else { UNFINISHED };
-        write_side_file(&file_in(dir), format!("generation {}{rest}\n", self.number).as_bytes(), Readers::All)
+        let text = format!("generation {}{rest}\n", self.number);
+        side_files::write_on(io, &file_in(dir), text.as_bytes(), Readers::All)
     }
 
     /// Removes the generations before this one and remembers that they are gone.
     ///
     /// # Errors
     /// The system's; the next start tries again.
-    pub(crate) fn finish(self, dir: &Path) -> Result<(), EngineError> {
+    pub(crate) fn finish(self, io: &SharedIo, dir: &Path) -> Result<(), EngineError> {
         let failed = |error: std::io::Error| EngineError::io(dir, &error);
-        catalog::remove_tree(&dir.join("catalog")).map_err(failed)?;
+        io.remove_tree(&dir.join("catalog")).map_err(failed)?;
         let shards = dir.join("shards");
-        catalog::remove_tree(&shards).map_err(failed)?;
+        io.remove_tree(&shards).map_err(failed)?;
         // Versions that know of no generations take shards without a catalog for damage, instead of beginning here anew.
-        RealIo.create_dir_all(&shards).map_err(failed)?;
-        for (number, home) in numbered(dir)? {
+        io.create_dir_all(&shards).map_err(failed)?;
+        for (number, home) in numbered(io, dir)? {
             if number < self.number {
-                catalog::remove_tree(&home).map_err(failed)?;
+                io.remove_tree(&home).map_err(failed)?;
             }
         }
-        Self { is_finished: true, ..self }.commit(dir)
+        Self { is_finished: true, ..self }.commit(io, dir)
     }
 
     /// Removes what a crash left of a generation that never counted.
     ///
     /// # Errors
     /// One that somebody wrote into: the file that says which counts was lost or went back. The system's.
-    pub(crate) fn remove_unborn(self, dir: &Path) -> Result<(), EngineError> {
-        for (_, home) in numbered(dir)?.into_iter().filter(|(number, _)| *number > self.number) {
-            if super::took_writes(&home)? {
+    pub(crate) fn remove_unborn(self, io: &SharedIo, dir: &Path) -> Result<(), EngineError> {
+        for (_, home) in numbered(io, dir)?.into_iter().filter(|(number, _)| *number > self.number) {
+            if super::took_writes(io, &home)? {
                 let message = format!(
                     "{} is older than {}, which is in use: it was lost or went back to an earlier state. Nothing was \
                      removed. Put it back from a backup",
@@ -89,7 +92,7 @@ impl Generation {
                 );
                 return Err(EngineError::new(ErrorCode::DataDamaged, message));
             }
-            catalog::remove_tree(&home).map_err(|error| EngineError::io(&home, &error))?;
+            io.remove_tree(&home).map_err(|error| EngineError::io(&home, &error))?;
         }
         Ok(())
     }
@@ -112,8 +115,8 @@ fn parse(bytes: &[u8]) -> Option<Generation> {
 }
 
 /// The generations that have directories of their own.
-fn numbered(dir: &Path) -> Result<Vec<(u64, PathBuf)>, EngineError> {
-    let dirs = catalog::list_dirs(dir).map_err(|error| EngineError::io(dir, &error))?;
-    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("generation-")?.parse().ok();
-    Ok(dirs.into_iter().filter_map(|path| Some((number(&path)?, path))).collect())
+fn numbered(io: &SharedIo, dir: &Path) -> Result<Vec<(u64, PathBuf)>, EngineError> {
+    let names = io.list_dirs(dir).map_err(|error| EngineError::io(dir, &error))?;
+    let number = |name: &String| name.strip_prefix("generation-")?.parse().ok();
+    Ok(names.into_iter().filter_map(|name| Some((number(&name)?, dir.join(name)))).collect())
 }

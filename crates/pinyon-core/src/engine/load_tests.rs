@@ -8,8 +8,8 @@ use std::{path::Path, time::Duration};
 /// An engine whose clock stands until it is moved.
 fn open(dir: &Path) -> (Engine, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::default());
-    let pools = Pools::new(&settings()).unwrap().with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
-    (Engine::open_with(dir, settings(), &pools).unwrap(), clock)
+    let environment = crate::Environment::system().with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    (Engine::open(dir, EngineSettings { environment, ..settings() }).unwrap(), clock)
 }
 
 fn ask(engine: &Engine, reach: &crate::Reach, times: u32) {

@@ -12,7 +12,7 @@ use crate::{
 use pinyon_shard::{Birth, ShardOnDisk};
 use pinyon_storage::{
     Owner,
-    io::{LockGuard, RealIo, SharedIo},
+    io::LockGuard,
     manifest::MadeWith,
     witness::{Claim, Subject, WITNESS_FILE_NAME, Witness},
 };
@@ -37,7 +37,7 @@ pub(super) fn establish(
         Some(identity) => identity,
         None => {
             let birth = birth_of_unnamed(home, settings, routing)?;
-            keep_older_out(dir, lock)?;
+            keep_older_out(settings.environment.io(), dir, lock)?;
             store(routing, Identity::drawn(settings.shape_source.index(), settings.shards, birth))?
         }
     };
@@ -56,7 +56,7 @@ fn birth_of_unnamed(
     if routing.settings().is_none() {
         return Ok(Birth::Making);
     }
-    let shards_have_names = owners_on_disk(home, settings.shards)
+    let shards_have_names = owners_on_disk(home, settings)
         .is_ok_and(|owners| owners.iter().flatten().any(|owner| !owner.index.is_none()));
     if settings.shape_source.index().is_none() && !shards_have_names {
         return Ok(Birth::Upgrading);
@@ -99,9 +99,8 @@ pub(super) fn places(
     settings: &EngineSettings,
     identity: Identity,
 ) -> Result<Places, EngineError> {
-    let io: SharedIo = Arc::new(RealIo);
     let failed = |error: std::io::Error| EngineError::io(&home.join(WITNESS_FILE_NAME), &error);
-    let witness = Witness::open(&io, home, identity.index).map_err(failed)?;
+    let witness = Witness::open(settings.environment.io(), home, identity.index).map_err(failed)?;
     if identity.birth == Birth::Made && !witness.is_begun() {
         tracing::warn!(
             dir = %home.display(),
@@ -122,14 +121,14 @@ pub(super) fn of_shards(
     settings: &EngineSettings,
     lock: &mut Arc<dyn LockGuard>,
 ) -> Result<Places, EngineError> {
-    let found = owners_on_disk(home, settings.shards)?;
+    let found = owners_on_disk(home, settings)?;
     let birth = match found.iter().flatten().count() {
         0 => Birth::Making,
         _ if found.iter().all(|owner| owner.is_some_and(|owner| !owner.shard.is_none())) => Birth::Made,
         _ => Birth::Upgrading,
     };
     if birth != Birth::Made {
-        keep_older_out(dir, lock)?;
+        keep_older_out(settings.environment.io(), dir, lock)?;
     }
     let index = found.iter().flatten().map(|owner| owner.index).max().unwrap_or_default();
     let drawn = Identity::drawn(index, settings.shards, birth);
@@ -141,12 +140,12 @@ pub(super) fn of_shards(
 }
 
 /// Whose the shards are that lie there: all of one index, as far as they have names.
-fn owners_on_disk(home: &Path, shards: u32) -> Result<Vec<Option<Owner>>, EngineError> {
+fn owners_on_disk(home: &Path, settings: &EngineSettings) -> Result<Vec<Option<Owner>>, EngineError> {
     let mut first: Option<Owner> = None;
     let mut owners = Vec::new();
-    for number in 0..shards {
+    for number in 0..settings.shards {
         let dir = shard_dir(home, number);
-        let owner = ShardOnDisk::read(&RealIo, &dir)?.map(|found| found.owner);
+        let owner = ShardOnDisk::read(&**settings.environment.io(), &dir)?.map(|found| found.owner);
         owners.push(owner);
         let Some(owner) = owner.filter(|owner| !owner.index.is_none()) else { continue };
         match first {

@@ -1,7 +1,7 @@
 //! Keeping versions out that know less: what they would write among files that they do not understand is damage.
 
-use crate::{EngineError, ErrorCode, Readers, read_side_file, write_side_file};
-use pinyon_storage::io::{Io, LockGuard, RealIo};
+use crate::{EngineError, ErrorCode, Readers, side_files};
+use pinyon_storage::io::{LockGuard, SharedIo};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,9 +11,9 @@ use std::{
 const FORMAT: u32 = 2;
 
 /// Refuses a data directory of a later format, before anything of it is opened.
-pub(super) fn check_format(data_dir: &Path) -> Result<(), EngineError> {
+pub(super) fn check_format(io: &SharedIo, data_dir: &Path) -> Result<(), EngineError> {
     let path = format_file(data_dir);
-    let Some(bytes) = read_side_file(&path)? else { return Ok(()) };
+    let Some(bytes) = side_files::read_on(io, &path)? else { return Ok(()) };
     let damaged = || {
         let message = format!(
             "{} does not say which format the data have. Put it back from a backup, or remove it if they are of this \
@@ -36,12 +36,12 @@ pub(super) fn check_format(data_dir: &Path) -> Result<(), EngineError> {
 }
 
 /// Says which format a data directory has, if nothing does yet.
-pub(crate) fn write_format(data_dir: &Path) -> Result<(), EngineError> {
+pub(crate) fn write_format(io: &SharedIo, data_dir: &Path) -> Result<(), EngineError> {
     let path = format_file(data_dir);
-    if read_side_file(&path)?.is_some() {
+    if side_files::read_on(io, &path)?.is_some() {
         return Ok(());
     }
-    write_side_file(&path, text(FORMAT, env!("CARGO_PKG_VERSION")).as_bytes(), Readers::All)
+    side_files::write_on(io, &path, text(FORMAT, env!("CARGO_PKG_VERSION")).as_bytes(), Readers::All)
 }
 
 fn format_file(data_dir: &Path) -> PathBuf {
@@ -72,26 +72,34 @@ struct Both {
 impl LockGuard for Both {}
 
 /// Where the lock of a data directory is. Versions that know of no names lock a file where a directory is now, and do nothing without.
-pub(super) fn lock_file(data_dir: &Path) -> PathBuf {
+///
+/// # Errors
+/// The system's.
+pub(super) fn lock_file(io: &SharedIo, data_dir: &Path) -> Result<PathBuf, EngineError> {
     let lock = data_dir.join("LOCK");
-    if is_older_lock(&lock) { lock } else { lock.join("held") }
+    Ok(if is_older_lock(io, &lock)? { lock } else { lock.join("held") })
 }
 
-fn is_older_lock(lock: &Path) -> bool {
-    lock.is_file()
+fn is_older_lock(io: &SharedIo, lock: &Path) -> Result<bool, EngineError> {
+    let is_file = || Ok(io.exists(lock)? && !io.is_dir(lock)?);
+    is_file().map_err(|error| EngineError::io(lock, &error))
 }
 
 /// Puts a directory in the place of the lock of versions that know of no names, which is held as long as the new one: somebody may have
 /// opened it before.
-pub(crate) fn keep_older_out(dir: &Path, lock: &mut Arc<dyn LockGuard>) -> Result<(), EngineError> {
+pub(crate) fn keep_older_out(
+    io: &SharedIo,
+    dir: &Path,
+    lock: &mut Arc<dyn LockGuard>,
+) -> Result<(), EngineError> {
     let path = dir.join("LOCK");
-    if !is_older_lock(&path) {
+    if !is_older_lock(io, &path)? {
         return Ok(());
     }
     let failed = |error: std::io::Error| EngineError::io(&path, &error);
-    RealIo.remove(&path).map_err(failed)?;
-    RealIo.create_dir_all(&path).map_err(failed)?;
-    let new = RealIo.lock(&path.join("held")).map_err(failed)?;
+    io.remove(&path).map_err(failed)?;
+    io.create_dir_all(&path).map_err(failed)?;
+    let new = io.lock(&path.join("held")).map_err(failed)?;
     *lock = Arc::new(Both { _old: Arc::clone(lock), _new: new });
     Ok(())
 }

@@ -7,13 +7,12 @@ use super::{
     shards::{Opening, Places, check_own, check_settings, check_shards},
 };
 use crate::{
-    EngineError, EngineSettings, ErrorCode,
-    catalog::{self, RoutingTable},
-    cross_shard::CrossShard,
+    EngineError, EngineSettings, ErrorCode, catalog::RoutingTable, cross_shard::CrossShard,
+    environment::system_io,
 };
 use pinyon_planted::is_planted;
 use pinyon_shard::Shard;
-use pinyon_storage::io::{Io, LockGuard, RealIo, SharedIo, lock_holder};
+use pinyon_storage::io::{LockGuard, SharedIo, lock_holder};
 use pinyon_types::{Epoch, ShardId};
 use std::{
     io,
@@ -37,7 +36,12 @@ impl Engine {
     /// # Errors
     /// The system's.
     pub fn holds_data(dir: &Path) -> Result<bool, EngineError> {
-        let exists = |path: PathBuf| RealIo.exists(&path).map_err(|error| EngineError::io(&path, &error));
+        Self::holds_data_on(&system_io(), dir)
+    }
+
+    /// The same of a directory of a file system.
+    pub(crate) fn holds_data_on(io: &SharedIo, dir: &Path) -> Result<bool, EngineError> {
+        let exists = |path: PathBuf| io.exists(&path).map_err(|error| EngineError::io(&path, &error));
         Ok(exists(catalog_dir(dir))? || exists(dir.join("shards"))?)
     }
 
@@ -47,7 +51,8 @@ impl Engine {
         pools: &Pools,
     ) -> Result<Self, EngineError> {
         settings.check()?;
-        Self::open_under(dir, settings, pools, lock_dir(dir)?)
+        let lock = lock_dir(settings.environment.io(), dir)?;
+        Self::open_under(dir, settings, pools, lock)
     }
 
     /// Opens an engine that shares its threads with others, under a lock that is held already.
@@ -71,10 +76,11 @@ impl Engine {
         pools: &Pools,
         lock: Arc<dyn LockGuard>,
     ) -> Result<Self, EngineError> {
-        RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
-        let home = Generation::read(dir)?.home(dir);
+        let io = settings.environment.io();
+        io.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
+        let home = Generation::read(io, dir)?.home(dir);
         let routing = open_catalog(&home, &settings)?;
-        check_not_lost(&home, &routing)?;
+        check_not_lost(io, &home, &routing)?;
         Self::open_home((dir, &home), settings, routing, lock, pools)
     }
 
@@ -98,8 +104,9 @@ impl Engine {
     /// Opens an empty engine like this one in a directory below its own, under the same lock.
     pub(crate) fn open_empty(&self, home: &Path, pools: &Pools) -> Result<Self, EngineError> {
         // What an earlier try left.
-        catalog::remove_tree(home).map_err(|error| EngineError::io(home, &error))?;
         let settings = self.inner.settings.clone();
+        let removed = settings.environment.io().remove_tree(home);
+        removed.map_err(|error| EngineError::io(home, &error))?;
         let routing = open_catalog(home, &settings)?;
         Self::open_home((home, home), settings, routing, Arc::clone(&self.inner.lock), pools)
     }
@@ -112,7 +119,7 @@ impl Engine {
         let settings = settings.verified_at_open();
         let pools = Pools::new(&settings)?;
         settings.check()?;
-        let lock = lock_dir(dir)?;
+        let lock = lock_dir(settings.environment.io(), dir)?;
         Self::open_unchecked(dir, settings.clone(), &pools, Arc::clone(&lock))
             .or_else(|error| Self::keep_out(dir, settings, &pools, lock, error))
     }
@@ -126,11 +133,12 @@ impl Engine {
     pub fn open_for_repair(dir: &Path, settings: EngineSettings) -> Result<Self, EngineError> {
         let settings = settings.verified_at_open();
         settings.check()?;
-        let mut lock = lock_dir(dir)?;
-        let home = Generation::read(dir)?.home(dir);
+        let io = settings.environment.io();
+        let mut lock = lock_dir(io, dir)?;
+        let home = Generation::read(io, dir)?.home(dir);
         let pools = Pools::new(&settings)?;
-        let opened =
-            open_catalog(&home, &settings).and_then(|routing| check_own(&home, &routing).map(|()| routing));
+        let opened = open_catalog(&home, &settings)
+            .and_then(|routing| check_own(io, &home, &routing).map(|()| routing));
         let found = match opened {
             Err(error) if error.is_damage() => None,
             opened => Some(opened?),
@@ -151,7 +159,7 @@ impl Engine {
         };
         let routing = match found {
             Some(routing) => routing,
-            None => set_catalog_aside(&home).and_then(|()| open_catalog(&home, &settings))?,
+            None => set_catalog_aside(io, &home).and_then(|()| open_catalog(&home, &settings))?,
         };
         if routing.identity().as_ref() != Some(&places.identity) {
             routing.store_identity(&places.identity)?;
@@ -175,12 +183,14 @@ impl Engine {
             return Err(error);
         }
         // Of which index a file is says its place in the data directory.
-        let problem = error.relative_to(data_dir_of_index(dir).unwrap_or(dir)).message;
+        let io = settings.environment.io();
+        let data_dir = data_dir_of_index(io, dir).ok().flatten().unwrap_or(dir);
+        let problem = error.relative_to(data_dir).message;
         let reason = QuarantineReason::Damaged;
         let keep_out = |_| Member::kept_out(reason, problem.clone(), &pools.clock);
         let shards: Vec<Member> = (0..settings.shards).map(keep_out).collect();
         let lost = shards.first().and_then(Member::quarantine);
-        let routing = RoutingTable::lost(&catalog_dir(dir), problem)?;
+        let routing = RoutingTable::lost(io, &catalog_dir(dir), problem)?;
         Self::start(settings, (routing, lost, None), shards, lock, pools)
     }
 
@@ -268,13 +278,13 @@ fn name_kept_out(settings: &EngineSettings, shards: &[Member]) {
 }
 
 /// Locks a directory; that of an index, which lies in the data directory of others, with that as a whole.
-pub(crate) fn lock_dir(dir: &Path) -> Result<Arc<dyn LockGuard>, EngineError> {
-    RealIo.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
-    let dir = data_dir_of_index(dir).unwrap_or(dir);
-    check_format(dir)?;
-    let path = lock_file(dir);
-    RealIo.create_dir_all(path.parent().unwrap_or(dir)).map_err(|error| EngineError::io(dir, &error))?;
-    RealIo.lock(&path).map(Arc::from).map_err(|error| locked(dir, &path, &error))
+pub(crate) fn lock_dir(io: &SharedIo, dir: &Path) -> Result<Arc<dyn LockGuard>, EngineError> {
+    io.create_dir_all(dir).map_err(|error| EngineError::io(dir, &error))?;
+    let dir = data_dir_of_index(io, dir)?.unwrap_or(dir);
+    check_format(io, dir)?;
+    let path = lock_file(io, dir)?;
+    io.create_dir_all(path.parent().unwrap_or(dir)).map_err(|error| EngineError::io(dir, &error))?;
+    io.lock(&path).map(Arc::from).map_err(|error| locked(dir, &path, &error))
 }
 
 /// Keeps a data directory from being opened as long as it lives.
@@ -286,13 +296,14 @@ pub struct DataLock(#[allow(dead_code)] Box<dyn LockGuard>); // held, never read
 /// # Errors
 /// Another process has it open, data of a later format, the system's.
 pub fn lock_to_look(dir: &Path) -> Result<Option<DataLock>, EngineError> {
-    let dir = data_dir_of_index(dir).unwrap_or(dir);
-    check_format(dir)?;
-    let path = lock_file(dir);
-    if !RealIo.exists(&path).map_err(|error| EngineError::io(&path, &error))? {
+    let io = system_io();
+    let dir = data_dir_of_index(&io, dir)?.unwrap_or(dir);
+    check_format(&io, dir)?;
+    let path = lock_file(&io, dir)?;
+    if !io.exists(&path).map_err(|error| EngineError::io(&path, &error))? {
         return Ok(None);
     }
-    let lock = RealIo.lock_to_look(&path).map_err(|error| locked(dir, &path, &error))?;
+    let lock = io.lock_to_look(&path).map_err(|error| locked(dir, &path, &error))?;
     Ok(Some(DataLock(lock)))
 }
 
@@ -309,11 +320,19 @@ fn locked(dir: &Path, path: &Path, error: &io::Error) -> EngineError {
 }
 
 /// The data directory in which the directory of an index lies, if it is one.
-fn data_dir_of_index(dir: &Path) -> Option<&Path> {
+fn data_dir_of_index<'a>(io: &SharedIo, dir: &'a Path) -> Result<Option<&'a Path>, EngineError> {
+    let Some(data_dir) = above_index(dir) else { return Ok(None) };
+    let lock = data_dir.join("LOCK");
+    let is_there = io.exists(&lock).map_err(|error| EngineError::io(&lock, &error))?;
+    Ok(is_there.then_some(data_dir))
+}
+
+/// The directory two above one that is named like an index's.
+fn above_index(dir: &Path) -> Option<&Path> {
     let indexes = dir.parent().filter(|indexes| indexes.file_name().is_some_and(|name| name == "indexes"))?;
     let name = dir.file_name()?.to_str()?.strip_prefix("index-")?;
     let is_number = name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_digit());
-    indexes.parent().filter(|data_dir| is_number && data_dir.join("LOCK").exists())
+    indexes.parent().filter(|_| is_number)
 }
 
 pub(super) fn catalog_dir(dir: &Path) -> PathBuf {
@@ -321,15 +340,15 @@ pub(super) fn catalog_dir(dir: &Path) -> PathBuf {
 }
 
 fn open_catalog(dir: &Path, settings: &EngineSettings) -> Result<RoutingTable, EngineError> {
-    let catalog = catalog_dir(dir);
-    RealIo.create_dir_all(&catalog).map_err(|error| EngineError::io(&catalog, &error))?;
-    Ok(RoutingTable::open(&catalog, settings.catalog)?)
+    let (io, catalog) = (settings.environment.io(), catalog_dir(dir));
+    io.create_dir_all(&catalog).map_err(|error| EngineError::io(&catalog, &error))?;
+    Ok(RoutingTable::open_on(io, &catalog, settings.catalog)?)
 }
 
 /// Data without a catalog mean that it was lost: serving them as an empty engine would hide them.
-fn check_not_lost(home: &Path, routing: &RoutingTable) -> Result<(), EngineError> {
+fn check_not_lost(io: &SharedIo, home: &Path, routing: &RoutingTable) -> Result<(), EngineError> {
     let shards = home.join("shards");
-    let has_shards = RealIo.exists(&shards).map_err(|error| EngineError::io(&shards, &error))?;
+    let has_shards = io.exists(&shards).map_err(|error| EngineError::io(&shards, &error))?;
     if routing.settings().is_some() || !has_shards {
         return Ok(());
     }
@@ -345,29 +364,28 @@ fn check_not_lost(home: &Path, routing: &RoutingTable) -> Result<(), EngineError
 /// How the names of routing tables begin that a repair set aside.
 pub(super) const CATALOG_ASIDE: &str = "catalog-damaged-";
 
-fn set_catalog_aside(dir: &Path) -> Result<(), EngineError> {
+fn set_catalog_aside(io: &SharedIo, dir: &Path) -> Result<(), EngineError> {
     let catalog = catalog_dir(dir);
     let failed = |error: io::Error| EngineError::io(&catalog, &error);
     for number in 1.. {
         let aside = dir.join(format!("{CATALOG_ASIDE}{number}"));
-        if !RealIo.exists(&aside).map_err(failed)? {
-            RealIo.rename(&catalog, &aside).map_err(failed)?;
+        if !io.exists(&aside).map_err(failed)? {
+            io.rename(&catalog, &aside).map_err(failed)?;
             break;
         }
     }
-    RealIo.sync_dir(dir).map_err(failed)
+    io.sync_dir(dir).map_err(failed)
 }
 
 /// Whether anybody wrote into the engine of a directory. Opens nothing.
-pub(crate) fn took_writes(dir: &Path) -> Result<bool, EngineError> {
+pub(crate) fn took_writes(io: &SharedIo, dir: &Path) -> Result<bool, EngineError> {
     let shards = dir.join("shards");
     let failed = |error: std::io::Error| EngineError::io(&shards, &error);
-    if !RealIo.exists(&shards).map_err(failed)? {
+    if !io.exists(&shards).map_err(failed)? {
         return Ok(false);
     }
-    let io: SharedIo = Arc::new(RealIo);
-    for shard in catalog::list_dirs(&shards).map_err(failed)? {
-        if Shard::took_writes(&io, &shard)? {
+    for name in io.list_dirs(&shards).map_err(failed)? {
+        if Shard::took_writes(io, &shards.join(name))? {
             return Ok(true);
         }
     }

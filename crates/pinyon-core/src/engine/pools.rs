@@ -2,7 +2,7 @@
 
 use crate::{EngineError, EngineSettings, ErrorCode, fan_out::Searchers, scrubber::Scrubber};
 use pinyon_shard::{Keepers, KeepersOptions};
-use pinyon_storage::{SystemClock, give_way};
+use pinyon_storage::give_way;
 use pinyon_types::Clock;
 use std::{fmt::Display, sync::Arc};
 
@@ -28,7 +28,7 @@ impl Pools {
             let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).start_handler(start);
             builder.thread_name(move |at| format!("{name}-{at}")).build().map_err(|error| internal(&error))
         };
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let clock = Arc::clone(settings.environment.clock());
         let keepers = KeepersOptions {
             threads: keeper_threads(),
             clock: Arc::clone(&clock),
@@ -44,11 +44,5 @@ impl Pools {
             keepers: Arc::new(Keepers::start(keepers).map_err(|error| internal(&error))?),
             scrubber: Arc::new(scrubber.map_err(|error| internal(&error))?),
         })
-    }
-
-    /// The same with a clock that a test moves.
-    #[cfg(test)]
-    pub(crate) fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
-        Self { clock, ..self }
     }
 }

@@ -32,7 +32,7 @@ impl Engine {
         if member.local().is_some_and(|shard| shard.poisoned().is_none()) {
             return Ok(ReopenedShard { index_name: name.to_owned(), was_opened: false });
         }
-        check_there(&places.home, number.get()).map_err(|error| {
+        check_there(self.inner.settings.environment.io(), &places.home, number.get()).map_err(|error| {
             let message = format!("shard {name}: {}", error.relative_to(&places.home).message);
             EngineError::new(ErrorCode::Quarantined, message)
         })?;

@@ -7,10 +7,10 @@ use super::{
     drop::set_aside,
     shards::{Places, shard_dir},
 };
-use crate::{EngineError, ErrorCode, Readers, catalog, write_side_file};
+use crate::{EngineError, ErrorCode, Readers, side_files};
 use pinyon_shard::{Salvage, SalvageReport, ShardOptions, ShardShape};
 use pinyon_storage::{
-    io::{Io, RealIo, SharedIo},
+    io::SharedIo,
     witness::{Claim, Subject},
 };
 use pinyon_types::ShardId;
@@ -52,16 +52,17 @@ impl Engine {
         let (found, places) = self.kept_out_shard(name)?;
         let place = shard_dir(&places.home, found.shard.get());
         let ready = repair_dir(&places.home).join(shard_name(found.shard));
-        let exists = |path: &Path| RealIo.exists(path).map_err(|error| EngineError::io(path, &error));
+        let io = self.inner.settings.environment.io();
+        let exists = |path: &Path| io.exists(path).map_err(|error| EngineError::io(path, &error));
         let is_half_done = exists(&ready)? && !exists(&place)?;
         let report = if is_half_done { None } else { Some(self.write_salvage(&found, places, &ready)?) };
         // What is known from outside is of the old shard.
         places.witness.lower(Subject::Shard(found.shard.get()), Claim::default());
         places.witness.rest();
-        let aside = set_aside(&places.home, found.shard)?;
-        put_in_place(&ready, &place)?;
+        let aside = set_aside(io, &places.home, found.shard)?;
+        put_in_place(io, &ready, &place)?;
         if let (Some(aside), Some(report)) = (&aside, &report) {
-            write_side_file(&aside.join(LIST_NAME), list(report).as_bytes(), Readers::All)?;
+            side_files::write_on(io, &aside.join(LIST_NAME), list(report).as_bytes(), Readers::All)?;
         }
         Ok(SalvagedShard { index_name: found.index_name, report, aside })
     }
@@ -71,12 +72,12 @@ impl Engine {
         let (dim, metric) = (settings.dim, settings.metric);
         let shape = ShardShape { shard: found.shard, dim, metric };
         let dir = shard_dir(&places.home, found.shard.get());
-        if !RealIo.exists(&dir).map_err(|error| EngineError::io(&dir, &error))? {
+        let io = settings.environment.io();
+        if !io.exists(&dir).map_err(|error| EngineError::io(&dir, &error))? {
             return Err(nothing_left(&found.index_name, "its directory is not there"));
         }
-        let io: SharedIo = Arc::new(RealIo);
         let place = places.of(found.shard.get(), places.identity.birth);
-        Ok(Salvage::examine(&io, &dir, (shape, place))?)
+        Ok(Salvage::examine(io, &dir, (shape, place))?)
     }
 
     /// Writes what is left into a directory that gets its name when all of it is there.
@@ -90,30 +91,30 @@ impl Engine {
         if salvage.report().kept() == 0 {
             return Err(nothing_left(&found.index_name, "no record of it can be read"));
         }
-        let making = ready.with_extension("making");
+        let environment = &self.inner.settings.environment;
+        let (io, making) = (environment.io(), ready.with_extension("making"));
         let failed = |error: std::io::Error| EngineError::io(&making, &error);
         for leftover in [&making, &ready.to_owned()] {
-            catalog::remove_tree(leftover).map_err(failed)?;
+            io.remove_tree(leftover).map_err(failed)?;
         }
-        RealIo.create_dir_all(&making).map_err(failed)?;
+        io.create_dir_all(&making).map_err(failed)?;
         // Those of whoever asks may be those of somebody who only looks, for whom nothing is sealed.
-        let clock = self.inner.settings.shard_options.clock.clone();
+        let clock = Some(Arc::clone(environment.clock()));
         let options = ShardOptions { clock, ..ShardOptions::server() };
-        let io: SharedIo = Arc::new(RealIo);
-        let written = salvage.write(&io, &making, options);
+        let written = salvage.write(io, &making, options);
         let report = written.map_err(EngineError::from).inspect_err(|_| {
-            let _ = catalog::remove_tree(&making);
+            let _ = io.remove_tree(&making);
         })?;
-        put_in_place(&making, ready)?;
+        put_in_place(io, &making, ready)?;
         Ok(report)
     }
 }
 
-fn put_in_place(from: &Path, to: &Path) -> Result<(), EngineError> {
+fn put_in_place(io: &SharedIo, from: &Path, to: &Path) -> Result<(), EngineError> {
     let dirs = [from, to].map(|path| path.parent().unwrap_or(path));
     let rename = || {
-        RealIo.rename(from, to)?;
-        dirs.into_iter().try_for_each(|dir| RealIo.sync_dir(dir))
+        io.rename(from, to)?;
+        dirs.into_iter().try_for_each(|dir| io.sync_dir(dir))
     };
     rename().map_err(|error| EngineError::io(to, &error))
 }

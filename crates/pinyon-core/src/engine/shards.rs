@@ -3,13 +3,13 @@
 use super::{Member, Pools, QuarantineReason, open::catalog_dir};
 use crate::{
     EngineError, EngineSettings, ErrorCode,
-    catalog::{Identity, RoutingTable, list_dirs},
+    catalog::{Identity, RoutingTable},
     settings::Contradiction,
 };
 use pinyon_shard::{Birth, Shard, ShardError, ShardOnDisk, ShardOptions, ShardPlace, ShardShape};
 use pinyon_storage::{
     Owner,
-    io::{Io, RealIo, SharedIo},
+    io::SharedIo,
     manifest::{MANIFEST_FILE_NAME, MadeWith},
     witness::Witness,
 };
@@ -47,10 +47,14 @@ impl Places {
         number: u32,
         birth: Birth,
     ) -> Result<Shard, ShardError> {
-        let io: SharedIo = Arc::new(RealIo);
         let shape = ShardShape { shard: ShardId::new(number), dim: settings.dim, metric: settings.metric };
         let options = ShardOptions { clock: Some(Arc::clone(clock)), ..settings.shard_options.clone() };
-        Shard::open_in(&io, &shard_dir(&self.home, number), (shape, self.of(number, birth)), options)
+        Shard::open_in(
+            settings.environment.io(),
+            &shard_dir(&self.home, number),
+            (shape, self.of(number, birth)),
+            options,
+        )
     }
 
     /// Has the catalog remember that all shards are there, if they are.
@@ -90,7 +94,7 @@ impl Opening<'_> {
     /// Opens the shards; one that is damaged is kept out by itself. One that was made and has no files was lost.
     pub(super) fn known_shards(&self, routing: &RoutingTable) -> Result<Vec<Member>, EngineError> {
         let Self { settings, pools, places } = self;
-        let home = &places.home;
+        let (io, home) = (settings.environment.io(), &places.home);
         self.name_others()?;
         let was_made = match places.identity.birth {
             Birth::Making => return self.all_shards(),
@@ -99,7 +103,7 @@ impl Opening<'_> {
             Birth::Made => true,
         };
         on_all_shards(settings, pools, |number| {
-            let birth = match check_there(home, number) {
+            let birth = match check_there(io, home, number) {
                 Err(error) if was_made => {
                     let problem = error.relative_to(home).message;
                     return Ok(Member::kept_out(QuarantineReason::Missing, problem, &pools.clock));
@@ -113,12 +117,13 @@ impl Opening<'_> {
 
     /// Says which directories among the shards are none: copies, perhaps, that somebody put there.
     fn name_others(&self) -> Result<(), EngineError> {
-        let home = &self.places.home;
+        let (io, home) = (self.settings.environment.io(), &self.places.home);
         let shards = home.join("shards");
-        if !RealIo.exists(&shards).map_err(|error| EngineError::io(&shards, &error))? {
+        if !io.exists(&shards).map_err(|error| EngineError::io(&shards, &error))? {
             return Ok(());
         }
-        let dirs = list_dirs(&shards).map_err(|error| EngineError::io(&shards, &error))?;
+        let names = io.list_dirs(&shards).map_err(|error| EngineError::io(&shards, &error))?;
+        let dirs: Vec<PathBuf> = names.into_iter().map(|name| shards.join(name)).collect();
         let own = |dir: &PathBuf| (0..self.settings.shards).any(|number| *dir == shard_dir(home, number));
         for dir in dirs.iter().filter(|dir| !own(dir)) {
             tracing::warn!(dir = %dir.display(), "it is no shard of this index: nothing reads it, and nothing removes it");
@@ -154,18 +159,18 @@ pub(super) fn check_settings(
     match Contradiction::between(&found, &settings.stored()) {
         None => Ok(()),
         Some(contradiction) => {
-            check_own(home, routing)?;
+            check_own(settings.environment.io(), home, routing)?;
             Err(contradiction.refusal(home, settings.shape_source))
         }
     }
 }
 
 /// Checks that a catalog is that of the shards beside it: of their shape and, as far as they have names, of their index.
-pub(super) fn check_own(home: &Path, routing: &RoutingTable) -> Result<(), EngineError> {
+pub(super) fn check_own(io: &SharedIo, home: &Path, routing: &RoutingTable) -> Result<(), EngineError> {
     let Some(found) = routing.settings() else { return Ok(()) };
     let index = routing.identity().map(|identity| identity.index).unwrap_or_default();
     let on_disk = |number| {
-        let found = ShardOnDisk::read(&RealIo, &shard_dir(home, number)).ok().flatten()?;
+        let found = ShardOnDisk::read(&**io, &shard_dir(home, number)).ok().flatten()?;
         Some((found.shape?, found.owner.index))
     };
     let shards: Vec<(ShardShape, UniqueId)> = (0..found.shards.min(SHARDS_MAX)).filter_map(on_disk).collect();
@@ -187,10 +192,10 @@ pub(super) fn check_own(home: &Path, routing: &RoutingTable) -> Result<(), Engin
     Err(EngineError::new(ErrorCode::DataDamaged, message))
 }
 
-pub(super) fn check_there(home: &Path, number: u32) -> Result<(), EngineError> {
+pub(super) fn check_there(io: &SharedIo, home: &Path, number: u32) -> Result<(), EngineError> {
     let dir = shard_dir(home, number);
     let manifest = dir.join(MANIFEST_FILE_NAME);
-    if RealIo.exists(&manifest).map_err(|error| EngineError::io(&manifest, &error))? {
+    if io.exists(&manifest).map_err(|error| EngineError::io(&manifest, &error))? {
         return Ok(());
     }
     let message = format!(
@@ -203,7 +208,7 @@ pub(super) fn check_there(home: &Path, number: u32) -> Result<(), EngineError> {
 
 /// Checks settings against shards whose catalog was lost.
 pub(super) fn check_shards(home: &Path, settings: &EngineSettings) -> Result<(), EngineError> {
-    let found = super::stored::in_shards(home)?;
+    let found = super::stored::in_shards(settings.environment.io(), home)?;
     let settings = [
         ("NUM_SHARDS", found.shards.map(|shards| shards.to_string()), settings.shards.to_string()),
         ("VECTOR_DIMENSION", found.dimension.map(|dim| dim.to_string()), settings.dim.get().to_string()),

@@ -4,9 +4,10 @@ use super::{Engine, Generation, open, shards};
 use crate::{
     EngineError,
     catalog::{CatalogKind, RoutingTable},
+    environment::system_io,
 };
 use pinyon_shard::ShardOnDisk;
-use pinyon_storage::io::RealIo;
+use pinyon_storage::io::SharedIo;
 use pinyon_types::Metric;
 use std::path::Path;
 
@@ -34,25 +35,26 @@ impl Engine {
     /// # Errors
     /// A directory that another process has open, damaged manifests, the system's.
     pub fn made_with(dir: &Path) -> Result<MadeWith, EngineError> {
-        if !Self::holds_data(dir)? {
+        let io = system_io();
+        if !Self::holds_data_on(&io, dir)? {
             return Ok(MadeWith::default());
         }
-        let _lock = open::lock_dir(dir)?;
-        let home = Generation::read(dir)?.home(dir);
-        match in_catalog(&home) {
+        let _lock = open::lock_dir(&io, dir)?;
+        let home = Generation::read(&io, dir)?.home(dir);
+        match in_catalog(&io, &home) {
             Some(found) => Ok(found),
-            None => in_shards(&home),
+            None => in_shards(&io, &home),
         }
     }
 }
 
 /// Whatever is wrong with a catalog, one of other data too, is said when it is opened to stay open.
-fn in_catalog(home: &Path) -> Option<MadeWith> {
+fn in_catalog(io: &SharedIo, home: &Path) -> Option<MadeWith> {
     let catalog_dir = open::catalog_dir(home);
-    let catalog = CatalogKind::present_in(&catalog_dir)?;
-    let routing = RoutingTable::open(&catalog_dir, catalog).ok()?;
+    let catalog = CatalogKind::present_in(io, &catalog_dir).ok().flatten()?;
+    let routing = RoutingTable::open_on(io, &catalog_dir, catalog).ok()?;
     let stored = routing.settings()?;
-    shards::check_own(home, &routing).ok()?;
+    shards::check_own(io, home, &routing).ok()?;
     Some(MadeWith {
         shards: Some(stored.shards),
         dimension: Some(stored.dimension),
@@ -64,14 +66,14 @@ fn in_catalog(home: &Path) -> Option<MadeWith> {
 }
 
 /// What the shards tell. They are numbered from 0 without a gap: where one is missing, how many there were is not known.
-pub(super) fn in_shards(dir: &Path) -> Result<MadeWith, EngineError> {
-    let catalog = CatalogKind::present_in(&open::catalog_dir(dir));
+pub(super) fn in_shards(io: &SharedIo, dir: &Path) -> Result<MadeWith, EngineError> {
+    let catalog = CatalogKind::present_in(io, &open::catalog_dir(dir))?;
     let mut found = MadeWith { catalog, ..MadeWith::default() };
     for number in 0..pinyon_types::limits::SHARDS_MAX {
-        let Some(shard) = ShardOnDisk::read(&RealIo, &shards::shard_dir(dir, number))? else { continue };
+        let Some(shard) = ShardOnDisk::read(&**io, &shards::shard_dir(dir, number))? else { continue };
         let Some(shape) = shard.shape else { continue };
         if found.shards.unwrap_or(0) < number {
-            shards::check_there(dir, number - 1)?;
+            shards::check_there(io, dir, number - 1)?;
         }
         let dimension = Some(shape.dim.get());
         found = MadeWith { shards: Some(number + 1), dimension, metric: Some(shape.metric), ..found };

@@ -366,7 +366,7 @@ fn the_directory_stays_locked_until_the_last_background_step_has_ended() {
         let dir = dir.clone();
         move || {
             let lock = loop {
-                match open::lock_dir(&dir) {
+                match open::lock_dir(&crate::system_io(), &dir) {
                     Ok(lock) => break lock,
                     Err(_) => std::thread::yield_now(),
                 }

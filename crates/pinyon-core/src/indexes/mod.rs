@@ -16,7 +16,7 @@ mod tenants_tests;
 mod tests;
 
 use crate::{
-    Engine, EngineError, EngineSettings, ErrorCode, catalog,
+    Engine, EngineError, EngineSettings, ErrorCode,
     engine::{Pools, keep_older_out, lock_dir, new_index_name, write_format},
     settings::ShapeSource,
 };
@@ -121,9 +121,10 @@ impl Indexes {
     ) -> Result<Self, EngineError> {
         let pools = Pools::new(&settings)?;
         settings.check()?;
-        let tenants = open_or_keep_out(dir, settings.clone(), &pools, &lock_dir(dir)?)?;
+        let io = settings.environment.io();
+        let tenants = open_or_keep_out(dir, settings.clone(), &pools, &lock_dir(io, dir)?)?;
         let home = dir.join("indexes");
-        let (mut registry, mut known) = Registry::open(&home, settings.catalog)?;
+        let (mut registry, mut known) = Registry::open(io, &home, settings.catalog)?;
         registry.remove_leftovers(&known)?;
         let named = IndexDescription {
             id: TENANTS_ID,
@@ -142,7 +143,7 @@ impl Indexes {
         known.retain(|one| one.id != TENANTS_ID);
         let mut open = open_all(&home, &settings, known, &pools, &tenants.lock())?;
         registry.enter_names(&mut open)?;
-        if let Err(error) = write_format(dir) {
+        if let Err(error) = write_format(io, dir) {
             // It says what every file says of itself; a full disk is no reason not to start.
             tracing::warn!(error = %error, "FORMAT not written");
         }
@@ -216,7 +217,7 @@ impl Indexes {
         let engine = Engine::open_under(&dir, made, &self.pools, self.tenants().lock());
         let engine = engine.inspect_err(|_| {
             // Nobody wrote into it, and the next index gets its number, with another shape perhaps.
-            let _ = catalog::remove_tree(&index_dir(&self.dir, id));
+            let _ = self.settings.environment.io().remove_tree(&index_dir(&self.dir, id));
         })?;
         registry.enter(&description)?;
         let index = Arc::new(Index { description, engine });
@@ -276,7 +277,7 @@ impl Indexes {
             tracing::warn!(index = name, error = %error, "deleted index not closed cleanly");
         }
         let dir = index_dir(&self.dir, *id);
-        if let Err(error) = catalog::remove_tree(&dir) {
+        if let Err(error) = self.settings.environment.io().remove_tree(&dir) {
             tracing::warn!(path = %dir.display(), error = %error, "files of a deleted index not removed");
         }
     }
@@ -344,7 +345,7 @@ fn open_or_keep_out(
         let mut lock = Arc::clone(lock);
         if error.is_damage() {
             // Others beside it are given names.
-            keep_older_out(dir, &mut lock)?;
+            keep_older_out(settings.environment.io(), dir, &mut lock)?;
         }
         Engine::keep_out(dir, settings, pools, lock, error)
     })

@@ -25,9 +25,10 @@ impl IndexPlace {
         settings: &EngineSettings,
         tenants_name: &str,
     ) -> Result<Vec<Self>, EngineError> {
-        let _lock = lock_dir(data_dir)?;
+        let io = settings.environment.io();
+        let _lock = lock_dir(io, data_dir)?;
         let home = data_dir.join("indexes");
-        let (_, known) = Registry::open(&home, settings.catalog)?;
+        let (_, known) = Registry::open(io, &home, settings.catalog)?;
         let of_tenants = known.iter().find(|one| one.id == TENANTS_ID).map(|one| one.name.clone());
         let tenants = Self {
             name: of_tenants.unwrap_or_else(|| tenants_name.to_owned()),

@@ -5,10 +5,7 @@ use crate::{
     EngineError, ErrorCode,
     catalog::{self, CatalogError, CatalogKind, CheckedStore, IndexExtras, StoreChange, StoredIndex},
 };
-use pinyon_storage::{
-    io::{Io, RealIo, SharedIo},
-    witness::Witness,
-};
+use pinyon_storage::{io::SharedIo, witness::Witness};
 use pinyon_types::{Dim, Effort, Invalid, Metric, UniqueId};
 use std::{
     path::{Path, PathBuf},
@@ -20,6 +17,7 @@ const LAST_ID_KEY: &[u8] = b"last-id";
 
 #[derive(Debug)]
 pub(super) struct Registry {
+    pub(super) io: SharedIo,
     pub(super) home: PathBuf,
     store: CheckedStore,
     pub(super) last_id: u64,
@@ -27,10 +25,14 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Reads the registry below `home`, or begins one there.
-    pub(super) fn open(home: &Path, kind: CatalogKind) -> Result<(Self, Vec<IndexDescription>), EngineError> {
+    pub(super) fn open(
+        io: &SharedIo,
+        home: &Path,
+        kind: CatalogKind,
+    ) -> Result<(Self, Vec<IndexDescription>), EngineError> {
         let dir = registry_dir(home);
-        RealIo.create_dir_all(&dir).map_err(|error| EngineError::io(&dir, &error))?;
-        let (mut store, entries) = CheckedStore::open_in(&dir, kind)?;
+        io.create_dir_all(&dir).map_err(|error| EngineError::io(&dir, &error))?;
+        let (mut store, entries) = CheckedStore::open_on(io, &dir, kind)?;
         let damaged = |problem: String| {
             EngineError::new(
                 ErrorCode::DataDamaged,
@@ -48,14 +50,14 @@ impl Registry {
             let (stored, extras) = catalog::decode_index(value).map_err(damaged)?;
             known.push(from_stored(stored, extras).map_err(|error| damaged(error.to_string()))?);
         }
-        store.watch(witness(home)?).map_err(|error| match error {
+        store.watch(witness(io, home)?).map_err(|error| match error {
             CatalogError::RolledBack { have, seen } => {
                 let what = format!("it is at change {have}, and {seen} were made");
                 went_back(home, &what, "remove WITNESS beside it to go on with what it has")
             }
             error => error.into(),
         })?;
-        Ok((Self { home: home.to_owned(), store, last_id }, known))
+        Ok((Self { io: Arc::clone(io), home: home.to_owned(), store, last_id }, known))
     }
 
     pub(super) const fn next_id(&self) -> u64 {
@@ -129,9 +131,8 @@ impl Registry {
     }
 }
 
-fn witness(home: &Path) -> Result<Arc<Witness>, EngineError> {
-    let io: SharedIo = Arc::new(RealIo);
-    let witness = Witness::open(&io, home, UniqueId::NONE);
+fn witness(io: &SharedIo, home: &Path) -> Result<Arc<Witness>, EngineError> {
+    let witness = Witness::open(io, home, UniqueId::NONE);
     witness.map(Arc::new).map_err(|error| EngineError::io(home, &error))
 }
 
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn format_md_shows_a_registry_as_it_is_written() {
         let home = std::env::temp_dir().join(format!("pinyon-registry-golden-{}", std::process::id()));
-        let (mut registry, _) = Registry::open(&home, CatalogKind::Redb).unwrap();
+        let (mut registry, _) = Registry::open(&crate::system_io(), &home, CatalogKind::Redb).unwrap();
         let movies = IndexDescription {
             id: 1,
             unique_id: UniqueId::new([0xa5; 16]),

@@ -28,7 +28,7 @@ fn files_below(dir: &Path) -> Files {
 }
 
 fn put_back(files: &Files, dir: &Path) {
-    catalog::remove_tree(dir).unwrap();
+    crate::catalog::remove_tree(dir).unwrap();
     for (name, bytes) in files {
         fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
         fs::write(dir.join(name), bytes).unwrap();
@@ -72,7 +72,7 @@ fn a_registry_that_went_back_takes_no_records_with_it() {
     let count = |name: &str| indexes.get(name).unwrap().engine.tenant("ns").unwrap().count(None).unwrap();
     assert_eq!((count("movies"), count("songs"), count("empty")), (1, 1, 0));
     drop(indexes);
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_registry_that_went_back_brings_no_deleted_index_back() {
     drop(indexes);
     put_back(&before, &registry);
     assert_refused_for_good(&dir, "movies");
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
 }
 
 /// What sled and redb make of a flipped bit is theirs; what comes of it is a refusal, or every index with its files.
@@ -107,7 +107,7 @@ fn no_flip_in_the_registrys_files_costs_an_index() {
                 let mut damaged = bytes.clone();
                 damaged[offset] ^= 1 << (offset % 8);
                 fs::write(home.join(name), damaged).unwrap();
-                let found = Registry::open(&home, kind).and_then(|(registry, found)| {
+                let found = Registry::open(&crate::system_io(), &home, kind).and_then(|(registry, found)| {
                     registry.remove_leftovers(&found)?;
                     Ok(found)
                 });
@@ -123,13 +123,13 @@ fn no_flip_in_the_registrys_files_costs_an_index() {
         }
         println!("{}: {refused} refused, {same} the same", kind.name());
         assert!(refused > 0, "the damage never hit anything");
-        catalog::remove_tree(&home).unwrap();
+        crate::catalog::remove_tree(&home).unwrap();
     }
 }
 
 /// Indexes with a record each: their shards, which is all of their files that matters here.
 fn make_indexes(home: &Path, kind: CatalogKind) -> Vec<IndexDescription> {
-    let (mut registry, _) = Registry::open(home, kind).unwrap();
+    let (mut registry, _) = Registry::open(&crate::system_io(), home, kind).unwrap();
     let mut known = Vec::new();
     for id in 1..=4 {
         let IndexRequest { name, dim, metric, is_protected, tags, attributes } =
@@ -156,7 +156,7 @@ fn make_indexes(home: &Path, kind: CatalogKind) -> Vec<IndexDescription> {
         drop(index);
         let shards = files_below(&made.join("shards"));
         put_back(&shards, &index_dir(home, id).join("shards"));
-        catalog::remove_tree(&made).unwrap();
+        crate::catalog::remove_tree(&made).unwrap();
         registry.enter(&description).unwrap();
         known.push(description);
     }

@@ -33,9 +33,10 @@ impl IndexDescription {
 impl Indexes {
     /// Puts an empty engine in the place of the tenants', whose files go. The name and the port stay.
     pub(super) fn delete_tenants(&self, registry: &mut Registry, old: &Index) -> Result<(), EngineError> {
-        let next = Generation::read(&self.root)?.next();
+        let io = self.settings.environment.io();
+        let next = Generation::read(io, &self.root)?.next();
         let engine = old.engine.open_empty(&next.home(&self.root), &self.pools)?;
-        if let Err(error) = next.commit(&self.root) {
+        if let Err(error) = next.commit(io, &self.root) {
             // The next start may find either: what is written until then would be lost with one of them.
             if let Err(error) = old.engine.close() {
                 tracing::warn!(error = %error, "the tenants' index not closed cleanly");
@@ -50,7 +51,7 @@ impl Indexes {
             tracing::warn!(error = %error, "deleted records of tenants not closed cleanly");
         }
         // What fails from here on is done at the next start.
-        if let Err(error) = registry.enter(&description).and_then(|()| next.finish(&self.root)) {
+        if let Err(error) = registry.enter(&description).and_then(|()| next.finish(io, &self.root)) {
             tracing::warn!(error = %error, "files of deleted tenants not removed");
         }
         Ok(())
@@ -64,14 +65,14 @@ impl Registry {
         dir: &Path,
         tenants: IndexDescription,
     ) -> Result<IndexDescription, EngineError> {
-        let generation = Generation::read(dir)?;
-        generation.remove_unborn(dir)?;
+        let generation = Generation::read(&self.io, dir)?;
+        generation.remove_unborn(&self.io, dir)?;
         if generation.is_finished {
             return Ok(tenants);
         }
         let tenants = tenants.forgotten();
         self.enter(&tenants)?;
-        generation.finish(dir)?;
+        generation.finish(&self.io, dir)?;
         Ok(tenants)
     }
 }

@@ -80,7 +80,7 @@ fn the_tenants_index_is_listed_once_a_write_placed_a_tenant() {
     assert_eq!(refused.message, "Resource already exists.");
     drop(indexes);
     assert!(tenants(&open(&dir)).is_listed());
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_deleted_tenants_index_is_empty_at_once_and_for_good() {
     drop(indexes);
     assert_empty(&open(&dir));
     assert_eq!(open(&dir).get("movies").unwrap().engine.tenant("ns").unwrap().count(None).unwrap(), 1);
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
 }
 
 /// A directory as it is after a crash in a deletion, before or after the moment that counts.
@@ -143,8 +143,8 @@ fn a_crash_in_a_deletion_leaves_everything_or_nothing() {
         assert_empty(&open(&after));
         assert_eq!(leftovers(&after), ["generation-00000001"]);
     }
-    catalog::remove_tree(&before).unwrap();
-    catalog::remove_tree(&after).unwrap();
+    crate::catalog::remove_tree(&before).unwrap();
+    crate::catalog::remove_tree(&after).unwrap();
 }
 
 #[test]
@@ -167,5 +167,5 @@ fn a_lost_or_damaged_mark_is_a_reason_to_stop() {
     assert_eq!(try_open().unwrap_err().code, ErrorCode::DataDamaged, "lost");
     fs::write(dir.join(MARK), mark).unwrap();
     assert_eq!(open(&dir).tenants().tenant("ns").unwrap().count(None).unwrap(), 1);
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
 }

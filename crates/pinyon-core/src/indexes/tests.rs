@@ -8,7 +8,7 @@ use pinyon_types::{Metadata, Record, RecordId, Vector};
 
 pub(super) fn scratch(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("pinyon-indexes-{}-{name}", std::process::id()));
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
     dir
 }
 
@@ -69,7 +69,7 @@ fn an_index_whose_routing_table_is_damaged_is_kept_out_and_the_others_served() {
     let indexes = open(&dir);
     assert!(indexes.all().iter().all(|index| index.engine.tenant("ns").unwrap().count(None).unwrap() == 1));
     drop(indexes);
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn an_index_whose_files_are_those_of_another_is_kept_out_and_the_others_served()
                 == [1, 1]
         );
     }
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn indexes_come_back_with_records_tags_and_ports() {
     assert_eq!(indexes.get("songs").unwrap().engine.settings().dim.get(), 5);
     assert!(indexes.get("tenants").unwrap().is_of_tenants());
     drop(indexes);
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
 }
 
 fn protect(indexes: &Indexes, name: &str, is_protected: bool) {
@@ -168,7 +168,7 @@ fn a_deleted_index_is_gone_and_its_name_is_free() {
     assert_eq!((again.description.id, again.engine.tenant("ns").unwrap().count(None).unwrap()), (2, 0));
     drop((again, indexes));
     assert_eq!(open(&dir).get("movies").unwrap().description.dim.get(), 4);
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn what_a_crash_left_of_an_index_that_never_was_goes_at_the_next_start() {
         taken.code == ErrorCode::FailedPrecondition && taken.message.contains("tenants_index"),
         "{taken}"
     );
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
 }
 
 /// The effort that a query is asked with.
@@ -241,7 +241,7 @@ fn a_requests_scan_factor_wins_over_the_indexs_and_that_over_the_settings() {
     protect(&indexes, "movies", true);
     assert_eq!(efforts(&indexes, None), [0.5, 3.0, 1.5], "other changes leave it");
     drop((looked_up, indexes));
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn an_indexs_scan_factor_outlives_a_restart_and_can_be_taken_back() {
     assert_eq!(efforts(&indexes, None), [0.5, 1.5, 1.5]);
     drop(indexes);
     assert_eq!(efforts(&open_with_scan_factor(&dir), None), [0.5, 1.5, 1.5], "it is gone for good");
-    catalog::remove_tree(&dir).unwrap();
+    crate::catalog::remove_tree(&dir).unwrap();
 }
 
 #[test]

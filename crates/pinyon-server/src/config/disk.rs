@@ -1,7 +1,7 @@
 //! The disk: where little room begins, and where none is left.
 
 use super::error::ConfigError;
-use pinyon_core::{DiskBudget, DiskMarks, ErasureTimes, RealIo, SCRUB_PERIOD, SystemClock};
+use pinyon_core::{DiskBudget, DiskMarks, ErasureTimes, SCRUB_PERIOD, SystemClock, system_io};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// The disk below a data directory, with marks in MiB that were asked for.
@@ -19,7 +19,7 @@ pub(super) fn budget(
     }
     let bytes = |mib: Option<u64>| mib.map(|mib| mib.saturating_mul(1 << 20));
     let marks = DiskMarks { low: bytes(low_mib), full: bytes(full_mib) };
-    Ok(Arc::new(DiskBudget::new(Arc::new(RealIo), data_dir, marks, Arc::new(SystemClock::new()))))
+    Ok(Arc::new(DiskBudget::new(system_io(), data_dir, marks, Arc::new(SystemClock::new()))))
 }
 
 /// After how many seconds what was deleted is erased; 0 means never.

@@ -210,7 +210,7 @@ fn a_shard_that_was_given_up_does_not_come_back_in_the_place_of_the_new_one() {
 #[test]
 fn a_later_format_is_refused_and_no_byte_changed() {
     let dir = made("names-format", true);
-    crate::engine::write_format(&dir).unwrap();
+    crate::engine::write_format(&crate::system_io(), &dir).unwrap();
     let format = dir.join("FORMAT");
     let now = fs::read_to_string(&format).unwrap();
     assert!(now.contains("format 2"), "{now}");
