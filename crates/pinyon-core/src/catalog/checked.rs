@@ -278,13 +278,15 @@ impl CheckedStore {
 
 /// Opens a store of a kind; those that open their files themselves do so on the machine.
 pub(super) fn open_raw(
-    _io: &SharedIo,
+    #[cfg_attr(not(any(test, feature = "testing")), expect(unused_variables))] io: &SharedIo,
     kind: CatalogKind,
     path: &Path,
 ) -> Result<Box<dyn CatalogStore>, CatalogError> {
     Ok(match kind {
         CatalogKind::Sled => Box::new(SledStore::open(path)?),
         CatalogKind::Redb => Box::new(RedbStore::open(path)?),
+        #[cfg(any(test, feature = "testing"))]
+        CatalogKind::File => Box::new(super::file_store::FileStore::open(io, path)?),
     })
 }
 
@@ -387,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_store_that_was_closed_takes_the_next_change_and_loses_none() {
-        for kind in [CatalogKind::Sled, CatalogKind::Redb] {
+        for kind in [CatalogKind::Sled, CatalogKind::Redb, CatalogKind::File] {
             let dir = scratch(kind.name());
             let (mut store, _) = CheckedStore::open_in(&dir, kind).unwrap();
             store.rest();

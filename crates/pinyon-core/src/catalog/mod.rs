@@ -11,6 +11,8 @@ mod codec;
 mod conformance;
 mod declared;
 mod export;
+#[cfg(any(test, feature = "testing"))]
+mod file_store;
 #[cfg(test)]
 mod flips;
 #[cfg(test)]

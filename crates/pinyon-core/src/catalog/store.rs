@@ -37,6 +37,9 @@ pub enum CatalogKind {
     Sled,
     /// redb, its twin: better above a hundred thousand tenants.
     Redb,
+    /// One file of the engine's own file system. Only for tests.
+    #[cfg(any(test, feature = "testing"))]
+    File,
 }
 
 impl CatalogKind {
@@ -44,6 +47,8 @@ impl CatalogKind {
     const ALL: &[Self] = &[
         Self::Sled,
         Self::Redb,
+        #[cfg(any(test, feature = "testing"))]
+        Self::File,
     ];
 
     /// The name in settings.
@@ -51,6 +56,8 @@ impl CatalogKind {
         match self {
             Self::Sled => "sled",
             Self::Redb => "redb",
+            #[cfg(any(test, feature = "testing"))]
+            Self::File => "file",
         }
     }
 
@@ -83,6 +90,8 @@ impl CatalogKind {
         match self {
             Self::Sled => "sled",
             Self::Redb => "catalog.redb",
+            #[cfg(any(test, feature = "testing"))]
+            Self::File => "file",
         }
     }
 }
