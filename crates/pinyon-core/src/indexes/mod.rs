@@ -126,19 +126,7 @@ impl Indexes {
         let home = dir.join("indexes");
         let (mut registry, mut known) = Registry::open(io, &home, settings.catalog)?;
         registry.remove_leftovers(&known)?;
-        let named = IndexDescription {
-            id: TENANTS_ID,
-            unique_id: UniqueId::NONE,
-            name: tenants_name.to_owned(),
-            dim: settings.dim,
-            metric: settings.metric,
-            port: 0,
-            is_protected: true,
-            tags: BTreeMap::new(),
-            attributes: String::new(),
-            scan_factor: None,
-        };
-        let named = registry.enter_tenants(&mut known, named, pick_port)?;
+        let named = registry.enter_tenants(&mut known, of_tenants(tenants_name, &settings), pick_port)?;
         let named = registry.finish_deletion(dir, named)?;
         known.retain(|one| one.id != TENANTS_ID);
         let mut open = open_all(&home, &settings, known, &pools, &tenants.lock())?;
@@ -310,6 +298,22 @@ impl Indexes {
 
 fn index_dir(home: &Path, id: u64) -> PathBuf {
     home.join(format!("index-{id:08}"))
+}
+
+/// The tenants' index as its first start describes it.
+fn of_tenants(name: &str, settings: &EngineSettings) -> IndexDescription {
+    IndexDescription {
+        id: TENANTS_ID,
+        unique_id: UniqueId::NONE,
+        name: name.to_owned(),
+        dim: settings.dim,
+        metric: settings.metric,
+        port: 0,
+        is_protected: true,
+        tags: BTreeMap::new(),
+        attributes: String::new(),
+        scan_factor: None,
+    }
 }
 
 /// Opens indexes beside each other: most of the time each waits for the disk.
