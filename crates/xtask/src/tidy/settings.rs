@@ -42,4 +42,33 @@ impl Settings {
             circles: circles.collect(),
         })
     }
+    /// Names the counts that are larger now than remembered.
+    pub fn risen(&self, files: usize, functions: usize, circles: &BTreeMap<String, usize>) -> Vec<String> {
+        let mut risen = Vec::new();
+        risen.extend((files > self.long_files).then(|| "long_files".to_owned()));
+        risen.extend((functions > self.long_functions).then(|| "long_functions".to_owned()));
+        let larger =
+            circles.iter().filter(|(name, size)| self.circles.get(*name).is_none_or(|old| old < *size));
+        risen.extend(larger.map(|(name, _)| format!("the largest circle of {name}")));
+        risen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_counts_that_rose_are_named() {
+        let circles = |size| BTreeMap::from([("a".to_owned(), size)]);
+        let settings =
+            Settings { long_files: 2, long_functions: 3, format: String::new(), circles: circles(4) };
+        assert!(settings.risen(2, 3, &circles(4)).is_empty() && settings.risen(1, 0, &circles(2)).is_empty());
+        assert_eq!(
+            settings.risen(3, 4, &circles(5)),
+            ["long_files", "long_functions", "the largest circle of a"]
+        );
+        let new = BTreeMap::from([("b".to_owned(), 2)]);
+        assert_eq!(settings.risen(0, 0, &new), ["the largest circle of b"]);
+    }
 }
