@@ -29,7 +29,32 @@ const CONTROL: Refuse = pinecone::control_refusal;
 
 /// The control port's routes.
 pub(crate) fn router(app: App) -> Router {
-    let keyed = Router::new()
+    let control = pinecone::control_router()
+        .route_layer(from_fn_with_state(CONTROL, guard::readable))
+        .route_layer(from_fn_with_state(app.clone(), guard::authenticate_control))
+        .layer(from_fn(guard::number));
+    let data = pinecone::data_router()
+        .route_layer(from_fn_with_state(app.clone(), pinecone::by_path))
+        .layer(from_fn(guard::number));
+    let router = Router::new()
+        .merge(own_routes(&app))
+        .merge(control)
+        .nest("/indexes/{index}", data)
+        .route("/health", get(health))
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(readyz))
+        .merge(docs::routes())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), compress))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app.clone());
+    Router::new().fallback_service(ByHost::new(app, router))
+}
+
+/// The routes of our own API, for who has a key.
+fn own_routes(app: &App) -> Router<App> {
+    Router::new()
         .route("/ingest", post(ingest))
         .route("/query", post(query))
         .route("/fetch", post(fetch))
@@ -46,28 +71,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/v1/advise", post(advise))
         .route("/admin/v1/doctor", get(doctor))
         .route_layer(from_fn_with_state(OWN, guard::readable))
-        .route_layer(from_fn_with_state(app.clone(), guard::authenticate));
-    let control = pinecone::control_router()
-        .route_layer(from_fn_with_state(CONTROL, guard::readable))
-        .route_layer(from_fn_with_state(app.clone(), guard::authenticate_control))
-        .layer(from_fn(guard::number));
-    let data = pinecone::data_router()
-        .route_layer(from_fn_with_state(app.clone(), pinecone::by_path))
-        .layer(from_fn(guard::number));
-    let router = Router::new()
-        .merge(keyed)
-        .merge(control)
-        .nest("/indexes/{index}", data)
-        .route("/health", get(health))
-        .route("/livez", get(|| async { "ok" }))
-        .route("/readyz", get(readyz))
-        .merge(docs::routes())
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(app.clone(), compress))
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app.clone());
-    Router::new().fallback_service(ByHost::new(app, router))
+        .route_layer(from_fn_with_state(app.clone(), guard::authenticate))
 }
 
 /// The routes of the port for health and metrics.
