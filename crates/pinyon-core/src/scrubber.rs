@@ -2,10 +2,10 @@
 //! for files that somebody changed, and reads all of them once in a settable time, so slowly that nobody notices. It gives memory back,
 //! too.
 
-use crate::{engine::Inner, memory_returned::MemoryReturned};
+use crate::{Environment, engine::Inner, memory_returned::MemoryReturned};
 use pinyon_shard::Shard;
 use pinyon_storage::give_way;
-use pinyon_types::{Clock, ShardId};
+use pinyon_types::ShardId;
 use std::{
     fmt, io,
     sync::{
@@ -23,7 +23,7 @@ const MANIFESTS_EVERY: u64 = 10;
 /// Bytes a second that a pass reads at least, and at most.
 const BYTES_A_SECOND: std::ops::RangeInclusive<u64> = 1 << 20..=50 << 20;
 
-/// The thread. Dropping it ends it.
+/// The thread, if steps are not taken by a test. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Scrubber {
     shared: Arc<Shared>,
@@ -34,13 +34,22 @@ pub(crate) struct Scrubber {
 struct Shared {
     state: Mutex<State>,
     wake: Condvar,
-    clock: Arc<dyn Clock>,
+    environment: Environment,
+    next: Mutex<Next>,
     looks: AtomicU64,
     memory: Mutex<MemoryReturned>,
     /// The time in which everything is read once.
     period: Option<Duration>,
     /// Bytes that may still be verified while engines are opened.
     at_start: AtomicU64,
+}
+
+/// When something is done the next time, in microseconds of the clock.
+#[derive(Debug)]
+struct Next {
+    #[cfg(any(test, feature = "testing"))]
+    look_us: u64,
+    pass_us: u64,
 }
 
 #[derive(Debug, Default)]
@@ -66,30 +75,54 @@ struct Watched {
 }
 
 impl Scrubber {
-    /// Starts it. Without a period it only looks for what was changed.
+    /// Starts it, or leaves its steps to a test. Without a period it only looks for what was changed.
     ///
     /// # Errors
     /// The system has no thread to give.
     pub(crate) fn start(
-        clock: Arc<dyn Clock>,
+        environment: &Environment,
         (period, at_start): (Option<Duration>, u64),
     ) -> io::Result<Self> {
+        let now_us = environment.clock().now_us();
+        let next = Next {
+            #[cfg(any(test, feature = "testing"))]
+            look_us: now_us,
+            pass_us: now_us,
+        };
         let shared = Shared {
             state: Mutex::default(),
             wake: Condvar::new(),
-            clock,
+            environment: environment.clone(),
+            next: Mutex::new(next),
             looks: 0.into(),
             memory: Mutex::default(),
             period,
             at_start: at_start.into(),
         };
         let shared = Arc::new(shared);
+        if environment.is_stepped() {
+            return Ok(Self { shared, thread: None });
+        }
         let work = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("scrub".into()).spawn(move || {
             give_way();
             work.work();
         })?;
         Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Does what the thread does in its next turn, if that is due; whether it was.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn step(&self) -> bool {
+        let now_us = self.shared.now_us();
+        let mut next = self.shared.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = now_us >= next.look_us;
+        if is_due {
+            next.look_us = now_us + micros(LOOK);
+            drop(next);
+            while self.shared.turn() {}
+        }
+        is_due
     }
 
     /// Verifies what was sealed before the start, as long as the bytes last that are meant for that: damage to little data is known
@@ -188,32 +221,52 @@ impl Watched {
 
 impl Shared {
     fn work(&self) {
-        let mut next_pass_us = self.clock.now_us();
         let mut is_more = false;
         while self.rest(if is_more { Duration::ZERO } else { LOOK }) {
-            self.look();
-            is_more = self.verify_rest();
-            if is_more {
-                continue;
-            }
-            if let Some(period) = self.period.filter(|_| self.clock.now_us() >= next_pass_us) {
-                next_pass_us += micros(period);
-                self.pass(period);
-            }
+            is_more = self.turn();
         }
+    }
+
+    /// Looks, verifies what nobody has read yet, and once nothing of that is left reads everything if it is time; whether there is more
+    /// to verify.
+    fn turn(&self) -> bool {
+        self.look();
+        if self.verify_rest() {
+            return true;
+        }
+        if let Some(period) = self.period.filter(|period| self.is_time_for_pass(*period)) {
+            self.pass(period);
+        }
+        false
+    }
+
+    /// Whether a pass is due; the next one is after a period then.
+    fn is_time_for_pass(&self, period: Duration) -> bool {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = self.now_us() >= next.pass_us;
+        if is_time {
+            next.pass_us += micros(period);
+        }
+        is_time
+    }
+
+    fn now_us(&self) -> u64 {
+        self.environment.clock().now_us()
     }
 
     fn look(&self) {
         // Not a file, but it is looked at as often, by a thread that nobody waits for.
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).look();
+        if !self.environment.is_stepped() {
+            self.memory.lock().unwrap_or_else(PoisonError::into_inner).look();
+        }
         let with_manifests = self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(MANIFESTS_EVERY);
         self.watched().iter().for_each(|watched| watched.look(with_manifests));
     }
 
     /// Verifies for a while what nobody has read yet; whether there is more.
     fn verify_rest(&self) -> bool {
-        let until = self.clock.now_us() + micros(LOOK);
-        let has_time = || self.clock.now_us() < until;
+        let until = self.now_us() + micros(LOOK);
+        let has_time = || self.now_us() < until;
         let left = self.watched().into_iter().filter(|watched| watched.verify_rest(&has_time));
         left.count() > 0
     }
@@ -223,12 +276,12 @@ impl Shared {
         let bytes: u64 = self.watched().iter().filter_map(|one| one.with(Inner::file_bytes)).sum();
         let a_second = bytes / period.as_secs().max(1);
         let a_second = a_second.clamp(*BYTES_A_SECOND.start(), *BYTES_A_SECOND.end());
-        let mut looked_us = self.clock.now_us();
+        let mut looked_us = self.now_us();
         let mut pace = |bytes: u64| {
             let goes_on = self.rest(Duration::from_micros(bytes.saturating_mul(1_000_000) / a_second));
-            if self.clock.now_us() >= looked_us + micros(LOOK) {
+            if self.now_us() >= looked_us + micros(LOOK) {
                 self.look();
-                looked_us = self.clock.now_us();
+                looked_us = self.now_us();
             }
             goes_on
         };
@@ -243,6 +296,10 @@ impl Shared {
 
     /// Waits; whether there is more to do.
     fn rest(&self, time: Duration) -> bool {
+        if self.environment.is_stepped() {
+            self.environment.pause(time);
+            return true;
+        }
         let waited = self.wake.wait_timeout_while(self.lock(), time, |state| !state.is_over);
         !waited.unwrap_or_else(PoisonError::into_inner).0.is_over
     }

@@ -80,7 +80,7 @@ impl Engine {
     fn wait_for_readers(&self, erased: &Erased) -> bool {
         let until = self.inner.clock.now_us() + READERS_WAIT_US;
         while erased.is_held() && self.inner.clock.now_us() < until {
-            std::thread::park_timeout(READERS_LOOK);
+            self.inner.settings.environment.pause(READERS_LOOK);
         }
         erased.is_held()
     }

@@ -25,6 +25,8 @@ mod salvage;
 mod scrub;
 mod settle;
 mod shards;
+#[cfg(any(test, feature = "testing"))]
+mod step;
 mod stored;
 mod tenant;
 mod tenants;

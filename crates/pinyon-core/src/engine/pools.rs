@@ -11,11 +11,12 @@ fn keeper_threads() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| (cores.get() / 2).max(2))
 }
 
-/// Threads that engines share, and the clock that they go by.
+/// Threads that engines share, if they have any, and the clock that they go by.
 #[derive(Debug)]
 pub(crate) struct Pools {
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) open: rayon::ThreadPool,
+    /// Where shards are opened; nothing where they are opened in turn.
+    pub(super) open: Option<rayon::ThreadPool>,
     pub(super) search: Arc<Searchers>,
     pub(super) keepers: Arc<Keepers>,
     pub(super) scrubber: Arc<Scrubber>,
@@ -28,20 +29,21 @@ impl Pools {
             let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).start_handler(start);
             builder.thread_name(move |at| format!("{name}-{at}")).build().map_err(|error| internal(&error))
         };
-        let clock = Arc::clone(settings.environment.clock());
+        let environment = &settings.environment;
+        let (clock, is_stepped) = (Arc::clone(environment.clock()), environment.is_stepped());
         let keepers = KeepersOptions {
             threads: keeper_threads(),
             clock: Arc::clone(&clock),
             memory: settings.shard_options.memory.clone(),
             graphs: Arc::new(pool("graph", 1, |_| give_way())?),
         };
-        let scrubber =
-            Scrubber::start(Arc::clone(&clock), (settings.scrub_period, settings.verified_at_start));
+        let search_threads = if is_stepped { 0 } else { settings.search_threads };
+        let scrubber = Scrubber::start(environment, (settings.scrub_period, settings.verified_at_start));
         Ok(Self {
             clock,
-            open: pool("open", settings.search_threads, |_| ())?,
-            search: Arc::new(Searchers::start(settings.search_threads).map_err(|error| internal(&error))?),
-            keepers: Arc::new(Keepers::start(keepers).map_err(|error| internal(&error))?),
+            open: (!is_stepped).then(|| pool("open", settings.search_threads, |_| ())).transpose()?,
+            search: Arc::new(Searchers::start(search_threads).map_err(|error| internal(&error))?),
+            keepers: Arc::new(environment.start(keepers).map_err(|error| internal(&error))?),
             scrubber: Arc::new(scrubber.map_err(|error| internal(&error))?),
         })
     }

@@ -48,7 +48,7 @@ impl Inner {
                 }
                 Err(error) => return Err(error.into()),
             };
-            std::thread::park_timeout(REROUTE_PAUSE);
+            self.settings.environment.pause(REROUTE_PAUSE);
         }
     }
 }

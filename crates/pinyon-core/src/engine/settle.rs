@@ -2,7 +2,7 @@
 //! written would be one of scans, not of codes and graphs.
 
 use super::{Engine, Upkeep};
-use crate::EngineError;
+use crate::{EngineError, Environment};
 use pinyon_shard::Step;
 use pinyon_types::SeqNo;
 use std::time::Duration;
@@ -46,7 +46,9 @@ impl Engine {
         };
         loop {
             let seen = self.positions();
-            if !self.settle_segments(&mut goes_on)? || !self.upkeep.await_codes_and_graphs(&mut goes_on) {
+            if !self.settle_segments(&mut goes_on)?
+                || !self.upkeep.await_codes_and_graphs(&self.inner.settings.environment, &mut goes_on)
+            {
                 return Ok(false);
             }
             if self.positions() == seen {
@@ -74,7 +76,11 @@ impl Engine {
 
 impl Upkeep {
     /// Whether nothing is missing any more before the time was up.
-    fn await_codes_and_graphs(&self, goes_on: &mut impl FnMut(SettlingStage) -> bool) -> bool {
+    fn await_codes_and_graphs(
+        &self,
+        environment: &Environment,
+        goes_on: &mut impl FnMut(SettlingStage) -> bool,
+    ) -> bool {
         // An engine that was closed is as settled as it will ever be.
         let looks = || self.lock().as_ref().map(|work| work.deriving.idle_looks());
         let Some(enough) = looks().map(|looks| looks + IDLE_LOOKS) else { return true };
@@ -85,7 +91,7 @@ impl Upkeep {
             if let Some(work) = &*self.lock() {
                 work.deriving.nudge();
             }
-            std::thread::park_timeout(LOOK_REST);
+            environment.await_look(&self.keepers, LOOK_REST);
         }
         true
     }

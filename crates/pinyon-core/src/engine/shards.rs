@@ -236,5 +236,8 @@ fn on_all_shards(
     open: impl Fn(u32) -> Result<Member, EngineError> + Send + Sync,
 ) -> Result<Vec<Member>, EngineError> {
     use rayon::prelude::{IntoParallelIterator, ParallelIterator};
-    pools.open.install(|| (0..settings.shards).into_par_iter().map(open).collect())
+    match &pools.open {
+        Some(threads) => threads.install(|| (0..settings.shards).into_par_iter().map(open).collect()),
+        None => (0..settings.shards).map(open).collect(),
+    }
 }

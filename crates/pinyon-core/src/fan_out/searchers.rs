@@ -47,8 +47,11 @@ impl Searchers {
         self.threads
     }
 
-    /// Has a job done by one of them. A job that panics ends alone, and what it holds is dropped.
+    /// Has a job done by one of them, or here if there are none. A job that panics ends alone, and what it holds is dropped.
     pub(crate) fn spawn(&self, job: impl FnOnce() + Send + 'static) {
+        if self.threads == 0 {
+            return run(job);
+        }
         self.queue.lock().waiting.push_back(Box::new(job));
         self.queue.wake.notify_one();
     }
@@ -72,11 +75,15 @@ impl fmt::Debug for Searchers {
     }
 }
 
+fn run(job: impl FnOnce()) {
+    // Its message was printed; what waits for an answer sees that none comes.
+    let _ = catch_unwind(AssertUnwindSafe(job));
+}
+
 impl Queue {
     fn work(&self) {
         while let Some(job) = self.next() {
-            // Its message was printed; what waits for an answer sees that none comes.
-            let _ = catch_unwind(AssertUnwindSafe(job));
+            run(job);
         }
     }
 
@@ -119,6 +126,15 @@ mod tests {
         assert_eq!(names.len(), 6);
         let distinct: BTreeSet<_> = names.into_iter().flatten().collect();
         assert!(distinct.is_subset(&["search-0", "search-1", "search-2"].map(str::to_owned).into()));
+    }
+
+    #[test]
+    fn without_threads_a_job_is_done_at_once() {
+        let searchers = Searchers::start(0).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        searchers.spawn(|| panic!("as the test wants it"));
+        searchers.spawn(move || sender.send(thread::current().id()).unwrap());
+        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [thread::current().id()]);
     }
 
     #[test]

@@ -332,6 +332,9 @@ fn open_all(
         engine.set_scan_factor(description.scan_factor);
         Ok((description.name.clone(), Arc::new(Index { description, engine })))
     };
+    if settings.environment.is_stepped() {
+        return known.into_iter().map(open).collect();
+    }
     let threads = known.len().clamp(1, OPENED_AT_ONCE);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| EngineError::new(ErrorCode::Internal, error.to_string()))?;

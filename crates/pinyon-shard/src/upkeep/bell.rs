@@ -22,6 +22,9 @@ pub(crate) enum Need {
 pub(crate) trait Steps: Debug + Send + Sync {
     /// Asks for one.
     fn ask(&self, need: Need);
+
+    /// Whether somebody takes the shard's steps while others wait for them.
+    fn has_threads(&self) -> bool;
 }
 
 /// Asks for steps, and tells waiting writers that one was done.
@@ -68,8 +71,9 @@ impl Bell {
         *self.place() = place;
     }
 
+    /// Whether the shard has keepers that work while others wait for them.
     pub(crate) fn has_keepers(&self) -> bool {
-        self.place().is_some()
+        self.place().as_ref().is_some_and(|place| place.has_threads())
     }
 
     /// Whether the shard's keepers were told to stop.

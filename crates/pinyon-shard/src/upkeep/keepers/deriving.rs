@@ -121,6 +121,14 @@ impl Derivers {
         }
     }
 
+    /// One look without the thread: ends with the first that is made.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn step(&self) -> Step {
+        let groups = self.lock().groups.clone();
+        let made = groups.iter().map(|group| group.look(&self.graphs)).find(|step| *step != Step::Idle);
+        made.unwrap_or(Step::Idle)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

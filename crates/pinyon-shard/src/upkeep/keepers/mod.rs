@@ -4,6 +4,8 @@
 
 mod agenda;
 mod deriving;
+#[cfg(any(test, feature = "testing"))]
+mod stepped;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +61,8 @@ struct Shared {
     state: Mutex<State>,
     clock: Arc<dyn Clock>,
     memory: Option<Arc<MemoryBudget>>,
+    /// Whether threads take the steps, so that a writer may wait for one.
+    has_threads: bool,
     /// Wakes the thread that only seals.
     seal_wanted: Condvar,
     /// Wakes one of the others.
@@ -94,9 +98,9 @@ impl Keepers {
     /// # Errors
     /// The system has no threads to give.
     pub fn start(options: KeepersOptions) -> io::Result<Self> {
-        let KeepersOptions { threads, clock, memory, graphs } = options;
-        let mut keepers = Self::idle(clock, memory, graphs);
-        for number in 0..threads.max(2) {
+        let threads = options.threads.max(2);
+        let mut keepers = Self::new(options, true);
+        for number in 0..threads {
             let (shared, any) = (Arc::clone(&keepers.shared), number > 0);
             keepers.spawn(format!("keeper-{number}"), move || shared.work(any))?;
         }
@@ -105,16 +109,13 @@ impl Keepers {
         Ok(keepers)
     }
 
-    /// Keepers without threads, whose steps somebody else takes.
-    fn idle(
-        clock: Arc<dyn Clock>,
-        memory: Option<Arc<MemoryBudget>>,
-        graphs: Arc<rayon::ThreadPool>,
-    ) -> Self {
+    fn new(options: KeepersOptions, has_threads: bool) -> Self {
+        let KeepersOptions { threads: _, clock, memory, graphs } = options;
         let shared = Shared {
             state: Mutex::default(),
             clock,
             memory,
+            has_threads,
             seal_wanted: Condvar::new(),
             wanted: Condvar::new(),
             stepped: Condvar::new(),
@@ -168,6 +169,10 @@ impl Drop for Keepers {
 }
 
 impl Steps for Place {
+    fn has_threads(&self) -> bool {
+        self.shared.has_threads
+    }
+
     fn ask(&self, need: Need) {
         let now = self.shared.clock.now_us();
         self.shared.lock().agenda.ask(self.number, need, now);

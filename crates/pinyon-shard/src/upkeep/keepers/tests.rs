@@ -19,7 +19,13 @@ impl World {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::default());
         let graphs = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        let keepers = Keepers::idle(Arc::clone(&clock) as Arc<dyn Clock>, None, Arc::new(graphs));
+        let options = KeepersOptions {
+            threads: 0,
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            memory: None,
+            graphs: Arc::new(graphs),
+        };
+        let keepers = Keepers::stepped(options);
         Self { keepers, clock, rng: SeededRng::new(1) }
     }
 
