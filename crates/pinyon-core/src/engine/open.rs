@@ -11,7 +11,7 @@ use crate::{
     environment::system_io,
 };
 use pinyon_planted::is_planted;
-use pinyon_shard::Shard;
+use pinyon_shard::{Birth, Shard};
 use pinyon_storage::io::{LockGuard, SharedIo, lock_holder};
 use pinyon_types::{Epoch, ShardId};
 use std::{
@@ -350,6 +350,11 @@ fn check_not_lost(io: &SharedIo, home: &Path, routing: &RoutingTable) -> Result<
     let shards = home.join("shards");
     let has_shards = io.exists(&shards).map_err(|error| EngineError::io(&shards, &error))?;
     if routing.settings().is_some() || !has_shards {
+        return Ok(());
+    }
+    // Names come before shards, and settings after them: a first start was cut off in between, and nobody was served.
+    let is_being_made = routing.identity().is_some_and(|identity| identity.birth == Birth::Making);
+    if is_being_made && !took_writes(io, home)? {
         return Ok(());
     }
     let message = format!(
