@@ -4,8 +4,9 @@
 use super::{
     redb_store::RedbStore,
     rewrite,
+    sealing::{META_KEY, check_meta, checksum, encode_meta, seal_change, show, unseal},
     sled_store::SledStore,
-    store::{CatalogError, CatalogKind, CatalogStore, Change, VALUE_BYTES_MAX, guarded},
+    store::{CatalogError, CatalogKind, CatalogStore, Change, guarded},
 };
 use pinyon_storage::{
     io::SharedIo,
@@ -20,11 +21,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-
-const META_KEY: &[u8] = b"!meta";
-const VERSION: u8 = 1;
-/// Version byte and checksum before every value.
-const SEAL_BYTES: usize = 5;
 
 /// Looks without a change after which a store is closed.
 const IDLE_LOOKS: u32 = 20;
@@ -213,14 +209,21 @@ impl CheckedStore {
         }
     }
 
+    /// Says why it takes no changes, if it does not.
+    ///
+    /// # Errors
+    /// [`CatalogError::Poisoned`].
+    pub(super) fn check(&self) -> Result<(), CatalogError> {
+        let poisoned = |reason: &String| Err(CatalogError::Poisoned { reason: reason.clone() });
+        self.poisoned.as_ref().map_or(Ok(()), poisoned)
+    }
+
     /// Makes all changes or none, durably, and moves to `epoch`.
     ///
     /// # Errors
     /// The store's; it takes no more changes then.
     pub(crate) fn commit(&mut self, changes: &[Change], epoch: Epoch) -> Result<(), CatalogError> {
-        if let Some(reason) = &self.poisoned {
-            return Err(CatalogError::Poisoned { reason: reason.clone() });
-        }
+        self.check()?;
         if let Err(error) = self.wake() {
             // Nothing was changed. Where only a descriptor was missing the next change may find one.
             return Err(if matches!(error, CatalogError::Damaged { .. }) {
@@ -254,17 +257,17 @@ impl CheckedStore {
     /// Puts a copy in the place of the files, in which nothing is that was removed or replaced. The store is closed by it.
     ///
     /// # Errors
-    /// The store's; it goes on as it was.
+    /// The store's; it goes on as it was, or takes no more changes where nobody knows what a power cut would leave.
     pub(super) fn rewrite(&mut self) -> Result<(), CatalogError> {
-        if let Some(reason) = &self.poisoned {
-            return Err(CatalogError::Poisoned { reason: reason.clone() });
-        }
+        self.check()?;
         self.wake()?;
         // One that cannot be opened again stands in for a file only in tests.
         let (Some(kind), Some(raw)) = (self.kind, &mut self.raw) else { return Ok(()) };
         let entries = guarded(&self.path, || raw.load_all())?;
         self.raw = None;
-        rewrite::replace(&self.io, &self.path, kind, entries)?;
+        rewrite::copy(&self.io, &self.path, kind, entries)?;
+        rewrite::put_in_place(&self.io, &self.path).map_err(|error| self.poison(error))?;
+        rewrite::remove_old(&self.io, &self.path)?;
         // What was copied must be what is known.
         self.wake()
     }
@@ -288,55 +291,6 @@ pub(super) fn open_raw(
         #[cfg(any(test, feature = "testing"))]
         CatalogKind::File => Box::new(super::file_store::FileStore::open(io, path)?),
     })
-}
-
-fn seal_change(change: &Change) -> Change {
-    let value = change.value.as_ref().map(|value| {
-        assert!(
-            value.len() + SEAL_BYTES <= VALUE_BYTES_MAX,
-            "the routing table packs values below the limit"
-        );
-        let mut sealed = vec![VERSION];
-        sealed.extend_from_slice(&seal(&change.key, value).to_le_bytes());
-        sealed.extend_from_slice(value);
-        sealed
-    });
-    Change { key: change.key.clone(), value }
-}
-
-fn seal(key: &[u8], value: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(key), value)
-}
-
-fn unseal<'a>(key: &[u8], sealed: &'a [u8]) -> Option<&'a [u8]> {
-    let (head, value) = sealed.split_at_checked(SEAL_BYTES)?;
-    let (version, stored) = head.split_first()?;
-    let fits = *version == VERSION && stored == seal(key, value).to_le_bytes();
-    fits.then_some(value)
-}
-
-/// A checksum whose sum over all entries does not depend on their order.
-fn checksum(key: &[u8], value: &[u8]) -> u64 {
-    let (key, value) = (crc32c::crc32c(key), crc32c::crc32c(value));
-    crate::placement::fmix64((u64::from(key) << 32) | u64::from(value))
-}
-
-fn encode_meta(epoch: Epoch, checksums: &BTreeMap<Vec<u8>, u64>) -> Vec<u8> {
-    let sum = checksums.values().fold(0_u64, |sum, one| sum.wrapping_add(*one));
-    [epoch.get(), checksums.len() as u64, sum].iter().flat_map(|number| number.to_le_bytes()).collect()
-}
-
-fn check_meta(meta: &[u8], checksums: &BTreeMap<Vec<u8>, u64>) -> Result<Epoch, String> {
-    let epoch = meta.first_chunk::<8>().map(|bytes| Epoch::new(u64::from_le_bytes(*bytes)));
-    let epoch = epoch.ok_or_else(|| "what its entries must add up to is too short".to_owned())?;
-    if meta == encode_meta(epoch, checksums) {
-        return Ok(epoch);
-    }
-    Err(format!("its {} entries do not add up to what was written at epoch {epoch}", checksums.len()))
-}
-
-fn show(key: &[u8]) -> String {
-    String::from_utf8_lossy(key).into_owned()
 }
 
 #[cfg(test)]

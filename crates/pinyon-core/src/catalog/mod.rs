@@ -25,6 +25,7 @@ mod packing;
 mod redb_store;
 mod rewrite;
 mod routing_table;
+mod sealing;
 mod sled_store;
 mod store;
 mod view;

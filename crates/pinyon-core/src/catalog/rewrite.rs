@@ -47,28 +47,48 @@ pub(super) fn end_copying(io: &SharedIo, dir: &Path, kind: CatalogKind) -> Resul
     ended().map_err(|error| failed(&path, &error))
 }
 
-/// Makes a copy with these entries durable, and puts it in the place of the store, which is closed.
-pub(super) fn replace(
+/// Makes a copy of the store with these entries durable, beside it.
+///
+/// # Errors
+/// The store is as it was.
+pub(super) fn copy(
     io: &SharedIo,
     path: &Path,
     kind: CatalogKind,
     entries: Vec<Entry>,
 ) -> Result<(), CatalogError> {
     let [copy, old] = copy_and_old(path);
-    let removed = remove(io, &copy).map_err(|error| failed(path, &error));
+    // What an earlier one left.
+    let removed = remove(io, &copy).and_then(|()| remove(io, &old)).map_err(|error| failed(path, &error));
     if let Err(error) = removed.and_then(|()| fill(io, &copy, kind, entries)) {
         let _ = remove(io, &copy);
         return Err(error);
     }
-    let dir = path.parent().unwrap_or(path);
-    let replaced = || {
+    Ok(())
+}
+
+/// Puts the copy in the place of the store, which is closed.
+///
+/// # Errors
+/// Nobody knows which of the two a power cut leaves: what is written to either may be lost.
+pub(super) fn put_in_place(io: &SharedIo, path: &Path) -> Result<(), CatalogError> {
+    let [copy, old] = copy_and_old(path);
+    let placed = || {
         io.rename(path, &old)?;
-        io.rename(&copy, path).or_else(|error| io.rename(&old, path).and(Err(error)))?;
-        io.sync_dir(dir)?;
-        remove(io, &old)?;
-        io.sync_dir(dir)
+        io.rename(&copy, path)?;
+        io.sync_dir(path.parent().unwrap_or(path))
     };
-    replaced().map_err(|error| failed(path, &error))
+    placed().map_err(|error| failed(path, &error))
+}
+
+/// Removes the store that a copy took the place of.
+///
+/// # Errors
+/// Some of it may be there; the next copy or start removes it.
+pub(super) fn remove_old(io: &SharedIo, path: &Path) -> Result<(), CatalogError> {
+    let [_, old] = copy_and_old(path);
+    let removed = remove(io, &old).and_then(|()| io.sync_dir(path.parent().unwrap_or(path)));
+    removed.map_err(|error| failed(path, &error))
 }
 
 fn fill(io: &SharedIo, path: &Path, kind: CatalogKind, entries: Vec<Entry>) -> Result<(), CatalogError> {
@@ -128,7 +148,7 @@ impl RoutingTable {
     /// Writes the store and `catalog.json` anew, without anything of what was ever removed.
     ///
     /// # Errors
-    /// The store's; it goes on as it was.
+    /// The store's; it goes on as it was, or takes no more changes.
     pub(crate) fn rewrite(&self) -> Result<(), CatalogError> {
         self.rewrite_by(&mut lock(&self.writer))
     }

@@ -171,6 +171,14 @@ impl RoutingTable {
         self.takes_changes.load(Ordering::Relaxed)
     }
 
+    /// Says why it takes no changes, if it does not; waits for those that are on their way.
+    ///
+    /// # Errors
+    /// [`CatalogError::Poisoned`].
+    pub(crate) fn check_changes(&self) -> Result<(), CatalogError> {
+        lock(&self.writer).store.check()
+    }
+
     /// Number of tenants.
     pub fn len(&self) -> usize {
         self.view.load().len()

@@ -67,8 +67,17 @@ impl Engine {
             let Some(Home { assignment, namespace }) = inner.view().home(tenant)? else { return Ok(records) };
             let shard = inner.backend(assignment.shard)?;
             records += shard.write(&namespace, Change::DeleteAll, Until::NEVER)?.records;
+            inner.routing.check_changes()?;
             // What was written meanwhile is deleted in the next round.
-            if inner.close_if_empty(&*shard, &namespace)? == 0 && inner.end_route(tenant, assignment)? {
+            if inner.close_if_empty(&*shard, &namespace)? > 0 {
+                continue;
+            }
+            let forgotten = inner.end_route(tenant, assignment);
+            // Where nobody knows whether a restart finds the route, what is written by it may be out of sight then.
+            if forgotten.is_err() && inner.routing.takes_changes() {
+                shard.open(&namespace)?;
+            }
+            if forgotten? {
                 return Ok(records);
             }
         }

@@ -44,6 +44,8 @@ impl Inner {
                 Err(WriteError::Refused { error: BackendError::Closed { .. }, change: Some(change) })
                     if reroutes.next().is_some() =>
                 {
+                    // If it takes no changes no other route will come.
+                    self.routing.check_changes()?;
                     *change
                 }
                 Err(error) => return Err(error.into()),

@@ -9,7 +9,7 @@ use crate::{
 use pinyon_backend::{Frozen, Namespace, ShardBackend, Until};
 use pinyon_planted::is_planted;
 use pinyon_types::{Invalid, ShardId, TenantId};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 impl Engine {
     /// Where a tenant lives, if it was ever placed.
@@ -72,11 +72,18 @@ impl Engine {
         // Nobody is sent to a shard that cannot take them in.
         inner.backend(shard)?;
         let _one_at_a_time = inner.lock_rerouting();
+        inner.routing.check_changes()?;
         let old = inner.routing.lookup(tenant.as_str()).filter(|old| old.shard != shard);
-        old.map(|old| inner.leave(&tenant, old, shard)).transpose()?;
+        let left = old.map(|old| inner.leave(&tenant, old, shard)).transpose()?;
         let request = AssignRequest { tenant, shard, pin: Pin::Explicit };
-        // After a failure nobody knows which route a restart will find: the old one stays closed.
-        Ok(inner.routing.assign(vec![request])?[0])
+        let assigned = inner.routing.assign(vec![request]);
+        // Where nobody knows which route a restart finds, what is written by the old one may be out of sight then.
+        if let (Err(_), Some(left)) = (&assigned, &left)
+            && inner.routing.takes_changes()
+        {
+            left.shard.open(&left.namespace)?;
+        }
+        Ok(assigned?[0])
     }
 
     /// Every tenant with its assignment, ordered by name.
@@ -96,13 +103,20 @@ impl Engine {
     }
 }
 
+/// Where a tenant no longer takes writes.
+struct Left {
+    shard: Arc<dyn ShardBackend>,
+    namespace: Namespace,
+}
+
 impl Inner {
     /// Ends a tenant's stay on a shard on which it has no records: what was routed there before is refused from here on, and routed again.
-    fn leave(&self, tenant: &TenantId, old: Assignment, to: ShardId) -> Result<(), EngineError> {
+    fn leave(&self, tenant: &TenantId, old: Assignment, to: ShardId) -> Result<Left, EngineError> {
         let Home { namespace, .. } = Home::of(tenant, old);
-        let records = self.close_if_empty(&*self.backend(old.shard)?, &namespace)?;
+        let shard = self.backend(old.shard)?;
+        let records = self.close_if_empty(&*shard, &namespace)?;
         if records == 0 {
-            return Ok(());
+            return Ok(Left { shard, namespace });
         }
         let message = format!(
             "tenant {tenant} has {records} records on {}; assigning it to {} would lose sight of them. Delete them \

@@ -18,11 +18,11 @@ const LAYOUTS: [&str; 15] = [
     "crates/pinyon-shard/src/rows/segment/sparse.rs",
     "crates/pinyon-shard/src/writing/log_entry.rs",
     "crates/pinyon-shard/src/derived/graphs/layout.rs",
-    "crates/pinyon-core/src/catalog/checked.rs",
     "crates/pinyon-core/src/catalog/codec.rs",
     "crates/pinyon-core/src/catalog/declared.rs",
     "crates/pinyon-core/src/catalog/layout.rs",
     "crates/pinyon-core/src/catalog/packing.rs",
+    "crates/pinyon-core/src/catalog/sealing.rs",
     "crates/pinyon-core/src/indexes/registry.rs",
 ];
 /// Endings of files that documents name in full.
