@@ -79,7 +79,7 @@ pub struct EngineSettings {
     pub verified_at_start: u64,
     /// Who says what the data are.
     pub shape_source: ShapeSource,
-    /// The file system and the clock.
+    /// What it takes from outside: the file system, the clock, and who does its background work.
     pub environment: Environment,
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the whole engine: tenants kept apart, fan-out against one big list, restarts, refusals, the doctor.
 
 mod backends;
+mod disk;
 mod erase;
 mod inputs;
 mod names;

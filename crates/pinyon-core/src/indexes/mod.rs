@@ -121,9 +121,8 @@ impl Indexes {
     ) -> Result<Self, EngineError> {
         let pools = Pools::new(&settings)?;
         settings.check()?;
-        let io = settings.environment.io();
+        let (io, home) = (settings.environment.io(), dir.join("indexes"));
         let tenants = open_or_keep_out(dir, settings.clone(), &pools, &lock_dir(io, dir)?)?;
-        let home = dir.join("indexes");
         let (mut registry, mut known) = Registry::open(io, &home, settings.catalog)?;
         registry.remove_leftovers(&known)?;
         let named = registry.enter_tenants(&mut known, of_tenants(tenants_name, &settings), pick_port)?;

@@ -1,9 +1,9 @@
 //! Tests of the set of indexes: made, changed, deleted, found again after a restart; leftovers of crashes go.
 
 use super::*;
-use crate::{Reach, VectorQuery};
+use crate::{Reach, VectorQuery, system_io};
 use pinyon_shard::Change;
-use pinyon_storage::io::{Io, RealIo, write_file_atomically};
+use pinyon_storage::io::write_file_atomically;
 use pinyon_types::{Metadata, Record, RecordId, Vector};
 
 pub(super) fn scratch(name: &str) -> PathBuf {
@@ -48,8 +48,8 @@ fn an_index_whose_routing_table_is_damaged_is_kept_out_and_the_others_served() {
     put(&indexes.get("tenants").unwrap(), "c");
     drop(indexes);
     for damaged in ["indexes/index-00000001/catalog/sled/db", "catalog/sled/db"] {
-        let (file, whole) = (dir.join(damaged), RealIo.read(&dir.join(damaged)).unwrap());
-        write_file_atomically(&RealIo, &file, &[7; 300]).unwrap();
+        let (file, whole) = (dir.join(damaged), system_io().read(&dir.join(damaged)).unwrap());
+        write_file_atomically(&*system_io(), &file, &[7; 300]).unwrap();
         let indexes = open(&dir);
         for index in indexes.all() {
             let found = index.engine.tenant("ns").and_then(|tenant| tenant.count(None));
@@ -64,7 +64,7 @@ fn an_index_whose_routing_table_is_damaged_is_kept_out_and_the_others_served() {
         assert!(indexes.answers_reads());
         indexes.close().unwrap();
         drop(indexes);
-        write_file_atomically(&RealIo, &file, &whole).unwrap();
+        write_file_atomically(&*system_io(), &file, &whole).unwrap();
     }
     let indexes = open(&dir);
     assert!(indexes.all().iter().all(|index| index.engine.tenant("ns").unwrap().count(None).unwrap() == 1));
@@ -83,9 +83,9 @@ fn an_index_whose_files_are_those_of_another_is_kept_out_and_the_others_served()
     for moved in ["", "catalog"] {
         let [movies, songs] = [1, 2].map(|id| index_dir(&dir.join("indexes"), id).join(moved));
         let swap = || {
-            RealIo.rename(&movies, &dir.join("between")).unwrap();
-            RealIo.rename(&songs, &movies).unwrap();
-            RealIo.rename(&dir.join("between"), &songs).unwrap();
+            system_io().rename(&movies, &dir.join("between")).unwrap();
+            system_io().rename(&songs, &movies).unwrap();
+            system_io().rename(&dir.join("between"), &songs).unwrap();
         };
         swap();
         let indexes = open(&dir);

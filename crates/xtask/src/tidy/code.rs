@@ -22,7 +22,7 @@ const HANDLES: [&str; 6] = [
     "tests/",
 ];
 
-const CONFINED: [Confined; 11] = [
+const CONFINED: [Confined; 12] = [
     Confined {
         word: "std::fs",
         places: &[
@@ -45,6 +45,18 @@ const CONFINED: [Confined; 11] = [
             "tests/",
         ],
         remedy: "open files through pinyon_storage::io",
+    },
+    Confined {
+        word: "RealIo",
+        places: &[
+            "crates/pinyon-storage/",
+            "crates/pinyon-shard/src/tests/",
+            "crates/pinyon-core/src/environment.rs",
+            "crates/pinyon-cli/",
+            "benches/",
+            "tests/",
+        ],
+        remedy: "take the environment's file system",
     },
     Confined {
         word: "sled::",
@@ -221,6 +233,10 @@ mod tests {
         assert_eq!(findings(lib, "//! Job.\nuse std::fs;\n"), 1);
         assert_eq!(findings(lib, "//! Job about std::fs.\n// std::fs would be wrong here\n"), 0);
         assert_eq!(findings("crates/pinyon-storage/src/io/real.rs", "//! Job.\nuse std::fs;\n"), 0);
+        let code = "//! Job.\nuse pinyon_storage::io::RealIo;\n";
+        let core = ["engine/open.rs", "catalog/rewrite.rs", "environment.rs"];
+        let found = core.map(|file| findings(&format!("crates/pinyon-core/src/{file}"), code));
+        assert_eq!(found, [1, 1, 0]);
         assert_eq!(findings(lib, concat!("//! Job.\nfn f() { to", "do!() }\n")), 1);
         assert_eq!(findings(lib, "//! Job.\n// let x = 1;\n"), 1);
         assert_eq!(findings(lib, "//! Job.\n// let it be known that this is prose\n"), 0);
