@@ -71,18 +71,18 @@ impl CrossShard {
         Ok(())
     }
 
-    /// The answer to the same question, if nothing was written since. `seen` are the shards' positions now.
-    pub(crate) fn recall(&self, question: &Question, seen: &[Option<SeqNo>]) -> Option<QueryAnswer> {
+    /// The answer to the same question, if nothing was written or moved since.
+    pub(crate) fn recall(&self, question: &Question, seen: &Seen) -> Option<QueryAnswer> {
         let kept = self.cache.as_ref()?.0.get(&question.0)?;
-        if kept.seen != seen {
+        if kept.seen != *seen {
             return None;
         }
         self.cached.fetch_add(1, Ordering::Relaxed);
         Some(QueryAnswer { is_cached: true, ..kept.answer.clone() })
     }
 
-    /// Keeps a complete answer. `seen` are the shards' positions before the search began: what the search saw is not older.
-    pub(crate) fn keep(&self, question: Question, seen: Vec<Option<SeqNo>>, answer: &QueryAnswer) {
+    /// Keeps a complete answer. `seen` is of before the search began: what the search saw is not older.
+    pub(crate) fn keep(&self, question: Question, seen: Seen, answer: &QueryAnswer) {
         if let Some(cache) = &self.cache
             && (!answer.is_partial || is_planted(15))
         {
@@ -118,9 +118,18 @@ impl Question {
     }
 }
 
+/// The data that an answer is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Of the state by which copies were found.
+    pub(crate) generation: u64,
+    /// Of each shard; none where there are none, or where the shard is kept out.
+    pub(crate) positions: Vec<Option<SeqNo>>,
+}
+
 #[derive(Debug)]
 struct Kept {
-    seen: Vec<Option<SeqNo>>,
+    seen: Seen,
     answer: QueryAnswer,
 }
 

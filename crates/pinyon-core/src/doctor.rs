@@ -133,7 +133,7 @@ impl Engine {
 
     fn homes(&self) -> BTreeMap<TenantId, Vec<Home>> {
         let mut homes: BTreeMap<TenantId, Vec<Home>> = BTreeMap::new();
-        for (number, CopyEntry { namespace, records }) in self.inner.copies() {
+        for (number, CopyEntry { namespace, records }) in self.inner.owned_copies() {
             homes.entry(namespace.name().clone()).or_default().push((number, namespace.id(), records));
         }
         homes

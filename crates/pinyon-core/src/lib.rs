@@ -64,6 +64,7 @@ pub use indexes::{
 };
 pub use latency::Quantiles;
 pub use load::QueryLoad;
+pub use moves::{MovePhase, MoveReport, MoveSettings, MoveWork};
 pub use pinyon_shard::{
     Asked, BytesRead, Change, DerivedBytes, DiskBudget, DiskLevel, DiskMarks, DiskState, ErasureTimes,
     Explanation, GraphEngine, Hit, KeptCodes, KeptTest, Located, MappedBytes, MemoryBudget, Page,

@@ -4,6 +4,7 @@ use crate::{
     CrossShardSettings, EngineError, ErrorCode,
     catalog::{CatalogKind, StoredSettings},
     environment::Environment,
+    moves::MoveSettings,
     placement::PlacementPolicy,
 };
 use pinyon_embed::{Embedder, HashEmbedder};
@@ -79,6 +80,8 @@ pub struct EngineSettings {
     pub verified_at_start: u64,
     /// Who says what the data are.
     pub shape_source: ShapeSource,
+    /// How tenants are moved.
+    pub moves: MoveSettings,
     /// What it takes from outside: the file system, the clock, and who does its background work.
     pub environment: Environment,
 }
@@ -173,6 +176,7 @@ impl EngineSettings {
             scrub_period: Some(SCRUB_PERIOD),
             verified_at_start: VERIFIED_AT_START,
             shape_source: ShapeSource::default(),
+            moves: MoveSettings::default(),
             environment: Environment::system(),
         };
         settings.check()?;

@@ -2,10 +2,9 @@
 //! sum up to, and at which epoch. So a store that lost something or went back in time is found out when it is read.
 
 use super::{
-    redb_store::RedbStore,
+    raw::open_raw,
     rewrite,
-    sealing::{META_KEY, check_meta, checksum, encode_meta, seal_change, show, unseal},
-    sled_store::SledStore,
+    sealing::{META_KEY, Sum, check_meta, checksum, encode_meta, seal_change, show, unseal},
     store::{CatalogError, CatalogKind, CatalogStore, Change, guarded},
 };
 use pinyon_storage::{
@@ -45,7 +44,10 @@ pub(crate) struct CheckedStore {
     epoch: Epoch,
     /// Checksum of every entry, so that the sum can follow each change.
     checksums: BTreeMap<Vec<u8>, u64>,
+    sum: Sum,
     poisoned: Option<String>,
+    /// Where the change would have led after which it takes none.
+    attempted: Option<(Epoch, Sum)>,
     /// Whether it takes changes, for who does not want to wait for one that is on its way.
     takes_changes: Arc<AtomicBool>,
     /// Who knows from outside how far it came.
@@ -93,7 +95,9 @@ impl CheckedStore {
             path: path.to_owned(),
             epoch: Epoch::ZERO,
             checksums: BTreeMap::new(),
+            sum: Sum::default(),
             poisoned: Some(problem),
+            attempted: None,
             takes_changes: Arc::new(AtomicBool::new(false)),
             witness: None,
         }
@@ -118,10 +122,11 @@ impl CheckedStore {
         let meta = entries.remove(META_KEY);
         let checksums: BTreeMap<Vec<u8>, u64> =
             entries.iter().map(|(key, value)| (key.clone(), checksum(key, value))).collect();
+        let sum = Sum::of(&checksums);
         let epoch = match meta {
             None if entries.is_empty() => Epoch::ZERO,
             None => return Err(damaged("its entries are there, but not what they must add up to".into())),
-            Some(meta) => check_meta(&meta, &checksums).map_err(damaged)?,
+            Some(meta) => check_meta(&meta, sum).map_err(damaged)?,
         };
         Ok((
             Self {
@@ -132,7 +137,9 @@ impl CheckedStore {
                 path: path.to_owned(),
                 epoch,
                 checksums,
+                sum,
                 poisoned: None,
+                attempted: None,
                 takes_changes: Arc::new(true.into()),
                 witness: None,
             },
@@ -181,6 +188,16 @@ impl CheckedStore {
         }
         self.raw = found.raw;
         Ok(())
+    }
+
+    /// Puts something between itself and its raw store, to fail as one fails.
+    #[cfg(test)]
+    pub(super) fn open_and_wrap(
+        &mut self,
+        wrap: impl FnOnce(Box<dyn CatalogStore>) -> Box<dyn CatalogStore>,
+    ) {
+        self.wake().unwrap();
+        self.raw = self.raw.take().map(wrap);
     }
 
     #[cfg(test)]
@@ -232,26 +249,90 @@ impl CheckedStore {
                 error
             });
         }
-        let mut checksums = self.checksums.clone();
-        let mut sealed = Vec::with_capacity(changes.len() + 1);
-        for change in changes {
-            match &change.value {
-                Some(value) => drop(checksums.insert(change.key.clone(), checksum(&change.key, value))),
-                None => drop(checksums.remove(&change.key)),
-            }
-            sealed.push(seal_change(change));
-        }
-        let meta = encode_meta(epoch, &checksums);
+        let (sum, checksums) = self.summed(changes);
+        let mut sealed: Vec<Change> = changes.iter().map(seal_change).collect();
+        let meta = encode_meta(epoch, sum);
         sealed.push(seal_change(&Change { key: META_KEY.to_vec(), value: Some(meta) }));
         let committed = guarded(&self.path, || match &mut self.raw {
             Some(raw) => raw.commit(&sealed),
             None => Err(CatalogError::Store { path: self.path.clone(), problem: "it is closed".into() }),
         });
-        committed.map_err(|error| self.poison(error))?;
-        self.checksums = checksums;
-        self.epoch = epoch;
+        if let Err(error) = committed {
+            self.attempted = Some((epoch, sum));
+            return Err(self.poison(error));
+        }
+        for (key, checksum) in checksums {
+            match checksum {
+                Some(checksum) => drop(self.checksums.insert(key.to_vec(), checksum)),
+                None => drop(self.checksums.remove(key)),
+            }
+        }
+        (self.epoch, self.sum) = (epoch, sum);
         self.tell_witness();
         Ok(())
+    }
+
+    /// What all entries add up to after these changes, and the checksums that they leave. Looks at nothing else, however much there is.
+    fn summed<'a>(&self, changes: &'a [Change]) -> (Sum, BTreeMap<&'a [u8], Option<u64>>) {
+        let (mut sum, mut checksums) = (self.sum, BTreeMap::new());
+        for Change { key, value } in changes {
+            let new = value.as_ref().map(|value| checksum(key, value));
+            let earlier = checksums.insert(key.as_slice(), new);
+            let old = earlier.unwrap_or_else(|| self.checksums.get(key).copied());
+            sum = old.map_or(sum, |old| sum.without(old));
+            sum = new.map_or(sum, |new| sum.with(new));
+        }
+        (sum, checksums)
+    }
+
+    /// Reads the store after a change whose outcome nobody knows; if it holds what it held before that change or after it, it takes
+    /// changes again. It is copied into new files first: what the system gives back after a sync that failed may be on no disk.
+    ///
+    /// # Errors
+    /// The store's; it goes on taking no changes, and may be read again.
+    pub(super) fn read_again(&mut self) -> Result<Image, CatalogError> {
+        let (Some(kind), Some(dir)) = (self.kind, self.path.parent()) else {
+            self.check()?;
+            return Err(self.damaged("it has no files that could be read again".into()));
+        };
+        self.raw = None;
+        rewrite::end_copying(&self.io, dir, kind)?;
+        let (mut found, _) = self.opened_as_expected(kind)?;
+        let entries =
+            guarded(&self.path, || found.raw.as_mut().map_or(Ok(Vec::new()), |raw| raw.load_all()))?;
+        drop(found);
+        rewrite::copy(&self.io, &self.path, kind, entries)?;
+        rewrite::put_in_place(&self.io, &self.path)?;
+        rewrite::remove_old(&self.io, &self.path)?;
+        let (found, image) = self.opened_as_expected(kind)?;
+        let Self { raw, epoch, checksums, sum, .. } = found;
+        (self.raw, self.epoch, self.checksums, self.sum) = (raw, epoch, checksums, sum);
+        (self.poisoned, self.attempted, self.idle_looks) = (None, None, 0);
+        self.takes_changes.store(true, Ordering::Relaxed);
+        self.tell_witness();
+        Ok(image)
+    }
+
+    /// Opens the files, which must hold what is known, or what the change that failed would have made of it.
+    fn opened_as_expected(&self, kind: CatalogKind) -> Result<(Self, Image), CatalogError> {
+        let exists = self.io.exists(&self.path);
+        if !exists.map_err(|error| self.damaged(error.to_string()))? {
+            return Err(self.damaged("it is not there any more".into()));
+        }
+        let (found, image) = Self::open(&self.io, open_raw(&self.io, kind, &self.path)?, &self.path)?;
+        let holds = (found.epoch, found.sum);
+        if holds == (self.epoch, self.sum) || self.attempted == Some(holds) {
+            return Ok((found, image));
+        }
+        Err(self.damaged(format!(
+            "it was at epoch {} and is at epoch {} now, and holds neither what it held before the change that failed nor what \
+             it would hold after it",
+            self.epoch, found.epoch
+        )))
+    }
+
+    fn damaged(&self, problem: String) -> CatalogError {
+        CatalogError::Damaged { path: self.path.clone(), problem }
     }
 
     /// Puts a copy in the place of the files, in which nothing is that was removed or replaced. The store is closed by it.
@@ -277,20 +358,6 @@ impl CheckedStore {
         self.takes_changes.store(false, Ordering::Relaxed);
         error
     }
-}
-
-/// Opens a store of a kind; those that open their files themselves do so on the machine.
-pub(super) fn open_raw(
-    #[cfg_attr(not(any(test, feature = "testing")), expect(unused_variables))] io: &SharedIo,
-    kind: CatalogKind,
-    path: &Path,
-) -> Result<Box<dyn CatalogStore>, CatalogError> {
-    Ok(match kind {
-        CatalogKind::Sled => Box::new(SledStore::open(path)?),
-        CatalogKind::Redb => Box::new(RedbStore::open(path)?),
-        #[cfg(any(test, feature = "testing"))]
-        CatalogKind::File => Box::new(super::file_store::FileStore::open(io, path)?),
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What is small and rare, in bincode: the settings that data were made with, the descriptions of indexes: the one file of this crate that names it.
+//! What is small and rare, in bincode: the settings that data were made with, the descriptions of indexes, jobs: the one file of this crate
+//! that names it.
 
 use bincode::{Decode, Encode, config};
 use pinyon_types::UniqueId;
@@ -33,6 +34,54 @@ pub(crate) struct StoredIndex {
     pub(crate) is_protected: bool,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) attributes: String,
+}
+
+/// Something that takes a while and goes on after a restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Job {
+    /// What it does. One that this version does not know is left alone.
+    pub(crate) kind: String,
+    /// How its kind writes phase and payload.
+    pub(crate) version: u16,
+    /// What its asker calls it: who asks again gets the same job.
+    pub(crate) request_id: String,
+    /// The tenant that it is about; empty if it is about none.
+    pub(crate) tenant: String,
+    /// How far it is, in its kind's words.
+    pub(crate) phase: String,
+    /// Whether nothing more is done for it.
+    pub(crate) is_ended: bool,
+    /// What went wrong last.
+    pub(crate) error: Option<String>,
+    /// When it was entered, in microseconds since 1970.
+    pub(crate) began_us: u64,
+    /// When it was changed last.
+    pub(crate) changed_us: u64,
+    /// What its kind needs to go on.
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Why a copy is no tenant's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Leftover {
+    /// It is being made for a tenant that has not moved to it yet.
+    #[default]
+    Incoming,
+    /// Its tenant moved away from it.
+    Left,
+}
+
+/// A copy that is no tenant's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct CopyToDrop {
+    pub(crate) tenant: String,
+    pub(crate) leftover: Leftover,
+    /// The epoch of the change that entered it.
+    pub(crate) epoch: u64,
+    /// When that was, in microseconds since 1970.
+    pub(crate) since_us: u64,
+    /// The job that it belongs to.
+    pub(crate) job: u64,
 }
 
 pub(super) fn encode(settings: &StoredSettings) -> Result<Vec<u8>, String> {
@@ -79,6 +128,22 @@ pub(super) fn encode_fields(fields: &Vec<String>) -> Result<Vec<u8>, String> {
 }
 
 pub(super) fn decode_fields(bytes: &[u8]) -> Result<Vec<String>, String> {
+    from_bytes(bytes)
+}
+
+pub(super) fn encode_job(job: &Job) -> Result<Vec<u8>, String> {
+    to_bytes(job)
+}
+
+pub(super) fn decode_job(bytes: &[u8]) -> Result<Job, String> {
+    from_bytes(bytes)
+}
+
+pub(super) fn encode_copy(copy: &CopyToDrop) -> Result<Vec<u8>, String> {
+    to_bytes(copy)
+}
+
+pub(super) fn decode_copy(bytes: &[u8]) -> Result<CopyToDrop, String> {
     from_bytes(bytes)
 }
 

@@ -20,6 +20,13 @@ const STORE: &str = "catalog/raw-store";
 #[derive(Debug, Clone, Default)]
 pub(super) struct Kept(Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>);
 
+impl Kept {
+    /// What it holds now, as a store of its own.
+    pub(super) fn copied(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
+    }
+}
+
 impl CatalogStore for Kept {
     fn load_all(&mut self) -> Result<Vec<Entry>, CatalogError> {
         Ok(self.0.lock().unwrap().clone().into_iter().collect())

@@ -75,6 +75,16 @@ fn sealed(entries: Entries) -> Kept {
     raw
 }
 
+/// What a table holds besides its tenants.
+fn all_but_tenants(table: &RoutingTable) -> impl PartialEq + std::fmt::Debug {
+    let routes = table.routes();
+    let declared: BTreeMap<TenantId, Vec<String>> =
+        routes.all_declared().map(|(name, fields)| (name.clone(), fields.to_vec())).collect();
+    let copies = routes.copies_to_drop().iter();
+    let copies: Vec<_> = copies.map(|(shard, number, copy)| (shard, number, copy.clone())).collect();
+    (declared, routes.jobs().clone(), copies, table.settings(), table.identity())
+}
+
 /// A new tenant gets a namespace that nobody has, and all are there again.
 fn use_it(raw: &Kept, dir: &Path, table: &RoutingTable) {
     let before = table.all();
@@ -87,10 +97,7 @@ fn use_it(raw: &Kept, dir: &Path, table: &RoutingTable) {
     table.declare(&new, Some(vec!["colour".into()]), 1).unwrap();
     let again = flips::open(raw, dir).unwrap();
     assert_eq!(again.all(), table.all());
-    assert_eq!(
-        (again.declared(), again.settings(), again.identity()),
-        (table.declared(), table.settings(), table.identity())
-    );
+    assert_eq!(all_but_tenants(&again), all_but_tenants(table));
 }
 
 /// Found by the target below: two tenants would have read each other's records.

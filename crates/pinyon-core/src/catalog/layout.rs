@@ -17,6 +17,9 @@ pub(super) const BASES: &[u8] = b"base/";
 /// Prefix of all deltas' keys.
 pub(super) const DELTAS: &[u8] = b"delta/";
 
+/// Prefix of the keys of namespaces that were made explicitly.
+pub(super) const DECLARED: &[u8] = b"namespace/";
+
 /// Prefix of the keys of one base.
 pub(super) fn base_prefix(generation: u64) -> Vec<u8> {
     format!("base/{generation:016x}/").into_bytes()

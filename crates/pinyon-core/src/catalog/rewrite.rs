@@ -2,18 +2,13 @@
 //! takes its place.
 
 use super::{
-    checked::open_raw,
-    layout::REMOVED_KEY,
-    routing_table::{RoutingTable, Writer, lock},
+    raw::open_raw,
     store::{CatalogError, CatalogKind, Change, Entry},
-    view::{Assignment, View},
 };
 use pinyon_storage::io::SharedIo;
-use pinyon_types::TenantId;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -123,56 +118,4 @@ fn remove_once(io: &SharedIo, path: &Path) -> io::Result<()> {
 
 fn failed(path: &Path, error: &io::Error) -> CatalogError {
     CatalogError::Store { path: path.to_owned(), problem: error.to_string() }
-}
-
-impl RoutingTable {
-    /// Forgets where a tenant lives, durably, if that is still where it was when somebody looked; says whether it did. Its name stays in
-    /// the store's files until [`Self::rewrite`].
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) fn forget(&self, tenant: &TenantId, seen: Assignment) -> Result<bool, CatalogError> {
-        let mut writer = lock(&self.writer);
-        if self.lookup(tenant.as_str()) != Some(seen) {
-            return Ok(false);
-        }
-        let mut view = View::clone(&self.view.load());
-        view.remove(tenant.as_str());
-        view.epoch = writer.store.epoch().next();
-        // A delta would name it again.
-        writer.fold(&view, view.epoch)?;
-        self.view.store(Arc::new(view));
-        Ok(true)
-    }
-
-    /// Writes the store and `catalog.json` anew, without anything of what was ever removed.
-    ///
-    /// # Errors
-    /// The store's; it goes on as it was, or takes no more changes.
-    pub(crate) fn rewrite(&self) -> Result<(), CatalogError> {
-        self.rewrite_by(&mut lock(&self.writer))
-    }
-
-    /// The same, if something was removed at `before_us` or earlier and nobody is at work in it.
-    ///
-    /// # Errors
-    /// The store's; it goes on as it was.
-    pub(crate) fn rewrite_removed(&self, before_us: u64) -> Result<(), CatalogError> {
-        let Ok(mut writer) = self.writer.try_lock() else { return Ok(()) };
-        match writer.removed_since {
-            Some(since) if since <= before_us => self.rewrite_by(&mut writer),
-            _ => Ok(()),
-        }
-    }
-
-    fn rewrite_by(&self, writer: &mut Writer) -> Result<(), CatalogError> {
-        // What fails now is tried again with the next removal or start, not many times a second.
-        let removed_since = writer.removed_since.take();
-        writer.store.rewrite()?;
-        if removed_since.is_some() {
-            let epoch = writer.store.epoch();
-            writer.store.commit(&[Change { key: REMOVED_KEY.to_vec(), value: None }], epoch)?;
-        }
-        self.export(writer)
-    }
 }

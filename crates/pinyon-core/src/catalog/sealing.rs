@@ -43,20 +43,43 @@ pub(super) fn checksum(key: &[u8], value: &[u8]) -> u64 {
     crate::placement::fmix64((u64::from(key) << 32) | u64::from(value))
 }
 
+/// How many entries there are, and the sum of their checksums.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sum {
+    count: u64,
+    sum: u64,
+}
+
+impl Sum {
+    /// Of these checksums.
+    pub(super) fn of(checksums: &BTreeMap<Vec<u8>, u64>) -> Self {
+        checksums.values().fold(Self::default(), |sum, one| sum.with(*one))
+    }
+
+    /// With one entry more.
+    pub(super) const fn with(self, checksum: u64) -> Self {
+        Self { count: self.count + 1, sum: self.sum.wrapping_add(checksum) }
+    }
+
+    /// With one of its entries less.
+    pub(super) const fn without(self, checksum: u64) -> Self {
+        Self { count: self.count - 1, sum: self.sum.wrapping_sub(checksum) }
+    }
+}
+
 /// What all entries add up to at an epoch.
-pub(super) fn encode_meta(epoch: Epoch, checksums: &BTreeMap<Vec<u8>, u64>) -> Vec<u8> {
-    let sum = checksums.values().fold(0_u64, |sum, one| sum.wrapping_add(*one));
-    [epoch.get(), checksums.len() as u64, sum].iter().flat_map(|number| number.to_le_bytes()).collect()
+pub(super) fn encode_meta(epoch: Epoch, Sum { count, sum }: Sum) -> Vec<u8> {
+    [epoch.get(), count, sum].iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
 /// The epoch, if the entries add up to what was written.
-pub(super) fn check_meta(meta: &[u8], checksums: &BTreeMap<Vec<u8>, u64>) -> Result<Epoch, String> {
+pub(super) fn check_meta(meta: &[u8], sum: Sum) -> Result<Epoch, String> {
     let epoch = meta.first_chunk::<8>().map(|bytes| Epoch::new(u64::from_le_bytes(*bytes)));
     let epoch = epoch.ok_or_else(|| "what its entries must add up to is too short".to_owned())?;
-    if meta == encode_meta(epoch, checksums) {
+    if meta == encode_meta(epoch, sum) {
         return Ok(epoch);
     }
-    Err(format!("its {} entries do not add up to what was written at epoch {epoch}", checksums.len()))
+    Err(format!("its {} entries do not add up to what was written at epoch {epoch}", sum.count))
 }
 
 /// A key for people.

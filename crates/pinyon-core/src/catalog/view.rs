@@ -1,14 +1,13 @@
 //! The routing table as readers see it: immutable, in memory. A change copies only the buckets that it touches.
 
-use pinyon_types::{Epoch, NamespaceId, ShardId, TenantId};
-use std::{
-    collections::{BTreeMap, HashMap},
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
+use super::{
+    buckets::Buckets,
+    copies_to_drop::CopiesToDrop,
+    jobs::Jobs,
+    readers::{EarlierReaders, ReadGeneration},
 };
-
-/// A change of one tenant at a million of them copies a few thousand entries.
-const BUCKETS: usize = 256;
+use pinyon_types::{Epoch, NamespaceId, SeqNo, ShardId, TenantId};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// How a tenant came to its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub enum Pin {
 /// Where a tenant lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Assignment {
-    /// Its namespace's number.
+    /// The number of its copy: its namespace's on that shard.
     pub namespace: NamespaceId,
     /// Its shard.
     pub shard: ShardId,
@@ -30,49 +29,78 @@ pub struct Assignment {
     pub epoch: Epoch,
     /// Who chose.
     pub pin: Pin,
+    /// What is added to positions of its shard, so that those which its clients see never fall.
+    pub position_base: u64,
+}
+
+impl Assignment {
+    /// What a position of its shard is to its clients.
+    pub(crate) const fn seen_by_clients(&self, position: SeqNo) -> SeqNo {
+        SeqNo::new(self.position_base.saturating_add(position.get()))
+    }
 }
 
 /// One state of the routing table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct View {
     pub(super) epoch: Epoch,
-    buckets: Vec<Arc<HashMap<TenantId, Assignment>>>,
-    hasher: RandomState,
-    len: usize,
+    pub(super) tenants: Buckets<Assignment>,
+    /// Of namespaces that somebody made explicitly: the metadata fields that filters may ask about; none means all.
+    pub(super) declared: Buckets<Vec<String>>,
+    pub(super) jobs: Arc<Jobs>,
+    pub(super) copies_to_drop: Arc<CopiesToDrop>,
+    pub(super) generation: Arc<ReadGeneration>,
 }
 
 /// A state that somebody looks at.
 pub(crate) type Routes = arc_swap::Guard<Arc<View>>;
 
 impl View {
-    pub(super) fn empty() -> Self {
-        let buckets = (0..BUCKETS).map(|_| Arc::default()).collect();
-        Self { epoch: Epoch::ZERO, buckets, hasher: RandomState::new(), len: 0 }
-    }
-
     pub(crate) fn get(&self, tenant: &str) -> Option<Assignment> {
-        self.buckets[self.bucket(tenant)].get(tenant).copied()
+        self.tenants.get(tenant).copied()
     }
 
-    pub(super) fn set(&mut self, tenant: TenantId, assignment: Assignment) {
-        let at = self.bucket(tenant.as_str());
-        let old = Arc::make_mut(&mut self.buckets[at]).insert(tenant, assignment);
-        self.len += usize::from(old.is_none());
-    }
-
-    pub(super) fn remove(&mut self, tenant: &str) {
-        let at = self.bucket(tenant);
-        let old = Arc::make_mut(&mut self.buckets[at]).remove(tenant);
-        self.len -= usize::from(old.is_some());
-    }
-
-    pub(super) const fn len(&self) -> usize {
-        self.len
-    }
-
-    /// In no particular order.
+    /// Every tenant with its assignment, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&TenantId, &Assignment)> {
-        self.buckets.iter().flat_map(|bucket| bucket.iter())
+        self.tenants.iter()
+    }
+
+    /// The same, ordered by name.
+    pub(super) fn sorted(&self) -> Vec<(TenantId, Assignment)> {
+        let all = self.iter().map(|(tenant, assignment)| (tenant.clone(), *assignment));
+        let mut all: Vec<_> = all.collect();
+        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+
+    /// The fields of a namespace that was made explicitly.
+    pub(crate) fn declared(&self, name: &str) -> Option<&[String]> {
+        self.declared.get(name).map(Vec::as_slice)
+    }
+
+    /// The namespaces that were made explicitly, with their fields, in no particular order.
+    pub(crate) fn all_declared(&self) -> impl Iterator<Item = (&TenantId, &[String])> {
+        self.declared.iter().map(|(name, fields)| (name, fields.as_slice()))
+    }
+
+    /// The jobs that there are, and those that ended not long ago.
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// The copies that are no tenant's.
+    pub(crate) fn copies_to_drop(&self) -> &CopiesToDrop {
+        &self.copies_to_drop
+    }
+
+    /// To be held by whoever reads by this state, until the last shard has been asked.
+    pub(crate) fn generation(&self) -> Arc<ReadGeneration> {
+        Arc::clone(&self.generation)
+    }
+
+    /// Who reads by this state or an earlier one.
+    pub(super) fn readers(&self) -> EarlierReaders {
+        EarlierReaders::of(&self.generation)
     }
 
     /// How many tenants each shard has that has any.
@@ -80,9 +108,5 @@ impl View {
         let mut counts = BTreeMap::new();
         self.iter().for_each(|(_, one)| *counts.entry(one.shard).or_default() += 1);
         counts
-    }
-
-    fn bucket(&self, tenant: &str) -> usize {
-        self.hasher.hash_one(tenant) as usize % BUCKETS
     }
 }

@@ -33,7 +33,7 @@ impl Engine {
 
     fn live_counts(&self) -> LiveCounts {
         let inner = &self.inner;
-        let mut sizes: Vec<u64> = inner.copies().map(|(_, copy)| copy.records).collect();
+        let mut sizes: Vec<u64> = inner.owned_copies().map(|(_, copy)| copy.records).collect();
         sizes.sort_unstable_by_key(|records| Reverse(*records));
         let across = self.cross_shard_counts().queries;
         LiveCounts {

@@ -63,8 +63,11 @@ impl Engine {
     fn end_tenant(&self, tenant: &TenantId) -> Result<u64, EngineError> {
         let (inner, mut records) = (&self.inner, 0);
         let _one_at_a_time = inner.lock_rerouting();
+        inner.check_at_rest(tenant)?;
         for _ in 0..TRIES {
-            let Some(Home { assignment, namespace }) = inner.view().home(tenant)? else { return Ok(records) };
+            let Some(Home { assignment, namespace, .. }) = inner.view().home(tenant)? else {
+                return Ok(records);
+            };
             let shard = inner.backend(assignment.shard)?;
             records += shard.write(&namespace, Change::DeleteAll, Until::NEVER)?.records;
             inner.routing.check_changes()?;
@@ -98,7 +101,7 @@ impl Engine {
 impl Inner {
     /// Forgets the route, if it is still this one, and what was said about the namespace.
     fn end_route(&self, tenant: &TenantId, seen: Assignment) -> Result<bool, EngineError> {
-        if self.routing.declared().contains_key(tenant) {
+        if self.routing.routes().declared(tenant.as_str()).is_some() {
             self.routing.declare(tenant, None, self.clock.now_us())?;
         }
         Ok(self.routing.forget(tenant, seen)?)

@@ -5,11 +5,11 @@
 use super::Inner;
 use crate::{
     EngineError, ErrorCode,
-    catalog::{Assignment, Routes},
+    catalog::{Assignment, ReadGeneration, Routes},
 };
 use pinyon_shard::{Namespace, Scope};
-use pinyon_types::{ShardId, TenantId};
-use std::collections::BTreeMap;
+use pinyon_types::{NamespaceId, ShardId, TenantId};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Taken once by a request: all tenants that it names are looked up in the same state of the table.
 #[derive(Debug)]
@@ -23,17 +23,24 @@ pub(crate) struct FleetView<'a> {
 pub(crate) struct Home {
     pub(crate) assignment: Assignment,
     pub(crate) namespace: Namespace,
+    /// Held as long as somebody may ask for it: its copy stays.
+    generation: Arc<ReadGeneration>,
 }
 
 /// Which shards to ask, and for what of each.
-#[derive(Debug)]
-pub(crate) struct Targets(BTreeMap<ShardId, Within>);
+#[derive(Debug, Default)]
+pub(crate) struct Targets {
+    within: BTreeMap<ShardId, Within>,
+    /// Of the state by which they were found, if there are any: the copies stay that it leads to.
+    generation: Option<Arc<ReadGeneration>>,
+}
 
 /// What of a shard is looked at.
 #[derive(Debug)]
 enum Within {
     Namespaces(Vec<Namespace>),
-    Everything,
+    /// Everything but copies that are no tenant's, if there are any.
+    Everything(Option<Arc<[NamespaceId]>>),
 }
 
 impl Inner {
@@ -50,7 +57,7 @@ impl FleetView<'_> {
     /// Where tenants are is not known.
     pub(crate) fn home(&self, tenant: &TenantId) -> Result<Option<Home>, EngineError> {
         match (self.routes.get(tenant.as_str()), &self.inner.lost) {
-            (Some(assignment), _) => Ok(Some(Home::of(tenant, assignment))),
+            (Some(assignment), _) => Ok(Some(self.home_at(tenant, assignment))),
             (None, Some(lost)) => {
                 let message = format!("index {} is {lost}", self.inner.settings.shard_prefix);
                 Err(EngineError::new(ErrorCode::Quarantined, message))
@@ -59,17 +66,23 @@ impl FleetView<'_> {
         }
     }
 
-    /// Every shard, for everything.
-    pub(crate) fn everywhere(&self) -> Targets {
-        Targets(self.inner.fleet.members().map(|(shard, _)| (shard, Within::Everything)).collect())
-    }
-}
-
-impl Home {
-    /// Of a tenant that the routing table says was assigned like this.
-    pub(super) fn of(tenant: &TenantId, assignment: Assignment) -> Self {
+    /// The home of a tenant that the routing table says was assigned like this, by this state or one that followed it.
+    pub(super) fn home_at(&self, tenant: &TenantId, assignment: Assignment) -> Home {
         let namespace = Namespace::routed(assignment.namespace, tenant.clone(), assignment.epoch);
-        Self { assignment, namespace }
+        Home { assignment, namespace, generation: self.routes.generation() }
+    }
+
+    /// Every shard, for everything that is a tenant's.
+    pub(crate) fn everywhere(&self) -> Targets {
+        let left_out = self.routes.copies_to_drop();
+        let shards = self.inner.fleet.members().map(|(shard, _)| shard);
+        let within = shards.map(|shard| (shard, Within::Everything(left_out.on(shard).cloned()))).collect();
+        Targets { within, generation: Some(self.routes.generation()) }
+    }
+
+    /// Whether a copy on a shard is a tenant's.
+    pub(crate) fn is_owned(&self, shard: ShardId, copy: NamespaceId) -> bool {
+        self.routes.copies_to_drop().get(shard, copy).is_none()
     }
 }
 
@@ -77,24 +90,28 @@ impl Home {
 impl FromIterator<Home> for Targets {
     fn from_iter<I: IntoIterator<Item = Home>>(homes: I) -> Self {
         let mut by_shard: BTreeMap<ShardId, BTreeMap<_, Namespace>> = BTreeMap::new();
-        for Home { assignment, namespace } in homes {
+        let mut generation = None;
+        for Home { assignment, namespace, generation: held } in homes {
             by_shard.entry(assignment.shard).or_default().insert(namespace.id(), namespace);
+            generation = Some(held);
         }
         let within = |distinct: BTreeMap<_, _>| Within::Namespaces(distinct.into_values().collect());
-        Self(by_shard.into_iter().map(|(shard, distinct)| (shard, within(distinct))).collect())
+        let within = by_shard.into_iter().map(|(shard, distinct)| (shard, within(distinct))).collect();
+        Self { within, generation }
     }
 }
 
 impl Targets {
     /// In the order of their numbers.
     pub(crate) fn shards(&self) -> Vec<ShardId> {
-        self.0.keys().copied().collect()
+        self.within.keys().copied().collect()
     }
 
     /// What a shard is asked for; nothing of a shard that is none of the targets.
     pub(crate) fn scope(&self, shard: ShardId) -> Scope<'_> {
-        match self.0.get(&shard) {
-            Some(Within::Everything) => Scope::All,
+        match self.within.get(&shard) {
+            Some(Within::Everything(None)) => Scope::All,
+            Some(Within::Everything(Some(left_out))) => Scope::AllBut(left_out),
             Some(Within::Namespaces(namespaces)) => Scope::Namespaces(namespaces),
             None => Scope::Namespaces(&[]),
         }
@@ -102,15 +119,20 @@ impl Targets {
 
     /// The one tenant that a shard is asked for, if it is one alone.
     pub(crate) fn one_of(&self, shard: ShardId) -> Option<&Namespace> {
-        match self.0.get(&shard) {
+        match self.within.get(&shard) {
             Some(Within::Namespaces(namespaces)) => namespaces.first().filter(|_| namespaces.len() == 1),
-            Some(Within::Everything) | None => None,
+            Some(Within::Everything(_)) | None => None,
         }
     }
 
     /// Whether every shard is asked for everything.
     pub(crate) fn is_everything(&self) -> bool {
-        self.0.values().all(|within| matches!(within, Within::Everything))
+        self.within.values().all(|within| matches!(within, Within::Everything(_)))
+    }
+
+    /// The number of the state's generation by which they were found.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.as_ref().map_or(0, |generation| generation.number())
     }
 }
 

@@ -48,6 +48,13 @@ impl Generation {
         if self.number == 0 { dir.to_owned() } else { dir.join(format!("generation-{:08}", self.number)) }
     }
 
+    /// The directory of which a directory is some generation's home.
+    pub(crate) fn dir_of(home: &Path) -> &Path {
+        let name = home.file_name().and_then(|name| name.to_str());
+        let is_later = name.is_some_and(|name| name.starts_with("generation-"));
+        home.parent().filter(|_| is_later).unwrap_or(home)
+    }
+
     /// Makes this the generation that counts; durable when this returns.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod generation;
 #[cfg(test)]
 mod load_tests;
 mod member;
+mod moving;
 mod names;
 mod namespaces;
 mod older;
@@ -64,15 +65,17 @@ use crate::{
     cross_shard::CrossShard,
     fan_out::Searchers,
     latency::LatencyMeter,
+    moves::Movers,
     scrubber::{Scrubber, Watching},
 };
+use arc_swap::ArcSwap;
 use pinyon_backend::{CopyEntry, ShardBackend, Until};
 use pinyon_shard::{Deriving, Keepers, Keeping, Shard};
 use pinyon_storage::io::LockGuard;
-use pinyon_types::{Clock, NamespaceId, ShardId, UniqueId};
+use pinyon_types::{Clock, NamespaceId, SeqNo, ShardId, UniqueId};
 use shards::Places;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
@@ -103,6 +106,8 @@ pub(crate) struct Inner {
     places: Option<Places>,
     /// Held while a shard is opened again.
     reopening: Mutex<()>,
+    /// What readers of copies that are closed are told of their positions.
+    frozen_positions: ArcSwap<BTreeMap<NamespaceId, SeqNo>>,
     /// Held from closing a tenant's old route until the new one is known.
     rerouting: Mutex<()>,
     scrubbed: scrub::Counters,
@@ -137,7 +142,14 @@ impl Inner {
         self.fleet.backend(shard)
     }
 
-    /// Every copy that shards hold which are served and answer, by shard.
+    /// Every tenant's copy on shards that are served and answer, by shard.
+    pub(crate) fn owned_copies(&self) -> impl Iterator<Item = (ShardId, CopyEntry)> {
+        // A view before the copies: one that was its tenant's then is there, or was left a moment ago.
+        let view = self.view();
+        self.copies().filter(move |(shard, copy)| view.is_owned(*shard, copy.namespace.id()))
+    }
+
+    /// Every copy that shards hold which are served and answer, by shard; those that are no tenant's too.
     pub(crate) fn copies(&self) -> impl Iterator<Item = (ShardId, CopyEntry)> {
         let of_shard = |(number, shard): (ShardId, Arc<dyn ShardBackend>)| {
             let copies = shard.copies(Until::NEVER).unwrap_or_default();
@@ -157,6 +169,8 @@ struct Upkeep {
 
 #[derive(Debug)]
 struct Work {
+    /// First, so that no move goes on at a shard that nobody keeps.
+    movers: Movers,
     deriving: Deriving,
     _keepings: Vec<Keeping>,
     _watching: Watching,
@@ -178,6 +192,11 @@ impl Upkeep {
         drop(self.lock().take());
     }
 
+    /// Asks who works at moves, if somebody does.
+    fn with_movers<T>(&self, ask: impl FnOnce(Option<&Movers>) -> T) -> T {
+        ask(self.lock().as_ref().map(|work| &work.movers))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Work>> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,6 +215,7 @@ impl Work {
             }
         };
         let deriving = keepers.derive(shards, rest);
-        Self { deriving, _keepings: keepings, _watching: scrubber.watch(inner) }
+        let movers = Movers::begin(Arc::clone(inner) as _, inner.settings.moves);
+        Self { movers, deriving, _keepings: keepings, _watching: scrubber.watch(inner) }
     }
 }

@@ -26,11 +26,11 @@ impl Engine {
     /// are as the routing table knows them, without records.
     pub fn namespaces(&self, prefix: &str) -> Vec<NamespaceReport> {
         let inner = &self.inner;
-        let declared = inner.routing.declared();
+        let routes = inner.routing.routes();
         let mut found: std::collections::BTreeMap<TenantId, u64> =
-            declared.keys().map(|name| (name.clone(), 0)).collect();
+            routes.all_declared().map(|(name, _)| (name.clone(), 0)).collect();
         found.extend(inner.of_quarantined().into_iter().map(|name| (name, 0)));
-        found.extend(inner.copies().map(|(_, copy)| (copy.namespace.name().clone(), copy.records)));
+        found.extend(inner.owned_copies().map(|(_, copy)| (copy.namespace.name().clone(), copy.records)));
         let found = found.into_iter().filter(|(name, _)| name.as_str().starts_with(prefix));
         found.map(|(name, records)| inner.namespace_report(name, records)).collect()
     }
@@ -42,7 +42,7 @@ impl Engine {
     pub fn namespace(&self, name: &str) -> Result<Option<NamespaceReport>, EngineError> {
         let tenant = self.tenant(name)?;
         let (records, name) = (tenant.count(None)?, tenant.name);
-        let exists = records > 0 || self.inner.routing.declared().contains_key(&name);
+        let exists = records > 0 || self.inner.routing.routes().declared(name.as_str()).is_some();
         Ok(exists.then(|| self.inner.namespace_report(name, records)))
     }
 
@@ -76,7 +76,7 @@ impl Engine {
         };
         // Records first: a crash in between leaves an empty namespace, not records without one.
         self.write(name, Change::DeleteAll)?;
-        if self.inner.routing.declared().contains_key(&report.name) {
+        if self.inner.routing.routes().declared(report.name.as_str()).is_some() {
             self.inner.routing.declare(&report.name, None, self.inner.clock.now_us())?;
         }
         Ok(())
@@ -95,7 +95,7 @@ impl Inner {
     }
 
     fn namespace_report(&self, name: TenantId, records: u64) -> NamespaceReport {
-        let fields = self.routing.declared().get(&name).cloned().unwrap_or_default();
+        let fields = self.routing.routes().declared(name.as_str()).unwrap_or_default().to_vec();
         let vector_bytes = records * u64::from(self.settings.dim.get()) * 4;
         NamespaceReport { name, records, vector_bytes, fields }
     }

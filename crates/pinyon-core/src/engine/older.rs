@@ -7,8 +7,10 @@ use std::{
     sync::Arc,
 };
 
-/// The format of a data directory as a whole that is written.
-const FORMAT: u32 = 2;
+/// The format of a data directory as a whole that is known.
+const FORMAT: u32 = 3;
+/// The format of one in which no tenant was ever moved.
+const FORMAT_WITHOUT_MOVES: u32 = 2;
 
 /// Refuses a data directory of a later format, before anything of it is opened.
 pub(super) fn check_format(io: &SharedIo, data_dir: &Path) -> Result<(), EngineError> {
@@ -39,6 +41,17 @@ pub(super) fn check_format(io: &SharedIo, data_dir: &Path) -> Result<(), EngineE
 pub(crate) fn write_format(io: &SharedIo, data_dir: &Path) -> Result<(), EngineError> {
     let path = format_file(data_dir);
     if side_files::read_on(io, &path)?.is_some() {
+        return Ok(());
+    }
+    let whole = text(FORMAT_WITHOUT_MOVES, env!("CARGO_PKG_VERSION"));
+    side_files::write_on(io, &path, whole.as_bytes(), Readers::All)
+}
+
+/// Keeps versions out that know of no moves, before there is the first: they would find a tenant's records twice.
+pub(super) fn keep_out_of_moves(io: &SharedIo, data_dir: &Path) -> Result<(), EngineError> {
+    let path = format_file(data_dir);
+    let found = side_files::read_on(io, &path)?;
+    if found.as_deref().and_then(parse).is_some_and(|(format, _)| format >= FORMAT) {
         return Ok(());
     }
     side_files::write_on(io, &path, text(FORMAT, env!("CARGO_PKG_VERSION")).as_bytes(), Readers::All)

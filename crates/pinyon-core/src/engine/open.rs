@@ -233,6 +233,7 @@ impl Engine {
             lost,
             places,
             reopening: Default::default(),
+            frozen_positions: Default::default(),
             rerouting: Default::default(),
             scrubbed: Default::default(),
             lock,
@@ -320,7 +321,7 @@ fn locked(dir: &Path, path: &Path, error: &io::Error) -> EngineError {
 }
 
 /// The data directory in which the directory of an index lies, if it is one.
-fn data_dir_of_index<'a>(io: &SharedIo, dir: &'a Path) -> Result<Option<&'a Path>, EngineError> {
+pub(super) fn data_dir_of_index<'a>(io: &SharedIo, dir: &'a Path) -> Result<Option<&'a Path>, EngineError> {
     let Some(data_dir) = above_index(dir) else { return Ok(None) };
     let lock = data_dir.join("LOCK");
     let is_there = io.exists(&lock).map_err(|error| EngineError::io(&lock, &error))?;

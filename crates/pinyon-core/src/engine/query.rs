@@ -6,12 +6,12 @@ use super::{
 };
 use crate::{
     EngineError, ErrorCode,
-    cross_shard::Question,
+    cross_shard::{Question, Seen},
     fan_out::{self, Plan, Reach},
     latency::LatencyMeter,
 };
 use pinyon_embed::InputKind;
-use pinyon_types::{Invalid, NamespaceId, SeqNo, ShardId, TenantId, TopK, Vector, limits};
+use pinyon_types::{Invalid, NamespaceId, ShardId, TenantId, TopK, Vector, limits};
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
@@ -182,7 +182,8 @@ impl Inner {
         let question = Question::new(&plan, reach);
         // A shard that is kept out is at no position.
         let position = |(_, member): (_, &Member)| member.backend().and_then(|shard| shard.position());
-        let seen: Vec<Option<SeqNo>> = self.fleet.members().map(position).collect();
+        let positions = self.fleet.members().map(position).collect();
+        let seen = Seen { generation: plan.targets.generation(), positions };
         if let Some(kept) = self.cross_shard.recall(&question, &seen) {
             return Ok(kept);
         }

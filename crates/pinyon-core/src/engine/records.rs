@@ -1,6 +1,6 @@
 //! Changes of one tenant's records: routed, and routed again, to the shard where it lives.
 
-use super::{Engine, Inner, fleet_view::Home};
+use super::{Engine, Inner};
 use crate::EngineError;
 use pinyon_backend::{BackendError, Change, Receipt, Until, WriteError};
 use pinyon_types::{Filter, Invalid, Record, RecordId, SeqNo, TenantId};
@@ -36,10 +36,13 @@ impl Inner {
     fn write(&self, tenant: &TenantId, mut change: Change) -> Result<Receipt, EngineError> {
         let mut reroutes = 0..REROUTES;
         loop {
-            let Home { assignment, namespace } = self.home_or_place(tenant)?;
+            let home = self.home_or_place(tenant)?;
+            let (assignment, namespace) = (home.assignment, &home.namespace);
             let shard = self.backend(assignment.shard)?;
-            change = match shard.write(&namespace, change, Until::NEVER) {
-                Ok(receipt) => return Ok(receipt),
+            change = match shard.write(namespace, change, Until::NEVER) {
+                Ok(Receipt { seq, records }) => {
+                    return Ok(Receipt { seq: assignment.seen_by_clients(seq), records });
+                }
                 // The route changed between look-up and write, or is about to.
                 Err(WriteError::Refused { error: BackendError::Closed { .. }, change: Some(change) })
                     if reroutes.next().is_some() =>

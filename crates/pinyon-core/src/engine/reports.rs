@@ -182,7 +182,7 @@ impl Engine {
     pub fn tenant_reports(&self) -> Vec<TenantReport> {
         let inner = &self.inner;
         let mut records = BTreeMap::new();
-        for (_, copy) in inner.copies() {
+        for (_, copy) in inner.owned_copies() {
             records.insert(copy.namespace.id(), copy.records);
         }
         let loads = inner.tenant_loads();

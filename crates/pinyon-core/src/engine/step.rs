@@ -5,7 +5,8 @@ use pinyon_shard::Step;
 
 impl Engine {
     /// Does the next piece of background work that is due by the environment's clock, in this thread: a step of a shard, or else codes or
-    /// a graph that are missing, or else a turn of what reads files again. Whether there was one.
+    /// a graph that are missing, or else an attempt at a move, or else a turn
+    /// of what reads files again. Whether there was one.
     ///
     /// # Panics
     /// The environment has threads for it.
@@ -14,6 +15,7 @@ impl Engine {
         let upkeep = &self.upkeep;
         upkeep.keepers.step()
             || !matches!(upkeep.keepers.derive_step(), Step::Idle | Step::Stopped)
+            || upkeep.with_movers(|movers| movers.is_some_and(crate::moves::Movers::step))
             || upkeep.scrubber.step()
     }
 }

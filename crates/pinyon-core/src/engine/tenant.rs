@@ -114,7 +114,11 @@ impl Tenant {
     /// # Errors
     /// Its shard is kept out.
     pub fn visible_seq(&self) -> Result<SeqNo, EngineError> {
-        Ok(self.served()?.map_or(SeqNo::ZERO, |home| home.shard.position().unwrap_or_default()))
+        let (Some(home), Some(ServedHome { shard, namespace })) = (&self.home, self.served()?) else {
+            return Ok(SeqNo::ZERO);
+        };
+        let position = self.inner.position_of(&*shard, namespace.id());
+        Ok(home.assignment.seen_by_clients(position))
     }
 
     /// How many records it has; with a filter, how many pass it.

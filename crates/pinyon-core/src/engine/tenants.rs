@@ -73,6 +73,7 @@ impl Engine {
         inner.backend(shard)?;
         let _one_at_a_time = inner.lock_rerouting();
         inner.routing.check_changes()?;
+        inner.check_at_rest(&tenant)?;
         let old = inner.routing.lookup(tenant.as_str()).filter(|old| old.shard != shard);
         let left = old.map(|old| inner.leave(&tenant, old, shard)).transpose()?;
         let request = AssignRequest { tenant, shard, pin: Pin::Explicit };
@@ -112,7 +113,7 @@ struct Left {
 impl Inner {
     /// Ends a tenant's stay on a shard on which it has no records: what was routed there before is refused from here on, and routed again.
     fn leave(&self, tenant: &TenantId, old: Assignment, to: ShardId) -> Result<Left, EngineError> {
-        let Home { namespace, .. } = Home::of(tenant, old);
+        let Home { namespace, .. } = self.view().home_at(tenant, old);
         let shard = self.backend(old.shard)?;
         let records = self.close_if_empty(&*shard, &namespace)?;
         if records == 0 {
@@ -143,13 +144,14 @@ impl Inner {
 
     /// Where a tenant lives, which is placed if it is new.
     pub(crate) fn home_or_place(&self, tenant: &TenantId) -> Result<Home, EngineError> {
-        if let Some(home) = self.view().home(tenant)? {
+        let view = self.view();
+        if let Some(home) = view.home(tenant)? {
             return Ok(home);
         }
         self.settings.check_disk()?;
         let shard = self.choose_shard(tenant, &self.shard_loads())?;
         let request = AssignRequest { tenant: tenant.clone(), shard, pin: Pin::Placed };
-        Ok(Home::of(tenant, self.routing.assign(vec![request])?[0]))
+        Ok(view.home_at(tenant, self.routing.assign(vec![request])?[0]))
     }
 
     /// The shard of a new tenant. Where the policy's choice is kept out, the next best is taken, unless the choice is a promise: what

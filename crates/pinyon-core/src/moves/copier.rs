@@ -1,16 +1,17 @@
 //! Makes a target hold what a source holds.
 
 use super::{
-    CopyError, Pace, Side, Spent,
     difference::{Difference, is_same},
-    side::{PAGE_ROWS, patiently},
+    error::CopyError,
+    pace::{Pace, Spent},
+    side::{PAGE_ROWS, Side, patiently},
 };
 use pinyon_backend::{BackendError, Located, Noted};
 use pinyon_types::RecordId;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Copies from one side to another. The only one who writes to the target, and one call after the other.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Copier {
     pub(crate) source: Side,
     pub(crate) target: Side,

@@ -1,38 +1,32 @@
 //! Moving a tenant: its records are copied while they are read and written, and looked at again before anybody relies on the copy.
 //!
-//! Copying, catching up and verifying are one routine, [`Copier::walk`]: both sides in the order of their ids, page by page, and the
-//! target made to hold what the source holds. It needs no snapshot, because whatever changes behind it is named by the notes of a
+//! Copying, catching up and verifying are one routine, [`copier::Copier::walk`]: both sides in the order of their ids, page by page, and
+//! the target made to hold what the source holds. It needs no snapshot, because whatever changes behind it is named by the notes of a
 //! watch, and no memory of how far it came, because walking over what is equal already changes nothing.
-
-// Used by its tests alone, until routes can be switched.
-#![cfg_attr(not(test), allow(dead_code))]
+//!
+//! A move is a job in the catalog. [`planning`] has the changes of the catalog that it consists of, [`mover`] what is done between them,
+//! [`movers`] the threads that do it. The source owns the tenant until one commit makes the target its owner; nothing is written twice.
 
 mod copier;
 mod difference;
+mod error;
+mod ground;
+mod mover;
+mod movers;
 mod pace;
+mod planning;
+mod progress;
+mod record;
+mod report;
 mod side;
 #[cfg(test)]
 mod tests;
 
-use pace::{Pace, Spent};
-use side::Side;
+pub(crate) use ground::Ground;
+pub(crate) use movers::Movers;
+pub(crate) use planning::{MoveRequest, PlanError, abort, enter, open_move_of};
+pub(crate) use report::{all, one};
 
-use pinyon_backend::BackendError;
-use pinyon_types::RecordId;
-
-/// Why a copy did not come about.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CopyError {
-    /// The source could not be read.
-    #[error("the source could not be read: {0}")]
-    Source(BackendError),
-    /// The target could not be read or written.
-    #[error("the target could not be read or written: {0}")]
-    Target(BackendError),
-    /// The target took a record and gives another, or none.
-    #[error("record {0} is not what was written to the target")]
-    NotKept(RecordId),
-    /// Somebody ended it.
-    #[error("it was ended")]
-    Ended,
-}
+pub use movers::MoveSettings;
+pub use record::MovePhase;
+pub use report::{MoveReport, MoveWork};

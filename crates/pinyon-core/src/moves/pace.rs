@@ -1,13 +1,12 @@
 //! How fast a copy may be made.
 
-use super::CopyError;
-use pinyon_types::Clock;
+use super::{error::CopyError, progress::Progress};
+use crate::environment::Environment;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
     time::Duration,
 };
 
@@ -39,22 +38,34 @@ pub(crate) trait Pace: Send + Sync + std::fmt::Debug {
 const LOOK: Duration = Duration::from_millis(50);
 const MOMENT: Duration = Duration::from_millis(10);
 
+/// How many of each are read a second; 0 for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Rates {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
+
 /// So many rows and bytes a second on average, and as much at once as a tenth of a second allows.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    clock: Arc<dyn Clock>,
-    rows_per_second: u64,
-    bytes_per_second: u64,
+    environment: Environment,
+    rates: Rates,
     /// When what was spent so far is paid for, in microseconds.
     paid_us: Mutex<u64>,
-    is_ended: AtomicBool,
+    is_ended: Arc<AtomicBool>,
+    progress: Arc<Progress>,
 }
 
 impl Throttle {
-    /// For so many of each a second; 0 for no limit.
-    pub(crate) fn new(clock: Arc<dyn Clock>, rows_per_second: u64, bytes_per_second: u64) -> Self {
-        let (paid_us, is_ended) = (Mutex::new(clock.now_us()), AtomicBool::new(false));
-        Self { clock, rows_per_second, bytes_per_second, paid_us, is_ended }
+    pub(crate) fn new(environment: Environment, rates: Rates, progress: Arc<Progress>) -> Self {
+        let paid_us = Mutex::new(environment.clock().now_us());
+        Self { environment, rates, paid_us, is_ended: Arc::default(), progress }
+    }
+
+    /// Without limits; ends with this one.
+    pub(crate) fn unlimited(&self) -> Self {
+        let (environment, progress) = (self.environment.clone(), Arc::clone(&self.progress));
+        Self { is_ended: Arc::clone(&self.is_ended), ..Self::new(environment, Rates::default(), progress) }
     }
 
     /// Ends whatever waits, and whatever asks from now on.
@@ -66,12 +77,17 @@ impl Throttle {
     fn pay(&self, spent: Spent) -> u64 {
         const AT_ONCE_US: u64 = 100_000;
         let mut paid_us = self.paid_us.lock().unwrap_or_else(PoisonError::into_inner);
-        let cost = cost_us(spent.rows, self.rows_per_second).max(cost_us(spent.bytes, self.bytes_per_second));
-        *paid_us = (*paid_us).max(self.clock.now_us().saturating_sub(AT_ONCE_US)).saturating_add(cost);
+        let cost = cost_us(spent.rows, self.rates.rows).max(cost_us(spent.bytes, self.rates.bytes));
+        let now_us = self.environment.clock().now_us();
+        *paid_us = (*paid_us).max(now_us.saturating_sub(AT_ONCE_US)).saturating_add(cost);
         *paid_us
     }
 
-    fn check(&self) -> Result<(), CopyError> {
+    /// Looks whether the copy is to end.
+    ///
+    /// # Errors
+    /// [`CopyError::Ended`].
+    pub(super) fn check(&self) -> Result<(), CopyError> {
         if self.is_ended.load(Ordering::Acquire) { Err(CopyError::Ended) } else { Ok(()) }
     }
 }
@@ -83,20 +99,21 @@ fn cost_us(count: u64, per_second: u64) -> u64 {
 
 impl Pace for Throttle {
     fn spent(&self, spent: Spent) -> Result<(), CopyError> {
+        self.progress.count(spent.rows, spent.bytes);
         let begins_us = self.pay(spent);
         loop {
             self.check()?;
-            let left = Duration::from_micros(begins_us.saturating_sub(self.clock.now_us()));
+            let left = Duration::from_micros(begins_us.saturating_sub(self.environment.clock().now_us()));
             if left.is_zero() {
                 return Ok(());
             }
-            thread::park_timeout(left.min(LOOK));
+            self.environment.pause(left.min(LOOK));
         }
     }
 
     fn wait_a_moment(&self) -> Result<(), CopyError> {
         self.check()?;
-        thread::park_timeout(MOMENT);
+        self.environment.pause(MOMENT);
         self.check()
     }
 }
@@ -104,24 +121,32 @@ impl Pace for Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pinyon_types::ManualClock;
+    use pinyon_storage::io::MemoryIo;
+
+    fn throttle(environment: &Environment, rows: u64, bytes: u64) -> Throttle {
+        Throttle::new(environment.clone(), Rates { rows, bytes }, Arc::default())
+    }
 
     #[test]
     fn a_rate_is_kept_on_average_by_whichever_of_rows_and_bytes_costs_more() {
-        let clock = Arc::new(ManualClock::default());
-        clock.advance(Duration::from_secs(10));
-        let throttle = Throttle::new(Arc::clone(&clock) as _, 100, 1_000);
+        let environment = Environment::stepped(Arc::new(MemoryIo::new()));
+        environment.advance(Duration::from_secs(10));
+        let throttle = throttle(&environment, 100, 1_000);
         let begins_ms = |rows, bytes| throttle.pay(Spent { rows, bytes }) / 1_000;
         // Ten rows or a hundred bytes cost a tenth of a second.
         assert_eq!([begins_ms(10, 0), begins_ms(10, 5), begins_ms(1, 200)], [10_100, 10_200, 10_400]);
-        clock.advance(Duration::from_secs(60));
+        environment.advance(Duration::from_secs(60));
         // What was not used is saved up for a tenth of a second.
         assert_eq!([begins_ms(10, 0), begins_ms(10, 0)], [70_000, 70_100]);
-        let unlimited = Throttle::new(Arc::clone(&clock) as _, 0, 0);
-        assert!(unlimited.pay(Spent { rows: u64::MAX, bytes: u64::MAX }) <= clock.now_us());
-        assert_eq!(unlimited.spent(Spent::default()), Ok(()));
+        let unlimited = throttle.unlimited();
+        assert!(unlimited.pay(Spent { rows: u64::MAX, bytes: u64::MAX }) <= environment.clock().now_us());
+        assert_eq!(unlimited.spent(Spent { rows: 3, bytes: 4 }), Ok(()));
+        assert_eq!(throttle.progress.rows.load(Ordering::Relaxed), 3);
+        assert_eq!(throttle.spent(Spent { rows: 100, bytes: 0 }), Ok(()), "it waits");
+        assert!(environment.clock().now_us() >= 71_100_000);
         throttle.end();
         assert_eq!(throttle.spent(Spent::default()), Err(CopyError::Ended));
+        assert_eq!(unlimited.wait_a_moment(), Err(CopyError::Ended));
         assert_eq!(throttle.wait_a_moment(), Err(CopyError::Ended));
     }
 }

@@ -1,6 +1,6 @@
 //! One side of a copy: a backend, and the handle of the copy there.
 
-use super::{CopyError, Pace};
+use super::{error::CopyError, pace::Pace};
 use pinyon_backend::{BackendError, Change, Located, Namespace, ScanPage, ShardBackend, Until, WriteError};
 use pinyon_types::{Record, RecordId};
 use std::sync::Arc;

@@ -2,8 +2,9 @@
 
 use super::{
     copier::{Copier, Walked, Within},
-    pace::Throttle,
-    *,
+    error::CopyError,
+    pace::{Pace, Rates, Spent, Throttle},
+    side::Side,
 };
 use pinyon_backend::{
     Change, Namespace, Query, Scope, ShardBackend, Until,
@@ -12,8 +13,8 @@ use pinyon_backend::{
 use pinyon_shard::{Shard, ShardOptions, ShardShape};
 use pinyon_storage::io::{MemoryIo, SharedIo};
 use pinyon_types::{
-    Dim, Epoch, Metadata, MetadataValue, Metric, NamespaceId, Record, SeededRng, ShardId, SparseVector,
-    TenantId, TopK, Vector,
+    Dim, Epoch, Metadata, MetadataValue, Metric, NamespaceId, Record, RecordId, SeededRng, ShardId,
+    SparseVector, TenantId, TopK, Vector,
 };
 use std::{path::Path, sync::Arc};
 
@@ -255,7 +256,8 @@ fn what_cannot_be_written_or_read_ends_the_copy_with_the_reason() {
         copier.catch_up(&noted).unwrap();
     }
     assert_equal(&copier, "tried again");
-    let throttle = Throttle::new(Arc::new(pinyon_types::ManualClock::default()), 0, 0);
+    let environment = crate::Environment::stepped(Arc::new(MemoryIo::new()));
+    let throttle = Throttle::new(environment, Rates::default(), Arc::default());
     throttle.end();
     let ended = Copier { pace: Arc::new(throttle), ..copier };
     assert_eq!(ended.walk(&Within::default()), Err(CopyError::Ended));

@@ -17,7 +17,7 @@ const HANDLES: [&str; 6] = [
     "crates/pinyon-backend/",
     "crates/pinyon-shard/",
     "crates/pinyon-core/src/engine/fleet_view.rs",
-    "crates/pinyon-core/src/moves/tests.rs",
+    "crates/pinyon-core/src/moves/",
     "benches/",
     "tests/",
 ];

@@ -214,11 +214,11 @@ fn a_later_format_is_refused_and_no_byte_changed() {
     let format = dir.join("FORMAT");
     let now = fs::read_to_string(&format).unwrap();
     assert!(now.contains("format 2"), "{now}");
-    let later = now.replace("format 2", "format 3").replace(env!("CARGO_PKG_VERSION"), "7.1.0");
+    let later = now.replace("format 2", "format 4").replace(env!("CARGO_PKG_VERSION"), "7.1.0");
     fs::write(&format, later).unwrap();
     let before = newest(&dir);
     let refused = Engine::open(&dir, settings()).map(drop).unwrap_err();
-    assert!(refused.message.contains("format 3, which needs pinyon 7.1.0"), "{refused}");
+    assert!(refused.message.contains("format 4, which needs pinyon 7.1.0"), "{refused}");
     fs::write(&format, now.replace("format", "formal")).unwrap();
     let refused = Engine::open(&dir, settings()).map(drop).unwrap_err();
     assert!(refused.message.contains("FORMAT does not say"), "{refused}");

@@ -8,7 +8,7 @@ mod oracle;
 mod repairs;
 mod workload;
 
-use crate::{Change, Engine, EngineError, ErrorCode, Reach, SystemClock, VectorQuery};
+use crate::{Change, Engine, EngineError, ErrorCode, MovePhase, Reach, SystemClock, VectorQuery};
 use oracle::{Asked, History, State};
 use pinyon_storage::io::{Fault, FaultDisk, FaultKind, Keep};
 use pinyon_types::{Clock, SeededRng};
@@ -73,10 +73,28 @@ fn check(engine: &Engine, history: &History, at: usize, context: &str) {
     assert!(diagnosis.findings.is_empty(), "{context}: {:?}", diagnosis.findings);
 }
 
+/// Takes steps until no move is worked at; then every tenant has one copy at most.
+fn end_moves(engine: &Engine, context: &str) {
+    let is_moving = || engine.moves().iter().any(|one| one.phase.is_worked_at());
+    for _ in 0..1_000 {
+        if !is_moving() {
+            break;
+        }
+        engine.step();
+    }
+    assert!(engine.moves().iter().all(|one| one.phase.is_ended()), "{context}: {:?}", engine.moves());
+    assert_eq!(engine.inner.routing.routes().copies_to_drop().iter().count(), 0, "{context}");
+    let mut names = BTreeSet::new();
+    let one_each = engine.inner.copies().all(|(_, copy)| names.insert(copy.namespace.name().clone()));
+    assert!(one_each, "{context}: {:?}", engine.inner.copies().collect::<Vec<_>>());
+}
+
 /// Opens an engine on a disk and sees that it has what it may have, and that it goes on.
 fn check_disk(disk: &FaultDisk, history: &History, at: usize, context: &str) {
     let engine = open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
     check(&engine, history, at, context);
+    end_moves(&engine, context);
+    check(&engine, history, at, &format!("{context}, once moves ended"));
     let mut rng = SeededRng::new(5);
     for shard in 0..SHARDS {
         let tenant = format!("new-{shard}");
@@ -106,6 +124,8 @@ fn a_life_without_faults_does_the_same_twice_and_everything_that_there_is_to_do(
     // Rows were sealed and merged, and what searches are faster with was made.
     let engine = open(disk).unwrap();
     check(&engine, &life.history, *at, "at the end");
+    let ended = |phase| engine.moves().iter().filter(|one| one.phase == phase).count();
+    assert!(ended(MovePhase::Done) > 2, "{:?}", engine.moves());
     let segments = engine.shards().into_iter().flat_map(|shard| shard.stats.segments);
     let derived: u64 = segments.map(|segment| segment.derived.byte_codes).sum();
     assert!(life.steps > 50 && engine.settle(Duration::from_secs(60), &mut |_| ()).unwrap());

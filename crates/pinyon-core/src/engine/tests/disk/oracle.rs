@@ -19,6 +19,8 @@ pub(super) struct State {
 pub(super) enum Asked {
     Write(Change),
     Assign(u32),
+    /// Begins a move, which ends whenever steps are taken.
+    Move(u32),
     Declare(Vec<String>),
     Drop,
     Erase,
@@ -31,6 +33,7 @@ impl State {
         match asked {
             Asked::Write(change) => vec![self.changed(change)],
             Asked::Assign(shard) => vec![Self { assigned: Some(ShardId::new(*shard)), ..self.clone() }],
+            Asked::Move(_) => vec![Self { assigned: None, ..self.clone() }],
             Asked::Declare(fields) => vec![Self { fields: Some(fields.clone()), ..self.clone() }],
             Asked::Drop => vec![empty.clone(), Self { fields: None, ..empty }],
             Asked::Erase => vec![empty.clone(), Self { fields: None, ..empty }, Self::default()],
@@ -59,7 +62,7 @@ impl State {
         let ids = view.list("", None, 100).unwrap().ids;
         let records = view.fetch(&ids).unwrap().into_iter().map(|one| (one.record.id.clone(), one.record));
         let home = engine.lookup(tenant).unwrap().map(|home| home.shard);
-        let fields = engine.inner.routing.declared().get(tenant).cloned();
+        let fields = engine.inner.routing.routes().declared(tenant).map(<[String]>::to_vec);
         Self { records: records.collect(), fields, assigned: chosen.and(home) }
     }
 }

@@ -99,7 +99,7 @@ impl Life {
     }
 
     fn random(&mut self) -> Asked {
-        match self.rng.below(24) {
+        match self.rng.below(28) {
             0..=12 => {
                 let count = 1 + self.rng.below(5);
                 Asked::Write(Change::Upsert((0..count).map(|_| record(&mut self.rng)).collect()))
@@ -113,7 +113,8 @@ impl Life {
             17..=19 => Asked::Assign(self.rng.below(u64::from(SHARDS)) as u32),
             20..=21 => Asked::Declare(vec!["size".into(), format!("field-{}", self.rng.below(3))]),
             22 => Asked::Drop,
-            _ => Asked::Erase,
+            23 => Asked::Erase,
+            _ => Asked::Move(self.rng.below(u64::from(SHARDS)) as u32),
         }
     }
 
@@ -169,6 +170,7 @@ fn ask(engine: &Engine, tenant: &str, asked: &Asked) -> Result<(), EngineError> 
     match asked {
         Asked::Write(change) => engine.write(tenant, change.clone()).map(drop),
         Asked::Assign(shard) => engine.assign(tenant, *shard).map(drop),
+        Asked::Move(to) => engine.move_tenant(tenant, *to, "").map(drop),
         Asked::Declare(fields) => engine.declare_namespace(tenant, fields.clone()).map(drop),
         Asked::Drop => engine.drop_namespace(tenant),
         Asked::Erase => engine.erase(tenant).map(drop),
@@ -182,7 +184,7 @@ fn takes_changes(engine: &Engine, tenant: &str, asked: &Asked) -> bool {
     let is_poisoned = |shard: ShardId| local(shard).is_some_and(|shard| shard.poisoned().is_some());
     match asked {
         Asked::Write(_) => !home.is_ok_and(is_poisoned),
-        Asked::Assign(_) | Asked::Declare(_) => engine.inner.routing.takes_changes(),
+        Asked::Assign(_) | Asked::Move(_) | Asked::Declare(_) => engine.inner.routing.takes_changes(),
         Asked::Drop | Asked::Erase => true,
     }
 }

@@ -1,0 +1,21 @@
+//! Why a copy did not come about.
+
+use pinyon_backend::BackendError;
+use pinyon_types::RecordId;
+
+/// Why a copy did not come about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CopyError {
+    /// The source could not be read.
+    #[error("the source could not be read: {0}")]
+    Source(BackendError),
+    /// The target could not be read or written.
+    #[error("the target could not be read or written: {0}")]
+    Target(BackendError),
+    /// The target took a record and gives another, or none.
+    #[error("record {0} is not what was written to the target")]
+    NotKept(RecordId),
+    /// Somebody ended it.
+    #[error("it was ended")]
+    Ended,
+}
