@@ -1,6 +1,10 @@
 //! How a verb reaches the data: through a server's API, or by opening the directory itself. Both answer in wire shapes,
 //! so verbs need not know which it is.
 
+mod moving;
+
+pub use moving::Assigned;
+
 use crate::{
     arguments::{Host, SettingFlags, Target},
     exit::Usage,
@@ -120,27 +124,9 @@ impl Access {
         }
     }
 
-    /// Assigns a tenant.
-    ///
-    /// # Errors
-    /// What the engine or the server says.
-    pub fn assign(&self, tenant_id: &str, shard_id: u32) -> anyhow::Result<wire::ShardResponse> {
-        match self {
-            Self::Remote(client) => {
-                let path = format!("/admin/v1/tenants/{}", escape(tenant_id));
-                client.send("PUT", &path, &admin::AssignRequest { shard_id })
-            }
-            Self::Local(engine) => {
-                let shard = engine.assign(tenant_id, shard_id)?.shard;
-                let index_name = engine.index_name(shard);
-                Ok(wire::ShardResponse {
-                    tenant_id: tenant_id.into(),
-                    shard_id: shard.get(),
-                    index_name,
-                    placed: true,
-                })
-            }
-        }
+    /// Whether a server is asked.
+    pub const fn is_remote(&self) -> bool {
+        matches!(self, Self::Remote(_))
     }
 
     /// Erases a tenant, of the tenants' index if no other is named.
@@ -322,6 +308,15 @@ impl Client {
         settings: &admin::IndexSettings,
     ) -> anyhow::Result<admin::IndexInfo> {
         self.send("PUT", &format!("/admin/v1/indexes/{}", escape(name)), settings)
+    }
+
+    fn delete<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let mut request =
+            self.agent.delete(format!("{}{path}", self.server)).header("accept", "application/json");
+        if let Some(key) = &self.api_key {
+            request = request.header("api-key", key);
+        }
+        self.read(request.call())
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {

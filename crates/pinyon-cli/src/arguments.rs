@@ -1,8 +1,12 @@
 //! What the command line takes.
 
 mod offline;
+mod target;
+mod tenants;
 
 pub use offline::{Doctor, Inspect, Settings};
+pub use target::{Host, SettingFlags, Target};
+pub use tenants::{EraseTenant, Move, Moves, TenantVerb, Tenants};
 
 use crate::commands::keys::Keys;
 use clap::{Args, Parser, Subcommand, builder::RangedI64ValueParser};
@@ -42,6 +46,10 @@ pub enum Verb {
     Delete(Delete),
     /// List tenants, or assign one to a shard.
     Tenants(Tenants),
+    /// Move a tenant to another shard while it is read and written.
+    Move(Move),
+    /// List moves, or turn one back.
+    Moves(Moves),
     /// List indexes and their settings, or change one's; asks a running server.
     Indexes(Indexes),
     /// List shards and their segments.
@@ -60,61 +68,6 @@ pub enum Verb {
     Inspect(Inspect),
     /// Make lines for the file of keys.
     Keys(Keys),
-}
-
-/// Settings that shape an engine; each may also come from `--config`, the environment or `.env`. Data that are there know
-/// with which settings they were made; the defaults are those of new data.
-#[derive(Debug, Clone, Default, Args)]
-pub struct SettingFlags {
-    /// A TOML file with settings.
-    #[arg(long, env = "PINYON_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Number of shards [default: the data's, or 4].
-    #[arg(long, value_name = "N")]
-    pub num_shards: Option<u32>,
-    /// Components of every vector [default: the data's, or 1536].
-    #[arg(long, value_name = "N")]
-    pub vector_dimension: Option<u32>,
-    /// cosine, dotproduct or euclidean [default: the data's, or cosine].
-    #[arg(long)]
-    pub metric: Option<String>,
-    /// mmh3, ring or least-loaded [default: the data's, or mmh3].
-    #[arg(long)]
-    pub placement: Option<String>,
-    /// sled or redb [default: the data's, or sled].
-    #[arg(long)]
-    pub catalog: Option<String>,
-    /// hash or openai [default: the data's, or hash].
-    #[arg(long)]
-    pub embedder: Option<String>,
-}
-
-/// A server.
-#[derive(Debug, Clone, Args)]
-pub struct Host {
-    /// A running server.
-    #[arg(long, env = "PINYON_SERVER", value_name = "URL", default_value = "http://127.0.0.1:5080")]
-    pub server: String,
-    /// Its API key.
-    #[arg(long, env = "PINYON_API_KEY", hide_env_values = true, value_name = "KEY")]
-    pub api_key: Option<String>,
-}
-
-/// Where the data are.
-#[derive(Debug, Clone, Args)]
-pub struct Target {
-    /// A server.
-    #[command(flatten)]
-    pub host: Host,
-    /// Open the data in this directory instead of asking a server.
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Settings of new data, with `--data-dir`; data that are there know theirs.
-    #[command(flatten)]
-    pub settings: SettingFlags,
-    /// Write JSON.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `pinyon serve`.
@@ -240,45 +193,6 @@ pub struct Delete {
     /// Every document of the tenant.
     #[arg(long)]
     pub all: bool,
-    /// Where.
-    #[command(flatten)]
-    pub target: Target,
-}
-
-/// `pinyon tenants`.
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct Tenants {
-    /// What to do with one, if it is more than to list or assign it.
-    #[command(subcommand)]
-    pub verb: Option<TenantVerb>,
-    /// Assign this tenant (needs `--shard`).
-    #[arg(long, value_name = "NAME", requires = "shard")]
-    pub assign: Option<String>,
-    /// The shard to assign to.
-    #[arg(long, value_name = "N", requires = "assign")]
-    pub shard: Option<u32>,
-    /// Where.
-    #[command(flatten)]
-    pub target: Target,
-}
-
-/// `pinyon tenants VERB`.
-#[derive(Debug, Subcommand)]
-pub enum TenantVerb {
-    /// Delete a tenant with its records for good: no file that is in use holds anything of it afterwards.
-    Erase(EraseTenant),
-}
-
-/// `pinyon tenants erase`.
-#[derive(Debug, Args)]
-pub struct EraseTenant {
-    /// Which tenants.
-    #[arg(value_name = "NAME", required = true)]
-    pub tenants: Vec<String>,
-    /// The index whose namespaces these are, if it is not the tenants' own; asks a running server.
-    #[arg(long, value_name = "NAME", conflicts_with = "data_dir")]
-    pub index: Option<String>,
     /// Where.
     #[command(flatten)]
     pub target: Target,

@@ -39,6 +39,8 @@ fn main() -> ExitCode {
         Verb::Fetch(command) => commands::fetch::run(&command),
         Verb::Delete(command) => commands::delete::run(&command),
         Verb::Tenants(command) => commands::tenants::run(&command),
+        Verb::Move(command) => commands::moves::begin(&command),
+        Verb::Moves(command) => commands::moves::list(&command),
         Verb::Indexes(command) => commands::indexes::run(&command),
         Verb::Shards(command) => commands::shards::run(&command),
         Verb::Health(command) => commands::health::run(&command),

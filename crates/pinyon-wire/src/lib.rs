@@ -22,6 +22,7 @@ pub mod grpc;
 pub mod json;
 pub mod lenient;
 pub mod measure;
+pub mod moves;
 pub mod object;
 pub mod recall;
 pub mod records;

@@ -1,6 +1,6 @@
 //! Verbs that look at files and settings.
 
-use super::Target;
+use super::target::Target;
 use clap::Args;
 use std::path::PathBuf;
 

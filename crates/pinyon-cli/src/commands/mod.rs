@@ -12,6 +12,7 @@ pub mod indexes;
 pub mod ingest;
 pub mod inspect;
 pub mod keys;
+pub mod moves;
 pub mod query;
 pub mod serve;
 pub mod settings;

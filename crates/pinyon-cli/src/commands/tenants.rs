@@ -1,7 +1,8 @@
 //! `pinyon tenants`.
 
+use super::moves;
 use crate::{
-    access::Access,
+    access::{Access, Assigned},
     arguments::{EraseTenant, TenantVerb, Tenants},
     exit::Outcome,
     output,
@@ -18,14 +19,7 @@ pub fn run(command: &Tenants) -> anyhow::Result<Outcome> {
     }
     let access = Access::to(&command.target)?;
     if let (Some(tenant), Some(shard)) = (&command.assign, command.shard) {
-        let assigned = access.assign(tenant, shard)?;
-        access.close()?;
-        if command.target.json {
-            output::json(&assigned)?;
-        } else {
-            println!("{} lives on {}", assigned.tenant_id, assigned.index_name);
-        }
-        return Ok(Outcome::Good);
+        return assign(access, tenant, shard, command.target.json);
     }
     let list = access.tenants()?;
     access.close()?;
@@ -47,6 +41,30 @@ pub fn run(command: &Tenants) -> anyhow::Result<Outcome> {
     let rows: Vec<Vec<String>> = list.tenants.iter().map(row).collect();
     output::table(&["tenant", "shard", "vectors", "bytes", "queries", "p95 ms", "load"], &rows)?;
     Ok(Outcome::Good)
+}
+
+/// Places a tenant, or moves it and waits until it is there.
+fn assign(access: Access, tenant: &str, shard: u32, as_json: bool) -> anyhow::Result<Outcome> {
+    let (lives, moved) = match access.assign(tenant, shard)? {
+        Assigned::Lives(lives) => (lives, None),
+        Assigned::Moves(begun) => {
+            let moved = moves::wait(&access, *begun, as_json)?;
+            (access.shard_of(tenant)?, Some(moved))
+        }
+    };
+    access.close()?;
+    if as_json {
+        output::json(&lives)?;
+    } else {
+        println!("{} lives on {}", lives.tenant_id, lives.index_name);
+    }
+    match moved.filter(|moved| moved.phase != "done") {
+        Some(moved) => {
+            eprintln!("{}", moves::sentence(&moved));
+            Ok(Outcome::Bad)
+        }
+        None => Ok(Outcome::Good),
+    }
 }
 
 fn erase(command: &EraseTenant) -> anyhow::Result<Outcome> {

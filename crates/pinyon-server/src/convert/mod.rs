@@ -5,6 +5,7 @@ pub mod documents;
 mod explain;
 pub mod filter;
 pub mod metadata;
+pub mod moves;
 pub mod recall;
 pub mod reports;
 pub mod tenant;

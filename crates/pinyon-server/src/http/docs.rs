@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use pinyon_wire::{admin, documents, tenant};
+use pinyon_wire::{admin, documents, moves, tenant};
 use std::sync::LazyLock;
 use utoipa::{
     Modify, OpenApi,
@@ -19,9 +19,11 @@ macro_rules! operation {
     ($name:ident, $method:ident, $path:literal, $summary:literal, $($rest:tt)*) => {
         #[utoipa::path($method, path = $path, summary = $summary, $($rest)*)]
         #[allow(dead_code)] // read by the macro that collects the paths, never called
-        const fn $name() {}
+        pub(super) const fn $name() {}
     };
 }
+
+mod moving;
 
 operation!(
     ingest,
@@ -104,11 +106,12 @@ operation!(
     assign,
     put,
     "/admin/v1/tenants/{tenant_id}",
-    "Assign a tenant without records to a shard",
+    "Place a tenant on a shard; one that lives on another begins to move",
     params(("tenant_id" = String, Path)),
     request_body = admin::AssignRequest,
     responses(
         (status = 200, body = tenant::ShardResponse),
+        (status = 202, description = "It moves", body = moves::MoveInfo),
         (status = 400, body = tenant::ErrorBody),
         (status = 409, body = tenant::ErrorBody)
     )
@@ -215,7 +218,7 @@ operation!(
         description = "Self-hosted, multi-tenant, sharded vector engine: tenant API and administration. Routes of Pinecone's \
                        API (indexes, records, inference) are served as Pinecone's own documentation describes them."
     ),
-    paths(ingest, query, fetch, delete, health, metrics, shard, tenants, place, assign, erase, indexes, index, configure_index, reopen, shards, advise, doctor, livez, readyz),
+    paths(ingest, query, fetch, delete, health, metrics, shard, tenants, place, assign, erase, moving::begin_move, moving::list_moves, moving::show_move, moving::abort_move, indexes, index, configure_index, reopen, shards, advise, doctor, livez, readyz),
     modifiers(&CommonAnswers)
 )]
 struct Document;
@@ -223,12 +226,14 @@ struct Document;
 /// Routes that need no key and do no work.
 const OPEN: [&str; 3] = ["/health", "/livez", "/readyz"];
 /// Routes that a catalog or a shard may refuse to write for.
-const WRITING: [(&str, &str); 6] = [
+const WRITING: [(&str, &str); 8] = [
     ("post", "/ingest"),
     ("post", "/delete"),
     ("post", "/admin/v1/tenants"),
     ("put", "/admin/v1/tenants/{tenant_id}"),
     ("post", "/admin/v1/tenants/{tenant_id}/erase"),
+    ("post", "/admin/v1/moves"),
+    ("delete", "/admin/v1/moves/{id}"),
     ("put", "/admin/v1/indexes/{name}"),
 ];
 /// Routes that embed.
@@ -243,7 +248,12 @@ impl Modify for CommonAnswers {
             if OPEN.contains(&path.as_str()) {
                 continue;
             }
-            let operations = [("get", &mut item.get), ("post", &mut item.post), ("put", &mut item.put)];
+            let operations = [
+                ("get", &mut item.get),
+                ("post", &mut item.post),
+                ("put", &mut item.put),
+                ("delete", &mut item.delete),
+            ];
             for (method, operation) in operations {
                 if let Some(operation) = operation {
                     add_common(operation, WRITING.contains(&(method, path.as_str())), path);

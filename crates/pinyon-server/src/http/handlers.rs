@@ -3,6 +3,7 @@
 use super::{
     App,
     gate::{Purpose, lend_for_answer, room_for_answer},
+    moves::{OfIndex, begin_in, index_of},
     request::JsonBody,
 };
 use crate::{
@@ -165,11 +166,18 @@ pub(super) async fn place(
     Ok(Json(placed.await?).into_response())
 }
 
+/// Places a tenant on a shard; one that lives on another begins to move.
 pub(super) async fn assign(
     State(app): State<App>,
     Path(tenant_id): Path<String>,
     JsonBody(body): JsonBody<AssignRequest>,
 ) -> Result<Response, ApiError> {
+    let index = index_of(&app, None)?;
+    let lives_elsewhere =
+        index.engine.lookup(&tenant_id)?.is_some_and(|home| home.shard.get() != body.shard_id);
+    if lives_elsewhere {
+        return begin_in(&app, index, tenant_id, (body.shard_id, String::new())).await;
+    }
     let response = app.run(move |engine| {
         let assignment = engine.assign(&tenant_id, body.shard_id)?;
         Ok(shard_response(engine, tenant_id, assignment.shard))
@@ -177,23 +185,12 @@ pub(super) async fn assign(
     Ok(Json(response.await?).into_response())
 }
 
-/// Which index a request is about.
-#[derive(serde::Deserialize)]
-pub(super) struct OfIndex {
-    /// The tenants' own if none is named.
-    index: Option<String>,
-}
-
 pub(super) async fn erase(
     State(app): State<App>,
     Path(tenant_id): Path<String>,
     UrlQuery(of): UrlQuery<OfIndex>,
 ) -> Result<Response, ApiError> {
-    let indexes = app.shared_indexes();
-    let found = of.index.as_deref().map_or_else(|| indexes.tenants_index(), |name| indexes.get(name));
-    let named = || of.index.as_deref().unwrap_or("of the tenants").to_owned();
-    let missing = || ApiError::new(404, "NOT_FOUND", format!("Index {} not found.", named()));
-    let index = found.ok_or_else(missing)?;
+    let (indexes, index) = (app.shared_indexes(), index_of(&app, of.index.as_deref())?);
     let names = (tenant_id, index.description.name.clone());
     let erased = app.run_in(index, move |engine| {
         let report = engine.erase(&names.0)?;

@@ -15,6 +15,7 @@ mod index_router;
 mod json;
 mod leftover;
 mod listeners;
+mod moves;
 mod own_refusals;
 mod patience;
 mod pool;

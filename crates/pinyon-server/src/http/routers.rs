@@ -12,6 +12,7 @@ use super::{
         metrics, place, query, readyz, reopen, shard, shards, tenants,
     },
     index_router::index_router,
+    moves,
 };
 use crate::{ApiError, pinecone};
 use axum::{
@@ -64,6 +65,8 @@ fn own_routes(app: &App) -> Router<App> {
         .route("/admin/v1/tenants", get(tenants).post(place))
         .route("/admin/v1/tenants/{tenant_id}", put(assign))
         .route("/admin/v1/tenants/{tenant_id}/erase", post(erase))
+        .route("/admin/v1/moves", get(moves::list).post(moves::begin))
+        .route("/admin/v1/moves/{id}", get(moves::one).delete(moves::abort))
         .route("/admin/v1/indexes", get(indexes))
         .route("/admin/v1/indexes/{name}", get(index).put(configure_index))
         .route("/admin/v1/indexes/{name}/shards/{shard}/reopen", post(reopen))
