@@ -24,6 +24,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("/fetch", r#"{"tenant_id":"t","ids":@}"#),
     ("/delete", r#"{"tenant_id":"t","filter":{"$and":@}}"#),
     ("/admin/v1/tenants", r#"{"tenants":@}"#),
+    ("/admin/v1/moves", r#"{"shard_id":1,"tenant_id":@}"#),
     ("/admin/v1/advise", r#"{"tenants":1,"vectors":@}"#),
     ("/indexes", r#"{"name":"n","dimension":3,"spec":{"serverless":@}}"#),
     ("/indexes", r#"{"name":"n","dimension":3,"spec":{},"tags":{"a":@}}"#),

@@ -121,7 +121,7 @@ fn administration() -> Vec<Request> {
         ("tenants", "GET", "/admin/v1/tenants", Value::Null),
         ("place", "POST", "/admin/v1/tenants", json!({"tenants": ["tenant-004", "tenant-001"]})),
         ("assign", "PUT", "/admin/v1/tenants/fresh", json!({"shard_id": 1})),
-        ("assign_with_records", "PUT", "/admin/v1/tenants/tenant-001", json!({"shard_id": 1})),
+        ("assign_with_records", "PUT", "/admin/v1/tenants/tenant-001", json!({"shard_id": 2})),
         ("assign_out_of_range", "PUT", "/admin/v1/tenants/fresh", json!({"shard_id": 4})),
         (
             "advise",

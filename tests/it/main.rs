@@ -23,6 +23,7 @@ mod kill;
 mod load;
 mod memory;
 mod modes;
+mod moves;
 mod older;
 mod overload;
 mod pinecone;

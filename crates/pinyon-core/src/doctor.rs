@@ -1,9 +1,12 @@
 //! The doctor: holds the routing table against what the shards really hold, and mends it where only one answer is
 //! right.
 
-use crate::{Engine, EngineError, ErrorCode, QuarantineReason, QuarantinedShard, catalog::Assignment};
+use crate::{
+    Engine, EngineError, ErrorCode, QuarantineReason, QuarantinedShard,
+    catalog::{Assignment, CopyToDrop, Leftover},
+};
 use pinyon_backend::CopyEntry;
-use pinyon_types::{NamespaceId, ShardId, TenantId};
+use pinyon_types::{Epoch, NamespaceId, ShardId, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What kind of trouble.
@@ -125,18 +128,62 @@ impl Engine {
             // Who writes to a tenant that had nothing places it anew.
             let is_there = |shard| self.inner.fleet.member(shard).is_ok();
             table.retain(|tenant, (_, shard)| is_there(*shard) || homes.contains_key(tenant));
-            let assignments = distinct_numbers(table, &homes);
-            self.inner.routing.replace_all(assignments, self.epoch_seen())?;
+            let taken = self.inner.copies().map(|(_, copy)| copy.namespace.id()).collect();
+            let assignments = distinct_numbers(table, &homes, &taken);
+            let seen = self.epoch_seen();
+            match self.went_back() {
+                // What it says of copies is as old as what it says of tenants.
+                true => self.inner.routing.rebuild(assignments, seen, self.leftovers(&homes))?,
+                false => self.inner.routing.replace_all(assignments, seen)?,
+            }
         }
         Ok((before, self.diagnose()))
     }
 
+    /// Whether the routing table is older than what the shards have seen.
+    fn went_back(&self) -> bool {
+        self.epoch_seen() > self.inner.routing.epoch()
+    }
+
+    /// Where tenants' records are. Where the routing table went back its word on which copy is whose counts for nothing: of several
+    /// copies the one is the tenant's that was adopted last.
     fn homes(&self) -> BTreeMap<TenantId, Vec<Home>> {
         let mut homes: BTreeMap<TenantId, Vec<Home>> = BTreeMap::new();
-        for (number, CopyEntry { namespace, records }) in self.inner.owned_copies() {
-            homes.entry(namespace.name().clone()).or_default().push((number, namespace.id(), records));
+        let went_back = self.went_back();
+        let mut adopted: BTreeMap<TenantId, Epoch> = BTreeMap::new();
+        let copies: Vec<(ShardId, CopyEntry)> = match went_back {
+            true => self.inner.copies().collect(),
+            false => self.inner.owned_copies().collect(),
+        };
+        for (shard, CopyEntry { namespace, records }) in copies {
+            let latest = adopted.entry(namespace.name().clone()).or_insert(Epoch::ZERO);
+            let of_tenant = homes.entry(namespace.name().clone()).or_default();
+            if went_back && namespace.epoch() > *latest {
+                of_tenant.clear();
+            }
+            if !went_back || namespace.epoch() >= *latest {
+                of_tenant.push((shard, namespace.id(), records));
+            }
+            *latest = namespace.epoch().max(*latest);
         }
         homes
+    }
+
+    /// The copies that are none of these homes.
+    fn leftovers(&self, homes: &BTreeMap<TenantId, Vec<Home>>) -> Vec<(ShardId, NamespaceId, CopyToDrop)> {
+        let now_us = self.inner.clock.now_us();
+        let is_home = |shard: ShardId, copy: &CopyEntry| {
+            let of_tenant = homes.get(copy.namespace.name()).into_iter().flatten();
+            of_tenant.into_iter().any(|(on, number, _)| (*on, *number) == (shard, copy.namespace.id()))
+        };
+        let left = self.inner.copies().filter(|(shard, copy)| !is_home(*shard, copy));
+        let entry = |(shard, copy): (ShardId, CopyEntry)| {
+            let tenant = copy.namespace.name().to_string();
+            let epoch = copy.namespace.epoch().get();
+            let entry = CopyToDrop { tenant, leftover: Leftover::Left, epoch, since_us: now_us, job: 0 };
+            (shard, copy.namespace.id(), entry)
+        };
+        left.map(entry).collect()
     }
 
     /// Tenants without records that live nowhere. Those with records are told of by where these are.
@@ -212,13 +259,13 @@ fn kept_out(one: &QuarantinedShard) -> Finding {
     Finding { shard: Some(index_name.clone()), ..Finding::of(FindingKind::Quarantined, message) }
 }
 
-/// A tenant without records may have been given, after a roll-back, a number that another tenant's records carry: it
-/// gets a new one.
+/// A tenant without records may have been given, after a roll-back, a number that another tenant's records carry, which are those
+/// that are `taken`: it gets a new one.
 fn distinct_numbers(
     table: BTreeMap<TenantId, (NamespaceId, ShardId)>,
     homes: &BTreeMap<TenantId, Vec<Home>>,
+    taken: &BTreeSet<NamespaceId>,
 ) -> Vec<(TenantId, NamespaceId, ShardId)> {
-    let taken: BTreeSet<NamespaceId> = homes.values().flatten().map(|(_, namespace, _)| *namespace).collect();
     let highest = table.values().map(|(namespace, _)| *namespace).chain(taken.iter().copied()).max();
     let mut next = highest.map_or(1, |highest| highest.get() + 1);
     let renumber = |(tenant, (namespace, shard)): (TenantId, (NamespaceId, ShardId))| {

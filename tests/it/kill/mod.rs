@@ -3,6 +3,8 @@
 //! A write that was not answered must be there as a whole or not at all. Memtables are so small that the server seals
 //! and merges all the time, so kills meet that too; now and then it is killed while it opens.
 //!
+//! All the while tenants move from shard to shard, and kills meet them too.
+//!
 //! The same with the power cut under the process, on ext4 and XFS, where a kill loses nothing that the kernel holds.
 //!
 //! `PINYON_TEST_KILL_CYCLES=500 cargo test -p pinyon-tests --release kill -- --nocapture` runs more cycles, and
@@ -12,6 +14,7 @@
 mod check;
 mod corpus;
 mod load;
+mod moving;
 mod oracle;
 mod power;
 
@@ -63,6 +66,10 @@ fn run_through(mut run: Run<'_>) {
         server = run.start();
         let is_last = cycle + 1 == run.cycles;
         run.check(server.connection(), cycle, is_last || cycle.is_multiple_of(ALL_CHECKED_EVERY));
+        if is_last {
+            moving::end(server.connection());
+            run.check(server.connection(), cycle, true);
+        }
         run.report_progress(cycle);
     }
     drop(server);
@@ -89,6 +96,8 @@ struct Run<'a> {
 #[derive(Default)]
 struct Seen {
     in_flight: u64,
+    /// Moves that were begun.
+    moves: u64,
     killed_opening: u64,
     /// Kills that left a segment or a manifest half written.
     killed_sealing: u64,
@@ -120,7 +129,8 @@ impl<'a> Run<'a> {
         let log: File = OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
         let dimension = self.corpus.dimension.to_string();
         let seal_kib = self.corpus.seal_kib.to_string();
-        let environment = [("PINYON_LOG", "pinyon_shard=info"), ("PINYON_SEAL_KIB", &seal_kib)];
+        let environment =
+            [("PINYON_LOG", "pinyon_shard=info,pinyon_core=info"), ("PINYON_SEAL_KIB", &seal_kib)];
         Starting::new(&self.data_dir, &["--vector-dimension", &dimension], &environment, log.into())
     }
 
@@ -149,16 +159,13 @@ impl<'a> Run<'a> {
                     );
                 });
             }
+            let names: Vec<&str> = self.corpus.tenants.iter().map(|one| &*one.name).collect();
+            let (connection, seed) = (&connection, self.rng.below(u64::MAX));
+            let moving = scope.spawn(move || moving::move_until_dead(&names, connection, seed));
             std::thread::sleep(life);
             is_ending.store(true, Ordering::SeqCst);
-            match &self.disk {
-                None => server.kill(),
-                Some(disk) => {
-                    // Stopped first: a process that goes on would be told that what fails now was written.
-                    server.stop();
-                    disk.cut(self.cuts, || server.kill());
-                }
-            }
+            end(&mut server, self.disk.as_ref(), self.cuts);
+            self.seen.moves += moving.join().unwrap();
         });
         self.cuts += 1;
         self.seen.in_flight += self.clients.iter().filter(|client| client.in_flight.is_some()).count() as u64;
@@ -237,12 +244,13 @@ impl<'a> Run<'a> {
 
     fn conclude(self) {
         let (seals, merges) = (self.said("memtable sealed"), self.said("segments merged"));
+        let switches = self.said("tenant switched to another shard");
         let (counts, seen, cycles) = (self.counts(), &self.seen, self.cycles);
         let how = self.disk.as_ref().map_or("kills".into(), |disk| format!("power cuts on {}", disk.kind));
         println!(
             "{cycles} {how} in {:.0?}: {} writes of {} documents acknowledged, {} reads, {} in flight at kills, 0 lost; {} of \
              {} documents there at the end, {} compared whole; {seals} seals and {merges} merges in the killed lives, {} kills \
-             in the midst of one, {} while opening; slowest start {:.0?}",
+             in the midst of one, {} while opening; {switches} of {} moves switched; slowest start {:.0?}",
             self.began.elapsed(),
             counts.writes,
             counts.documents,
@@ -253,14 +261,32 @@ impl<'a> Run<'a> {
             counts.checked,
             seen.killed_sealing,
             seen.killed_opening,
+            seen.moves,
             seen.slowest_start,
         );
         // Kills that never met a write, a seal or a merge would prove nothing.
         assert!(seen.in_flight >= cycles / 2, "only {} writes were in flight", seen.in_flight);
         assert!(seals as u64 >= cycles && merges as u64 >= cycles / 4, "{seals} seals, {merges} merges");
+        assert!(
+            switches as u64 >= cycles && seen.moves > cycles,
+            "{switches} of {} moves switched",
+            seen.moves
+        );
         assert!(cycles < 20 || seen.killed_opening > 0, "no kill met a start");
         let dir = self.log.parent().unwrap().to_owned();
         drop(self.disk);
         std::fs::remove_dir_all(dir).unwrap();
+    }
+}
+
+/// Kills the server, or cuts the power under it.
+fn end(server: &mut Server, disk: Option<&Disk>, cuts: u64) {
+    match disk {
+        None => server.kill(),
+        Some(disk) => {
+            // Stopped first: a process that goes on would be told that what fails now was written.
+            server.stop();
+            disk.cut(cuts, || server.kill());
+        }
     }
 }

@@ -35,6 +35,7 @@ mod opening;
 mod packing;
 mod raw;
 mod readers;
+mod rebuilding;
 mod redb_store;
 mod rewrite;
 mod routing_table;

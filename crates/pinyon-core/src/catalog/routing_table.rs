@@ -15,7 +15,7 @@ use super::{
 };
 use arc_swap::ArcSwap;
 use pinyon_storage::{io::SharedIo, witness::Witness};
-use pinyon_types::{Epoch, NamespaceId, ShardId, TenantId};
+use pinyon_types::{Epoch, ShardId, TenantId};
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
@@ -295,34 +295,6 @@ impl RoutingTable {
         writer.write(&mut draft)?;
         self.view.store(Arc::new(draft.into_view()));
         Ok(())
-    }
-
-    /// Replaces every assignment: how `doctor` rebuilds the table from the shards. The epoch moves beyond `seen`.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn replace_all(
-        &self,
-        assignments: Vec<(TenantId, NamespaceId, ShardId)>,
-        seen: Epoch,
-    ) -> Result<(), CatalogError> {
-        let _one_at_a_time = lock(&self.upkeep);
-        let mut writer = lock(&self.writer);
-        let old = self.view.load_full();
-        let epoch = writer.store.epoch().max(seen).next();
-        let mut view = View { epoch, tenants: Default::default(), ..View::clone(&old) };
-        let highest = assignments.iter().map(|(_, namespace, _)| namespace.get()).max().unwrap_or(0);
-        for (tenant, namespace, shard) in assignments {
-            let old = old.get(tenant.as_str()).filter(|old| old.shard == shard);
-            let pin = old.map_or(Pin::Explicit, |old| old.pin);
-            let position_base = old.map_or(0, |old| old.position_base);
-            view.tenants.set(tenant, Assignment { namespace, shard, epoch, pin, position_base });
-        }
-        writer.stored.next_namespace = writer.stored.next_namespace.max(highest + 1);
-        writer.fold_all(&view, Vec::new())?;
-        self.view.store(Arc::new(view));
-        drop(writer);
-        self.export()
     }
 
     pub(super) fn publish(&self, change: impl FnOnce(&mut View)) {

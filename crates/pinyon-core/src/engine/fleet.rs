@@ -27,6 +27,16 @@ impl Fleet {
         Self { clock, members, shard_prefix, tenant_loads, began_us }
     }
 
+    /// Says in the log which shards are kept out, and why.
+    pub(super) fn name_kept_out(shard_prefix: &str, members: &[Member]) {
+        for (number, quarantine) in (0..).zip(members.iter().map(Member::quarantine)) {
+            if let Some(quarantine) = quarantine {
+                let shard = format!("{shard_prefix}-{}", ShardId::new(number));
+                tracing::error!(shard, "{quarantine}; everything else is served");
+            }
+        }
+    }
+
     /// A shard's name: `tenant-shard-2`.
     pub(crate) fn index_name(&self, shard: ShardId) -> String {
         format!("{}-{shard}", self.shard_prefix)

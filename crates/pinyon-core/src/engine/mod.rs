@@ -76,7 +76,10 @@ use pinyon_types::{Clock, NamespaceId, SeqNo, ShardId, UniqueId};
 use shards::Places;
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 /// An open engine. Cheap to clone; clones are the same engine. The last one dropped stops its threads.
@@ -106,6 +109,8 @@ pub(crate) struct Inner {
     places: Option<Places>,
     /// Held while a shard is opened again.
     reopening: Mutex<()>,
+    /// Whether moves are worked at: not before it is known that the routing table is not older than the shards.
+    moves_tenants: AtomicBool,
     /// What readers of copies that are closed are told of their positions.
     frozen_positions: ArcSwap<BTreeMap<NamespaceId, SeqNo>>,
     /// Held from closing a tenant's old route until the new one is known.
@@ -170,7 +175,7 @@ struct Upkeep {
 #[derive(Debug)]
 struct Work {
     /// First, so that no move goes on at a shard that nobody keeps.
-    movers: Movers,
+    movers: Option<Movers>,
     deriving: Deriving,
     _keepings: Vec<Keeping>,
     _watching: Watching,
@@ -192,9 +197,17 @@ impl Upkeep {
         drop(self.lock().take());
     }
 
+    /// Begins to work at moves.
+    fn begin_moves(&self, inner: &Arc<Inner>) {
+        inner.moves_tenants.store(true, Ordering::Release);
+        if let Some(work) = &mut *self.lock() {
+            work.movers.get_or_insert_with(|| Work::movers(inner));
+        }
+    }
+
     /// Asks who works at moves, if somebody does.
     fn with_movers<T>(&self, ask: impl FnOnce(Option<&Movers>) -> T) -> T {
-        ask(self.lock().as_ref().map(|work| &work.movers))
+        ask(self.lock().as_ref().and_then(|work| work.movers.as_ref()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Work>> {
@@ -203,6 +216,10 @@ impl Upkeep {
 }
 
 impl Work {
+    fn movers(inner: &Arc<Inner>) -> Movers {
+        Movers::begin(Arc::clone(inner) as _, inner.settings.moves)
+    }
+
     fn begin(inner: &Arc<Inner>, keepers: &Keepers, scrubber: &Scrubber) -> Self {
         scrubber.verify_at_start(inner);
         let shards: Vec<Shard> = inner.fleet.local().map(|(_, shard)| shard).collect();
@@ -215,7 +232,7 @@ impl Work {
             }
         };
         let deriving = keepers.derive(shards, rest);
-        let movers = Movers::begin(Arc::clone(inner) as _, inner.settings.moves);
+        let movers = inner.moves_tenants.load(Ordering::Acquire).then(|| Self::movers(inner));
         Self { movers, deriving, _keepings: keepings, _watching: scrubber.watch(inner) }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 use pinyon_planted::is_planted;
 use pinyon_shard::{Birth, Shard};
 use pinyon_storage::io::{LockGuard, SharedIo, lock_holder};
-use pinyon_types::{Epoch, ShardId};
+use pinyon_types::Epoch;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -64,6 +64,7 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let engine = Self::open_unchecked(dir, settings, pools, lock)?;
         engine.inner.routing.check_epoch(engine.epoch_seen())?;
+        engine.upkeep.begin_moves(&engine.inner);
         // What it took to read the routing table serves the next engine that is opened.
         engine.inner.routing.rest();
         Ok(engine)
@@ -108,7 +109,9 @@ impl Engine {
         let removed = settings.environment.io().remove_tree(home);
         removed.map_err(|error| EngineError::io(home, &error))?;
         let routing = open_catalog(home, &settings)?;
-        Self::open_home((home, home), settings, routing, Arc::clone(&self.inner.lock), pools)
+        let engine = Self::open_home((home, home), settings, routing, Arc::clone(&self.inner.lock), pools)?;
+        engine.upkeep.begin_moves(&engine.inner);
+        Ok(engine)
     }
 
     /// Opens the engine as it is, to look at it: one whose routing table cannot be read is kept out as a whole.
@@ -216,7 +219,7 @@ impl Engine {
         lock: Arc<dyn LockGuard>,
         pools: &Pools,
     ) -> Result<Self, EngineError> {
-        name_kept_out(&settings, &shards);
+        Fleet::name_kept_out(&settings.shard_prefix, &shards);
         let clock = Arc::clone(&pools.clock);
         let fleet = Arc::new(Fleet::new(shards, settings.shard_prefix.clone(), Arc::clone(&clock)));
         let cross_shard = CrossShard::new(settings.cross_shard, &clock);
@@ -233,6 +236,7 @@ impl Engine {
             lost,
             places,
             reopening: Default::default(),
+            moves_tenants: Default::default(),
             frozen_positions: Default::default(),
             rerouting: Default::default(),
             scrubbed: Default::default(),
@@ -265,16 +269,6 @@ impl Engine {
 
     pub(crate) fn epoch_seen(&self) -> Epoch {
         self.inner.fleet.backends().map(|(_, shard)| shard.epoch_seen()).max().unwrap_or(Epoch::ZERO)
-    }
-}
-
-/// Says which shards are kept out, and why.
-fn name_kept_out(settings: &EngineSettings, shards: &[Member]) {
-    for (number, quarantine) in (0..).zip(shards.iter().map(Member::quarantine)) {
-        if let Some(quarantine) = quarantine {
-            let shard = format!("{}-{}", settings.shard_prefix, ShardId::new(number));
-            tracing::error!(shard, "{quarantine}; everything else is served");
-        }
     }
 }
 

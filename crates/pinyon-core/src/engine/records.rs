@@ -6,9 +6,8 @@ use pinyon_backend::{BackendError, Change, Receipt, Until, WriteError};
 use pinyon_types::{Filter, Invalid, Record, RecordId, SeqNo, TenantId};
 use std::time::Duration;
 
-/// Times that a write is routed again, because its tenant's route changed meanwhile: a change is a commit of the catalog, which may
-/// take long on a slow disk.
-const REROUTES: usize = 2_000;
+/// How long a write is routed again because its tenant's route changes: that is a commit of the catalog, which may take long on a slow disk.
+const REROUTED_MAX: Duration = Duration::from_secs(30);
 const REROUTE_PAUSE: Duration = Duration::from_millis(1);
 
 impl Engine {
@@ -34,7 +33,7 @@ impl Engine {
 impl Inner {
     /// Writes to wherever a tenant lives, which is placed if it is new; routed again as often as its route changes meanwhile.
     fn write(&self, tenant: &TenantId, mut change: Change) -> Result<Receipt, EngineError> {
-        let mut reroutes = 0..REROUTES;
+        let until = Until::within(&*self.clock, REROUTED_MAX);
         loop {
             let home = self.home_or_place(tenant)?;
             let (assignment, namespace) = (home.assignment, &home.namespace);
@@ -45,7 +44,7 @@ impl Inner {
                 }
                 // The route changed between look-up and write, or is about to.
                 Err(WriteError::Refused { error: BackendError::Closed { .. }, change: Some(change) })
-                    if reroutes.next().is_some() =>
+                    if !until.is_over() =>
                 {
                     // If it takes no changes no other route will come.
                     self.routing.check_changes()?;

@@ -102,6 +102,7 @@ impl Mover {
         source.backend.open(&source.namespace)?;
         // Who began before the copy was entered would find it too.
         self.wait_for(&self.ground.routing().begin_generation(), pace)?;
+        source.backend.adopt(&source.namespace, Until::NEVER)?;
         self.progress.rows_in_all.store(source.count()?, Relaxed);
         let copier = Copier { source, target, pace: Arc::clone(pace) as _ };
         let at_once = Copier { pace: Arc::new(pace.unlimited()), ..copier.clone() };
@@ -200,7 +201,11 @@ impl Mover {
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Some(touched);
         let switch = Switch { position_base, now_us: self.now_us() };
         match planning::switch(self.ground.routing(), self.id, switch) {
-            Ok(_) => Ok(()),
+            Ok(epoch) => {
+                let (from, to) = (entered.record.source.shard, entered.record.target.shard);
+                tracing::info!(job = self.id.get(), %from, %to, %epoch, "tenant switched to another shard");
+                Ok(())
+            }
             Err(NotCommitted::Unknown(error)) => self.settle_switch(entered, &error.to_string()),
             Err(error) => Err(error.into()),
         }

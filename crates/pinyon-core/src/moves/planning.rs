@@ -108,7 +108,7 @@ pub(crate) fn enter(routing: &RoutingTable, request: &MoveRequest, now_us: u64) 
         let record = MoveRecord {
             source: CopyPlace { shard: home.shard, number: home.namespace },
             target: CopyPlace { shard: *to, number: draft.fresh_number() },
-            source_epoch: home.epoch,
+            source_epoch: epoch,
             switched: Epoch::ZERO,
         };
         let job = Job {
@@ -119,6 +119,9 @@ pub(crate) fn enter(routing: &RoutingTable, request: &MoveRequest, now_us: u64) 
             ..Job::default()
         };
         draft.put_job(id, record.job(MovePhase::Copying, job))?;
+        // The source adopts its copy anew at this epoch: then its shard tells of a table that went back behind it, which would give the
+        // target's number to somebody else.
+        draft.assign(tenant.clone(), Assignment { epoch, ..home });
         put_leftover(draft, record.target, tenant.as_str(), (Leftover::Incoming, id, epoch, now_us))?;
         Ok(id)
     })

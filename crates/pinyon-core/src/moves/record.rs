@@ -92,7 +92,7 @@ pub(super) struct CopyPlace {
 pub(super) struct MoveRecord {
     pub(super) source: CopyPlace,
     pub(super) target: CopyPlace,
-    /// The epoch at which the tenant was assigned to the source.
+    /// The epoch at which the tenant was assigned to the source: that of the plan.
     pub(super) source_epoch: Epoch,
     /// The epoch of the switch; zero before it.
     pub(super) switched: Epoch,

@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod machine;
 mod memory;
+mod moves;
 mod partial;
 mod requests;
 mod setting;
@@ -205,7 +206,7 @@ pub fn engine_settings(merged: &Partial) -> Result<EngineSettings, ConfigError> 
         scrub_period: disk::scrub_period(merged.scrub_hours),
         verified_at_start: pinyon_core::VERIFIED_AT_START,
         shape_source: ShapeSource::Settings,
-        moves: pinyon_core::MoveSettings::default(),
+        moves: moves::settings(merged)?,
         environment: pinyon_core::Environment::system(),
         answer_bytes_max: answer_bytes(merged.answer_mib)?,
         missing_fields: MissingFields::from_name(&text(&merged.missing_fields, "exclude"))

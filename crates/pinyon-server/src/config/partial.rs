@@ -187,6 +187,14 @@ settings! {
         /// Hours in which every file is read again once, to find what the disk has lost; 0 never.
         scrub_hours: u64 = |settings| settings.engine.scrub_period.map_or(0, |period| period.as_secs() / 3600).to_string();
     }
+    "Moves" {
+        /// Tenants of an index that are moved at once, 1 to 64; others wait.
+        moves_at_once: usize = |settings| settings.engine.moves.at_once.to_string();
+        /// Records a second that one move reads at most; 0 for no limit.
+        move_rows_per_second: u64 = |settings| settings.engine.moves.rows_per_second.to_string();
+        /// MiB of records a second that one move reads at most; 0 for no limit.
+        move_mib_per_second: u64 = |settings| (settings.engine.moves.bytes_per_second >> 20).to_string();
+    }
     "Thresholds of health and advice" {
         /// Vectors above which a shard is overloaded.
         max_vectors_per_shard: u64 = |settings| settings.engine.thresholds.vectors_per_shard_max.to_string();

@@ -23,9 +23,12 @@ fn settings_of_moves() -> EngineSettings {
 
 /// An engine whose moves go on only where a test takes a step.
 fn stepped(io: &SharedIo) -> Engine {
+    Engine::open(Path::new("/data"), stepped_settings(io)).unwrap()
+}
+
+fn stepped_settings(io: &SharedIo) -> EngineSettings {
     let environment = Environment::stepped(Arc::clone(io));
-    let settings = EngineSettings { catalog: crate::CatalogKind::File, environment, ..settings_of_moves() };
-    Engine::open(Path::new("/data"), settings).unwrap()
+    EngineSettings { catalog: crate::CatalogKind::File, environment, ..settings_of_moves() }
 }
 
 fn id(number: u64) -> RecordId {
@@ -268,7 +271,8 @@ fn a_move_that_is_aborted_leaves_the_tenant_where_it_was_and_nothing_elsewhere()
     engine.abort_move(begun.id).unwrap();
     assert_eq!(end(&engine, &begun).phase, MovePhase::Aborted);
     assert_eq!(engine.abort_move(begun.id).unwrap().phase, MovePhase::Aborted, "may be asked for twice");
-    assert_eq!((engine.lookup("acme").unwrap().unwrap(), records(&engine, "acme")), (home, 3_000));
+    let now = engine.lookup("acme").unwrap().unwrap();
+    assert_eq!((now.shard, now.namespace, records(&engine, "acme")), (home.shard, home.namespace, 3_000));
     upsert(&engine, "acme", 0..10, 2);
     assert_eq!(version_of(&engine, "acme", 3), Some(2));
     assert_tidy(&engine);
@@ -342,4 +346,54 @@ fn a_reader_that_began_before_the_switch_reads_to_its_end() {
     assert_tidy(&engine);
     drop(engine);
     remove(&dir);
+}
+
+/// Repairs an engine that does not open.
+fn repair_if_need_be(io: &SharedIo, context: &str) {
+    let (dir, settings) = (Path::new("/data"), stepped_settings(io));
+    if Engine::open(dir, settings.clone()).is_err() {
+        let engine = Engine::open_for_repair(dir, settings).unwrap();
+        let (_, left) = engine.repair().unwrap();
+        assert_eq!(left.findings, [], "{context}");
+    }
+}
+
+/// The catalog's only file goes back to what it was before the move, or is lost: whichever copy counts has all that was acknowledged.
+#[test]
+fn a_catalog_that_went_back_behind_a_move_is_noticed_and_rebuilt_from_the_copies() {
+    let entries = Path::new("/data/catalog/file/entries");
+    for (steps, is_lost) in (0..5).flat_map(|steps| [(steps, false), (steps, true)]) {
+        let io: SharedIo = Arc::new(MemoryIo::new());
+        let engine = stepped(&io);
+        upsert(&engine, "acme", 0..50, 1);
+        let before = io.read(entries).unwrap();
+        engine.move_tenant("acme", elsewhere(&engine, "acme"), "").unwrap();
+        (0..steps).for_each(|_| {
+            engine.step();
+        });
+        let versions = if steps == 0 { 1 } else { 2 };
+        if steps > 0 {
+            upsert(&engine, "acme", 40..60, 2);
+        }
+        drop(engine);
+        match is_lost {
+            true => io.remove(entries).unwrap(),
+            false => pinyon_storage::io::write_file_atomically(&*io, entries, &before).unwrap(),
+        }
+        let context = format!("{steps} steps, lost: {is_lost}");
+        repair_if_need_be(&io, &context);
+        let engine = stepped(&io);
+        while engine.step() {}
+        let count = if versions == 1 { 50 } else { 60 };
+        assert_eq!(records(&engine, "acme"), count, "{context}");
+        assert_eq!(version_of(&engine, "acme", 45), Some(versions), "{context}");
+        let all = engine.query_vector(VectorQuery::dense(vec![1.0; 8], Reach::All, 1_000)).unwrap();
+        assert_eq!(all.results.len() as u64, count, "{context}: nothing is found twice");
+        // A tenant that comes then is given no number that somebody's records have.
+        engine.assign("new", 0).unwrap();
+        (0..4).for_each(|number| assert!(engine.place(&format!("new-{number}")).is_ok()));
+        for tenant in ["new", "new-0", "new-1", "new-2", "new-3"] {
+            assert_eq!(records(&engine, tenant), 0, "{context}");
+        }
+    }
 }
