@@ -206,7 +206,7 @@ fn the_command_line_moves_tenants_of_a_server_and_of_a_directory() {
     let again = pinyon(&["move", "acme", "--to", &other(1), "--server", &url]);
     assert!(again.status.code() == Some(1) && out(&again).contains("lives there already"), "{}", out(&again));
     let assigned = pinyon(&["tenants", "--assign", "acme", "--shard", &other(2), "--json", "--server", &url]);
-    assert!(out(&assigned).contains(&format!("\"shard_id\": {}", other(2))), "{}", out(&assigned));
+    assert!(out(&assigned).contains(&format!("\"shard_id\":{}", other(2))), "{}", out(&assigned));
     let listed = pinyon(&["moves", "--json", "--server", &url]);
     let list: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(list["moves"].as_array().unwrap().len(), 2, "{list}");

@@ -51,7 +51,7 @@ pub struct MoveInfo {
     /// Seconds that copying and comparing will take, about; nothing where that cannot be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds_left: Option<f64>,
-    /// Milliseconds for which the tenant's writers waited at the switch.
+    /// Milliseconds for which the tenant's writers waited at the switch; 0 again once the move is over.
     pub closed_ms: f64,
     /// Whom it waits for: `readers` that began before.
     #[serde(default, skip_serializing_if = "Option::is_none")]

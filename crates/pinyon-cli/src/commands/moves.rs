@@ -128,10 +128,7 @@ pub fn sentence(one: &MoveInfo) -> String {
     let MoveInfo { id, tenant_id, from_shard, to_shard, phase, .. } = one;
     let error = one.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
     match phase.as_str() {
-        "done" => format!(
-            "{tenant_id} lives on shard {to_shard} now; its writers waited {:.1} ms at the switch (move {id})",
-            one.closed_ms
-        ),
+        "done" => format!("{tenant_id} lives on shard {to_shard} now (move {id})"),
         "aborted" | "failed" => format!("{tenant_id} stays on shard {from_shard}: move {id} {phase}{error}"),
         _ => format!("{tenant_id} moves from shard {from_shard} to {to_shard}: move {id} is {phase}{error}"),
     }

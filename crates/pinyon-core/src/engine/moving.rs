@@ -28,7 +28,7 @@ impl Engine {
         let (inner, tenant, to) = (&self.inner, TenantId::new(tenant)?, ShardId::new(to));
         if to.get() >= inner.settings.shards {
             let problem = format!("must be 0 to {}, is {to}", inner.settings.shards - 1);
-            return Err(Invalid::new("to", problem).into());
+            return Err(Invalid::new("shard_id", problem).into());
         }
         inner.settings.check_disk()?;
         // Nobody is sent to a shard that cannot take them in.
