@@ -3,7 +3,7 @@
 
 use crate::{
     Engine, EngineError, ErrorCode, QuarantineReason, QuarantinedShard,
-    catalog::{Assignment, CopyToDrop, Leftover},
+    catalog::{Assignment, CopyToDrop, Leftover, View},
 };
 use pinyon_backend::CopyEntry;
 use pinyon_types::{Epoch, NamespaceId, ShardId, TenantId};
@@ -91,7 +91,9 @@ impl Engine {
             let unreadable = Finding::of(FindingKind::Unreadable, lost.problem.clone());
             return Diagnosis { tenants: 0, namespaces: 0, findings: vec![unreadable] };
         }
-        let homes = self.homes();
+        // One state of the table, held to the end: a tenant that moves meanwhile is where it says.
+        let routes = self.inner.routing.routes();
+        let homes = self.homes(&routes);
         let mut findings = Vec::new();
         let (have, seen) = (self.inner.routing.epoch(), self.epoch_seen());
         if seen > have {
@@ -99,8 +101,8 @@ impl Engine {
             findings.push(Finding::of(FindingKind::RolledBack, message));
         }
         findings.extend(self.quarantined().iter().map(kept_out));
-        findings.extend(homes.iter().filter_map(|(tenant, homes)| self.examine(tenant, homes)));
-        findings.extend(self.without_shard(&homes));
+        findings.extend(homes.iter().filter_map(|(tenant, homes)| self.examine(tenant, homes, &routes)));
+        findings.extend(self.without_shard(&homes, &routes));
         Diagnosis { tenants: self.inner.routing.len(), namespaces: homes.len(), findings }
     }
 
@@ -116,7 +118,7 @@ impl Engine {
             return Err(EngineError::new(ErrorCode::FailedPrecondition, message));
         }
         if before.findings.iter().any(|finding| finding.kind.is_repairable()) {
-            let homes = self.homes();
+            let homes = self.homes(&self.inner.routing.routes());
             let mut table: BTreeMap<TenantId, (NamespaceId, ShardId)> = BTreeMap::new();
             let known = self.inner.routing.all();
             table.extend(known.into_iter().map(|(tenant, one)| (tenant, (one.namespace, one.shard))));
@@ -147,13 +149,18 @@ impl Engine {
 
     /// Where tenants' records are. Where the routing table went back its word on which copy is whose counts for nothing: of several
     /// copies the one is the tenant's that was adopted last.
-    fn homes(&self) -> BTreeMap<TenantId, Vec<Home>> {
+    fn homes(&self, routes: &View) -> BTreeMap<TenantId, Vec<Home>> {
         let mut homes: BTreeMap<TenantId, Vec<Home>> = BTreeMap::new();
         let went_back = self.went_back();
         let mut adopted: BTreeMap<TenantId, Epoch> = BTreeMap::new();
         let copies: Vec<(ShardId, CopyEntry)> = match went_back {
             true => self.inner.copies().collect(),
-            false => self.inner.owned_copies().collect(),
+            false => {
+                let is_owned = |(shard, copy): &(ShardId, CopyEntry)| {
+                    routes.copies_to_drop().get(*shard, copy.namespace.id()).is_none()
+                };
+                self.inner.copies().filter(is_owned).collect()
+            }
         };
         for (shard, CopyEntry { namespace, records }) in copies {
             let latest = adopted.entry(namespace.name().clone()).or_insert(Epoch::ZERO);
@@ -187,8 +194,7 @@ impl Engine {
     }
 
     /// Tenants without records that live nowhere. Those with records are told of by where these are.
-    fn without_shard(&self, homes: &BTreeMap<TenantId, Vec<Home>>) -> Vec<Finding> {
-        let routes = self.inner.routing.routes();
+    fn without_shard(&self, homes: &BTreeMap<TenantId, Vec<Home>>, routes: &View) -> Vec<Finding> {
         let is_astray = |(tenant, one): &(&TenantId, &Assignment)| {
             self.inner.fleet.member(one.shard).is_err() && !homes.contains_key(*tenant)
         };
@@ -203,7 +209,7 @@ impl Engine {
         findings
     }
 
-    fn examine(&self, tenant: &TenantId, homes: &[Home]) -> Option<Finding> {
+    fn examine(&self, tenant: &TenantId, homes: &[Home], routes: &View) -> Option<Finding> {
         let name = |shard: ShardId| self.inner.index_name(shard);
         let found = |kind, message: String| {
             Some(Finding { tenant: Some(tenant.clone()), ..Finding::of(kind, message) })
@@ -217,7 +223,7 @@ impl Engine {
             );
             return found(FindingKind::Split, message);
         };
-        match self.inner.routing.lookup(tenant.as_str()) {
+        match routes.get(tenant.as_str()) {
             None => found(
                 FindingKind::Unrouted,
                 format!(

@@ -58,7 +58,7 @@ pub(crate) use readers::{EarlierReaders, ReadGeneration};
 pub(crate) use store::Change as StoreChange;
 #[cfg(test)]
 pub(crate) use store::remove_tree;
-pub(crate) use view::Routes;
+pub(crate) use view::{Routes, View};
 
 pub use codec::StoredSettings;
 pub use routing_table::{AssignRequest, RoutingTable};
