@@ -153,15 +153,9 @@ impl Engine {
         let mut homes: BTreeMap<TenantId, Vec<Home>> = BTreeMap::new();
         let went_back = self.went_back();
         let mut adopted: BTreeMap<TenantId, Epoch> = BTreeMap::new();
-        let copies: Vec<(ShardId, CopyEntry)> = match went_back {
-            true => self.inner.copies().collect(),
-            false => {
-                let is_owned = |(shard, copy): &(ShardId, CopyEntry)| {
-                    routes.copies_to_drop().get(*shard, copy.namespace.id()).is_none()
-                };
-                self.inner.copies().filter(is_owned).collect()
-            }
-        };
+        let counts =
+            |(shard, copy): &(ShardId, CopyEntry)| went_back || routes.is_owned(*shard, copy.namespace.id());
+        let copies = self.inner.copies().filter(counts);
         for (shard, CopyEntry { namespace, records }) in copies {
             let latest = adopted.entry(namespace.name().clone()).or_insert(Epoch::ZERO);
             let of_tenant = homes.entry(namespace.name().clone()).or_default();

@@ -1,7 +1,8 @@
 //! Leaving nothing of a tenant behind: neither in the table nor in the files of its store.
 
 use super::{
-    codec,
+    codec::{self, CopyToDrop},
+    draft::NotCommitted,
     layout::{DECLARED, REMOVED_KEY},
     routing_table::{RoutingTable, lock},
     store::{CatalogError, Change},
@@ -9,7 +10,7 @@ use super::{
     writer::Writer,
 };
 use pinyon_types::TenantId;
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 impl RoutingTable {
     /// Remembers or forgets that a namespace was made explicitly; durable when this returns. What is forgotten stays in the store's files
@@ -64,6 +65,24 @@ impl RoutingTable {
         writer.fold_all(&view, others)?;
         self.view.store(Arc::new(view));
         Ok(true)
+    }
+
+    /// Strikes the copies of a tenant that no move will drop, once they are gone: those that a repair found left over.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn strike_copies(&self, tenant: &TenantId) -> Result<(), CatalogError> {
+        let struck = self.change(|draft| {
+            let of_tenant = |(_, _, copy): &(_, _, &CopyToDrop)| copy.tenant == tenant.as_str();
+            let left: Vec<_> = draft.view().copies_to_drop().iter().filter(of_tenant).collect();
+            let left: Vec<_> = left.into_iter().map(|(shard, number, _)| (shard, number)).collect();
+            left.into_iter().for_each(|(shard, number)| draft.remove_copy(shard, number));
+            Ok::<_, Infallible>(())
+        });
+        struck.map_err(|error| match error {
+            NotCommitted::Refused(never) => match never {},
+            NotCommitted::Unavailable(error) | NotCommitted::Unknown(error) => error,
+        })
     }
 
     /// Writes the store and `catalog.json` anew, without anything of what was ever removed.

@@ -222,7 +222,7 @@ impl RoutingTable {
     /// tenant lives now.
     ///
     /// # Errors
-    /// The store's; nothing was assigned, and nothing will be until a restart.
+    /// The store's; nothing was assigned as far as is known, and nothing will be until the store was read again.
     pub fn assign(&self, requests: Vec<AssignRequest>) -> Result<Vec<Assignment>, CatalogError> {
         let pending = Arc::new(Pending { requests, outcome: Mutex::new(None) });
         lock(&self.queue).push_back(Arc::clone(&pending));

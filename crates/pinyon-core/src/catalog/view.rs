@@ -93,6 +93,11 @@ impl View {
         &self.copies_to_drop
     }
 
+    /// Whether a copy on a shard is a tenant's, for all that is known.
+    pub(crate) fn is_owned(&self, shard: ShardId, number: NamespaceId) -> bool {
+        self.copies_to_drop.get(shard, number).is_none()
+    }
+
     /// To be held by whoever reads by this state, until the last shard has been asked.
     pub(crate) fn generation(&self) -> Arc<ReadGeneration> {
         Arc::clone(&self.generation)

@@ -53,6 +53,7 @@ impl Engine {
         for (_, shard) in inner.fleet.local() {
             erased = erased.and(shard.erase(&tenant)?);
         }
+        inner.routing.strike_copies(&tenant)?;
         inner.routing.rewrite()?;
         let is_held_by_readers = self.wait_for_readers(&erased);
         let not_touched = inner.not_touched();

@@ -79,11 +79,6 @@ impl FleetView<'_> {
         let within = shards.map(|shard| (shard, Within::Everything(left_out.on(shard).cloned()))).collect();
         Targets { within, generation: Some(self.routes.generation()) }
     }
-
-    /// Whether a copy on a shard is a tenant's.
-    pub(crate) fn is_owned(&self, shard: ShardId, copy: NamespaceId) -> bool {
-        self.routes.copies_to_drop().get(shard, copy).is_none()
-    }
 }
 
 /// The shards of these tenants, each for those that live there; a tenant that is named twice counts once.

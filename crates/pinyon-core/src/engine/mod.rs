@@ -150,8 +150,8 @@ impl Inner {
     /// Every tenant's copy on shards that are served and answer, by shard.
     pub(crate) fn owned_copies(&self) -> impl Iterator<Item = (ShardId, CopyEntry)> {
         // A view before the copies: one that was its tenant's then is there, or was left a moment ago.
-        let view = self.view();
-        self.copies().filter(move |(shard, copy)| view.is_owned(*shard, copy.namespace.id()))
+        let routes = self.routing.routes();
+        self.copies().filter(move |(shard, copy)| routes.is_owned(*shard, copy.namespace.id()))
     }
 
     /// Every copy that shards hold which are served and answer, by shard; those that are no tenant's too.

@@ -31,8 +31,6 @@ const ROUNDS_STUCK_MAX: u32 = 10;
 /// Longest that writers wait before the switch is sent; then they go on, and it is tried again.
 const CLOSED_MAX: Duration = Duration::from_secs(2);
 const MOMENT: Duration = Duration::from_millis(2);
-/// Between two tries to read a catalog of which nobody knows what it holds.
-const READ_AGAIN_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why an attempt ended without its phase being over.
 #[derive(Debug)]
@@ -41,6 +39,9 @@ pub(super) enum Trouble {
     Ended,
     /// Another attempt may do better.
     Later(String),
+    /// Nobody knows what became of the switch. The source stays closed until the catalog was read again: what one copy took may be out of
+    /// sight.
+    Unknown(String),
     /// It cannot be done.
     Fatal(String),
 }
@@ -75,7 +76,12 @@ impl Mover {
 
     /// Does what the move's phase asks for; says whether the move is over.
     pub(super) fn attempt(&self) -> Result<bool, Trouble> {
-        let Some(entered) = Entered::find(self.ground.routing(), self.id) else { return Ok(true) };
+        let routing = self.ground.routing();
+        // What readers see may not be what a restart would find.
+        if !routing.takes_changes() {
+            routing.read_again().map_err(|error| Trouble::Later(error.to_string()))?;
+        }
+        let Some(entered) = Entered::find(routing, self.id) else { return Ok(true) };
         let environment = self.ground.environment().clone();
         let pace = Arc::new(Throttle::new(environment, self.rates, Arc::clone(&self.progress)));
         *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pace));
@@ -99,7 +105,7 @@ impl Mover {
         let source = self.side(entered.record.source, entered, entered.record.source_epoch)?;
         let target = self.side(entered.record.target, entered, Epoch::ZERO)?;
         // An attempt before this one may have been cut off.
-        source.backend.open(&source.namespace)?;
+        self.open(&source)?;
         // Who began before the copy was entered would find it too.
         self.wait_for(&self.ground.routing().begin_generation(), pace)?;
         source.backend.adopt(&source.namespace, Until::NEVER)?;
@@ -165,12 +171,17 @@ impl Mover {
         let closed_us = self.now_us();
         let switched = self.close_and_switch(entered, copier, watch);
         self.progress.closed_us.store(self.now_us().saturating_sub(closed_us), Relaxed);
-        if switched.is_err() {
-            let Side { backend, namespace } = &copier.source;
-            backend.open(namespace)?;
-            self.ground.freeze_position(namespace.id(), None);
+        if matches!(switched, Err(Trouble::Ended | Trouble::Later(_) | Trouble::Fatal(_))) {
+            self.open(&copier.source)?;
         }
         switched
+    }
+
+    /// Lets the tenant's writers go on at the source.
+    fn open(&self, source: &Side) -> Result<(), Trouble> {
+        source.backend.open(&source.namespace)?;
+        self.ground.freeze_position(source.namespace.id(), None);
+        Ok(())
     }
 
     fn close_and_switch(
@@ -206,28 +217,9 @@ impl Mover {
                 tracing::info!(job = self.id.get(), %from, %to, %epoch, "tenant switched to another shard");
                 Ok(())
             }
-            Err(NotCommitted::Unknown(error)) => self.settle_switch(entered, &error.to_string()),
+            Err(NotCommitted::Unknown(error)) => Err(Trouble::Unknown(error.to_string())),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Finds out what became of a switch. Until that is known nobody writes to the tenant: what one copy took may be out of sight.
-    fn settle_switch(&self, entered: &Entered, error: &str) -> Result<(), Trouble> {
-        let routing = self.ground.routing();
-        tracing::warn!(error, tenant = entered.job.tenant, "the outcome of a switch is not known");
-        while let Err(again) = routing.read_again() {
-            self.progress.set_trouble(Some(&again.to_string()));
-            if self.is_ended() {
-                // The tenant stays closed: who opens the engine next reads what there is.
-                return Ok(());
-            }
-            self.ground.environment().pause(READ_AGAIN_PAUSE);
-        }
-        let home = routing.routes().get(&entered.job.tenant);
-        if home.is_some_and(|home| home.namespace == entered.record.target.number) {
-            return Ok(());
-        }
-        Err(Trouble::Later(error.to_owned()))
     }
 
     /// Makes the target's copy known as the tenant's to its shard, and drops the source's once nobody reads it.
@@ -237,22 +229,13 @@ impl Mover {
         target.backend.adopt(&target.namespace, Until::NEVER)?;
         let source = self.side(entered.record.source, entered, switched)?;
         self.wait_for(&self.ground.routing().begin_generation(), pace)?;
-        let touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner).take();
         let copier = Copier { source, target, pace: Arc::clone(pace) as _ };
-        if let Some(mut touched) = touched {
-            let differing = copier.differences(&Within::default());
-            let noted = touched.take();
-            // Whoever tries again goes on with the same notes.
-            let (differing, noted) = match (differing, noted) {
-                (Ok(differing), Ok(noted)) => (differing, noted),
-                (differing, noted) => {
-                    *self.touched.lock().unwrap_or_else(PoisonError::into_inner) =
-                        noted.is_ok().then_some(touched);
-                    differing?;
-                    noted?;
-                    return Ok(());
-                }
-            };
+        // After a restart there are no notes, and what differs may be what clients changed.
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watch) = &mut *touched {
+            let differing = copier.differences(&Within::default())?;
+            let noted = watch.take()?;
+            *touched = None;
             if let Some(first) = differing.iter().find(|id| !is_noted(&noted, id)) {
                 return self.stop(first);
             }

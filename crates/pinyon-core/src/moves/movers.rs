@@ -10,6 +10,7 @@ use super::{
 use crate::catalog::JobId;
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -168,7 +169,10 @@ impl Shared {
 
     /// Makes one attempt; says whether there is to be another.
     fn attempt(&self, mover: &Mover) -> bool {
-        let trouble = match mover.attempt() {
+        let attempted = catch_unwind(AssertUnwindSafe(|| mover.attempt()));
+        // Another attempt begins with what the catalog has.
+        let panicked = |_| Err(Trouble::Later("it panicked, and is begun again".to_owned()));
+        let trouble = match attempted.unwrap_or_else(panicked) {
             Ok(is_over) => {
                 mover.progress.set_trouble(None);
                 return !is_over;
@@ -176,19 +180,13 @@ impl Shared {
             Err(Trouble::Ended) => return true,
             Err(Trouble::Fatal(error)) => match mover.fail(error) {
                 Ok(()) => return true,
-                Err(Trouble::Later(error) | Trouble::Fatal(error)) => error,
+                Err(Trouble::Later(error) | Trouble::Unknown(error) | Trouble::Fatal(error)) => error,
                 Err(Trouble::Ended) => return true,
             },
-            Err(Trouble::Later(error)) => error,
+            Err(Trouble::Later(error) | Trouble::Unknown(error)) => error,
         };
         if mover.progress.set_trouble(Some(&trouble)) {
             tracing::warn!(error = trouble, job = mover.id.get(), "a move waits and is tried again");
-        }
-        // A change of the catalog may have failed, and nobody else may be there to look.
-        if !self.ground.routing().takes_changes()
-            && let Err(error) = self.ground.routing().read_again()
-        {
-            tracing::warn!(error = %error, "the routing table was not read again");
         }
         self.wait_before_another(mover);
         true

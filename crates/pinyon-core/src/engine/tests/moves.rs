@@ -265,8 +265,8 @@ fn a_move_that_is_aborted_leaves_the_tenant_where_it_was_and_nothing_elsewhere()
         std::thread::yield_now();
     }
     assert_eq!(engine.inner.copies().count(), 2, "the copy is there");
-    let answer = |reach| engine.query_vector(VectorQuery::dense(vec![1.0; 8], reach, 3_000)).unwrap().results;
-    assert!(answer(Reach::All) == answer(Reach::Tenant("acme".into())), "and left out of searches");
+    let find = |reach| engine.query_vector(VectorQuery::dense(vec![1.0; 8], reach, 3_000)).unwrap().results;
+    assert!(find(Reach::All) == find(Reach::Tenant("acme".into())), "and left out of searches");
     assert_eq!(engine.namespaces("")[0].records, 3_000);
     engine.abort_move(begun.id).unwrap();
     assert_eq!(end(&engine, &begun).phase, MovePhase::Aborted);
@@ -371,7 +371,7 @@ fn a_catalog_that_went_back_behind_a_move_is_noticed_and_rebuilt_from_the_copies
         (0..steps).for_each(|_| {
             engine.step();
         });
-        let versions = if steps == 0 { 1 } else { 2 };
+        let (versions, count) = if steps == 0 { (1, 50) } else { (2, 60) };
         if steps > 0 {
             upsert(&engine, "acme", 40..60, 2);
         }
@@ -384,16 +384,17 @@ fn a_catalog_that_went_back_behind_a_move_is_noticed_and_rebuilt_from_the_copies
         repair_if_need_be(&io, &context);
         let engine = stepped(&io);
         while engine.step() {}
-        let count = if versions == 1 { 50 } else { 60 };
-        assert_eq!(records(&engine, "acme"), count, "{context}");
-        assert_eq!(version_of(&engine, "acme", 45), Some(versions), "{context}");
+        let found = (records(&engine, "acme"), version_of(&engine, "acme", 45));
+        assert_eq!(found, (count, Some(versions)), "{context}");
         let all = engine.query_vector(VectorQuery::dense(vec![1.0; 8], Reach::All, 1_000)).unwrap();
         assert_eq!(all.results.len() as u64, count, "{context}: nothing is found twice");
         // A tenant that comes then is given no number that somebody's records have.
-        engine.assign("new", 0).unwrap();
-        (0..4).for_each(|number| assert!(engine.place(&format!("new-{number}")).is_ok()));
-        for tenant in ["new", "new-0", "new-1", "new-2", "new-3"] {
+        for (tenant, shard) in ["new-0", "new-1", "new-2", "new-3"].into_iter().zip(0..) {
+            engine.assign(tenant, shard).unwrap();
             assert_eq!(records(&engine, tenant), 0, "{context}");
         }
+        engine.erase("acme").unwrap();
+        assert_eq!(engine.inner.copies().count(), 0, "{context}: not even what was left over");
+        assert_tidy(&engine);
     }
 }
