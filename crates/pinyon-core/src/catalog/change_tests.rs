@@ -221,13 +221,18 @@ pub(super) fn scratch(name: &str) -> PathBuf {
     dir
 }
 
-fn open(dir: &Path, kind: CatalogKind) -> RoutingTable {
-    // Children of other tests may hold the lock for a moment: what they inherited they close when they begin.
-    let tries = std::iter::repeat_with(|| RoutingTable::open(dir, kind));
+/// Tries again while the store is locked: children of other tests may hold the lock for a moment, as they close what they inherited
+/// when they begin.
+fn once_unlocked<T>(mut open: impl FnMut() -> Result<T, CatalogError>) -> T {
     let is_locked = |opened: &Result<_, CatalogError>| {
         opened.as_ref().is_err_and(|error| error.to_string().contains("lock"))
     };
-    let table = tries.take(100_000).find(|opened| !is_locked(opened)).unwrap().unwrap();
+    let tries = std::iter::repeat_with(&mut open).take(100_000);
+    tries.skip_while(is_locked).next().unwrap().unwrap()
+}
+
+fn open(dir: &Path, kind: CatalogKind) -> RoutingTable {
+    let table = once_unlocked(|| RoutingTable::open(dir, kind));
     // Folds come often.
     lock(&table.writer).fold_bytes_min = 400;
     table
@@ -286,7 +291,7 @@ impl Held {
         let refused = table.change(|one| one.put_job(one.job_id(), Job::default()));
         assert!(matches!(refused, Err(NotCommitted::Unavailable(_))), "{what}");
         match self.rng.below(2) {
-            0 => self.table().read_again().unwrap(),
+            0 => once_unlocked(|| self.table().read_again()),
             _ => self.open_again(),
         }
         if failing == Failing::After {
