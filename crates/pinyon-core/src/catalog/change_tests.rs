@@ -227,8 +227,8 @@ fn once_unlocked<T>(mut open: impl FnMut() -> Result<T, CatalogError>) -> T {
     let is_locked = |opened: &Result<_, CatalogError>| {
         opened.as_ref().is_err_and(|error| error.to_string().contains("lock"))
     };
-    let tries = std::iter::repeat_with(&mut open).take(100_000);
-    tries.skip_while(is_locked).next().unwrap().unwrap()
+    let mut tries = std::iter::repeat_with(&mut open).take(100_000);
+    tries.find(|opened| !is_locked(opened)).unwrap().unwrap()
 }
 
 fn open(dir: &Path, kind: CatalogKind) -> RoutingTable {
