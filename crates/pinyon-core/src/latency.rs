@@ -2,14 +2,17 @@
 
 use hdrhistogram::Histogram;
 use pinyon_types::Clock;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// How long a histogram collects before it becomes the previous one.
 const WINDOW_US: u64 = 5 * 60 * 1_000_000;
 /// Longest latency that is told apart from longer ones: ten minutes.
 const LATENCY_US_MAX: u64 = 600_000_000;
 
-/// Quantiles in microseconds, over the last five to ten minutes.
+/// Quantiles in microseconds, over the last one to two windows: of five minutes, unless it says something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Quantiles {
     /// Half are faster.
@@ -26,6 +29,7 @@ pub struct Quantiles {
 #[derive(Debug)]
 pub(crate) struct LatencyMeter {
     clock: Arc<dyn Clock>,
+    window_us: u64,
     windows: Mutex<Windows>,
 }
 
@@ -40,8 +44,13 @@ struct Windows {
 
 impl LatencyMeter {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self::over(WINDOW_US, clock)
+    }
+
+    /// Quantiles of the last one to two windows of so many microseconds.
+    pub(crate) fn over(window_us: u64, clock: Arc<dyn Clock>) -> Self {
         let windows = Windows { current: None, previous: None, began_us: clock.now_us(), total: 0 };
-        Self { clock, windows: Mutex::new(windows) }
+        Self { clock, window_us, windows: Mutex::new(windows) }
     }
 
     pub(crate) fn record_us(&self, latency_us: u64) {
@@ -71,12 +80,41 @@ impl LatencyMeter {
         // Counters cannot be left half changed in a way that matters.
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let now_us = self.clock.now_us();
-        if now_us.saturating_sub(windows.began_us) > WINDOW_US {
-            let is_stale = now_us - windows.began_us > 2 * WINDOW_US;
+        if now_us.saturating_sub(windows.began_us) > self.window_us {
+            let is_stale = now_us - windows.began_us > 2 * self.window_us;
             windows.previous = windows.current.take().filter(|_| !is_stale);
             windows.began_us = now_us;
         }
         windows
+    }
+}
+
+/// Latency of the last second or two, for as long as somebody asks: nobody else pays for it.
+#[derive(Debug)]
+pub(crate) struct RecentLatency {
+    meter: LatencyMeter,
+    asked_us: AtomicU64,
+}
+
+impl RecentLatency {
+    /// So long after a question it is still measured.
+    const ASKED_US: u64 = 5_000_000;
+    const WINDOW_US: u64 = 1_000_000;
+
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { meter: LatencyMeter::over(Self::WINDOW_US, clock), asked_us: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn record_us(&self, ended_us: u64, latency_us: u64) {
+        let asked_us = self.asked_us.load(Ordering::Relaxed);
+        if asked_us > 0 && ended_us < asked_us.saturating_add(Self::ASKED_US) {
+            self.meter.record_us(latency_us);
+        }
+    }
+
+    pub(crate) fn quantiles(&self) -> Quantiles {
+        self.asked_us.store(self.meter.clock.now_us().max(1), Ordering::Relaxed);
+        self.meter.quantiles()
     }
 }
 
@@ -107,5 +145,25 @@ mod tests {
         assert_eq!(meter.quantiles().count, 1);
         clock.advance(Duration::from_secs(60 * 60));
         assert_eq!((meter.quantiles().count, meter.total()), (0, 1001));
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_not_measured() {
+        let clock = Arc::new(ManualClock::default());
+        let recent = RecentLatency::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let record = || recent.record_us(clock.now_us(), 70);
+        clock.advance(Duration::from_secs(10));
+        record();
+        assert_eq!(recent.quantiles().count, 0);
+        record();
+        clock.advance(Duration::from_millis(900));
+        record();
+        assert_eq!((recent.quantiles().count, recent.quantiles().p99_us), (2, 70));
+        clock.advance(Duration::from_secs(3));
+        record();
+        assert_eq!(recent.quantiles().count, 1, "the past is forgotten");
+        clock.advance(Duration::from_secs(6));
+        record();
+        assert_eq!(recent.quantiles().count, 0);
     }
 }

@@ -53,7 +53,8 @@ pub use engine::{
     DataLock, Document, DroppedShard, Engine, EngineServices, EngineStats, ErasureReport, IngestReport,
     MadeWith, Match, NamespaceReport, Quarantine, QuarantineReason, QuarantinedShard, QueryAnswer,
     RecordAnswer, RecordQuery, ReopenedShard, SalvagedShard, Scrubbed, Settling, SettlingStage, ShardOutcome,
-    ShardReport, StoredDocument, Tenant, TenantReport, TextQuery, VectorQuery, lock_to_look, reading,
+    ShardReport, StoredDocument, Tenant, TenantReport, TextQuery, VectorQuery, WaitingWrite, WriteAttempt,
+    WriteHold, lock_to_look, reading,
 };
 pub use environment::{Environment, system_io};
 pub use error::{EngineError, ErrorCode, of_record};
@@ -64,7 +65,7 @@ pub use indexes::{
 };
 pub use latency::Quantiles;
 pub use load::QueryLoad;
-pub use moves::{MovePhase, MoveReport, MoveSettings, MoveWork};
+pub use moves::{MovePhase, MoveReport, MoveSettings, MoveWork, Throttled};
 pub use pinyon_shard::{
     Asked, BytesRead, Change, DerivedBytes, DiskBudget, DiskLevel, DiskMarks, DiskState, ErasureTimes,
     Explanation, GraphEngine, Hit, KeptCodes, KeptTest, Located, MappedBytes, MemoryBudget, Page,

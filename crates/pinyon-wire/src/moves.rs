@@ -51,8 +51,14 @@ pub struct MoveInfo {
     /// Seconds that copying and comparing will take, about; nothing where that cannot be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds_left: Option<f64>,
-    /// Milliseconds for which the tenant's writers waited at the switch; 0 again once the move is over.
+    /// Milliseconds for which the tenant's writers waited at the switch.
     pub closed_ms: f64,
+    /// Milliseconds for which each of their writes waits at the moment, because the target cannot keep up.
+    pub slowed_ms: f64,
+    /// What the copy waits for between two steps: `rate`, the limits of the settings; or `latency`, searches of its shards that take longer
+    /// than before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_by: Option<String>,
     /// Whom it waits for: `readers` that began before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,

@@ -126,6 +126,7 @@ pub(super) fn a_dropped_copy_stays_gone(subject: &Subject<'_>) {
                 "{epoch}"
             );
         }
+        backend.reclaim(&left).unwrap();
         subject.assert_holds(&Oracle::default(), &left);
         assert!(backend.epoch_seen() >= Epoch::new(5));
         assert_eq!(backend.records(Scope::All), 20);

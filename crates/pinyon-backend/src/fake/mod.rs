@@ -210,6 +210,10 @@ impl ShardBackend for Fake {
         self.lock().copies.close(copy);
         Ok(())
     }
+
+    fn reclaim(&self, _copy: &Namespace) -> Result<(), BackendError> {
+        Ok(())
+    }
 }
 
 #[derive(Debug)]

@@ -65,6 +65,32 @@ impl Engine {
     /// # Errors
     /// A document that breaks a rule (the message names which), the embedder's, the shard's; nothing was written.
     pub fn ingest(&self, tenant: &str, documents: Vec<Document>) -> Result<IngestReport, EngineError> {
+        let records = self.embed_documents(tenant, documents)?;
+        let count = match records.is_empty() {
+            true => 0, // no documents make no tenant
+            false => self.write(tenant, Change::Upsert(records))?.records,
+        };
+        self.ingested(tenant, count)
+    }
+
+    /// Where so many documents of a tenant were written to.
+    ///
+    /// # Errors
+    /// As [`Tenant::shard`](super::Tenant::shard).
+    pub fn ingested(&self, tenant: &str, count: u64) -> Result<IngestReport, EngineError> {
+        let shard = self.tenant(tenant)?.shard()?;
+        Ok(IngestReport { shard, index_name: self.inner.index_name(shard), count })
+    }
+
+    /// Makes records of documents; writes nothing.
+    ///
+    /// # Errors
+    /// A document that breaks a rule (the message names which), the embedder's.
+    pub fn embed_documents(
+        &self,
+        tenant: &str,
+        documents: Vec<Document>,
+    ) -> Result<Vec<Record>, EngineError> {
         pinyon_types::TenantId::check(tenant)?;
         if documents.len() > limits::BATCH_RECORDS_MAX {
             let problem = format!(
@@ -87,12 +113,7 @@ impl Engine {
                 .map_err(|invalid| of_record(invalid, "", id.as_str()).within(format!("documents[{at}]")))?;
             records.push(Record { id, vector, sparse: None, metadata });
         }
-        let count = match records.is_empty() {
-            true => 0, // no documents make no tenant
-            false => self.write(tenant, Change::Upsert(records))?.records,
-        };
-        let shard = self.tenant(tenant)?.shard()?;
-        Ok(IngestReport { shard, index_name: self.inner.index_name(shard), count })
+        Ok(records)
     }
 }
 

@@ -1,7 +1,11 @@
 //! One shard's place in the fleet: what is asked of it, or why it is kept out. Damage of one shard is the trouble of its tenants only:
 //! everything else goes on.
 
-use crate::{EngineError, ErrorCode, latency::LatencyMeter, load::LoadMeter};
+use crate::{
+    EngineError, ErrorCode,
+    latency::{LatencyMeter, RecentLatency},
+    load::LoadMeter,
+};
 use arc_swap::ArcSwap;
 use pinyon_backend::ShardBackend;
 use pinyon_shard::{Shard, ShardError};
@@ -83,6 +87,8 @@ impl fmt::Display for Quarantine {
 pub(crate) struct Member {
     state: ArcSwap<State>,
     pub(crate) latency: LatencyMeter,
+    /// For whoever moves a tenant from or to it.
+    pub(crate) recent: RecentLatency,
     pub(crate) load: LoadMeter,
 }
 
@@ -140,8 +146,8 @@ impl Member {
     }
 
     fn new(state: State, clock: &Arc<dyn Clock>) -> Self {
-        let latency = LatencyMeter::new(Arc::clone(clock));
-        Self { state: ArcSwap::from_pointee(state), latency, load: LoadMeter::default() }
+        let (latency, recent) = (LatencyMeter::new(Arc::clone(clock)), RecentLatency::new(Arc::clone(clock)));
+        Self { state: ArcSwap::from_pointee(state), latency, recent, load: LoadMeter::default() }
     }
 
     /// Takes another's state; what was measured stays.

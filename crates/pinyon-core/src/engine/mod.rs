@@ -51,6 +51,7 @@ pub(crate) use older::{keep_older_out, write_format};
 pub use open::{DataLock, lock_to_look};
 pub(crate) use open::{lock_dir, took_writes};
 pub(crate) use pools::Pools;
+pub use records::{WaitingWrite, WriteAttempt, WriteHold};
 pub use reopen::ReopenedShard;
 pub use reports::{EngineServices, EngineStats, QuarantinedShard, TenantReport};
 pub use salvage::SalvagedShard;
@@ -65,14 +66,14 @@ use crate::{
     cross_shard::CrossShard,
     fan_out::Searchers,
     latency::LatencyMeter,
-    moves::Movers,
+    moves::{CopyHold, Movers},
     scrubber::{Scrubber, Watching},
 };
 use arc_swap::ArcSwap;
 use pinyon_backend::{CopyEntry, ShardBackend, Until};
 use pinyon_shard::{Deriving, Keepers, Keeping, Shard};
 use pinyon_storage::io::LockGuard;
-use pinyon_types::{Clock, NamespaceId, SeqNo, ShardId, UniqueId};
+use pinyon_types::{Clock, NamespaceId, ShardId, UniqueId};
 use shards::Places;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -111,8 +112,8 @@ pub(crate) struct Inner {
     reopening: Mutex<()>,
     /// Whether moves are worked at: not before it is known that the routing table is not older than the shards.
     moves_tenants: AtomicBool,
-    /// What readers of copies that are closed are told of their positions.
-    frozen_positions: ArcSwap<BTreeMap<NamespaceId, SeqNo>>,
+    /// What moves ask of those who read and write copies.
+    holds: ArcSwap<BTreeMap<NamespaceId, CopyHold>>,
     /// Held from closing a tenant's old route until the new one is known.
     rerouting: Mutex<()>,
     scrubbed: scrub::Counters,

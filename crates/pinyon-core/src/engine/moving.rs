@@ -1,11 +1,11 @@
 //! Moves of tenants from one shard to another, as an engine offers them.
 
-use super::{Engine, Generation, Inner, older::keep_out_of_moves, open::data_dir_of_index};
+use super::{Engine, Generation, Inner, Member, older::keep_out_of_moves, open::data_dir_of_index};
 use crate::{
     EngineError, ErrorCode,
     catalog::{JobId, NotCommitted, RoutingTable},
     environment::Environment,
-    moves::{self, Ground, MoveReport, MoveRequest, Movers, PlanError},
+    moves::{self, CopyHold, Ground, MoveReport, MoveRequest, Movers, PlanError, SearchLatency},
 };
 use pinyon_backend::ShardBackend;
 use pinyon_types::{Invalid, NamespaceId, SeqNo, ShardId, TenantId};
@@ -30,7 +30,7 @@ impl Engine {
             let problem = format!("must be 0 to {}, is {to}", inner.settings.shards - 1);
             return Err(Invalid::new("shard_id", problem).into());
         }
-        inner.settings.check_disk()?;
+        Ground::check_room(&**inner)?;
         // Nobody is sent to a shard that cannot take them in.
         Inner::backend(inner, to)?;
         if let Some(places) = &inner.places {
@@ -114,7 +114,19 @@ impl Inner {
     /// The position of a copy's shard as readers of the copy are told of it.
     pub(super) fn position_of(&self, shard: &dyn ShardBackend, copy: NamespaceId) -> SeqNo {
         let now = shard.position().unwrap_or_default();
-        self.frozen_positions.load().get(&copy).map_or(now, |frozen| now.min(*frozen))
+        match self.holds.load().get(&copy) {
+            Some(CopyHold::Closed(frozen)) => now.min(*frozen),
+            Some(CopyHold::Slowed(_)) | None => now,
+        }
+    }
+
+    /// What is asked of a tenant's writers now.
+    pub(super) fn hold_of(&self, tenant: &str) -> Option<CopyHold> {
+        let holds = self.holds.load();
+        if holds.is_empty() {
+            return None;
+        }
+        holds.get(&self.routing.lookup(tenant)?.namespace).copied()
     }
 }
 
@@ -127,15 +139,35 @@ impl Ground for Inner {
         Self::backend(self, shard)
     }
 
-    fn freeze_position(&self, copy: NamespaceId, at: Option<SeqNo>) {
-        self.frozen_positions.rcu(|frozen| {
-            let mut frozen = BTreeMap::clone(frozen);
-            match at {
-                Some(at) => frozen.insert(copy, at),
-                None => frozen.remove(&copy),
+    fn hold(&self, copy: NamespaceId, hold: Option<CopyHold>) {
+        self.holds.rcu(|holds| {
+            let mut holds = BTreeMap::clone(holds);
+            match hold {
+                Some(hold) => holds.insert(copy, hold),
+                None => holds.remove(&copy),
             };
-            frozen
+            holds
         });
+    }
+
+    fn check_room(&self) -> Result<(), EngineError> {
+        self.settings.check_disk()?;
+        let disk = self.settings.shard_options.disk.as_ref();
+        let Some((free, needed)) = disk.and_then(|disk| disk.lacks_for_copies()) else { return Ok(()) };
+        let message = format!(
+            "a copy needs {} MiB of the disk to stay free, and {} MiB are: delete what is not needed, or make the disk larger",
+            needed >> 20,
+            free >> 20
+        );
+        Err(EngineError::new(ErrorCode::StorageFull, message))
+    }
+
+    fn latency(&self, shard: ShardId) -> SearchLatency {
+        let of = |member: &Member| SearchLatency {
+            usual_us: member.latency.quantiles().p99_us,
+            recent_us: member.recent.quantiles().p99_us,
+        };
+        self.fleet.member(shard).map(of).unwrap_or_default()
     }
 
     fn environment(&self) -> &Environment {

@@ -237,7 +237,7 @@ impl Engine {
             places,
             reopening: Default::default(),
             moves_tenants: Default::default(),
-            frozen_positions: Default::default(),
+            holds: Default::default(),
             rerouting: Default::default(),
             scrubbed: Default::default(),
             lock,

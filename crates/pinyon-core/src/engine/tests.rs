@@ -4,6 +4,7 @@ mod backends;
 mod disk;
 mod erase;
 mod inputs;
+mod moved_room;
 mod moves;
 mod names;
 mod quarantine;

@@ -230,7 +230,9 @@ impl Fleet {
     fn count(&self, plan: &Plan, shard: ShardId, [began_us, ended_us]: [u64; 2], work: &Work) {
         let cost = load::cost(work);
         if let Ok(member) = self.member(shard) {
-            member.latency.record_us(ended_us.saturating_sub(began_us));
+            let latency_us = ended_us.saturating_sub(began_us);
+            member.latency.record_us(latency_us);
+            member.recent.record_us(ended_us, latency_us);
             member.load.record(ended_us, cost);
         }
         if let Some(tenant) = plan.targets.one_of(shard) {

@@ -15,6 +15,9 @@ pub(crate) enum CopyError {
     /// The target took a record and gives another, or none.
     #[error("record {0} is not what was written to the target")]
     NotKept(RecordId),
+    /// The disk has too little room to go on.
+    #[error("{0}")]
+    NoRoom(String),
     /// Somebody ended it.
     #[error("it was ended")]
     Ended,

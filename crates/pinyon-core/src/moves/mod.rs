@@ -12,6 +12,8 @@ mod difference;
 mod error;
 mod ground;
 mod mover;
+#[cfg(test)]
+mod mover_tests;
 mod movers;
 mod pace;
 mod planning;
@@ -19,14 +21,17 @@ mod progress;
 mod record;
 mod report;
 mod side;
+mod surroundings;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
-pub(crate) use ground::Ground;
+pub(crate) use ground::{CopyHold, Ground, SearchLatency};
 pub(crate) use movers::Movers;
 pub(crate) use planning::{MoveRequest, PlanError, abort, enter, open_move_of};
 pub(crate) use report::{all, one};
 
 pub use movers::MoveSettings;
+pub use pace::Throttled;
 pub use record::MovePhase;
 pub use report::{MoveReport, MoveWork};

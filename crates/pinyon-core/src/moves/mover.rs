@@ -3,19 +3,18 @@
 
 use super::{
     copier::{Copier, Within},
-    error::CopyError,
-    ground::Ground,
+    ground::{CopyHold, Ground},
+    movers::Worked,
     pace::{Rates, Throttle},
-    planning::{self, Entered, PlanError, Switch},
+    planning::{self, Entered, Switch},
     progress::Progress,
-    record::{CopyPlace, MovePhase},
+    record::{CopyPlace, MovePhase, MoveRecord},
     side::Side,
+    surroundings::Surroundings,
+    trouble::Trouble,
 };
-use crate::{
-    EngineError,
-    catalog::{EarlierReaders, JobId, NotCommitted},
-};
-use pinyon_backend::{BackendError, Namespace, Noted, Until, Watch, WriteError};
+use crate::catalog::{EarlierReaders, JobId, NotCommitted};
+use pinyon_backend::{Namespace, Noted, Until, Watch};
 use pinyon_types::{Epoch, RecordId, TenantId};
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
@@ -26,25 +25,15 @@ use std::{
 const NOTES_BYTES: usize = 64 << 20;
 /// Rounds are over when one takes no longer than this: so long, about, writers will wait.
 const ROUND_SHORT_US: u64 = 10_000;
-/// Rounds in a row that did not get smaller.
-const ROUNDS_STUCK_MAX: u32 = 10;
+/// Rounds in a row that did not get smaller: after so many the tenant's writers are slowed down, after so many it is given up.
+const ROUNDS_STUCK_UNSLOWED: u32 = 3;
+const ROUNDS_STUCK_MAX: u32 = 15;
+/// How long a slowed write waits, at first and at most.
+const SLOWED_MIN: Duration = Duration::from_millis(2);
+const SLOWED_MAX: Duration = Duration::from_millis(20);
 /// Longest that writers wait before the switch is sent; then they go on, and it is tried again.
 const CLOSED_MAX: Duration = Duration::from_secs(2);
 const MOMENT: Duration = Duration::from_millis(2);
-
-/// Why an attempt ended without its phase being over.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// Somebody ended it.
-    Ended,
-    /// Another attempt may do better.
-    Later(String),
-    /// Nobody knows what became of the switch. The source stays closed until the catalog was read again: what one copy took may be out of
-    /// sight.
-    Unknown(String),
-    /// It cannot be done.
-    Fatal(String),
-}
 
 /// Works at one move.
 #[derive(Debug)]
@@ -83,7 +72,10 @@ impl Mover {
         }
         let Some(entered) = Entered::find(routing, self.id) else { return Ok(true) };
         let environment = self.ground.environment().clone();
-        let pace = Arc::new(Throttle::new(environment, self.rates, Arc::clone(&self.progress)));
+        let pace = Throttle::new(environment, self.rates, Arc::clone(&self.progress));
+        let MoveRecord { source, target, .. } = entered.record;
+        let surroundings = Surroundings::of(Arc::clone(&self.ground), [source.shard, target.shard]);
+        let pace = Arc::new(pace.amid(surroundings));
         *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pace));
         match entered.phase {
             MovePhase::Copying => self.copy(&entered, &pace)?,
@@ -122,26 +114,47 @@ impl Mover {
     }
 
     /// Rounds, until one is short enough for writers to wait for the next.
-    fn catch_up(&self, copier: &Copier, watch: &mut dyn Watch) -> Result<(), Trouble> {
-        let (mut before, mut stuck) = (u64::MAX, 0);
+    pub(super) fn catch_up(&self, copier: &Copier, watch: &mut dyn Watch) -> Result<(), Trouble> {
+        let caught_up = self.rounds(copier, watch);
+        self.slow_down(&copier.source, Duration::ZERO);
+        caught_up
+    }
+
+    /// Where they do not get smaller the tenant's writers are slowed down, and if that does not help either, it cannot be done.
+    fn rounds(&self, copier: &Copier, watch: &mut dyn Watch) -> Result<(), Trouble> {
+        let (mut before, mut stuck, mut taken_us) = (u64::MAX, 0, self.now_us());
+        let mut slowed = Duration::ZERO;
         loop {
-            let began_us = self.now_us();
             let noted = watch.take()?;
-            let rows = copier.catch_up(&noted)?.rows;
+            let began_us = self.now_us();
+            let rows = copier.catch_up(&noted)?.rows.max(noted.ids.len() as u64);
             self.progress.rounds.fetch_add(u64::from(!noted.is_empty()), Relaxed);
-            let took_us = self.now_us().saturating_sub(began_us);
-            if noted.is_empty() || took_us <= ROUND_SHORT_US {
+            let now_us = self.now_us();
+            if noted.is_empty() || now_us.saturating_sub(began_us) <= ROUND_SHORT_US {
                 return Ok(());
             }
             stuck = if rows < before { 0 } else { stuck + 1 };
-            before = rows;
             if stuck == ROUNDS_STUCK_MAX {
+                let changed = per_second(rows, taken_us, began_us);
+                let copied = per_second(rows, began_us, now_us);
                 return Err(Trouble::Fatal(format!(
-                    "{rows} records changed while as many were copied in {} ms, {stuck} times in a row: the target takes \
-                     them more slowly than the tenant's clients write them",
-                    took_us / 1_000
+                    "the tenant's clients change {changed} records a second, each write slowed down by {} ms, and {copied} a second are \
+                     copied: move it when they write less",
+                    SLOWED_MAX.as_millis()
                 )));
             }
+            slowed = slowed.max(slowed_by(stuck));
+            self.slow_down(&copier.source, slowed);
+            (before, taken_us) = (rows, began_us);
+        }
+    }
+
+    /// Has each write of the tenant wait so long.
+    fn slow_down(&self, source: &Side, pause: Duration) {
+        let is_slowed = self.progress.slowed_us.swap(pause.as_micros() as u64, Relaxed) > 0;
+        if is_slowed || !pause.is_zero() {
+            let hold = (!pause.is_zero()).then_some(CopyHold::Slowed(pause));
+            self.ground.hold(source.namespace.id(), hold);
         }
     }
 
@@ -180,7 +193,7 @@ impl Mover {
     /// Lets the tenant's writers go on at the source.
     fn open(&self, source: &Side) -> Result<(), Trouble> {
         source.backend.open(&source.namespace)?;
-        self.ground.freeze_position(source.namespace.id(), None);
+        self.ground.hold(source.namespace.id(), None);
         Ok(())
     }
 
@@ -194,7 +207,7 @@ impl Mover {
         let until = Until::within(&*clock, CLOSED_MAX);
         let Side { backend, namespace } = &copier.source;
         let frozen = backend.close(namespace, until)?;
-        self.ground.freeze_position(namespace.id(), Some(frozen.seq));
+        self.ground.hold(namespace.id(), Some(CopyHold::Closed(frozen.seq)));
         copier.catch_up(&watch.take()?)?;
         copier.target.backend.settle(&copier.target.namespace, until)?;
         if !copier.has_all()? {
@@ -240,9 +253,9 @@ impl Mover {
                 return self.stop(first);
             }
         }
-        copier.source.backend.drop_copy(&copier.source.namespace, Until::NEVER)?;
+        self.drop_copy(&copier.source)?;
         planning::end(self.ground.routing(), self.id, self.now_us())?;
-        self.ground.freeze_position(entered.record.source.number, None);
+        self.ground.hold(entered.record.source.number, None);
         Ok(())
     }
 
@@ -259,8 +272,17 @@ impl Mover {
     fn undo(&self, entered: &Entered) -> Result<(), Trouble> {
         let target = self.side(entered.record.target, entered, Epoch::new(self.id.get()))?;
         target.backend.settle(&target.namespace, Until::NEVER)?;
-        target.backend.drop_copy(&target.namespace, Until::NEVER)?;
+        self.drop_copy(&target)?;
         Ok(planning::end(self.ground.routing(), self.id, self.now_us())?)
+    }
+
+    /// Drops a copy, and has its room back as soon as there is time.
+    fn drop_copy(&self, Side { backend, namespace }: &Side) -> Result<(), Trouble> {
+        backend.drop_copy(namespace, Until::NEVER)?;
+        if let Err(error) = backend.reclaim(namespace) {
+            tracing::warn!(%error, job = self.id.get(), "the room of a copy that was dropped comes back later");
+        }
+        Ok(())
     }
 
     fn side(&self, place: CopyPlace, entered: &Entered, epoch: Epoch) -> Result<Side, Trouble> {
@@ -286,9 +308,10 @@ impl Mover {
         pace.as_ref().is_some_and(|pace| pace.check().is_err())
     }
 
-    /// Since when it was taken up.
-    pub(super) fn worked_us(&self) -> u64 {
-        self.now_us().saturating_sub(self.taken_up_us)
+    /// What was done for it until now.
+    pub(super) fn worked(&self) -> Worked {
+        let work_us = self.now_us().saturating_sub(self.taken_up_us);
+        Worked { progress: Arc::clone(&self.progress), work_us }
     }
 
     pub(super) fn now_us(&self) -> u64 {
@@ -296,50 +319,19 @@ impl Mover {
     }
 }
 
+/// How long each write waits after so many rounds that did not get smaller.
+fn slowed_by(stuck: u32) -> Duration {
+    let doublings = stuck.checked_sub(ROUNDS_STUCK_UNSLOWED);
+    doublings.map_or(Duration::ZERO, |doublings| (SLOWED_MIN * 2_u32.pow(doublings.min(4))).min(SLOWED_MAX))
+}
+
+/// So many from one time to another, a second.
+fn per_second(count: u64, from_us: u64, to_us: u64) -> u64 {
+    count.saturating_mul(1_000_000) / to_us.saturating_sub(from_us).max(1)
+}
+
 /// Whether notes explain a difference.
 fn is_noted(noted: &Noted, id: &RecordId) -> bool {
     let in_range = noted.range.as_ref().is_some_and(|(first, last)| first <= id && id <= last);
     noted.is_cleared || in_range || noted.ids.contains(id)
-}
-
-impl From<CopyError> for Trouble {
-    fn from(error: CopyError) -> Self {
-        use BackendError::{Damaged, Full, Invalid, OtherShape};
-        match &error {
-            CopyError::Ended => Self::Ended,
-            CopyError::NotKept(_)
-            | CopyError::Source(Damaged(_) | OtherShape(_))
-            | CopyError::Target(Damaged(_) | OtherShape(_) | Full(_) | Invalid(_)) => {
-                Self::Fatal(error.to_string())
-            }
-            CopyError::Source(_) | CopyError::Target(_) => Self::Later(error.to_string()),
-        }
-    }
-}
-
-impl From<BackendError> for Trouble {
-    fn from(error: BackendError) -> Self {
-        Self::Later(error.to_string())
-    }
-}
-
-impl From<WriteError> for Trouble {
-    fn from(error: WriteError) -> Self {
-        Self::Later(error.to_string())
-    }
-}
-
-impl From<EngineError> for Trouble {
-    fn from(error: EngineError) -> Self {
-        Self::Later(error.to_string())
-    }
-}
-
-impl From<NotCommitted<PlanError>> for Trouble {
-    fn from(error: NotCommitted<PlanError>) -> Self {
-        Self::Later(match error {
-            NotCommitted::Refused(error) => error.to_string(),
-            NotCommitted::Unavailable(error) | NotCommitted::Unknown(error) => error.to_string(),
-        })
-    }
 }

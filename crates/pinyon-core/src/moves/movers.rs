@@ -1,11 +1,8 @@
 //! The threads that work at moves: one a move, a few at once; the others wait in the order in which they were asked for.
 
 use super::{
-    ground::Ground,
-    mover::{Mover, Trouble},
-    pace::Rates,
-    planning::Entered,
-    record::KIND,
+    ground::Ground, mover::Mover, pace::Rates, planning::Entered, progress::Progress, record::KIND,
+    trouble::Trouble,
 };
 use crate::catalog::JobId;
 use std::{
@@ -40,6 +37,14 @@ impl Default for MoveSettings {
     }
 }
 
+/// What was done for a move in this process.
+#[derive(Debug, Clone)]
+pub(super) struct Worked {
+    pub(super) progress: Arc<Progress>,
+    /// Microseconds from when it was taken up to now, or to its end.
+    pub(super) work_us: u64,
+}
+
 /// Who works at moves, until it is dropped: then none is worked at any more.
 #[derive(Debug)]
 pub(crate) struct Movers(Arc<Shared>);
@@ -49,6 +54,8 @@ struct Shared {
     ground: Arc<dyn Ground>,
     settings: MoveSettings,
     running: Mutex<BTreeMap<JobId, Arc<Mover>>>,
+    /// What was done for moves that ended, as long as the table remembers them.
+    ended: Mutex<BTreeMap<JobId, Worked>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     is_ended: AtomicBool,
 }
@@ -64,6 +71,7 @@ impl Movers {
             ground,
             settings,
             running: Mutex::default(),
+            ended: Mutex::default(),
             threads: Mutex::default(),
             is_ended: AtomicBool::new(false),
         }));
@@ -81,6 +89,12 @@ impl Movers {
     /// Who works at a move.
     pub(super) fn at(&self, id: JobId) -> Option<Arc<Mover>> {
         lock(&self.0.running).get(&id).cloned()
+    }
+
+    /// What was done for a move, if anything.
+    pub(super) fn worked(&self, id: JobId) -> Option<Worked> {
+        let running = self.at(id).map(|mover| mover.worked());
+        running.or_else(|| lock(&self.0.ended).get(&id).cloned())
     }
 
     /// Has whoever works at a move look at it anew.
@@ -101,7 +115,7 @@ impl Movers {
         drop(running);
         let goes_on = self.0.attempt(&mover);
         if !goes_on {
-            lock(&self.0.running).remove(&mover.id);
+            self.0.end(&mover);
         }
         goes_on
     }
@@ -163,8 +177,18 @@ impl Shared {
         while goes_on && !self.is_ended.load(Ordering::Acquire) {
             goes_on = self.attempt(mover);
         }
-        lock(&self.running).remove(&mover.id);
+        self.end(mover);
         Self::wake(&self);
+    }
+
+    /// Nobody works at a move any more.
+    fn end(&self, mover: &Mover) {
+        let routes = self.ground.routing().routes();
+        let mut ended = lock(&self.ended);
+        ended.insert(mover.id, mover.worked());
+        ended.retain(|id, _| routes.jobs().get(*id).is_some());
+        drop(ended);
+        lock(&self.running).remove(&mover.id);
     }
 
     /// Makes one attempt; says whether there is to be another.

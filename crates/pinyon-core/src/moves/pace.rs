@@ -1,6 +1,6 @@
 //! How fast a copy may be made.
 
-use super::{error::CopyError, progress::Progress};
+use super::{error::CopyError, progress::Progress, surroundings::Surroundings};
 use crate::environment::Environment;
 use std::{
     sync::{
@@ -34,6 +34,37 @@ pub(crate) trait Pace: Send + Sync + std::fmt::Debug {
     fn wait_a_moment(&self) -> Result<(), CopyError>;
 }
 
+/// What makes a copy wait before its next step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Throttled {
+    /// Nothing.
+    #[default]
+    ByNothing,
+    /// The settings: rows or bytes a second.
+    ByRate,
+    /// Searches of its shards take longer than before it began.
+    ByLatency,
+}
+
+impl Throttled {
+    const fn of(pause: Duration, is_unpaid: bool) -> Self {
+        match (pause.is_zero(), is_unpaid) {
+            (false, _) => Self::ByLatency,
+            (true, true) => Self::ByRate,
+            (true, false) => Self::ByNothing,
+        }
+    }
+
+    /// The name in reports; none of what is nothing.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::ByNothing => None,
+            Self::ByRate => Some("rate"),
+            Self::ByLatency => Some("latency"),
+        }
+    }
+}
+
 /// Longest wait without a look at whether the copy is to end.
 const LOOK: Duration = Duration::from_millis(50);
 const MOMENT: Duration = Duration::from_millis(10);
@@ -54,12 +85,18 @@ pub(crate) struct Throttle {
     paid_us: Mutex<u64>,
     is_ended: Arc<AtomicBool>,
     progress: Arc<Progress>,
+    surroundings: Option<Arc<Surroundings>>,
 }
 
 impl Throttle {
     pub(crate) fn new(environment: Environment, rates: Rates, progress: Arc<Progress>) -> Self {
         let paid_us = Mutex::new(environment.clock().now_us());
-        Self { environment, rates, paid_us, is_ended: Arc::default(), progress }
+        Self { environment, rates, paid_us, is_ended: Arc::default(), progress, surroundings: None }
+    }
+
+    /// The same with regard to what is around the copy.
+    pub(super) fn amid(self, surroundings: Surroundings) -> Self {
+        Self { surroundings: Some(Arc::new(surroundings)), ..self }
     }
 
     /// Without limits; ends with this one.
@@ -83,6 +120,17 @@ impl Throttle {
         *paid_us
     }
 
+    fn wait_until(&self, begins_us: u64) -> Result<(), CopyError> {
+        loop {
+            self.check()?;
+            let left = Duration::from_micros(begins_us.saturating_sub(self.environment.clock().now_us()));
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.environment.pause(left.min(LOOK));
+        }
+    }
+
     /// Looks whether the copy is to end.
     ///
     /// # Errors
@@ -100,15 +148,13 @@ fn cost_us(count: u64, per_second: u64) -> u64 {
 impl Pace for Throttle {
     fn spent(&self, spent: Spent) -> Result<(), CopyError> {
         self.progress.count(spent.rows, spent.bytes);
-        let begins_us = self.pay(spent);
-        loop {
-            self.check()?;
-            let left = Duration::from_micros(begins_us.saturating_sub(self.environment.clock().now_us()));
-            if left.is_zero() {
-                return Ok(());
-            }
-            self.environment.pause(left.min(LOOK));
-        }
+        let Some(surroundings) = &self.surroundings else { return self.wait_until(self.pay(spent)) };
+        surroundings.check_room()?;
+        let (paid_us, now_us) = (self.pay(spent), self.environment.clock().now_us());
+        let pause = surroundings.pause();
+        let begins_us = paid_us.max(now_us + pause.as_micros() as u64);
+        self.progress.set_throttled(Throttled::of(pause, paid_us > now_us));
+        self.wait_until(begins_us)
     }
 
     fn wait_a_moment(&self) -> Result<(), CopyError> {

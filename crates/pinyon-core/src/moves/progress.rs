@@ -1,5 +1,6 @@
 //! How far a move is, for people: numbers that live as long as it is worked at.
 
+use super::pace::Throttled;
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -17,7 +18,10 @@ pub(crate) struct Progress {
     pub(super) rounds: AtomicU64,
     /// Microseconds for which the tenant's writers waited.
     pub(super) closed_us: AtomicU64,
+    /// Microseconds for which each of their writes waits at the moment, because the target cannot keep up.
+    pub(super) slowed_us: AtomicU64,
     pub(super) waits_for_readers: AtomicBool,
+    throttled: Mutex<Throttled>,
     /// What the last attempt met.
     pub(super) trouble: Mutex<Option<String>>,
 }
@@ -26,6 +30,14 @@ impl Progress {
     pub(super) fn count(&self, rows: u64, bytes: u64) {
         self.rows.fetch_add(rows, Relaxed);
         self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    pub(super) fn set_throttled(&self, throttled: Throttled) {
+        *self.throttled.lock().unwrap_or_else(PoisonError::into_inner) = throttled;
+    }
+
+    pub(super) fn throttled(&self) -> Throttled {
+        *self.throttled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn trouble(&self) -> Option<String> {

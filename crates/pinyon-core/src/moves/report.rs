@@ -1,6 +1,11 @@
 //! What people are told of a move.
 
-use super::{movers::Movers, planning::Entered, record::KIND, record::MovePhase};
+use super::{
+    movers::{Movers, Worked},
+    pace::Throttled,
+    planning::Entered,
+    record::{KIND, MovePhase},
+};
 use crate::catalog::{Job, JobId, RoutingTable};
 use pinyon_types::{ShardId, TenantId};
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,7 +31,7 @@ pub struct MoveReport {
     pub changed_us: u64,
     /// What went wrong last.
     pub error: Option<String>,
-    /// What has been done for it, if somebody works at it in this process.
+    /// What has been done for it in this process, if anything.
     pub work: Option<MoveWork>,
 }
 
@@ -43,9 +48,13 @@ pub struct MoveWork {
     pub rounds: u64,
     /// Microseconds for which the tenant's writers waited at the switch.
     pub closed_us: u64,
+    /// Microseconds for which each of their writes waits now, because the target cannot keep up.
+    pub slowed_us: u64,
+    /// What the copy waits for between two steps.
+    pub throttled: Throttled,
     /// Whether a request that began earlier is waited for.
     pub waits_for_readers: bool,
-    /// Microseconds since it was taken up.
+    /// Microseconds from when it was taken up to now, or to its end.
     pub work_us: u64,
 }
 
@@ -63,15 +72,16 @@ pub(crate) fn one(routing: &RoutingTable, movers: Option<&Movers>, id: JobId) ->
 
 fn report(id: JobId, job: &Job, movers: Option<&Movers>) -> Option<MoveReport> {
     let Entered { job, record, phase, .. } = Entered::of(id, job)?;
-    let mover = movers.and_then(|movers| movers.at(id));
-    let work_us = mover.as_ref().map_or(0, |mover| mover.worked_us());
-    let progress = mover.map(|mover| mover.progress.clone());
-    let work = progress.as_ref().map(|progress| MoveWork {
+    let worked = movers.and_then(|movers| movers.worked(id));
+    let trouble = worked.as_ref().and_then(|worked| worked.progress.trouble());
+    let work = worked.map(|Worked { progress, work_us }| MoveWork {
         rows: progress.rows.load(Relaxed),
         bytes: progress.bytes.load(Relaxed),
         rows_in_all: progress.rows_in_all.load(Relaxed),
         rounds: progress.rounds.load(Relaxed),
         closed_us: progress.closed_us.load(Relaxed),
+        slowed_us: progress.slowed_us.load(Relaxed),
+        throttled: progress.throttled(),
         waits_for_readers: progress.waits_for_readers.load(Relaxed),
         work_us,
     });
@@ -84,7 +94,7 @@ fn report(id: JobId, job: &Job, movers: Option<&Movers>) -> Option<MoveReport> {
         phase,
         began_us: job.began_us,
         changed_us: job.changed_us,
-        error: progress.and_then(|progress| progress.trouble()).or(job.error),
+        error: trouble.or(job.error),
         work,
     })
 }

@@ -97,17 +97,28 @@ fn document(stored: StoredDocument, with_vector: bool) -> documents::StoredDocum
 /// Removes documents, durably; places nobody.
 ///
 /// # Errors
-/// None or several of `ids`, `filter` and `delete_all`; the engine's. Nothing was removed.
+/// As [`deletion`]; the engine's. Nothing was removed.
 pub fn delete(engine: &Engine, request: &DeleteRequest) -> Result<DeleteResponse, ApiError> {
-    let tenant = &request.tenant_id;
     let change = deletion(request)?;
-    let found = engine.tenant(tenant)?;
-    let count = engine.write(tenant, change)?.records;
-    let (shard, tenant_known) = (engine.index_name(found.shard()?), found.is_known());
-    Ok(DeleteResponse { success: true, shard, tenant_known, count })
+    let found = home(engine, &request.tenant_id)?;
+    Ok(DeleteResponse { count: engine.write(&request.tenant_id, change)?.records, ..found })
 }
 
-fn deletion(request: &DeleteRequest) -> Result<Change, ApiError> {
+/// What there is to say of a tenant from which documents are removed, before they are.
+///
+/// # Errors
+/// The engine's.
+pub fn home(engine: &Engine, tenant: &str) -> Result<DeleteResponse, EngineError> {
+    let found = engine.tenant(tenant)?;
+    let (shard, tenant_known) = (engine.index_name(found.shard()?), found.is_known());
+    Ok(DeleteResponse { success: true, shard, tenant_known, count: 0 })
+}
+
+/// Which documents a deletion is about.
+///
+/// # Errors
+/// None or several of `ids`, `filter` and `delete_all`.
+pub fn deletion(request: &DeleteRequest) -> Result<Change, ApiError> {
     match (&request.ids, &request.filter, request.delete_all) {
         (Some(ids), None, false) => Ok(Change::DeleteIds(record_ids(ids, limits::BATCH_RECORDS_MAX)?)),
         (None, Some(filter), false) => Ok(Change::DeleteMatching(needed_filter(filter)?)),

@@ -22,6 +22,8 @@ pub fn report(index: u64, index_name: &str, one: MoveReport) -> MoveInfo {
         rows_per_second: rate,
         seconds_left: seconds_left(one.phase, work, rate),
         closed_ms: work.closed_us as f64 / 1e3,
+        slowed_ms: work.slowed_us as f64 / 1e3,
+        throttled_by: work.throttled.name().map(str::to_owned),
         waits_for: work.waits_for_readers.then(|| "readers".to_owned()),
         error: one.error,
         began_ms: one.began_us / 1_000,

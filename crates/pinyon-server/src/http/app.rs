@@ -6,8 +6,10 @@ use crate::{
     pinecone::{Hosts, StatsFilter},
 };
 use axum::http::HeaderMap;
-use pinyon_core::{Engine, EngineError, ErrorCode, Index, Indexes, Tenant, reading};
-use std::sync::Arc;
+use pinyon_core::{
+    Change, Engine, EngineError, ErrorCode, Index, Indexes, Receipt, Tenant, WriteAttempt, WriteHold, reading,
+};
+use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Semaphore};
 
 /// Requests that may be in the engine at once; others that the gate has let in wait for them (LIM-1).
@@ -16,6 +18,11 @@ const IN_FLIGHT_MAX: usize = 64;
 /// Bytes from which on reading or writing them would keep the other connections of the thread waiting for longer than
 /// handing them over takes.
 const LARGE_BYTES: usize = 64 << 10;
+
+/// How often it is looked whether a tenant has its new route.
+const ROUTE_LOOK: Duration = Duration::from_millis(5);
+/// Looks before a write is tried anyhow: it says then what is wrong.
+const ROUTE_LOOKS_MAX: u32 = 2_000;
 
 /// What handlers share. Cheap to clone: every request does so more than once.
 #[derive(Debug, Clone)]
@@ -114,6 +121,41 @@ impl App {
         self.admit(move || work(&index.engine)).await
     }
 
+    /// Makes a change of one tenant's records durable; `change` says which, in a place. Who has to wait because the tenant is between two
+    /// routes holds no place meanwhile, of those that let in or of those in the engine.
+    pub(crate) async fn write(
+        &self,
+        index: Arc<Index>,
+        tenant: String,
+        change: impl FnOnce(&Engine) -> Result<Change, EngineError> + Send + 'static,
+    ) -> Result<Receipt, EngineError> {
+        self.await_hold(&index, &tenant).await;
+        let name = tenant.clone();
+        let first = move |engine: &Engine| engine.try_write(&name, change(engine)?);
+        let mut attempt = self.run_in(Arc::clone(&index), first).await?;
+        loop {
+            match attempt {
+                WriteAttempt::Done(receipt) => return Ok(receipt),
+                WriteAttempt::Waits(waiting) => {
+                    outside(ROUTE_LOOK).await;
+                    self.await_hold(&index, &tenant).await;
+                    attempt = self.run_in(Arc::clone(&index), |engine| engine.try_again(waiting)).await?;
+                }
+            }
+        }
+    }
+
+    /// Waits for what a tenant's writes are to wait for.
+    async fn await_hold(&self, index: &Index, tenant: &str) {
+        for _ in 0..ROUTE_LOOKS_MAX {
+            match index.engine.write_hold(tenant) {
+                None => return,
+                Some(WriteHold::Slowed(pause)) => return outside(pause).await,
+                Some(WriteHold::Closed) => outside(ROUTE_LOOK).await,
+            }
+        }
+    }
+
     /// Runs a read of one tenant of an index. Where it touches little it runs here and now: waking another thread and being woken
     /// by it costs more than such a read does.
     pub(crate) async fn read_tenant<T: Send + 'static>(
@@ -170,6 +212,14 @@ impl App {
     fn relative(&self, error: EngineError) -> EngineError {
         error.relative_to(self.0.indexes.data_dir())
     }
+}
+
+/// Waits without a place at the gate: others that wait for nothing are to have it.
+async fn outside(pause: Duration) {
+    if let Some(ticket) = Ticket::current() {
+        ticket.leave_place();
+    }
+    tokio::time::sleep(pause).await;
 }
 
 fn panicked(error: &tokio::task::JoinError) -> EngineError {

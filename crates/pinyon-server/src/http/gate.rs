@@ -354,3 +354,5 @@ impl Drop for Ticket {
 mod served_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod waiting_tests;

@@ -17,10 +17,10 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use pinyon_core::{Engine, EngineError, ErrorCode};
+use pinyon_core::{Change, Engine, EngineError, ErrorCode};
 use pinyon_wire::{
     admin::{AdviceRequest, AssignRequest, IndexList, IndexSettings, PlaceRequest, TenantInfo, TenantList},
-    documents::{DeleteRequest, FetchRequest},
+    documents::{DeleteRequest, DeleteResponse, FetchRequest},
     tenant::{IngestRequest, QueryRequest, ShardResponse},
 };
 
@@ -29,7 +29,11 @@ pub(super) async fn ingest(
     JsonBody(body): JsonBody<IngestRequest>,
 ) -> Result<Response, ApiError> {
     let (tenant_id, documents) = tenant::documents(body)?;
-    let report = app.run(move |engine| engine.ingest(&tenant_id, documents)).await?;
+    let (index, tenant) = (index_of(&app, None)?, tenant_id.clone());
+    let name = tenant_id.clone();
+    let embedded = move |engine: &Engine| Ok(Change::Upsert(engine.embed_documents(&name, documents)?));
+    let count = app.write(index, tenant, embedded).await?.records;
+    let report = app.run(move |engine| engine.ingested(&tenant_id, count)).await?;
     Ok(Json(tenant::ingested(report)).into_response())
 }
 
@@ -54,8 +58,11 @@ pub(super) async fn delete(
     State(app): State<App>,
     JsonBody(body): JsonBody<DeleteRequest>,
 ) -> Result<Response, ApiError> {
-    let deleted = app.run(move |engine| Ok(documents::delete(engine, &body)));
-    Ok(Json(deleted.await??).into_response())
+    let change = documents::deletion(&body)?;
+    let tenant = body.tenant_id.clone();
+    let found = app.run(move |engine| documents::home(engine, &tenant)).await?;
+    let count = app.write(index_of(&app, None)?, body.tenant_id, |_| Ok(change)).await?.records;
+    Ok(Json(DeleteResponse { count, ..found }).into_response())
 }
 
 /// Looks at flags only, so it needs no place among the requests: a server that is busy is not ill. Who has a key, or needs none,

@@ -40,7 +40,7 @@ pub(super) async fn upsert(
     let shape = Shape::of(&index).written_by(version);
     let bytes = body.vectors.iter().map(|vector| vector.values.len() * size_of::<f32>()).sum();
     let records = app.transform(bytes, move || convert::records(body.vectors, shape)).await??;
-    let receipt = app.run_in(index, move |engine| engine.write(&namespace, Change::Upsert(records))).await?;
+    let receipt = app.write(index, namespace, |_| Ok(Change::Upsert(records))).await?;
     Ok((UpsertResponse { upserted_count }, Position::Written(receipt.seq)))
 }
 
@@ -203,7 +203,7 @@ pub(super) async fn update(
     }
     let id = body.id.clone();
     let change = update_of_one(body, shape).map_err(|invalid| of_record(invalid, "", &id))?;
-    let written = app.run_in(index, move |engine| engine.write(&namespace, change)).await;
+    let written = app.write(index, namespace, |_| Ok(change)).await;
     // Metadata may be too large only once they are merged with those that are there.
     let written = written.map_err(|error| error.of_record(&id));
     Ok((UpdateResponse { matched_records: None }, Position::Written(written?.seq)))
@@ -232,27 +232,26 @@ struct MatchingUpdate {
 
 async fn update_matching(app: &App, index: Arc<Index>, update: MatchingUpdate) -> Done<UpdateResponse> {
     let MatchingUpdate { namespace, filter, set, is_dry } = update;
-    let updated = app.run_in(index, move |engine| {
-        if is_dry {
+    let (position, records) = if is_dry {
+        let counted = app.run_in(index, move |engine| {
             let tenant = engine.tenant(&namespace)?;
-            return Ok((tenant.visible_seq()?, tenant.count(Some(&filter))?));
-        }
-        let receipt = engine.write(&namespace, Change::UpdateMatching { filter, set })?;
-        Ok((receipt.seq, receipt.records))
-    });
-    let (seq, records) = updated.await?;
-    let position = if is_dry { Position::Seen(seq) } else { Position::Written(seq) };
+            Ok((tenant.visible_seq()?, tenant.count(Some(&filter))?))
+        });
+        let (seq, records) = counted.await?;
+        (Position::Seen(seq), records)
+    } else {
+        let receipt = app.write(index, namespace, |_| Ok(Change::UpdateMatching { filter, set })).await?;
+        (Position::Written(receipt.seq), receipt.records)
+    };
     Ok((UpdateResponse { matched_records: Some(records) }, position))
 }
 
 pub(super) async fn delete(app: &App, index: Arc<Index>, body: DeleteRequest) -> Done<DeleteResponse> {
     let namespace = convert::namespace(&body.namespace)?.to_owned();
     let change = deletion(&body)?;
-    let receipt = app.run_in(index, move |engine| {
-        // Nothing to delete places nobody.
-        engine.write(&namespace, change).map(|receipt| receipt.seq)
-    });
-    Ok((DeleteResponse {}, Position::Written(receipt.await?)))
+    // Nothing to delete places nobody.
+    let receipt = app.write(index, namespace, |_| Ok(change)).await?;
+    Ok((DeleteResponse {}, Position::Written(receipt.seq)))
 }
 
 fn deletion(body: &DeleteRequest) -> Result<Change, RpcError> {

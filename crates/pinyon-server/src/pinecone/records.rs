@@ -70,7 +70,7 @@ async fn upsert(
     let records = app.transform(body.len(), move || read_records(&body, &embed.field)).await??;
     let dim = index.description.dim;
     let embedder = TextEmbedder::of(&index, &app.indexes().tenants().settings().embedder)?;
-    let receipt = app.run_in(index, move |engine| {
+    let receipt = app.write(index, namespace, move |_| {
         let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
         let vectors = embedder.embed(&texts, InputKind::Passage)?;
         let records = records.into_iter().zip(vectors).map(|(given, RecordVectors { dense, sparse })| {
@@ -78,8 +78,7 @@ async fn upsert(
                 Vector::new(dense, dim).map_err(|invalid| of_record(invalid, "", given.id.as_str()))?;
             Ok(Record { id: given.id, vector, sparse, metadata: given.metadata })
         });
-        let records = records.collect::<Result<_, Invalid>>()?;
-        engine.write(&namespace, Change::Upsert(records))
+        Ok(Change::Upsert(records.collect::<Result<_, Invalid>>()?))
     });
     let mut response = StatusCode::CREATED.into_response();
     response.headers_mut().insert(WRITTEN_AT, HeaderValue::from(receipt.await?.seq.get()));

@@ -1,6 +1,6 @@
 //! A shard of this process behind the seam of the router.
 
-use crate::{Shard, ShardError, shard::copying::LocalWatch, writing::queue::Undone};
+use crate::{Shard, ShardError, shard::copying::LocalWatch, upkeep::owed::Wanted, writing::queue::Undone};
 use pinyon_backend::{
     BackendError, Capabilities, Change, CopyEntry, Found, Frozen, ListPage, Located, MatchPage, Namespace,
     Noted, Page, Query, Receipt, ScanPage, Scope, ShardBackend, Until, Watch, WriteError,
@@ -158,6 +158,11 @@ impl ShardBackend for Shard {
         self.change(copy, Change::DeleteAll)?;
         // The epoch goes with the records; the gate stays.
         self.close_namespace(copy).map_err(WriteError::refused)?;
+        Ok(())
+    }
+
+    fn reclaim(&self, copy: &Namespace) -> Result<(), BackendError> {
+        self.inner.erase_all(Wanted::Room(copy.id()))?;
         Ok(())
     }
 }

@@ -34,6 +34,10 @@ const MORE_PART: u64 = 4;
 /// One over the share of what is free that a memtable may have, and what any may have.
 const MEMTABLE_PART: u64 = 4;
 const MEMTABLE_BYTES_MIN: usize = 256 << 10;
+/// What is to stay free of a disk by whoever copies what is there: the larger of both, but of a small disk no more than a part.
+const COPIES_STOP_PART: u64 = 20;
+const COPIES_STOP_BYTES: u64 = 1 << 30;
+const COPIES_STOP_PART_MAX: u64 = 4;
 /// Between two looks, at most.
 const LOOK_REST_US: u64 = 1_000_000;
 /// At least: a look is two calls of the system.
@@ -112,6 +116,11 @@ pub struct DiskState {
     pub low_below: u64,
 }
 
+/// Free bytes of a disk of so many below which nothing is copied.
+fn copies_stop_below(total: u64) -> u64 {
+    (total / COPIES_STOP_PART).max(COPIES_STOP_BYTES).min(total / COPIES_STOP_PART_MAX)
+}
+
 /// The disk under a data directory.
 #[derive(Debug)]
 pub struct DiskBudget {
@@ -157,6 +166,14 @@ impl DiskBudget {
             DiskLevel::Full => Err(ShardError::DiskFull { free_mib: self.free_bytes() >> 20 }),
             _ => Ok(()),
         }
+    }
+
+    /// Where there is too little room for another copy of what is there, which has to stop well before anything else does: bytes that are
+    /// free, and that are to be.
+    pub fn lacks_for_copies(&self) -> Option<(u64, u64)> {
+        let room = self.io.room(&self.dir)?;
+        let needed = copies_stop_below(room.total);
+        (room.free < needed).then_some((room.free, needed))
     }
 
     /// The most bytes that a memtable may have: its seal has to find room beside what is there.

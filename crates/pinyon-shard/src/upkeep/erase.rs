@@ -20,6 +20,8 @@ use pinyon_types::{NamespaceId, SegmentId, SeqNo, TenantId};
 use roaring::RoaringBitmap;
 use std::sync::{Arc, atomic::Ordering};
 
+/// One over the share of a segment's rows for which it is written again to have their room back.
+const ROOM_PART_MIN: u64 = 100;
 /// Between two tries to erase where there is no room.
 const NO_ROOM_REST_US: u64 = 60_000_000;
 
@@ -89,7 +91,12 @@ impl Inner {
 
     /// Erases what was deleted of a tenant.
     pub(crate) fn erase(&self, tenant: &TenantId) -> Result<Erased, ShardError> {
-        let mut erasing = Erasing::new(Wanted::Tenant(tenant.clone()));
+        self.erase_all(Wanted::Tenant(tenant.clone()))
+    }
+
+    /// Erases something now.
+    pub(crate) fn erase_all(&self, wanted: Wanted) -> Result<Erased, ShardError> {
+        let mut erasing = Erasing::new(wanted);
         while self.run(|maintenance| erasing.step(self, maintenance))? != Step::Idle {}
         erasing.tell(self);
         Ok(erasing.done)
@@ -155,6 +162,12 @@ impl Wanted {
         match self {
             Self::All => !RoaringBitmap::is_empty(&view.dead),
             Self::Namespaces(ids) => of(&|namespace| ids.contains(&namespace.id())),
+            Self::Room(id) => {
+                let of_copy = view.layer.namespaces().iter().filter(|entry| entry.namespace.id() == *id);
+                let dead: u64 =
+                    of_copy.map(|entry| u64::from(entry.len()) - view.live_rows(&entry.slots)).sum();
+                dead * ROOM_PART_MIN >= u64::from(view.layer.len()) && dead > 0
+            }
             Self::Tenant(name) => of(&|namespace| namespace.name() == name),
         }
     }

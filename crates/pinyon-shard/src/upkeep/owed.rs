@@ -44,6 +44,8 @@ pub(crate) enum Wanted {
     All,
     /// The dead rows of these namespaces.
     Namespaces(Vec<NamespaceId>),
+    /// The dead rows of a namespace, where they take much of a segment.
+    Room(NamespaceId),
     /// The dead rows of every namespace of a tenant, also of one that was erased before.
     Tenant(TenantId),
 }

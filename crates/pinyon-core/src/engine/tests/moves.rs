@@ -22,7 +22,7 @@ fn settings_of_moves() -> EngineSettings {
 }
 
 /// An engine whose moves go on only where a test takes a step.
-fn stepped(io: &SharedIo) -> Engine {
+pub(super) fn stepped(io: &SharedIo) -> Engine {
     Engine::open(Path::new("/data"), stepped_settings(io)).unwrap()
 }
 
@@ -49,7 +49,7 @@ fn record(number: u64, version: u64) -> Record {
     }
 }
 
-fn upsert(engine: &Engine, tenant: &str, numbers: std::ops::Range<u64>, version: u64) {
+pub(super) fn upsert(engine: &Engine, tenant: &str, numbers: std::ops::Range<u64>, version: u64) {
     let records = numbers.map(|number| record(number, version)).collect();
     engine.write(tenant, Change::Upsert(records)).unwrap();
 }
@@ -62,7 +62,7 @@ fn version_of(engine: &Engine, tenant: &str, number: u64) -> Option<u64> {
     })
 }
 
-fn elsewhere(engine: &Engine, tenant: &str) -> u32 {
+pub(super) fn elsewhere(engine: &Engine, tenant: &str) -> u32 {
     (engine.lookup(tenant).unwrap().unwrap().shard.get() + 1) % 4
 }
 

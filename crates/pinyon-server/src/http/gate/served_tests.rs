@@ -17,18 +17,27 @@ use tokio::{
 const SOON: Duration = Duration::from_secs(10);
 
 async fn start(name: &str, gate: Arc<Gate>) -> (SocketAddr, PathBuf) {
+    let (address, dir, _) = start_behind(door(), name, gate).await;
+    (address, dir)
+}
+
+pub(super) async fn start_behind(
+    door: Door,
+    name: &str,
+    gate: Arc<Gate>,
+) -> (SocketAddr, PathBuf, Arc<pinyon_core::Indexes>) {
     let dir = std::env::temp_dir().join(format!("pinyon-server-{}-{name}", std::process::id()));
     let settings = pinyon_core::EngineSettings::offline(1, 16).unwrap();
     let listeners = Arc::new(Listeners::new([127, 0, 0, 1].into(), 0));
     let indexes = Arc::new(pinyon_core::Indexes::open(&dir, settings, "tenants", |_| 0).unwrap());
     let hosts = crate::pinecone::Hosts::new(crate::pinecone::HostFormat::Auto, None, None);
-    let door = Door { limits: Limits::server(), ..door() };
+    let door = Door { limits: Limits::server(), ..door };
     let filter = crate::pinecone::StatsFilter::Deny;
-    let app = App::new(indexes, listeners, hosts, filter, door.clone(), gate);
+    let app = App::new(Arc::clone(&indexes), listeners, hosts, filter, door.clone(), gate);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     serve_port(listener, service(door, router(app)), std::future::pending());
-    (address, dir)
+    (address, dir, indexes)
 }
 
 /// The head of a request with a body of so many bytes.
@@ -36,16 +45,16 @@ fn head(path: &str, length: usize) -> String {
     format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n")
 }
 
-fn whole(path: &str, body: &str) -> String {
+pub(super) fn whole(path: &str, body: &str) -> String {
     head(path, body.len()) + body
 }
 
-async fn send(stream: &mut TcpStream, text: &str) {
+pub(super) async fn send(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).await.unwrap();
 }
 
 /// One answer, which is short, as text; empty if the connection has ended.
-async fn answer(stream: &mut TcpStream) -> String {
+pub(super) async fn answer(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     let mut bytes = [0; 4096];
     while !text.contains("\r\n\r\n") || text.ends_with("\r\n\r\n") {
@@ -59,7 +68,7 @@ async fn answer(stream: &mut TcpStream) -> String {
 }
 
 const INGEST: &str = r#"{"tenant_id": "t", "documents": [{"id": "d", "text": "beer"}]}"#;
-const QUERY: &str = r#"{"tenant_id": "t", "query_text": "beer"}"#;
+pub(super) const QUERY: &str = r#"{"tenant_id": "t", "query_text": "beer"}"#;
 
 #[tokio::test]
 async fn a_writer_without_a_place_is_refused_before_its_body_and_served_on_the_same_connection_later() {
