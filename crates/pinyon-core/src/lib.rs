@@ -65,7 +65,7 @@ pub use indexes::{
 };
 pub use latency::Quantiles;
 pub use load::QueryLoad;
-pub use moves::{MovePhase, MoveReport, MoveSettings, MoveWork, Throttled};
+pub use moves::{MovePhase, MoveReport, MoveSettings, MoveTotals, MoveWork, Throttled};
 pub use pinyon_shard::{
     Asked, BytesRead, Change, DerivedBytes, DiskBudget, DiskLevel, DiskMarks, DiskState, ErasureTimes,
     Explanation, GraphEngine, Hit, KeptCodes, KeptTest, Located, MappedBytes, MemoryBudget, Page,

@@ -1,5 +1,9 @@
 //! `/metrics` as Prometheus text.
 
+mod moves;
+
+pub(crate) use moves::MoveNumbers;
+
 use crate::{
     convert::recall::Recalls,
     http::{Door, PlacesReport, Sockets},
@@ -334,6 +338,7 @@ pub(crate) struct IndexesNumbers {
     pub(crate) scrubbed: Scrubbed,
     pub(crate) resident: ResidentBytes,
     pub(crate) disk: Option<DiskState>,
+    pub(crate) moves: MoveNumbers,
     pub(crate) recalls: Recalls,
 }
 
@@ -360,6 +365,7 @@ pub(crate) fn render(
     register_tenant_loads(engine, &mut registry);
     register_resident(numbers.resident, &mut registry);
     register_machine(numbers.disk, &mut registry);
+    moves::register(&numbers.moves, &mut registry);
     register_scrubbed(numbers.scrubbed, &mut registry);
     let (recalls, below) = &numbers.recalls;
     register_recalls(recalls, *below, &mut registry);

@@ -242,7 +242,8 @@ pub struct FindingInfo {
     /// The index that it is of.
     #[serde(default)]
     pub index: String,
-    /// `unreadable`, `rolled_back`, `unrouted`, `misrouted`, `no_shard`, `split`, `renumbered` or `quarantined`.
+    /// `unreadable`, `rolled_back`, `unrouted`, `misrouted`, `no_shard`, `split`, `outdated`, `leftover`, `stuck_move`,
+    /// `number_ahead`, `renumbered` or `quarantined`.
     pub kind: String,
     /// The shard's name, if it is one that is quarantined.
     #[serde(default, skip_serializing_if = "Option::is_none")]

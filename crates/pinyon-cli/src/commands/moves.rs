@@ -87,7 +87,12 @@ fn row(one: &MoveInfo) -> Vec<String> {
 
 fn phase(one: &MoveInfo) -> String {
     let waits = one.waits_for.as_ref().map_or_else(String::new, |whom| format!(", waits for {whom}"));
-    format!("{}{waits}", one.phase)
+    let throttled =
+        one.throttled_by.as_ref().map_or_else(String::new, |what| format!(", throttled by {what}"));
+    let slowed =
+        if one.slowed_ms > 0.0 { format!(", writers wait {:.0} ms", one.slowed_ms) } else { String::new() };
+    let is_copying = one.phase == "copying";
+    format!("{}{waits}{}{slowed}", one.phase, if is_copying { throttled } else { String::new() })
 }
 
 /// Every record is copied and compared.

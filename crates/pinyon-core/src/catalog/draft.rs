@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub(crate) struct Draft {
     view: View,
     next_namespace: u64,
+    /// That of the newest state.
+    first_namespace: u64,
     /// Whose assignments changed.
     tenants: Vec<TenantId>,
     /// Changes of everything else, as they are stored.
@@ -36,7 +38,13 @@ impl Draft {
     /// Of the newest state, for the next epoch.
     pub(super) fn new(newest: &View, epoch: Epoch, next_namespace: u64) -> Self {
         let view = View { epoch, ..newest.clone() };
-        Self { view, next_namespace, tenants: Vec::new(), others: Vec::new() }
+        Self {
+            view,
+            next_namespace,
+            first_namespace: next_namespace,
+            tenants: Vec::new(),
+            others: Vec::new(),
+        }
     }
 
     /// The epoch of the change.
@@ -63,6 +71,11 @@ impl Draft {
     pub(crate) const fn fresh_number(&mut self) -> NamespaceId {
         self.next_namespace += 1;
         NamespaceId::new(self.next_namespace - 1)
+    }
+
+    /// Gives no number from now on that is not above this one.
+    pub(crate) fn keep_numbers_above(&mut self, number: NamespaceId) {
+        self.next_namespace = self.next_namespace.max(number.get().saturating_add(1));
     }
 
     /// The number of the job that this change may enter.
@@ -107,7 +120,7 @@ impl Draft {
 
     /// Whether there is nothing to commit.
     pub(super) const fn is_empty(&self) -> bool {
-        self.tenants.is_empty() && self.others.is_empty()
+        self.tenants.is_empty() && self.others.is_empty() && self.next_namespace == self.first_namespace
     }
 
     /// The assignments that changed.

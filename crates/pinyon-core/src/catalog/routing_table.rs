@@ -15,7 +15,7 @@ use super::{
 };
 use arc_swap::ArcSwap;
 use pinyon_storage::{io::SharedIo, witness::Witness};
-use pinyon_types::{Epoch, ShardId, TenantId};
+use pinyon_types::{Epoch, NamespaceId, ShardId, TenantId};
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
@@ -141,6 +141,11 @@ impl RoutingTable {
     /// The table's version.
     pub fn epoch(&self) -> Epoch {
         self.view.load().epoch
+    }
+
+    /// The number that the next copy will have; waits for changes that are on their way.
+    pub(crate) fn next_number(&self) -> NamespaceId {
+        NamespaceId::new(lock(&self.writer).stored.next_namespace)
     }
 
     /// Whether it takes changes: none failed since it was opened. Takes no lock.

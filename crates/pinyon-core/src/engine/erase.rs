@@ -6,13 +6,14 @@ use super::{
     open::CATALOG_ASIDE,
     shards::{dropped_dir, shard_dir},
 };
-use crate::{EngineError, ErrorCode, catalog::Assignment};
+use crate::{EngineError, ErrorCode, catalog::Assignment, moves};
 use pinyon_backend::{Change, Until};
 use pinyon_shard::Erased;
 use pinyon_storage::io::SharedIo;
 use pinyon_types::TenantId;
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -49,6 +50,7 @@ impl Engine {
         let (inner, tenant) = (&self.inner, TenantId::new(tenant)?);
         let was_known = inner.view().home(&tenant)?.is_some();
         let records = self.end_tenant(&tenant)?;
+        inner.drop_leftovers(&tenant)?;
         let mut erased = Erased::default();
         for (_, shard) in inner.fleet.local() {
             erased = erased.and(shard.erase(&tenant)?);
@@ -100,6 +102,16 @@ impl Engine {
 }
 
 impl Inner {
+    /// Drops copies of a tenant that no move will drop.
+    fn drop_leftovers(&self, tenant: &TenantId) -> Result<(), EngineError> {
+        let routes = Arc::clone(&self.routing.routes());
+        let copies = routes.copies_to_drop().iter().filter(|(_, _, copy)| copy.tenant == tenant.as_str());
+        for (shard, number, _) in copies {
+            moves::drop_leftover(self, (shard, number), tenant)?;
+        }
+        Ok(())
+    }
+
     /// Forgets the route, if it is still this one, and what was said about the namespace.
     fn end_route(&self, tenant: &TenantId, seen: Assignment) -> Result<bool, EngineError> {
         if self.routing.routes().declared(tenant.as_str()).is_some() {

@@ -32,7 +32,7 @@ mod stored;
 mod tenant;
 mod tenants;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use asked::{
     Match, QueryAnswer, RecordAnswer, RecordQuery, ShardOutcome, ShardReport, TextQuery, VectorQuery,

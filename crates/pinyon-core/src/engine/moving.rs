@@ -5,7 +5,7 @@ use crate::{
     EngineError, ErrorCode,
     catalog::{JobId, NotCommitted, RoutingTable},
     environment::Environment,
-    moves::{self, CopyHold, Ground, MoveReport, MoveRequest, Movers, PlanError, SearchLatency},
+    moves::{self, CopyHold, Ground, MoveReport, MoveRequest, MoveTotals, Movers, SearchLatency},
 };
 use pinyon_backend::ShardBackend;
 use pinyon_types::{Invalid, NamespaceId, SeqNo, ShardId, TenantId};
@@ -46,12 +46,17 @@ impl Engine {
             let _ = inner.routing.read_again();
         }
         self.wake_movers();
-        self.move_report(entered.map_err(refused)?)
+        self.move_report(entered?)
     }
 
     /// The moves that have not ended, and those that ended not long ago; the latest last.
     pub fn moves(&self) -> Vec<MoveReport> {
         self.upkeep.with_movers(|movers| moves::all(&self.inner.routing, movers))
+    }
+
+    /// What was done for all moves since the engine was opened.
+    pub fn move_totals(&self) -> MoveTotals {
+        self.upkeep.with_movers(|movers| movers.map(Movers::totals).unwrap_or_default())
     }
 
     /// One move, if it is known still.
@@ -65,7 +70,7 @@ impl Engine {
     /// No such move; it switched already; the catalog's.
     pub fn abort_move(&self, id: u64) -> Result<MoveReport, EngineError> {
         let id = JobId::new(id);
-        moves::abort(&self.inner.routing, id, self.inner.clock.now_us()).map_err(refused)?;
+        moves::abort(&self.inner.routing, id, self.inner.clock.now_us())?;
         self.upkeep.with_movers(|movers| movers.map_or((), |movers| movers.interrupt(id)));
         self.move_report(id)
     }
@@ -179,24 +184,4 @@ impl Ground for Inner {
 fn data_dir(inner: &Inner, home: &Path) -> Result<PathBuf, EngineError> {
     let dir = Generation::dir_of(home);
     Ok(data_dir_of_index(inner.settings.environment.io(), dir)?.unwrap_or(dir).to_owned())
-}
-
-fn refused(error: NotCommitted<PlanError>) -> EngineError {
-    use PlanError::{
-        AlreadyMoving, AlreadyThere, Encoding, Job, OtherRequest, Reassigned, UnknownMove, UnknownTenant,
-        WrongPhase,
-    };
-    let error = match error {
-        NotCommitted::Refused(error) => error,
-        NotCommitted::Unavailable(error) | NotCommitted::Unknown(error) => return error.into(),
-    };
-    let code = match &error {
-        UnknownTenant | UnknownMove => ErrorCode::NotFound,
-        AlreadyThere | AlreadyMoving(_) | OtherRequest(_) | WrongPhase(_) | Reassigned => {
-            ErrorCode::FailedPrecondition
-        }
-        Job(_) => ErrorCode::Overloaded,
-        Encoding(_) => ErrorCode::Internal,
-    };
-    EngineError::new(code, error.to_string())
 }

@@ -5,7 +5,7 @@ mod disk;
 mod erase;
 mod inputs;
 mod moved_room;
-mod moves;
+pub(crate) mod moves;
 mod names;
 mod quarantine;
 mod repair;

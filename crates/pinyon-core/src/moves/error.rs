@@ -1,5 +1,7 @@
 //! Why a copy did not come about.
 
+use super::planning::PlanError;
+use crate::{EngineError, ErrorCode, catalog::NotCommitted};
 use pinyon_backend::BackendError;
 use pinyon_types::RecordId;
 
@@ -21,4 +23,26 @@ pub(crate) enum CopyError {
     /// Somebody ended it.
     #[error("it was ended")]
     Ended,
+}
+
+impl From<NotCommitted<PlanError>> for EngineError {
+    fn from(error: NotCommitted<PlanError>) -> Self {
+        use PlanError::{
+            AlreadyMoving, AlreadyThere, Encoding, Job, OtherRequest, Reassigned, UnknownMove, UnknownTenant,
+            WrongPhase,
+        };
+        let error = match error {
+            NotCommitted::Refused(error) => error,
+            NotCommitted::Unavailable(error) | NotCommitted::Unknown(error) => return error.into(),
+        };
+        let code = match &error {
+            UnknownTenant | UnknownMove => ErrorCode::NotFound,
+            AlreadyThere | AlreadyMoving(_) | OtherRequest(_) | WrongPhase(_) | Reassigned => {
+                ErrorCode::FailedPrecondition
+            }
+            Job(_) => ErrorCode::Overloaded,
+            Encoding(_) => ErrorCode::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
 }

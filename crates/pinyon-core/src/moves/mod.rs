@@ -11,6 +11,7 @@ mod copier;
 mod difference;
 mod error;
 mod ground;
+mod leftovers;
 mod mover;
 #[cfg(test)]
 mod mover_tests;
@@ -19,6 +20,8 @@ mod pace;
 mod planning;
 mod progress;
 mod record;
+#[cfg(test)]
+mod repair_tests;
 mod report;
 mod side;
 mod surroundings;
@@ -27,11 +30,12 @@ mod tests;
 mod trouble;
 
 pub(crate) use ground::{CopyHold, Ground, SearchLatency};
+pub(crate) use leftovers::{StuckMove, drop_leftover, give_up, stuck};
 pub(crate) use movers::Movers;
-pub(crate) use planning::{MoveRequest, PlanError, abort, enter, open_move_of};
+pub(crate) use planning::{MoveRequest, abort, enter, open_move_of};
 pub(crate) use report::{all, one};
 
 pub use movers::MoveSettings;
 pub use pace::Throttled;
 pub use record::MovePhase;
-pub use report::{MoveReport, MoveWork};
+pub use report::{MoveReport, MoveTotals, MoveWork};

@@ -1,7 +1,13 @@
 //! The threads that work at moves: one a move, a few at once; the others wait in the order in which they were asked for.
 
 use super::{
-    ground::Ground, mover::Mover, pace::Rates, planning::Entered, progress::Progress, record::KIND,
+    ground::Ground,
+    mover::Mover,
+    pace::Rates,
+    planning::Entered,
+    progress::Progress,
+    record::{KIND, MovePhase},
+    report::MoveTotals,
     trouble::Trouble,
 };
 use crate::catalog::JobId;
@@ -49,13 +55,20 @@ pub(super) struct Worked {
 #[derive(Debug)]
 pub(crate) struct Movers(Arc<Shared>);
 
+/// What is known of moves that ended.
+#[derive(Debug, Default)]
+struct Ended {
+    /// What was done for them, as long as the table remembers them.
+    worked: BTreeMap<JobId, Worked>,
+    totals: MoveTotals,
+}
+
 #[derive(Debug)]
 struct Shared {
     ground: Arc<dyn Ground>,
     settings: MoveSettings,
     running: Mutex<BTreeMap<JobId, Arc<Mover>>>,
-    /// What was done for moves that ended, as long as the table remembers them.
-    ended: Mutex<BTreeMap<JobId, Worked>>,
+    ended: Mutex<Ended>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     is_ended: AtomicBool,
 }
@@ -94,7 +107,14 @@ impl Movers {
     /// What was done for a move, if anything.
     pub(super) fn worked(&self, id: JobId) -> Option<Worked> {
         let running = self.at(id).map(|mover| mover.worked());
-        running.or_else(|| lock(&self.0.ended).get(&id).cloned())
+        running.or_else(|| lock(&self.0.ended).worked.get(&id).cloned())
+    }
+
+    /// What was done for all moves together.
+    pub(crate) fn totals(&self) -> MoveTotals {
+        let mut totals = lock(&self.0.ended).totals;
+        lock(&self.0.running).values().for_each(|mover| totals.add(&mover.progress, None));
+        totals
     }
 
     /// Has whoever works at a move look at it anew.
@@ -184,9 +204,11 @@ impl Shared {
     /// Nobody works at a move any more.
     fn end(&self, mover: &Mover) {
         let routes = self.ground.routing().routes();
+        let phase = routes.jobs().get(mover.id).and_then(MovePhase::of);
         let mut ended = lock(&self.ended);
-        ended.insert(mover.id, mover.worked());
-        ended.retain(|id, _| routes.jobs().get(*id).is_some());
+        ended.totals.add(&mover.progress, phase);
+        ended.worked.insert(mover.id, mover.worked());
+        ended.worked.retain(|id, _| routes.jobs().get(*id).is_some());
         drop(ended);
         lock(&self.running).remove(&mover.id);
     }

@@ -240,7 +240,7 @@ pub(super) fn stop(routing: &RoutingTable, id: JobId, error: String, now_us: u64
 }
 
 /// A text of which the table takes the beginning.
-fn shortened(mut text: String) -> String {
+pub(super) fn shortened(mut text: String) -> String {
     const BYTES_MAX: usize = 1_000;
     text.truncate(text.floor_char_boundary(BYTES_MAX));
     text

@@ -4,6 +4,7 @@ use super::{
     movers::{Movers, Worked},
     pace::Throttled,
     planning::Entered,
+    progress::Progress,
     record::{KIND, MovePhase},
 };
 use crate::catalog::{Job, JobId, RoutingTable};
@@ -56,6 +57,56 @@ pub struct MoveWork {
     pub waits_for_readers: bool,
     /// Microseconds from when it was taken up to now, or to its end.
     pub work_us: u64,
+}
+
+/// What has been done for all moves since the engine was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MoveTotals {
+    /// Moves that ended with the tenant at its new place.
+    pub done: u64,
+    /// Moves that somebody turned back.
+    pub aborted: u64,
+    /// Moves that could not be done, or were stopped.
+    pub failed: u64,
+    /// Records that were read at sources.
+    pub rows: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Microseconds for which writers waited at switches, all together.
+    pub closed_us: u64,
+    /// The longest of these waits.
+    pub closed_us_max: u64,
+}
+
+impl MoveTotals {
+    /// Adds one move: what was done, and how it ended if it did.
+    pub(super) fn add(&mut self, progress: &Progress, phase: Option<MovePhase>) {
+        let closed_us = progress.closed_us.load(Relaxed);
+        self.rows += progress.rows.load(Relaxed);
+        self.bytes += progress.bytes.load(Relaxed);
+        self.closed_us += closed_us;
+        self.closed_us_max = self.closed_us_max.max(closed_us);
+        match phase {
+            Some(MovePhase::Done) => self.done += 1,
+            Some(MovePhase::Aborted) => self.aborted += 1,
+            Some(MovePhase::Failed | MovePhase::Stopped) => self.failed += 1,
+            _ => {}
+        }
+    }
+
+    /// Those of two engines.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            done: self.done + other.done,
+            aborted: self.aborted + other.aborted,
+            failed: self.failed + other.failed,
+            rows: self.rows + other.rows,
+            bytes: self.bytes + other.bytes,
+            closed_us: self.closed_us + other.closed_us,
+            closed_us_max: self.closed_us_max.max(other.closed_us_max),
+        }
+    }
 }
 
 /// The moves that there are, and those that ended not long ago; the latest last.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     ApiError,
     convert::{disk, documents, recall, reports, tenant},
-    metrics_text::{self, IndexesNumbers},
+    metrics_text::{self, IndexesNumbers, MoveNumbers},
 };
 use axum::{
     Json,
@@ -121,6 +121,7 @@ pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Resul
             scrubbed: indexes.scrubbed(),
             resident: indexes.resident(),
             disk: indexes.disk().and_then(|disk| disk.look()),
+            moves: MoveNumbers::of(&indexes),
             recalls: recall::of_all(&indexes),
         };
         metrics_text::render(engine, &numbers, &door)

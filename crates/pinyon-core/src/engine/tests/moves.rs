@@ -22,7 +22,7 @@ fn settings_of_moves() -> EngineSettings {
 }
 
 /// An engine whose moves go on only where a test takes a step.
-pub(super) fn stepped(io: &SharedIo) -> Engine {
+pub(crate) fn stepped(io: &SharedIo) -> Engine {
     Engine::open(Path::new("/data"), stepped_settings(io)).unwrap()
 }
 
@@ -49,12 +49,12 @@ fn record(number: u64, version: u64) -> Record {
     }
 }
 
-pub(super) fn upsert(engine: &Engine, tenant: &str, numbers: std::ops::Range<u64>, version: u64) {
+pub(crate) fn upsert(engine: &Engine, tenant: &str, numbers: std::ops::Range<u64>, version: u64) {
     let records = numbers.map(|number| record(number, version)).collect();
     engine.write(tenant, Change::Upsert(records)).unwrap();
 }
 
-fn version_of(engine: &Engine, tenant: &str, number: u64) -> Option<u64> {
+pub(crate) fn version_of(engine: &Engine, tenant: &str, number: u64) -> Option<u64> {
     let found = engine.tenant(tenant).unwrap().fetch(&[id(number)]).unwrap();
     found.first().map(|one| match one.record.metadata.get("version") {
         Some(MetadataValue::Number(version)) => *version as u64,
@@ -62,7 +62,7 @@ fn version_of(engine: &Engine, tenant: &str, number: u64) -> Option<u64> {
     })
 }
 
-pub(super) fn elsewhere(engine: &Engine, tenant: &str) -> u32 {
+pub(crate) fn elsewhere(engine: &Engine, tenant: &str) -> u32 {
     (engine.lookup(tenant).unwrap().unwrap().shard.get() + 1) % 4
 }
 
@@ -73,7 +73,7 @@ fn end(engine: &Engine, report: &MoveReport) -> MoveReport {
 }
 
 /// One copy of every tenant, and nothing that is to be dropped.
-fn assert_tidy(engine: &Engine) {
+pub(crate) fn assert_tidy(engine: &Engine) {
     let mut copies = BTreeMap::new();
     for (shard, copy) in engine.inner.copies() {
         let before = copies.insert(copy.namespace.name().clone(), shard);

@@ -1,6 +1,11 @@
 //! The doctor: holds the routing table against what the shards really hold, and mends it where only one answer is
 //! right.
 
+mod copies;
+mod finding;
+
+pub use finding::{Finding, FindingKind};
+
 use crate::{
     Engine, EngineError, ErrorCode, QuarantineReason, QuarantinedShard,
     catalog::{Assignment, CopyToDrop, Leftover, View},
@@ -8,67 +13,6 @@ use crate::{
 use pinyon_backend::CopyEntry;
 use pinyon_types::{Epoch, NamespaceId, ShardId, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What kind of trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FindingKind {
-    /// The table cannot be read.
-    Unreadable,
-    /// The table came back older than the shards have seen.
-    RolledBack,
-    /// A shard holds records of a tenant that the table does not know.
-    Unrouted,
-    /// The table sends a tenant to a shard that has none of its records; they are on another.
-    Misrouted,
-    /// The table sends a tenant that has no records to a shard that is not there.
-    NoShard,
-    /// Two shards hold records of one tenant. Which are right is not for a program to say.
-    Split,
-    /// The table gives a tenant another number than its records have.
-    Renumbered,
-    /// A shard is kept out, and what it holds is not known.
-    Quarantined,
-}
-
-impl FindingKind {
-    /// The name in reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Unreadable => "unreadable",
-            Self::RolledBack => "rolled_back",
-            Self::Unrouted => "unrouted",
-            Self::Misrouted => "misrouted",
-            Self::NoShard => "no_shard",
-            Self::Split => "split",
-            Self::Renumbered => "renumbered",
-            Self::Quarantined => "quarantined",
-        }
-    }
-
-    /// Whether a repair mends it.
-    pub const fn is_repairable(self) -> bool {
-        !matches!(self, Self::Split | Self::Quarantined)
-    }
-}
-
-/// One piece of trouble.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What kind.
-    pub kind: FindingKind,
-    /// Whose, if it is one tenant's.
-    pub tenant: Option<TenantId>,
-    /// The shard's name, if it is one that is kept out.
-    pub shard: Option<String>,
-    /// What was found, in a sentence.
-    pub message: String,
-}
-
-impl Finding {
-    const fn of(kind: FindingKind, message: String) -> Self {
-        Self { kind, tenant: None, shard: None, message }
-    }
-}
 
 /// What the doctor found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,8 +25,22 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
 }
 
-/// Where a tenant's records are: shard, number, count.
-type Home = (ShardId, NamespaceId, u64);
+/// Where a tenant's records are.
+#[derive(Debug, Clone, Copy)]
+struct Home {
+    shard: ShardId,
+    number: NamespaceId,
+    records: u64,
+    /// When it was made the tenant's last; zero as long as it was not.
+    adopted: Epoch,
+}
+
+/// The one that counts: the only one, or the one that was made the tenant's after all others.
+fn latest(homes: &[Home]) -> Option<&Home> {
+    let latest = homes.iter().max_by_key(|home| home.adopted)?;
+    let is_alone = homes.iter().filter(|home| home.adopted == latest.adopted).count() == 1;
+    is_alone.then_some(latest)
+}
 
 impl Engine {
     /// Compares the routing table with the shards. Changes nothing.
@@ -103,6 +61,10 @@ impl Engine {
         findings.extend(self.quarantined().iter().map(kept_out));
         findings.extend(homes.iter().filter_map(|(tenant, homes)| self.examine(tenant, homes, &routes)));
         findings.extend(self.without_shard(&homes, &routes));
+        // A table that went back is made anew, with all that it says of moves.
+        if seen <= have {
+            findings.extend(self.examine_copies(&routes));
+        }
         Diagnosis { tenants: self.inner.routing.len(), namespaces: homes.len(), findings }
     }
 
@@ -123,8 +85,8 @@ impl Engine {
             let known = self.inner.routing.all();
             table.extend(known.into_iter().map(|(tenant, one)| (tenant, (one.namespace, one.shard))));
             for (tenant, homes) in &homes {
-                if let [(shard, namespace, _)] = homes.as_slice() {
-                    table.insert(tenant.clone(), (*namespace, *shard));
+                if let Some(home) = latest(homes) {
+                    table.insert(tenant.clone(), (home.number, home.shard));
                 }
             }
             // Who writes to a tenant that had nothing places it anew.
@@ -133,11 +95,14 @@ impl Engine {
             let taken = self.inner.copies().map(|(_, copy)| copy.namespace.id()).collect();
             let assignments = distinct_numbers(table, &homes, &taken);
             let seen = self.epoch_seen();
-            match self.went_back() {
+            if self.went_back() {
                 // What it says of copies is as old as what it says of tenants.
-                true => self.inner.routing.rebuild(assignments, seen, self.leftovers(&homes))?,
-                false => self.inner.routing.replace_all(assignments, seen)?,
+                self.inner.routing.rebuild(assignments, seen, self.leftovers(&homes))?;
+            } else if before.findings.iter().any(|finding| finding.kind.is_of_routes()) {
+                self.leave_outdated(&homes)?;
+                self.inner.routing.replace_all(assignments, seen)?;
             }
+            self.mend_copies()?;
         }
         Ok((before, self.diagnose()))
     }
@@ -163,7 +128,8 @@ impl Engine {
                 of_tenant.clear();
             }
             if !went_back || namespace.epoch() >= *latest {
-                of_tenant.push((shard, namespace.id(), records));
+                let (number, adopted) = (namespace.id(), namespace.epoch());
+                of_tenant.push(Home { shard, number, records, adopted });
             }
             *latest = namespace.epoch().max(*latest);
         }
@@ -175,7 +141,7 @@ impl Engine {
         let now_us = self.inner.clock.now_us();
         let is_home = |shard: ShardId, copy: &CopyEntry| {
             let of_tenant = homes.get(copy.namespace.name()).into_iter().flatten();
-            of_tenant.into_iter().any(|(on, number, _)| (*on, *number) == (shard, copy.namespace.id()))
+            of_tenant.into_iter().any(|home| (home.shard, home.number) == (shard, copy.namespace.id()))
         };
         let left = self.inner.copies().filter(|(shard, copy)| !is_home(*shard, copy));
         let entry = |(shard, copy): (ShardId, CopyEntry)| {
@@ -196,7 +162,7 @@ impl Engine {
             let name = self.inner.index_name(one.shard);
             let message =
                 format!("tenant {tenant}, which has no records, is routed to {name}, which is not there");
-            Finding { tenant: Some(tenant.clone()), ..Finding::of(FindingKind::NoShard, message) }
+            Finding::about(FindingKind::NoShard, tenant, message)
         };
         let mut findings: Vec<Finding> = routes.iter().filter(is_astray).map(found).collect();
         findings.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
@@ -205,17 +171,18 @@ impl Engine {
 
     fn examine(&self, tenant: &TenantId, homes: &[Home], routes: &View) -> Option<Finding> {
         let name = |shard: ShardId| self.inner.index_name(shard);
-        let found = |kind, message: String| {
-            Some(Finding { tenant: Some(tenant.clone()), ..Finding::of(kind, message) })
-        };
-        let [(shard, namespace, records)] = homes else {
-            let places: Vec<String> =
-                homes.iter().map(|(shard, _, records)| format!("{records} on {}", name(*shard))).collect();
-            let message = format!(
-                "tenant {tenant} has records in more than one place ({}): delete it on one of them by hand",
-                places.join(", ")
-            );
-            return found(FindingKind::Split, message);
+        let found = |kind, message: String| Some(Finding::about(kind, tenant, message));
+        let [Home { shard, number: namespace, records, .. }] = homes else {
+            let place = |home: &Home| format!("{} on {}", home.records, name(home.shard));
+            let places = homes.iter().map(place).collect::<Vec<_>>().join(", ");
+            let message = format!("tenant {tenant} has records in more than one place ({places}): ");
+            return match latest(homes) {
+                Some(home) => found(
+                    FindingKind::Outdated,
+                    message + &format!("those on {} were made its own last", name(home.shard)),
+                ),
+                None => found(FindingKind::Split, message + "delete it on one of them by hand"),
+            };
         };
         match routes.get(tenant.as_str()) {
             None => found(
