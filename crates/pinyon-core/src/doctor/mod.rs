@@ -169,20 +169,24 @@ impl Engine {
         findings
     }
 
+    /// What is wrong with a tenant that has records in several places.
+    fn several(&self, tenant: &TenantId, homes: &[Home]) -> Finding {
+        let name = |home: &Home| self.inner.index_name(home.shard);
+        let place = |home: &Home| format!("{} on {}", home.records, name(home));
+        let places = homes.iter().map(place).collect::<Vec<_>>().join(", ");
+        let (kind, way_out) = match latest(homes) {
+            Some(home) => (FindingKind::Outdated, format!("those on {} were made its own last", name(home))),
+            None => (FindingKind::Split, "delete it on one of them by hand".to_owned()),
+        };
+        let message = format!("tenant {tenant} has records in more than one place ({places}): {way_out}");
+        Finding::about(kind, tenant, message)
+    }
+
     fn examine(&self, tenant: &TenantId, homes: &[Home], routes: &View) -> Option<Finding> {
         let name = |shard: ShardId| self.inner.index_name(shard);
         let found = |kind, message: String| Some(Finding::about(kind, tenant, message));
         let [Home { shard, number: namespace, records, .. }] = homes else {
-            let place = |home: &Home| format!("{} on {}", home.records, name(home.shard));
-            let places = homes.iter().map(place).collect::<Vec<_>>().join(", ");
-            let message = format!("tenant {tenant} has records in more than one place ({places}): ");
-            return match latest(homes) {
-                Some(home) => found(
-                    FindingKind::Outdated,
-                    message + &format!("those on {} were made its own last", name(home.shard)),
-                ),
-                None => found(FindingKind::Split, message + "delete it on one of them by hand"),
-            };
+            return Some(self.several(tenant, homes));
         };
         match routes.get(tenant.as_str()) {
             None => found(

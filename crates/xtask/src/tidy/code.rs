@@ -37,6 +37,7 @@ const CONFINED: [Confined; 12] = [
             "crates/pinyon-server/src/auth/tests.rs",
             "crates/pinyon-server/src/http/accept/tests.rs",
             "crates/pinyon-server/src/http/gate/served_tests.rs",
+            "crates/pinyon-server/src/http/gate/waiting_tests.rs",
             "crates/pinyon-server/src/pinecone/position/tests.rs",
             "crates/pinyon-server/src/tls/tests.rs",
             "crates/pinyon-cli/",

@@ -41,12 +41,8 @@ fn record(number: u64, version: u64) -> Record {
     let components: Vec<f32> = (0..DIM).map(|_| rng.unit() as f32 + 0.01).collect();
     let fields = [("version".to_owned(), MetadataValue::Number(version as f64))];
     let vector = Vector::new(components, Dim::new(DIM).unwrap()).unwrap();
-    Record {
-        id: id(number),
-        vector,
-        sparse: None,
-        metadata: Metadata::new(fields.into_iter().collect()).unwrap(),
-    }
+    let metadata = Metadata::new(fields.into_iter().collect()).unwrap();
+    Record { id: id(number), vector, sparse: None, metadata }
 }
 
 pub(crate) fn upsert(engine: &Engine, tenant: &str, numbers: std::ops::Range<u64>, version: u64) {
